@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <iosfwd>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace emotion {
+
+/// The whole of a file.
+///
+/// @throws DataError naming the path if it is missing, a directory, unreadable, or larger than `limit` bytes
+std::string read_file(const std::filesystem::path& path, std::uint64_t limit = std::uint64_t{1} << 32);
+
+/// Writes a file whole or not at all: a temporary file in the same folder, fsync, rename, fsync of the folder.
+///
+/// @throws RunError naming the path and the system's reason (disk full, no permission); the old file is then untouched
+void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+
+/// The same for content that is produced piece by piece; `produce` writes to the stream it is given.
+void write_file_atomically(const std::filesystem::path& path, const std::function<void(std::ostream&)>& produce);
+
+/// fsync of a file or a folder. @throws RunError
+void sync_path(const std::filesystem::path& path);
+
+/// Makes `link` a symbolic link to `target` (a relative name), replacing an older link in one step. @throws RunError
+void replace_link(const std::filesystem::path& target, const std::filesystem::path& link);
+
+/// `relative` below `root`, without touching the disk.
+///
+/// @throws DataError if `relative` is empty, absolute, holds a NUL, or leaves `root` through `..`
+std::filesystem::path path_below(const std::filesystem::path& root, std::string_view relative);
+
+/// A read-only memory map of a file. Pages are read when touched; an empty file maps to an empty span.
+class MappedFile {
+ public:
+  /// @throws DataError naming the path if it is missing, a directory or unreadable
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace emotion

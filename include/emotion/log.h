@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace emotion {
+
+/// Messages for a person go to stderr, one line each; results go to stdout.
+enum class LogLevel { kDebug, kInfo, kWarning, kError, kOff };
+
+void set_log_level(LogLevel level) noexcept;
+/// @throws ConfigError listing the levels
+LogLevel parse_log_level(std::string_view name);
+/// A run folder's log.txt gets every line too, until it is set to an empty path.
+void set_log_file(std::string_view path);
+void log_line(LogLevel level, std::string_view text);
+
+template <class... Args>
+void log_debug(fmt::format_string<Args...> format, Args&&... args) {
+  log_line(LogLevel::kDebug, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void log_info(fmt::format_string<Args...> format, Args&&... args) {
+  log_line(LogLevel::kInfo, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void log_warning(fmt::format_string<Args...> format, Args&&... args) {
+  log_line(LogLevel::kWarning, fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace emotion

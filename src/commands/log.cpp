@@ -1,0 +1,64 @@
+#include "emotion/log.h"
+
+#include <atomic>
+#include <memory>
+
+#include <spdlog/logger.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include "emotion/error.h"
+
+namespace emotion {
+namespace {
+
+std::shared_ptr<spdlog::logger>& logger() {
+  static auto instance = [] {
+    auto made = std::make_shared<spdlog::logger>("emotion", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    made->set_pattern("%v");
+    return made;
+  }();
+  return instance;
+}
+
+spdlog::level::level_enum translate(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug: return spdlog::level::debug;
+    case LogLevel::kInfo: return spdlog::level::info;
+    case LogLevel::kWarning: return spdlog::level::warn;
+    case LogLevel::kError: return spdlog::level::err;
+    case LogLevel::kOff: return spdlog::level::off;
+  }
+  return spdlog::level::info;
+}
+
+}  // namespace
+
+void set_log_level(LogLevel level) noexcept { logger()->set_level(translate(level)); }
+
+LogLevel parse_log_level(std::string_view name) {
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "info") return LogLevel::kInfo;
+  if (name == "warning") return LogLevel::kWarning;
+  if (name == "error") return LogLevel::kError;
+  if (name == "off") return LogLevel::kOff;
+  throw ConfigError(fmt::format("--log-level is '{}'; debug, info, warning, error or off", name));
+}
+
+void set_log_file(std::string_view path) {
+  auto& sinks = logger()->sinks();
+  sinks.resize(1);
+  if (path.empty()) return;
+  auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(std::string(path));
+  sink->set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+  sinks.push_back(std::move(sink));
+  logger()->flush_on(spdlog::level::info);
+}
+
+void log_line(LogLevel level, std::string_view text) {
+  const auto translated = translate(level);
+  const std::string_view prefix = level == LogLevel::kWarning ? "warning: " : level == LogLevel::kError ? "error: " : "";
+  logger()->log(translated, fmt::format("{}{}", prefix, text));
+}
+
+}  // namespace emotion

@@ -1,0 +1,11 @@
+#include <string>
+
+#include "emotion/commands/common.h"
+#include "emotion/log.h"
+#include "emotion/signals.h"
+
+/// Every command's first call: log level and signals.
+EMOTION_COMMAND void emotion_start(const std::string& log_level) {
+  emotion::set_log_level(emotion::parse_log_level(log_level));
+  emotion::handle_stop_signals();
+}

@@ -1,0 +1,212 @@
+#include "emotion/io/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ostream>
+#include <streambuf>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "emotion/error.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string reason(int error) { return std::error_code(error, std::generic_category()).message(); }
+
+/// A file descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+/// Opens a regular file for reading and gives its size.
+std::pair<int, std::uint64_t> open_for_reading(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) throw DataError(fmt::format("{}: cannot be read: {}", path.string(), reason(errno)));
+  Descriptor guard(fd);
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) throw DataError(fmt::format("{}: cannot be read: {}", path.string(), reason(errno)));
+  if (S_ISDIR(info.st_mode)) throw DataError(fmt::format("{}: is a folder, a file is needed", path.string()));
+  if (!S_ISREG(info.st_mode)) throw DataError(fmt::format("{}: is not a regular file", path.string()));
+  return {guard.release(), static_cast<std::uint64_t>(info.st_size)};
+}
+
+/// A stream buffer over a descriptor that keeps the first error number.
+class DescriptorBuffer : public std::streambuf {
+ public:
+  explicit DescriptorBuffer(int fd) : fd_(fd), buffer_(1 << 18) { setp(buffer_.data(), buffer_.data() + buffer_.size()); }
+  int error() const { return error_; }
+
+ protected:
+  int overflow(int c) override {
+    if (sync() != 0) return traits_type::eof();
+    if (c != traits_type::eof()) {
+      *pptr() = static_cast<char>(c);
+      pbump(1);
+    }
+    return traits_type::not_eof(c);
+  }
+  std::streamsize xsputn(const char* data, std::streamsize count) override {
+    if (count < epptr() - pptr()) {
+      std::memcpy(pptr(), data, static_cast<std::size_t>(count));
+      pbump(static_cast<int>(count));
+      return count;
+    }
+    if (sync() != 0 || !write_all(data, static_cast<std::size_t>(count))) return 0;
+    return count;
+  }
+  int sync() override {
+    const bool good = write_all(pbase(), static_cast<std::size_t>(pptr() - pbase()));
+    setp(buffer_.data(), buffer_.data() + buffer_.size());
+    return good ? 0 : -1;
+  }
+
+ private:
+  bool write_all(const char* data, std::size_t count) {
+    while (count > 0 && error_ == 0) {
+      const ssize_t written = ::write(fd_, data, count);
+      if (written < 0) {
+        if (errno != EINTR) error_ = errno;
+        continue;
+      }
+      data += written;
+      count -= static_cast<std::size_t>(written);
+    }
+    return error_ == 0;
+  }
+
+  int fd_;
+  int error_ = 0;
+  std::vector<char> buffer_;
+};
+
+}  // namespace
+
+std::string read_file(const fs::path& path, std::uint64_t limit) {
+  const auto [fd, size] = open_for_reading(path);
+  Descriptor guard(fd);
+  if (size > limit) throw DataError(fmt::format("{}: has {} bytes, at most {} are read", path.string(), size, limit));
+  std::string content(size, '\0');
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t got = ::read(fd, content.data() + done, size - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw DataError(fmt::format("{}: cannot be read: {}", path.string(), reason(errno)));
+    if (got == 0) break;  // the file shrank meanwhile
+    done += static_cast<std::size_t>(got);
+  }
+  content.resize(done);
+  return content;
+}
+
+void write_file_atomically(const fs::path& path, std::string_view content) {
+  write_file_atomically(path,
+                        [&](std::ostream& out) { out.write(content.data(), static_cast<std::streamsize>(content.size())); });
+}
+
+void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& produce) {
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  std::string temporary = (folder / fmt::format(".{}.XXXXXX", path.filename().string())).string();
+  const auto fail = [&](int error) { return RunError(fmt::format("{}: cannot be written: {}", path.string(), reason(error))); };
+  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+  if (fd < 0) throw fail(errno);
+  Descriptor guard(fd);
+  try {
+    ::fchmod(fd, 0644);
+    DescriptorBuffer buffer(fd);
+    std::ostream out(&buffer);
+    produce(out);
+    out.flush();
+    if (buffer.error() != 0) throw fail(buffer.error());
+    if (!out) throw fail(EIO);
+    if (::fsync(fd) != 0) throw fail(errno);
+    if (::rename(temporary.c_str(), path.c_str()) != 0) throw fail(errno);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  sync_path(folder);
+}
+
+void sync_path(const fs::path& path) {
+  Descriptor guard(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (guard.get() < 0 || ::fsync(guard.get()) != 0) {
+    throw RunError(fmt::format("{}: cannot be synchronised to disk: {}", path.string(), reason(errno)));
+  }
+}
+
+void replace_link(const fs::path& target, const fs::path& link) {
+  const fs::path temporary = link.parent_path() / fmt::format(".{}.{}", link.filename().string(), ::getpid());
+  std::error_code ignored;
+  fs::remove(temporary, ignored);
+  if (::symlink(target.c_str(), temporary.c_str()) != 0 || ::rename(temporary.c_str(), link.c_str()) != 0) {
+    const int error = errno;
+    fs::remove(temporary, ignored);
+    throw RunError(fmt::format("{}: link cannot be made: {}", link.string(), reason(error)));
+  }
+  sync_path(link.parent_path());
+}
+
+fs::path path_below(const fs::path& root, std::string_view relative) {
+  const fs::path part(relative);
+  if (relative.empty()) throw DataError("empty path");
+  if (relative.find('\0') != std::string_view::npos) throw DataError("a path holds a NUL character");
+  if (part.is_absolute())
+    throw DataError(fmt::format("'{}' is an absolute path, a path below '{}' is needed", relative, root.string()));
+  int depth = 0;
+  for (const auto& name : part) {
+    if (name == "..") {
+      --depth;
+    } else if (!name.empty() && name != ".") {
+      ++depth;
+    }
+    if (depth < 0) throw DataError(fmt::format("'{}' leaves '{}'", relative, root.string()));
+  }
+  return root / part;
+}
+
+MappedFile::MappedFile(const fs::path& path) : path_(path) {
+  const auto [fd, size] = open_for_reading(path);
+  Descriptor guard(fd);
+  if (size == 0) return;
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (address == MAP_FAILED) throw DataError(fmt::format("{}: cannot be mapped: {}", path.string(), reason(errno)));
+  data_ = static_cast<const std::byte*>(address);
+  size_ = size;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+}  // namespace emotion

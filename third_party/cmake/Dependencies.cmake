@@ -1,0 +1,21 @@
+# Debian's -dev packages (tools/setup.sh installs them), and LibTorch.
+find_package(LibTorch 2.9 REQUIRED)
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
+find_package(simdjson REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(GIF REQUIRED)
+find_package(ZLIB REQUIRED)
+
+add_library(emotion_dependencies INTERFACE)
+target_link_libraries(emotion_dependencies INTERFACE Threads::Threads fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json yaml-cpp
+  opencv_core opencv_imgproc opencv_imgcodecs simdjson::simdjson JPEG::JPEG GIF::GIF ZLIB::ZLIB ${CMAKE_DL_LIBS})
+if(BUILD_TESTING)
+  find_package(GTest REQUIRED)
+endif()

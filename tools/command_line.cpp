@@ -1,0 +1,68 @@
+#include "command_line.h"
+
+#include <dlfcn.h>
+
+#include <filesystem>
+#include <iostream>
+#include <new>
+
+#include "emotion/error.h"
+
+namespace emotion {
+namespace {
+
+/// libemotion.so in the build tree (bin/../lib) or the install tree (bin/../lib, lib64, or the linker's path).
+void* open_library() {
+  const auto here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  std::string reasons;
+  for (const std::string& candidate :
+       {(here / "../lib/libemotion.so").string(), (here / EMOTION_LIBRARY_FROM_BIN / "libemotion.so").string(),
+        std::string("libemotion.so")}) {
+    if (void* handle = ::dlopen(candidate.c_str(), RTLD_NOW | RTLD_GLOBAL)) return handle;
+    reasons = ::dlerror();
+  }
+  throw RunError("libemotion.so cannot be opened: " + reasons);
+}
+
+/// LibTorch's messages carry a stack trace behind the first line.
+std::string first_line(const char* text) {
+  const std::string all(text);
+  return all.substr(0, all.find('\n'));
+}
+
+}  // namespace
+
+void* library_function(const char* name) {
+  static void* handle = open_library();
+  if (void* address = ::dlsym(handle, name)) return address;
+  throw RunError(std::string("libemotion.so is of another version: it has no ") + name);
+}
+
+int run_command(CLI::App& app, int argc, char** argv, const std::function<void()>& action) {
+  std::string log_level = "info";
+  app.set_version_flag("--version", EMOTION_VERSION);
+  app.add_option("--log-level", log_level, "debug, info, warning, error or off")->capture_default_str();
+  app.fallthrough();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::cerr << app.get_name() << ": " << error.what() << "; see " << app.get_name() << " --help\n";
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  try {
+    call_library<std::string>("emotion_start", log_level);
+    action();
+    return static_cast<int>(ExitCode::kDone);
+  } catch (const Error& error) {
+    std::cerr << error.what() << '\n';
+    return static_cast<int>(error.code());
+  } catch (const std::bad_alloc&) {
+    std::cerr << app.get_name() << ": out of memory; use a smaller batch, fewer workers or a smaller image size\n";
+  } catch (const std::exception& error) {
+    std::cerr << app.get_name() << ": " << first_line(error.what()) << '\n';
+  }
+  return static_cast<int>(ExitCode::kRunFailed);
+}
+
+}  // namespace emotion
