@@ -10,7 +10,8 @@ namespace {
 volatile std::sig_atomic_t stop_signals = 0;
 
 void on_stop_signal(int /*signal*/) {
-  if (stop_signals++ > 0) ::_exit(130);
+  if (stop_signals > 0) ::_exit(130);
+  stop_signals = 1;
 }
 
 }  // namespace
