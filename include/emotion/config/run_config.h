@@ -1,0 +1,138 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace emotion {
+
+/// `{dataset: DIR, split: NAME}`
+struct SplitConfig {
+  std::string dataset, split;
+  explicit operator bool() const { return !dataset.empty(); }
+};
+
+struct DataConfig {
+  SplitConfig train, val;
+  std::string targets = "labels";  ///< labels | keywords | FILE (keyword -> coarser class)
+  SplitConfig extra;               ///< three_branch only
+  double fraction = 1.0;           ///< part of the training set, seeded
+  int resize = 256;                ///< shorter side, pixels; 0 = as stored
+  int size = 224;                  ///< crop, pixels
+  std::string augment = "random_resized_crop";  ///< random_resized_crop | random_crop | center_crop | none
+  std::array<double, 2> scale{0.08, 1.0};        ///< random_resized_crop: part of the area
+  std::array<double, 2> ratio{3.0 / 4, 4.0 / 3};  ///< random_resized_crop: width / height
+  bool flip = true;
+  bool shuffle = true;
+  int workers = 0;                 ///< threads; 0 = one per core
+  std::string on_error = "stop";   ///< stop | skip
+};
+
+struct TextConfig {
+  std::string word2vec, textcnn, vocabulary;
+  int max_keywords = 100;
+};
+
+struct SemanticConfig {
+  int regions = 10, steps = 10;
+  bool lag = true;
+  int attention = 512;
+  std::string variant = "lstm";  ///< lstm | fc
+};
+
+struct ModelConfig {
+  std::string backbone = "resnet50";
+  std::string init;
+  std::string head = "two_branch";  ///< two_branch | joint | three_branch
+  double dropout = 0.5;             ///< textcnn
+  double word_dropout = 0.0;        ///< textcnn
+  bool static_embedding = false;    ///< textcnn
+};
+
+struct LossConfig {
+  bool soft_label = true;
+  double soft_threshold = 0.01;
+  std::string hard_target = "indicator";  ///< indicator | mean
+  double embedding_weight = 1.0;
+  double extra_weight = 1.0;              ///< three_branch
+  double label_smoothing = 0.0;           ///< classifier
+  std::string class_weights = "none";     ///< classifier: none | balanced
+};
+
+struct OptimizerConfig {
+  std::string name = "sgd";  ///< sgd | adam | adamw | adagrad | adadelta
+  double lr = 1e-3;
+  double momentum = 0.9;     ///< sgd
+  bool nesterov = false;     ///< sgd
+  double weight_decay = 1e-5;
+  std::array<double, 2> betas{0.9, 0.999};  ///< adam, adamw
+  std::optional<double> eps;  ///< default as PyTorch's: adam 1e-8, adagrad 1e-10, adadelta 1e-6
+  double rho = 0.9;           ///< adadelta
+  double lr_decay = 0.0;      ///< adagrad
+  double clip_norm = 0.0;     ///< 0 = off
+};
+
+struct ScheduleConfig {
+  std::string name = "step";  ///< step | multistep | cosine | constant
+  int every = 10;             ///< step: epochs
+  double gamma = 0.1;
+  std::vector<int> milestones;  ///< multistep: epochs
+  double warmup = 0.0;          ///< epochs of linear warm-up from 0
+  double min_lr = 0.0;          ///< cosine
+};
+
+struct TrainConfig {
+  int epochs = 30;
+  int batch = 256;
+  int accumulate = 1;
+  std::string amp = "off";  ///< off | bf16 | fp16
+  bool channels_last = true;
+  std::int64_t max_steps = 0;  ///< 0 = by epochs
+  int log_every = 50;          ///< steps
+  double ema = 0.0;            ///< decay of the averaged weights; 0 = off
+  bool sync_batch_norm = false;
+};
+
+struct ProbeConfig {
+  std::string solver = "sgd";  ///< sgd | lbfgs
+  double C = 1.0;
+};
+
+struct CheckpointConfig {
+  double every_minutes = 10;
+  int keep = 3;
+  std::string best = "top1";  ///< name of a validation metric
+};
+
+/// One training run, as read from a YAML file: what each key means stands in the schema (`emotion_train --schema`).
+struct RunConfig {
+  std::string task = "emotionnet";
+  std::uint64_t seed = 1;
+  std::string device = "auto";  ///< auto | cpu | cuda | cuda:N
+  std::string output = "runs/emotionnet";
+  DataConfig data;
+  TextConfig text;
+  ModelConfig model;
+  LossConfig loss;
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  TrainConfig train;
+  ProbeConfig probe;
+  CheckpointConfig checkpoint;
+};
+
+/// Reads FILE, follows `extends:`, applies `key.path=value` settings in order, checks every key and value.
+///
+/// @throws ConfigError `file:line:col: ...` (for a setting: `--set key=value: ...`) with the nearest valid key
+RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& settings);
+/// The same from YAML text, as stored in a checkpoint; `name` stands in for the file in errors.
+RunConfig parse_run_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& settings = {});
+/// The resolved config as YAML: parse_run_config(print_run_config(c)) equals c.
+std::string print_run_config(const RunConfig& config);
+/// Every key, one line each: name, type, default, unit, meaning.
+std::string run_config_schema();
+
+}  // namespace emotion

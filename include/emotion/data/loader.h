@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "emotion/data/image.h"
+#include "emotion/data/manifest.h"
+#include "emotion/data/transform.h"
+
+namespace emotion {
+
+/// What to do about an image that cannot be decoded.
+enum class OnError { kStop, kSkip };
+
+struct LoaderOptions {
+  Transform transform;
+  std::uint64_t seed = 1;
+  std::size_t batch = 256;
+  int workers = 0;        ///< threads; 0 = one per core
+  int ahead = 0;          ///< batches decoded before they are asked for; 0 = workers + 1. Bounds the memory
+  OnError on_error = OnError::kStop;
+  bool crop_box = false;  ///< the sample's box is the picture (EMOTIC-B)
+  /// Makes the pixel buffer of a batch, for instance in pinned memory; empty = ordinary memory.
+  std::function<std::shared_ptr<std::uint8_t[]>(std::size_t bytes)> allocate;
+};
+
+/// Decoded images of consecutive places of an order.
+struct ImageBatch {
+  std::vector<std::uint64_t> samples;        ///< sample numbers, in the order asked for; broken ones (kSkip) left out
+  int width = 0, height = 0;                 ///< pixels; one size a batch
+  std::shared_ptr<std::uint8_t[]> pixels;    ///< [samples.size(), height, width, 3] RGB
+};
+
+/// Decodes a list of samples on worker threads and hands them out in order.
+///
+/// The pixels depend on (seed, epoch, sample) alone, not on workers or batch size. Memory is bounded by ahead + 1 batches.
+class ImageLoader {
+ public:
+  /// Starts the threads. `order` and `first` name the samples of one epoch, starting at position `first` of the order.
+  /// `manifest` must outlive the loader.
+  ImageLoader(const Manifest& manifest, LoaderOptions options, std::vector<std::uint64_t> order, std::uint64_t epoch, std::size_t first = 0);
+  ~ImageLoader();
+  ImageLoader(const ImageLoader&) = delete;
+  ImageLoader& operator=(const ImageLoader&) = delete;
+
+  /// The next batch; nothing after the last (which may be smaller).
+  /// @throws DataError with the manifest's place and the image's path for a broken image (kStop), or for images of different
+  ///         sizes in a batch without a crop
+  std::optional<ImageBatch> next();
+  /// `place: path: reason` of every image skipped so far (kSkip).
+  std::vector<std::string> skipped() const;
+  /// Seconds next() has waited for the workers so far.
+  double wait_seconds() const;
+
+ private:
+  struct Data;
+  std::unique_ptr<Data> data_;
+};
+
+/// Loads and transforms one image: what a worker does. @throws DataError naming the file
+Image load_image(const std::filesystem::path& file, const Transform& transform, const DrawKey& key,
+                 const std::optional<std::array<float, 4>>& box = std::nullopt);
+
+}  // namespace emotion

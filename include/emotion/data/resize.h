@@ -1,0 +1,16 @@
+#pragma once
+
+#include "emotion/data/image.h"
+
+namespace emotion {
+
+/// Bilinear resize with antialiasing, as Pillow's Image.resize(BILINEAR) computes it: triangle filter widened by the scale,
+/// 8-bit fixed-point weights, horizontal pass first.
+Image resize_image(const Image& image, int width, int height);
+/// Shorter side to `side`, the longer one truncated to int as torchvision's Resize does.
+Image resize_shorter(const Image& image, int side);
+/// The part at (x, y); outside the picture it is black, as torchvision's center_crop pads.
+Image crop_image(const Image& image, int x, int y, int width, int height);
+Image flip_image(const Image& image);
+
+}  // namespace emotion

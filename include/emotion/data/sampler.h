@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace emotion {
+
+/// The order in which the samples of a split are seen.
+///
+/// Rank r of w takes positions r, r + w, .. of the epoch's order. Depends on nothing but these numbers.
+struct Sampler {
+  std::uint64_t size = 0;     ///< samples of the split
+  double fraction = 1.0;      ///< part of the split used; the same part in every epoch, drawn by seed
+  bool shuffle = true;        ///< a new permutation each epoch
+  std::uint64_t seed = 1;
+  int rank = 0, world_size = 1;
+
+  /// Samples of one epoch over all ranks: round(fraction * size), at least 1.
+  std::uint64_t epoch_size() const;
+  /// Sample numbers this rank sees in `epoch`, in order. All ranks get equally many: with w > 1 the order is
+  /// continued from its start until it divides by w.
+  std::vector<std::uint64_t> order(std::uint64_t epoch) const;
+};
+
+}  // namespace emotion

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "emotion/data/image.h"
+
+namespace emotion {
+
+/// Which part of the picture a sample shows.
+enum class Crop { kNone, kCenter, kRandom, kRandomResized };
+
+/// @throws ConfigError listing none, center_crop, random_crop, random_resized_crop
+Crop parse_crop(std::string_view name);
+
+/// From stored pixels to a network's input, still 8-bit RGB. Defaults are the papers' (design of EmotionNet).
+struct Transform {
+  int resize = 256;                                ///< shorter side in pixels before cropping; 0 = as stored. Unused by kRandomResized
+  int size = 224;                                  ///< side of the square output in pixels; unused by kNone
+  Crop crop = Crop::kRandomResized;
+  bool flip = true;                                ///< mirrored with probability 1/2
+  std::array<double, 2> scale{0.08, 1.0};          ///< kRandomResized: part of the area
+  std::array<double, 2> ratio{3.0 / 4, 4.0 / 3};   ///< kRandomResized: width / height
+  /// The same without chance: what validation uses (resize, then centre crop; kNone stays kNone).
+  Transform deterministic() const;
+};
+
+/// Names the draws of one sample in one epoch: nothing else decides them.
+struct DrawKey {
+  std::uint64_t seed = 0, epoch = 0, sample = 0;
+};
+
+}  // namespace emotion

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace emotion {
+
+/// Average precision of one class as scikit-learn's average_precision_score: sum over distinct thresholds of (R_n - R_{n-1}) P_n.
+/// NaN without a positive. @throws DataError on a NaN score or sizes that differ
+double average_precision(std::span<const float> scores, std::span<const std::uint8_t> positive);
+
+/// Counts of a single-label classification; rows = truth, columns = prediction.
+class ConfusionMatrix {
+ public:
+  explicit ConfusionMatrix(std::size_t classes) : classes_(classes), counts_(classes * classes) {}
+  void add(std::size_t truth, std::size_t prediction) { ++counts_[truth * classes_ + prediction]; }
+  std::size_t classes() const { return classes_; }
+  std::uint64_t operator()(std::size_t truth, std::size_t prediction) const { return counts_[truth * classes_ + prediction]; }
+  double accuracy() const;
+  /// Mean recall over the classes that occur, as scikit-learn's balanced_accuracy_score.
+  double balanced_accuracy() const;
+  double recall(std::size_t k) const;     ///< NaN where the class does not occur
+  double precision(std::size_t k) const;  ///< NaN where it is never predicted
+  double f1(std::size_t k) const;
+
+ private:
+  std::size_t classes_;
+  std::vector<std::uint64_t> counts_;
+};
+
+/// What an evaluation knows of a split: scores [n, K] row by row, and every sample's true classes (one or more).
+struct Predictions {
+  std::size_t classes = 0;
+  std::vector<float> scores;
+  std::vector<std::vector<std::uint32_t>> labels;
+  std::size_t size() const { return labels.size(); }
+};
+
+struct ClassMetrics {
+  double average_precision, precision, recall, f1;
+  std::uint64_t positives;
+};
+
+struct ClassificationMetrics {
+  double top1 = 0, top5 = 0;      ///< the best (one of the best five) scores is one of the sample's labels
+  double balanced_accuracy = 0;   ///< by the sample's first label
+  double mean_average_precision = 0;  ///< over classes with a positive
+  std::vector<ClassMetrics> per_class;
+  ConfusionMatrix confusion{0};   ///< by the sample's first label
+};
+
+/// @throws DataError on NaN scores or an empty set. Ties go to the lower class id.
+ClassificationMetrics classification_metrics(const Predictions& predictions);
+
+}  // namespace emotion

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <torch/nn/module.h>
+
+namespace emotion {
+
+/// A network from images to one feature vector each, with torchvision's parameter names (no final layer).
+class Backbone : public torch::nn::Module {
+ public:
+  /// images: float [B, 3, H, W], normalised -> features [B, dimension()]
+  virtual at::Tensor forward(const at::Tensor& images) = 0;
+  /// The last feature map before pooling: [B, C, h, w].
+  virtual at::Tensor feature_map(const at::Tensor& images) = 0;
+  /// Pools a feature_map() to features: forward(x) = pool(feature_map(x)).
+  virtual at::Tensor pool(const at::Tensor& map) = 0;
+  virtual std::int64_t dimension() const = 0;
+};
+
+/// resnet18, resnet34, resnet50, resnet101, vgg16, alexnet, with torchvision's initialisation (drawn from torch's default
+/// CPU generator in torchvision's order). @throws ConfigError listing the names
+std::shared_ptr<Backbone> make_backbone(std::string_view name);
+const std::vector<std::string>& backbone_names();
+
+}  // namespace emotion

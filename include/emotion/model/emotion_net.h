@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <torch/nn/modules/linear.h>
+
+#include "emotion/model/backbone.h"
+
+namespace emotion {
+
+/// two_branch: classifier and projection both from the features. joint: features -> projection -> classifier.
+/// three_branch: two_branch and a second classifier for another class set ("+Extra anno" of Table 3).
+enum class Head { kTwoBranch, kJoint, kThreeBranch };
+/// @throws ConfigError listing the names
+Head parse_head(std::string_view name);
+
+struct EmotionNetOptions {
+  std::string backbone = "resnet50";
+  Head head = Head::kTwoBranch;
+  std::int64_t classes = 0;         ///< K
+  std::int64_t extra_classes = 0;   ///< three_branch only
+  std::int64_t embedding = 300;     ///< width of the joint text-visual space
+};
+
+struct EmotionNetOutput {
+  at::Tensor features;      ///< [B, D]
+  at::Tensor logits;        ///< [B, K]
+  at::Tensor projection;    ///< [B, embedding]
+  at::Tensor extra_logits;  ///< [B, extra_classes]; undefined without a third branch
+};
+
+/// EmotionNet (CVPR 2020). Parameters: backbone.*, classifier.*, projection.*, extra_classifier.* (three_branch).
+class EmotionNetImpl : public torch::nn::Module {
+ public:
+  explicit EmotionNetImpl(const EmotionNetOptions& options);
+  EmotionNetOutput forward(const at::Tensor& images);
+
+  std::shared_ptr<Backbone> backbone;
+  torch::nn::Linear projection{nullptr}, classifier{nullptr}, extra_classifier{nullptr};
+
+ private:
+  EmotionNetOptions options_;
+};
+TORCH_MODULE(EmotionNet);
+
+}  // namespace emotion

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <torch/nn/module.h>
+
+#include "emotion/io/weights.h"
+
+namespace emotion {
+
+/// Parameters and buffers of a module under their dotted names, parameters first within each submodule as torch.state_dict() orders them.
+StateDict module_state(const torch::nn::Module& module);
+
+/// Copies `state` into `module`. Names and shapes must agree exactly.
+/// @throws WeightsError in one line with `where` (the file) that lists every missing, unknown and misshapen tensor
+void load_module_state(torch::nn::Module& module, const StateDict& state, const std::string& where);
+
+/// For `model.init`: copies what a whole model's file or a plain torchvision backbone's file has for `module`.
+///
+/// Accepted: exactly the module's own names (heads of other shapes are left at their initialisation and named in the log),
+/// or names of its backbone without `backbone.` (fc./classifier of torchvision ignored).
+/// @throws WeightsError if a backbone tensor is missing or misshapen, all listed at once
+void init_module_state(torch::nn::Module& module, const StateDict& state, const std::string& where);
+
+}  // namespace emotion

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace emotion {
+
+/// Word vectors: a file in Google's word2vec form (.bin memory-mapped: only rows that are asked for are read; .txt), or in memory.
+///
+/// A keyword is looked up as it stands, then lower-cased, then with spaces as underscores (Google's phrases).
+class WordVectors {
+ public:
+  /// Told apart by content. @throws DataError naming the file and offset or line: bad header, truncated, sizes that do not fit
+  static WordVectors open(const std::filesystem::path& file);
+  /// `values` is [words.size(), dimension]. @throws DataError on a size that does not fit
+  static WordVectors from_memory(std::vector<std::string> words, std::vector<float> values, int dimension);
+
+  std::size_t size() const;
+  int dimension() const;
+  std::string_view word(std::size_t row) const;
+  std::optional<std::size_t> find(std::string_view word) const;
+  /// Copies row `row` into `out` (dimension floats).
+  void copy(std::size_t row, std::span<float> out) const;
+  /// The k words of highest cosine to `query`, best first, without rows in `exclude`; row and cosine.
+  std::vector<std::pair<std::size_t, float>> nearest(std::span<const float> query, std::size_t k,
+                                                     std::span<const std::size_t> exclude = {}) const;
+  void write_binary(const std::filesystem::path& file) const;
+  void write_text(const std::filesystem::path& file) const;
+
+ private:
+  struct Data;
+  std::shared_ptr<const Data> data_;
+};
+
+/// Skip-gram with negative sampling (Mikolov et al., 2013).
+struct Word2VecOptions {
+  int dimension = 300;
+  int window = 5;             ///< words each side; a keyword list has no order, so a window of the list's length is usual: 0 = whole list
+  int negative = 5;           ///< noise words a pair
+  int epochs = 5;
+  int min_count = 5;          ///< rarer words are dropped
+  double alpha = 0.025;       ///< first learning rate, falling linearly to min_alpha
+  double min_alpha = 0.0001;
+  double subsample = 1e-3;    ///< frequent words are dropped with 1 - sqrt(t/f) - t/f as in the reference implementation; 0 = never
+  int threads = 0;            ///< 0 = one per core; with 1 the same seed gives the same bits
+  std::uint64_t seed = 1;
+};
+
+/// Trains on lists of word ids (`words[id]` names them); reports through log lines. Rows are ordered by falling frequency.
+/// @throws DataError if no word is frequent enough, Interrupted
+WordVectors train_word2vec(const std::vector<std::string>& words, const std::vector<std::vector<std::uint32_t>>& lists,
+                           const Word2VecOptions& options);
+
+}  // namespace emotion
