@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Installs what the project needs and builds it: bash tools/setup.sh [--cuda] [--preset release|debug|asan|tsan] [--no-build]
+#
+# Debian or Ubuntu packages by apt (with sudo when not root), LibTorch's wheel into .deps/ (checked against its SHA-256, kept in
+# ~/.cache/emotion for the next checkout). A LibTorch of your own, 2.9 or later, is taken through CMAKE_PREFIX_PATH instead.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+preset=release
+cuda=no
+build=yes
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --cuda) cuda=yes ;;
+    --preset) preset="${2:?--preset needs a name}"; shift ;;
+    --no-build) build=no ;;
+    --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "setup.sh: unknown flag $1; see --help" >&2; exit 2 ;;
+  esac
+  shift
+done
+
+install_packages() {
+  local missing=() name
+  for name in $(sed 's/#.*//' tools/packages.txt); do
+    dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' || missing+=("$name")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  local root=()
+  [ "$(id -u)" -eq 0 ] || root=(sudo)
+  echo "setup: installing ${missing[*]}"
+  "${root[@]}" apt-get update -qq
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# fetch_wheel NAME VERSION SHA256: the wheel's path, downloaded at most once.
+fetch_wheel() {
+  local cache="${XDG_CACHE_HOME:-$HOME/.cache}/emotion" platforms=() tag
+  local wheel="$cache/$1-$2.whl"
+  if ! echo "$3  $wheel" | sha256sum --check --status 2>/dev/null; then
+    mkdir -p "$cache"
+    local folder
+    folder="$(mktemp -d "$cache/download.XXXXXX")"
+    for tag in 2_17 2_25 2_27 2_28; do platforms+=(--platform "manylinux_${tag}_x86_64"); done
+    echo "setup: downloading $1 $2" >&2
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 \
+      --platform manylinux2014_x86_64 "${platforms[@]}" --dest "$folder" "$1==$2" >&2
+    if ! echo "$3  $(ls "$folder"/*.whl)" | sha256sum --check --status; then
+      echo "setup: $1 $2 as downloaded has another SHA-256 than third_party/wheels.txt says; nothing was unpacked" >&2
+      exit 3
+    fi
+    mv "$folder"/*.whl "$wheel"
+    rmdir "$folder"
+  fi
+  echo "$wheel"
+}
+
+install_libtorch() {
+  local stamp=.deps/wheels.txt
+  cmp -s third_party/wheels.txt "$stamp" && return
+  local unpacked=.deps.new name version hash wheel
+  rm -rf "$unpacked"
+  mkdir "$unpacked"
+  while read -r name version hash; do
+    wheel="$(fetch_wheel "$name" "$version" "$hash")"
+    unzip -q -o "$wheel" -d "$unpacked"
+  done < <(grep -v '^#' third_party/wheels.txt)
+  cp third_party/wheels.txt "$unpacked/"
+  rm -rf .deps
+  mv "$unpacked" .deps
+}
+
+# The CUDA libraries libtorch_cuda.so links, in the versions the torch wheel itself asks for.
+install_cuda() {
+  [ -e .deps/cuda.done ] && return
+  local requirements
+  requirements="$(sed -n 's/^Requires-Dist: \(nvidia-[^;]*\);.*/\1/p; s/^Requires-Dist: \(cuda-[^;]*\);.*/\1/p' .deps/torch-*.dist-info/METADATA | tr -d ' ')"
+  echo "setup: downloading the CUDA libraries: $(echo "$requirements" | tr '\n' ' ')"
+  # shellcheck disable=SC2086
+  python3 -m pip install --quiet --disable-pip-version-check --upgrade --target .deps/cuda.new $requirements
+  cp -r .deps/cuda.new/nvidia/. .deps/nvidia/
+  rm -rf .deps/cuda.new
+  touch .deps/cuda.done
+}
+
+install_packages
+if [ -z "${CMAKE_PREFIX_PATH:-}" ]; then
+  install_libtorch
+  [ "$cuda" = yes ] && install_cuda
+fi
+if [ "$build" = yes ]; then
+  [ -e "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
+  cmake --build --preset "$preset"
+  echo "setup: the commands are in build/$preset/bin/"
+fi
