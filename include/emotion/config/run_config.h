@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace emotion {
@@ -13,6 +14,7 @@ namespace emotion {
 struct SplitConfig {
   std::string dataset, split;
   explicit operator bool() const { return !dataset.empty(); }
+  bool operator==(const SplitConfig&) const = default;
 };
 
 struct DataConfig {
@@ -29,18 +31,13 @@ struct DataConfig {
   bool shuffle = true;
   int workers = 0;                 ///< threads; 0 = one per core
   std::string on_error = "stop";   ///< stop | skip
+  bool operator==(const DataConfig&) const = default;
 };
 
 struct TextConfig {
   std::string word2vec, textcnn, vocabulary;
   int max_keywords = 100;
-};
-
-struct SemanticConfig {
-  int regions = 10, steps = 10;
-  bool lag = true;
-  int attention = 512;
-  std::string variant = "lstm";  ///< lstm | fc
+  bool operator==(const TextConfig&) const = default;
 };
 
 struct ModelConfig {
@@ -50,6 +47,7 @@ struct ModelConfig {
   double dropout = 0.5;             ///< textcnn
   double word_dropout = 0.0;        ///< textcnn
   bool static_embedding = false;    ///< textcnn
+  bool operator==(const ModelConfig&) const = default;
 };
 
 struct LossConfig {
@@ -60,6 +58,7 @@ struct LossConfig {
   double extra_weight = 1.0;              ///< three_branch
   double label_smoothing = 0.0;           ///< classifier
   std::string class_weights = "none";     ///< classifier: none | balanced
+  bool operator==(const LossConfig&) const = default;
 };
 
 struct OptimizerConfig {
@@ -73,6 +72,7 @@ struct OptimizerConfig {
   double rho = 0.9;           ///< adadelta
   double lr_decay = 0.0;      ///< adagrad
   double clip_norm = 0.0;     ///< 0 = off
+  bool operator==(const OptimizerConfig&) const = default;
 };
 
 struct ScheduleConfig {
@@ -82,29 +82,32 @@ struct ScheduleConfig {
   std::vector<int> milestones;  ///< multistep: epochs
   double warmup = 0.0;          ///< epochs of linear warm-up from 0
   double min_lr = 0.0;          ///< cosine
+  bool operator==(const ScheduleConfig&) const = default;
 };
 
 struct TrainConfig {
   int epochs = 30;
   int batch = 256;
   int accumulate = 1;
-  std::string amp = "off";  ///< off | bf16 | fp16
+  std::string amp = "off";  ///< off | bf16
   bool channels_last = true;
   std::int64_t max_steps = 0;  ///< 0 = by epochs
   int log_every = 50;          ///< steps
   double ema = 0.0;            ///< decay of the averaged weights; 0 = off
-  bool sync_batch_norm = false;
+  bool operator==(const TrainConfig&) const = default;
 };
 
 struct ProbeConfig {
   std::string solver = "sgd";  ///< sgd | lbfgs
   double C = 1.0;
+  bool operator==(const ProbeConfig&) const = default;
 };
 
 struct CheckpointConfig {
   double every_minutes = 10;
   int keep = 3;
   std::string best = "top1";  ///< name of a validation metric
+  bool operator==(const CheckpointConfig&) const = default;
 };
 
 /// One training run, as read from a YAML file: what each key means stands in the schema (`emotion_train --schema`).
@@ -122,6 +125,7 @@ struct RunConfig {
   TrainConfig train;
   ProbeConfig probe;
   CheckpointConfig checkpoint;
+  bool operator==(const RunConfig&) const = default;
 };
 
 /// Reads FILE, follows `extends:`, applies `key.path=value` settings in order, checks every key and value.
@@ -132,6 +136,8 @@ RunConfig load_run_config(const std::filesystem::path& file, const std::vector<s
 RunConfig parse_run_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& settings = {});
 /// The resolved config as YAML: parse_run_config(print_run_config(c)) equals c.
 std::string print_run_config(const RunConfig& config);
+/// Every key with its value as text, in the order of print_run_config.
+std::vector<std::pair<std::string, std::string>> config_values(const RunConfig& config);
 /// Every key, one line each: name, type, default, unit, meaning.
 std::string run_config_schema();
 

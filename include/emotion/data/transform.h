@@ -16,6 +16,8 @@ enum class Crop { kNone, kCenter, kRandom, kRandomResized };
 /// @throws ConfigError listing none, center_crop, random_crop, random_resized_crop
 Crop parse_crop(std::string_view name);
 
+struct DataConfig;
+
 /// From stored pixels to a network's input, still 8-bit RGB. Defaults are the papers' (design of EmotionNet).
 struct Transform {
   int resize = 256;                                ///< shorter side in pixels before cropping; 0 = as stored. Unused by kRandomResized
@@ -27,6 +29,9 @@ struct Transform {
   /// The same without chance: what validation uses (resize, then centre crop; kNone stays kNone).
   Transform deterministic() const;
 };
+
+/// The training transform of a config. @throws ConfigError
+Transform make_transform(const DataConfig& config);
 
 /// Names the draws of one sample in one epoch: nothing else decides them.
 struct DrawKey {

@@ -24,7 +24,7 @@ struct StateDict {
   void add(std::string name, at::Tensor tensor);
 };
 
-/// Reads a .safetensors file; the tensors share one memory map of it (copy-on-write: they may be changed in place).
+/// Reads a .safetensors file into tensors of their own.
 ///
 /// Header size, JSON, dtypes, shapes, offsets, overlaps, holes and duplicate names are checked before anything is reserved.
 /// @throws WeightsError naming the file, and the tensor where there is one

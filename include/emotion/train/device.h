@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include "emotion/data/loader.h"
+
+namespace emotion {
+
+/// Where a network runs, and everything that depends on it: memory format, pinned memory, copy streams, autocast.
+///
+/// The only place of the project that knows one kind of device from another.
+class Device {
+ public:
+  /// name: auto | cpu | cuda | cuda:N; amp: off | bf16. `auto` takes the first GPU where there is one.
+  /// The CUDA libraries are opened here, so that a run on the CPU never pays for them.
+  /// @throws ConfigError for an unknown name; RunError if the GPU asked for is not there
+  static Device open(const std::string& name, const std::string& amp = "off", bool channels_last = true);
+
+  at::Device torch_device() const { return device_; }
+  bool is_cpu() const { return device_.is_cpu(); }
+  /// `cpu (2 threads)` or `cuda:0`
+  std::string describe() const;
+
+  /// Moves a network here and gives its 4-d weights the memory format.
+  void place(torch::nn::Module& module) const;
+  /// uint8 RGB pixels -> float [n, 3, h, w] here, in the memory format, (x / 255 - mean) / std with ImageNet's mean and std.
+  ///
+  /// On a GPU the bytes are copied on a side stream (from pinned memory when allocator() made them) and normalised there.
+  at::Tensor images(const ImageBatch& batch) const;
+  /// A small tensor, copied without waiting.
+  at::Tensor move(const at::Tensor& tensor) const;
+  /// For LoaderOptions::allocate: pinned memory on a GPU, nothing (ordinary memory) on the CPU.
+  std::function<std::shared_ptr<std::uint8_t[]>(std::size_t)> allocator() const;
+
+  /// State of the generators a step draws from (dropout): the CPU's, and this device's. uint8 [n]
+  at::Tensor random_state() const;
+  void set_random_state(const at::Tensor& state) const;
+
+ private:
+  friend class AutocastScope;
+  at::Device device_ = at::kCPU;
+  bool channels_last_ = true;
+  bool bf16_ = false;
+};
+
+/// Mixed precision for the forward pass, as the device was opened with; off again at the end of the scope.
+class AutocastScope {
+ public:
+  explicit AutocastScope(const Device& device);
+  ~AutocastScope();
+  AutocastScope(const AutocastScope&) = delete;
+  AutocastScope& operator=(const AutocastScope&) = delete;
+
+ private:
+  at::DeviceType type_;
+  bool active_;
+};
+
+}  // namespace emotion

@@ -1,0 +1,171 @@
+#include "node.h"
+
+#include <algorithm>
+
+#include <yaml-cpp/yaml.h>
+
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+
+namespace emotion {
+namespace {
+
+constexpr std::size_t kMaxBytes = 1 << 20, kMaxNodes = 10000, kMaxDepth = 32, kMaxExtends = 16;
+
+std::string place_of(const std::string& name, const YAML::Mark& mark) {
+  return mark.is_null() ? name : name + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
+}
+
+/// yaml-cpp's nodes, where an alias is a shared node, as a tree of our own.
+class Converter {
+ public:
+  explicit Converter(const std::string& name) : name_(name) {}
+
+  ConfigNode convert(const YAML::Node& yaml, std::size_t depth = 0) {
+    ConfigNode node;
+    node.place = place_of(name_, yaml.Mark());
+    if (++count_ > kMaxNodes) throw ConfigError(node.place + ": more than 10000 values once aliases are expanded; write them out");
+    if (depth > kMaxDepth) throw ConfigError(node.place + ": nested deeper than 32 levels");
+    if (const std::string& tag = yaml.Tag(); tag.size() > 1) throw ConfigError(node.place + ": the tag " + tag + " is not allowed; plain values only");
+    if (yaml.IsScalar()) {
+      node.kind = ConfigNode::Kind::kScalar;
+      node.text = yaml.Scalar();
+    } else if (yaml.IsSequence()) {
+      node.kind = ConfigNode::Kind::kSequence;
+      for (const auto& item : yaml) node.items.push_back(convert(item, depth + 1));
+    } else if (yaml.IsMap()) {
+      node.kind = ConfigNode::Kind::kMapping;
+      for (const auto& field : yaml) add_field(node, field.first, field.second, depth);
+    }
+    return node;
+  }
+
+ private:
+  void add_field(ConfigNode& node, const YAML::Node& key, const YAML::Node& value, std::size_t depth) {
+    const std::string key_place = place_of(name_, key.Mark());
+    if (!key.IsScalar()) throw ConfigError(key_place + ": a key must be a plain word");
+    if (const ConfigNode* earlier = node.find(key.Scalar())) {
+      throw ConfigError(key_place + ": key " + key.Scalar() + " stands twice; the first is at " + earlier->key_place);
+    }
+    ConfigNode child = convert(value, depth + 1);
+    child.key_place = key_place;
+    node.fields.emplace_back(key.Scalar(), std::move(child));
+  }
+
+  std::string name_;
+  std::size_t count_ = 0;
+};
+
+void merge(ConfigNode& base, ConfigNode over) {
+  if (base.kind != ConfigNode::Kind::kMapping || over.kind != ConfigNode::Kind::kMapping) {
+    base = std::move(over);
+    return;
+  }
+  base.place = over.place;
+  base.inherited = over.inherited;
+  for (auto& [key, value] : over.fields) {
+    const auto found = std::find_if(base.fields.begin(), base.fields.end(), [&](const auto& field) { return field.first == key; });
+    if (found == base.fields.end()) {
+      base.fields.emplace_back(key, std::move(value));
+    } else {
+      merge(found->second, std::move(value));
+    }
+  }
+}
+
+void mark_inherited(ConfigNode& node) {
+  node.inherited = true;
+  for (auto& [key, value] : node.fields) mark_inherited(value);
+}
+
+ConfigNode read_chain(const std::filesystem::path& file, std::vector<std::filesystem::path>& chain) {
+  std::string text;
+  try {
+    text = read_file(file, kMaxBytes);
+  } catch (const DataError& error) {
+    throw ConfigError(error.what());  // a config that cannot be read is a usage error
+  }
+  ConfigNode node = parse_yaml(text, file.string());
+  const auto extends = std::find_if(node.fields.begin(), node.fields.end(), [](const auto& field) { return field.first == "extends"; });
+  if (extends == node.fields.end()) return node;
+  const ConfigNode parent_name = extends->second;
+  node.fields.erase(extends);
+  if (parent_name.kind != ConfigNode::Kind::kScalar) throw ConfigError(parent_name.place + ": extends must be the path of one config file");
+  const auto parent = (file.parent_path() / parent_name.text).lexically_normal();
+  chain.push_back(file.lexically_normal());
+  if (chain.size() > kMaxExtends || std::find(chain.begin(), chain.end(), parent) != chain.end()) {
+    std::string names;
+    for (const auto& link : chain) names += link.string() + " -> ";
+    throw ConfigError(parent_name.place + ": extends goes in a circle: " + names + parent.string());
+  }
+  ConfigNode base = read_chain(parent, chain);
+  mark_inherited(base);
+  merge(base, std::move(node));
+  return base;
+}
+
+}  // namespace
+
+const ConfigNode* ConfigNode::find(const std::string& key) const {
+  for (const auto& [name, value] : fields) {
+    if (name == key) return &value;
+  }
+  return nullptr;
+}
+
+ConfigNode parse_yaml(const std::string& text, const std::string& name) {
+  if (text.size() > kMaxBytes) throw ConfigError(name + ": larger than 1 MB; this is not a config file");
+  std::vector<YAML::Node> documents;
+  try {
+    documents = YAML::LoadAll(text);
+  } catch (const YAML::Exception& error) {
+    throw ConfigError(place_of(name, error.mark) + ": not valid YAML: " + error.msg);
+  }
+  if (documents.size() > 1) throw ConfigError(name + ": holds " + std::to_string(documents.size()) + " YAML documents; one is wanted");
+  ConfigNode node;
+  node.place = name;
+  if (documents.empty() || documents[0].IsNull()) {
+    node.kind = ConfigNode::Kind::kMapping;
+    return node;
+  }
+  node = Converter(name).convert(documents[0]);
+  if (node.kind != ConfigNode::Kind::kMapping) throw ConfigError(node.place + ": a config is a mapping of keys to values");
+  return node;
+}
+
+ConfigNode read_config_file(const std::filesystem::path& file) {
+  std::vector<std::filesystem::path> chain;
+  return read_chain(file, chain);
+}
+
+void apply_setting(ConfigNode& root, const std::string& setting) {
+  const std::string place = "--set " + setting;
+  const auto equals = setting.find('=');
+  if (equals == std::string::npos || equals == 0) throw ConfigError(place + ": key=value is wanted, for instance --set train.epochs=5");
+  YAML::Node value;
+  try {
+    value = YAML::Load(setting.substr(equals + 1));
+  } catch (const YAML::Exception& error) {
+    throw ConfigError(place + ": not a valid YAML value: " + error.msg);
+  }
+  ConfigNode leaf = Converter(place).convert(value);
+  const auto relocate = [&](auto& self, ConfigNode& node) -> void {
+    node.place = node.key_place = place;
+    for (auto& item : node.items) self(self, item);
+    for (auto& field : node.fields) self(self, field.second);
+  };
+  std::string path = setting.substr(0, equals);
+  while (true) {
+    const auto dot = path.rfind('.');
+    ConfigNode parent;
+    parent.kind = ConfigNode::Kind::kMapping;
+    parent.fields.emplace_back(path.substr(dot == std::string::npos ? 0 : dot + 1), std::move(leaf));
+    leaf = std::move(parent);
+    if (dot == std::string::npos) break;
+    path.resize(dot);
+  }
+  relocate(relocate, leaf);
+  merge(root, std::move(leaf));
+}
+
+}  // namespace emotion

@@ -1,0 +1,314 @@
+#include "emotion/config/run_config.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <type_traits>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/nearest.h"
+#include "fields.h"
+#include "node.h"
+
+namespace emotion {
+namespace {
+
+unsigned task_bit(const std::string& task) {
+  return task == "textcnn" ? kTextCNN : task == "emotionnet" ? kEmotionNet : task == "classifier" ? kClassifier : kAllTasks;
+}
+
+std::string task_names(unsigned tasks) {
+  if (tasks == kAllTasks) return "all";
+  std::vector<std::string> names;
+  if (tasks & kTextCNN) names.push_back("textcnn");
+  if (tasks & kEmotionNet) names.push_back("emotionnet");
+  if (tasks & kClassifier) names.push_back("classifier");
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+/// Keys of the contract whose tasks this version does not have yet: named as such, never read and ignored.
+const std::map<std::string, std::string>& later_keys() {
+  static const std::map<std::string, std::string> keys{
+      {"model.branches", "stimuli"}, {"model.color", "stimuli"}, {"model.classifier_bias", "stimuli"}, {"model.semantic", "stimuli"},
+      {"loss.polarity_weight", "stimuli"}, {"train.sync_batch_norm", "several processes"}};
+  return keys;
+}
+
+std::string range_text(const Field& field, const char* what) {
+  const bool low = std::isfinite(field.low), high = std::isfinite(field.high);
+  if (low && field.above_low && high) return fmt::format("{} in ({}, {}{}", what, field.low, field.high, field.below_high ? ")" : "]");
+  if (low && high && field.high < 1e5) return fmt::format("{} in [{}, {}{}", what, field.low, field.high, field.below_high ? ")" : "]");
+  if (low) return fmt::format("{} {} {}", what, field.above_low ? ">" : ">=", field.low);
+  return what;
+}
+
+class Reader {
+ public:
+  explicit Reader(const ConfigNode& root) : root_(root) {}
+
+  template <class T>
+  void operator()(const Field& field, T& value) {
+    if (const ConfigNode* node = find(field.key)) read(field, *node, value);
+  }
+
+ private:
+  const ConfigNode* find(const std::string& key) const {
+    const ConfigNode* node = &root_;
+    for (std::size_t begin = 0; node && begin <= key.size();) {
+      const std::size_t end = std::min(key.find('.', begin), key.size());
+      node = node->find(key.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    return node;
+  }
+
+  [[noreturn]] static void wrong(const Field& field, const ConfigNode& node, const std::string& wanted) {
+    const char* what = node.kind == ConfigNode::Kind::kSequence ? "a list" : node.kind == ConfigNode::Kind::kMapping ? "a mapping" : "empty";
+    const std::string got = node.kind == ConfigNode::Kind::kScalar ? "'" + node.text + "'" : what;
+    throw ConfigError(fmt::format("{}: {} is {}; {} is wanted", node.place, field.key, got, wanted));
+  }
+
+  template <class Number>
+  static Number number(const Field& field, const ConfigNode& node) {
+    const std::string wanted = range_text(field, std::is_integral_v<Number> ? "an integer" : "a number");
+    if (node.kind != ConfigNode::Kind::kScalar) wrong(field, node, wanted);
+    Number value{};
+    const auto [end, error] = std::from_chars(node.text.data(), node.text.data() + node.text.size(), value);
+    if (error != std::errc{} || end != node.text.data() + node.text.size()) wrong(field, node, wanted);
+    const auto x = static_cast<double>(value);
+    const bool inside = std::isfinite(x) && x >= field.low && x <= field.high && !(field.above_low && x <= field.low) && !(field.below_high && x >= field.high);
+    if (!inside) wrong(field, node, wanted);
+    return value;
+  }
+
+  template <class T>
+  static void read(const Field& field, const ConfigNode& node, T& value)
+    requires std::is_arithmetic_v<T>
+  {
+    if constexpr (std::is_same_v<T, bool>) {
+      if (node.kind != ConfigNode::Kind::kScalar || (node.text != "true" && node.text != "false")) wrong(field, node, "true or false");
+      value = node.text == "true";
+    } else {
+      value = number<T>(field, node);
+    }
+  }
+
+  static void read(const Field& field, const ConfigNode& node, std::string& value) {
+    if (node.kind != ConfigNode::Kind::kScalar || node.text.find('\n') != std::string::npos) wrong(field, node, "one line of text");
+    if (!field.choices.empty() && std::find(field.choices.begin(), field.choices.end(), node.text) == field.choices.end()) {
+      wrong(field, node, fmt::format("one of {}", fmt::join(field.choices, ", ")));
+    }
+    value = node.text;
+  }
+
+  static void read(const Field& field, const ConfigNode& node, std::optional<double>& value) { value = number<double>(field, node); }
+
+  static void read(const Field& field, const ConfigNode& node, std::array<double, 2>& value) {
+    if (node.kind != ConfigNode::Kind::kSequence || node.items.size() != 2) wrong(field, node, "a list of two numbers");
+    value = {number<double>(field, node.items[0]), number<double>(field, node.items[1])};
+  }
+
+  static void read(const Field& field, const ConfigNode& node, std::vector<int>& value) {
+    if (node.kind != ConfigNode::Kind::kSequence) wrong(field, node, "a list of integers");
+    value.clear();
+    for (const auto& item : node.items) value.push_back(number<int>(field, item));
+  }
+
+  static void read(const Field& field, const ConfigNode& node, SplitConfig& value) {
+    if (node.kind == ConfigNode::Kind::kNull) {  // `val:` switches an inherited one off
+      value = {};
+      return;
+    }
+    if (node.kind != ConfigNode::Kind::kMapping) wrong(field, node, "{dataset: DIR, split: NAME}");
+    for (const auto& [part, target] : {std::pair{"dataset", &value.dataset}, std::pair{"split", &value.split}}) {
+      const ConfigNode* child = node.find(part);
+      if (child && child->kind == ConfigNode::Kind::kScalar && !child->text.empty()) *target = child->text;
+      if (target->empty()) throw ConfigError(fmt::format("{}: {}.{} is missing; {{dataset: DIR, split: NAME}} is wanted", node.place, field.key, part));
+    }
+  }
+
+  const ConfigNode& root_;
+};
+
+/// Every key as a path, with the sections' names in between.
+struct Keys {
+  std::map<std::string, unsigned> tasks;  // of each key
+  std::vector<std::string> names;         // keys and sections
+
+  Keys() {
+    RunConfig config;
+    visit_fields(config, [this](const Field& field, const auto& value) {
+      add(field.key, field.tasks);
+      if constexpr (std::is_same_v<std::decay_t<decltype(value)>, SplitConfig>) {
+        add(std::string(field.key) + ".dataset", field.tasks);
+        add(std::string(field.key) + ".split", field.tasks);
+      }
+    });
+  }
+  void add(const std::string& key, unsigned bits) {
+    tasks.emplace(key, bits);
+    names.push_back(key);
+    const std::string section = key.substr(0, key.find('.'));
+    if (section != key && std::find(names.begin(), names.end(), section) == names.end()) names.push_back(section);
+  }
+  bool is_section(const std::string& path) const { return !tasks.contains(path) && std::find(names.begin(), names.end(), path) != names.end(); }
+};
+
+/// Unknown keys, and keys that would do nothing for the task, in file order.
+void check_keys(const ConfigNode& node, const std::string& prefix, const Keys& keys, const std::string& task) {
+  for (const auto& [name, value] : node.fields) {
+    const std::string path = prefix.empty() ? name : prefix + "." + name;
+    if (const auto later = later_keys().find(path); later != later_keys().end()) {
+      throw ConfigError(fmt::format("{}: {} belongs to training with {}, which this version does not have", value.key_place, path, later->second));
+    }
+    const auto known = keys.tasks.find(path);
+    if (known == keys.tasks.end() && !keys.is_section(path)) {
+      throw ConfigError(fmt::format("{}: unknown key {}{}", value.key_place, path, did_you_mean(path, keys.names)));
+    }
+    if (known != keys.tasks.end() && !(known->second & task_bit(task))) {
+      const std::string text = fmt::format("{}: {} has no effect on task {}; it belongs to {}", value.key_place, path, task, task_names(known->second));
+      if (!value.inherited) throw ConfigError(text);
+      log_debug("{}", text);
+    }
+    if (keys.is_section(path) && value.kind != ConfigNode::Kind::kMapping && value.kind != ConfigNode::Kind::kNull) {
+      throw ConfigError(fmt::format("{}: {} is a section: a mapping of keys is wanted", value.place, path));
+    }
+    if (value.kind == ConfigNode::Kind::kMapping) check_keys(value, path, keys, task);
+  }
+}
+
+/// What no single key shows.
+void check_together(const RunConfig& config, const std::string& name) {
+  const auto refuse = [&](const std::string& text) { throw ConfigError(name + ": " + text); };
+  const auto& device = config.device;
+  const bool numbered = device.starts_with("cuda:") && device.size() > 5 && device.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (device != "auto" && device != "cpu" && device != "cuda" && !numbered) refuse("device is '" + device + "'; auto, cpu, cuda or cuda:N is wanted");
+  if (!config.data.train) refuse("data.train is missing; data: {train: {dataset: DIR, split: train}} is wanted");
+  if (config.data.scale[0] > config.data.scale[1]) refuse("data.scale: the first number must not be above the second");
+  if (config.data.ratio[0] > config.data.ratio[1]) refuse("data.ratio: the first number must not be above the second");
+  if (config.data.resize != 0 && config.data.augment != "random_resized_crop" && config.data.augment != "none" && config.data.resize < config.data.size) {
+    refuse(fmt::format("data.resize {} is below data.size {}: the crop would leave the image", config.data.resize, config.data.size));
+  }
+  if (config.schedule.name == "multistep" && config.schedule.milestones.empty()) refuse("schedule.milestones is missing; multistep wants a list of epochs");
+  if (config.task == "emotionnet") {
+    if (config.loss.soft_label && config.text.textcnn.empty()) refuse("text.textcnn is missing; soft labels need a trained TextCNN (or loss.soft_label: false)");
+    if (config.loss.embedding_weight > 0 && config.text.word2vec.empty()) {
+      refuse("text.word2vec is missing; the embedding loss needs word vectors (or loss.embedding_weight: 0)");
+    }
+    if ((config.model.head == "three_branch") != static_cast<bool>(config.data.extra)) refuse("model.head: three_branch and data.extra go together");
+  }
+}
+
+RunConfig read_config(const ConfigNode& root, const std::string& name) {
+  RunConfig config;
+  if (const ConfigNode* task = root.find("task"); task && (task->text == "stimuli" || task->text == "expression" || task->text == "detector")) {
+    throw ConfigError(fmt::format("{}: task {} is not in this version; textcnn, emotionnet or classifier", task->place, task->text));
+  }
+  static const Keys keys;
+  const ConfigNode* task = root.find("task");
+  check_keys(root, "", keys, task ? task->text : config.task);
+  Reader reader(root);
+  visit_fields(config, reader);
+  check_together(config, name);
+  return config;
+}
+
+/// Shortest text that reads back as the same double.
+std::string to_text(double value) { return fmt::format("{}", value); }
+std::string to_text(bool value) { return value ? "true" : "false"; }
+template <class T>
+std::string to_text(T value)
+  requires std::is_integral_v<T>
+{
+  return fmt::format("{}", value);
+}
+/// Plain where that is safe, else in double quotes.
+std::string to_text(const std::string& value) {
+  const bool plain = !value.empty() && value.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-:") == std::string::npos &&
+                     std::isalpha(static_cast<unsigned char>(value[0])) && value.back() != ':' && value != "null" && value != "true" && value != "false" && value != "off";
+  if (plain) return value;
+  std::string quoted = "\"";
+  for (const char c : value) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    if (static_cast<unsigned char>(c) < 0x20) {
+      quoted += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + '"';
+}
+std::string to_text(const std::optional<double>& value) { return value ? to_text(*value) : ""; }
+std::string to_text(const std::array<double, 2>& value) { return fmt::format("[{}, {}]", value[0], value[1]); }
+std::string to_text(const std::vector<int>& value) { return fmt::format("[{}]", fmt::join(value, ", ")); }
+std::string to_text(const SplitConfig& value) {
+  return value ? fmt::format("{{dataset: {}, split: {}}}", to_text(value.dataset), to_text(value.split)) : "";
+}
+
+template <class T>
+const char* type_name() {
+  if constexpr (std::is_same_v<T, bool>) return "bool";
+  if constexpr (std::is_integral_v<T>) return "integer";
+  if constexpr (std::is_same_v<T, double> || std::is_same_v<T, std::optional<double>>) return "number";
+  if constexpr (std::is_same_v<T, std::array<double, 2>>) return "two numbers";
+  if constexpr (std::is_same_v<T, std::vector<int>>) return "list of integers";
+  if constexpr (std::is_same_v<T, SplitConfig>) return "split";
+  return "text";
+}
+
+}  // namespace
+
+RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& settings) {
+  ConfigNode root = read_config_file(file);
+  for (const auto& setting : settings) apply_setting(root, setting);
+  return read_config(root, file.string());
+}
+
+RunConfig parse_run_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& settings) {
+  ConfigNode root = parse_yaml(yaml, name);
+  for (const auto& setting : settings) apply_setting(root, setting);
+  return read_config(root, name);
+}
+
+std::vector<std::pair<std::string, std::string>> config_values(const RunConfig& config) {
+  std::vector<std::pair<std::string, std::string>> values;
+  visit_fields(config, [&](const Field& field, const auto& value) {
+    if (field.tasks & task_bit(config.task)) values.emplace_back(field.key, to_text(value));
+  });
+  return values;
+}
+
+std::string print_run_config(const RunConfig& config) {
+  std::string yaml, section;
+  for (const auto& [key, text] : config_values(config)) {
+    if (text.empty() || text == "\"\"") continue;  // not set
+    const auto dot = key.find('.');
+    if (dot == std::string::npos) {
+      yaml += key + ": " + text + "\n";
+      continue;
+    }
+    if (key.substr(0, dot) != section) yaml += (section = key.substr(0, dot)) + ":\n";
+    yaml += "  " + key.substr(dot + 1) + ": " + text + "\n";
+  }
+  return yaml;
+}
+
+std::string run_config_schema() {
+  std::string schema;
+  RunConfig config;
+  visit_fields(config, [&](const Field& field, const auto& value) {
+    std::string type = type_name<std::decay_t<decltype(value)>>();
+    if (!field.choices.empty()) type = fmt::format("{}", fmt::join(field.choices, " | "));
+    const std::string fallback = to_text(value);
+    schema += fmt::format("{}: {}; default {}; tasks {}; {}\n", field.key, range_text(field, type.c_str()),
+                          fallback.empty() || fallback == "\"\"" ? "none" : fallback, task_names(field.tasks), field.meaning);
+  });
+  return schema;
+}
+
+}  // namespace emotion

@@ -1,0 +1,161 @@
+#include "emotion/data/decode.h"
+
+#include <gif_lib.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+
+#include "decode_jpeg.h"
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+
+namespace emotion {
+namespace {
+
+bool starts_with(std::span<const std::byte> bytes, std::string_view magic, std::size_t at = 0) {
+  return bytes.size() >= at + magic.size() && std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
+}
+
+std::uint32_t big_endian(std::span<const std::byte> bytes, std::size_t at) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i) value = value << 8 | std::to_integer<std::uint32_t>(bytes[at + i]);
+  return value;
+}
+
+/// The first frame on its canvas. OpenCV as Debian builds it has no GIF.
+class GifDecoder {
+ public:
+  GifDecoder(std::span<const std::byte> bytes, const std::filesystem::path& file) : rest_(bytes), file_(file) {
+    int error = 0;
+    gif_ = DGifOpen(
+        this,
+        [](GifFileType* gif, GifByteType* to, int count) {
+          auto& rest = static_cast<GifDecoder*>(gif->UserData)->rest_;
+          const std::size_t n = std::min(rest.size(), static_cast<std::size_t>(count));
+          std::memcpy(to, rest.data(), n);
+          rest = rest.subspan(n);
+          return static_cast<int>(n);
+        },
+        &error);
+    if (gif_ == nullptr) refuse(error);
+  }
+  ~GifDecoder() { DGifCloseFile(gif_, nullptr); }
+  GifDecoder(const GifDecoder&) = delete;
+  GifDecoder& operator=(const GifDecoder&) = delete;
+
+  Image first_frame() {
+    check_image_size(gif_->SWidth, gif_->SHeight, file_);
+    GifRecordType type = UNDEFINED_RECORD_TYPE;
+    while (type != TERMINATE_RECORD_TYPE) {
+      check(DGifGetRecordType(gif_, &type));
+      if (type == IMAGE_DESC_RECORD_TYPE) return read_frame();
+      if (type == EXTENSION_RECORD_TYPE) skip_extension();
+    }
+    throw DataError(file_.string() + ": broken GIF: there is no picture in it");
+  }
+
+ private:
+  [[noreturn]] void refuse(int error) const {
+    const char* text = GifErrorString(error);
+    throw DataError(file_.string() + ": broken GIF: " + (text ? text : "unknown error"));
+  }
+  void check(int result) const {
+    if (result == GIF_ERROR) refuse(gif_->Error);
+  }
+  void skip_extension() {
+    int code = 0;
+    GifByteType* data = nullptr;
+    check(DGifGetExtension(gif_, &code, &data));
+    while (data != nullptr) check(DGifGetExtensionNext(gif_, &data));
+  }
+  static void paint(const ColorMapObject& map, int index, std::uint8_t* to) {
+    const GifColorType color = index < map.ColorCount ? map.Colors[index] : GifColorType{0, 0, 0};
+    to[0] = color.Red;
+    to[1] = color.Green;
+    to[2] = color.Blue;
+  }
+
+  Image read_frame() {
+    check(DGifGetImageDesc(gif_));
+    const GifImageDesc& frame = gif_->Image;
+    const ColorMapObject* map = frame.ColorMap ? frame.ColorMap : gif_->SColorMap;
+    if (map == nullptr) throw DataError(file_.string() + ": broken GIF: there is no colour map");
+    if (frame.Left < 0 || frame.Top < 0 || frame.Width <= 0 || frame.Height <= 0 || frame.Left + frame.Width > gif_->SWidth ||
+        frame.Top + frame.Height > gif_->SHeight) {
+      throw DataError(file_.string() + ": broken GIF: a frame leaves the canvas");
+    }
+    Image image{gif_->SWidth, gif_->SHeight, {}};
+    image.pixels.resize(static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height) * 3);
+    if (gif_->SColorMap) {
+      for (std::size_t i = 0; i < image.pixels.size(); i += 3) paint(*gif_->SColorMap, gif_->SBackGroundColor, &image.pixels[i]);
+    }
+    std::vector<GifPixelType> line(static_cast<std::size_t>(frame.Width));
+    const auto read_row = [&](int y) {
+      check(DGifGetLine(gif_, line.data(), frame.Width));
+      std::uint8_t* to = image.row(frame.Top + y) + static_cast<std::size_t>(frame.Left) * 3;
+      for (const GifPixelType index : line) paint(*map, index, std::exchange(to, to + 3));
+    };
+    if (!frame.Interlace) {
+      for (int y = 0; y < frame.Height; ++y) read_row(y);
+    } else {
+      constexpr int kStart[] = {0, 4, 2, 1}, kStep[] = {8, 8, 4, 2};
+      for (int pass = 0; pass < 4; ++pass) {
+        for (int y = kStart[pass]; y < frame.Height; y += kStep[pass]) read_row(y);
+      }
+    }
+    return image;
+  }
+
+  std::span<const std::byte> rest_;
+  std::filesystem::path file_;
+  GifFileType* gif_ = nullptr;
+};
+
+/// PNG, WebP, BMP, TIFF: 8-bit colours, upright, alpha dropped.
+Image decode_with_opencv(std::span<const std::byte> bytes, const std::filesystem::path& file) {
+  const cv::Mat input(1, static_cast<int>(bytes.size()), CV_8U, const_cast<std::byte*>(bytes.data()));
+  cv::Mat bgr;
+  try {
+    bgr = cv::imdecode(input, cv::IMREAD_COLOR);
+  } catch (const cv::Exception& error) {
+    throw DataError(file.string() + ": broken picture: " + error.err);
+  }
+  if (bgr.empty()) throw DataError(file.string() + ": broken picture, or truncated");
+  check_image_size(bgr.cols, bgr.rows, file);
+  Image image{bgr.cols, bgr.rows, {}};
+  image.pixels.resize(bgr.total() * 3);
+  cv::Mat rgb(bgr.rows, bgr.cols, CV_8UC3, image.pixels.data());
+  cv::cvtColor(bgr, rgb, cv::COLOR_BGR2RGB);
+  return image;
+}
+
+}  // namespace
+
+Image decode_image(std::span<const std::byte> bytes, const std::filesystem::path& file) {
+  if (bytes.empty()) throw DataError(file.string() + ": the file is empty");
+  if (is_jpeg(bytes)) return decode_jpeg(bytes, file);
+  if (starts_with(bytes, "GIF8")) return GifDecoder(bytes, file).first_frame();
+  const bool png = starts_with(bytes, "\x89PNG\r\n\x1a\n");
+  if (png) {
+    if (bytes.size() < 24) throw DataError(file.string() + ": broken picture, or truncated");
+    check_image_size(big_endian(bytes, 16), big_endian(bytes, 20), file);
+  }
+  const bool webp = starts_with(bytes, "RIFF") && starts_with(bytes, "WEBP", 8);
+  const bool tiff = starts_with(bytes, std::string_view("II*\0", 4)) || starts_with(bytes, std::string_view("MM\0*", 4));
+  if (!png && !webp && !tiff && !starts_with(bytes, "BM")) {
+    throw DataError(file.string() + ": not a picture; JPEG, PNG, WebP, BMP, TIFF and GIF are read");
+  }
+  return decode_with_opencv(bytes, file);
+}
+
+Image decode_image(const std::filesystem::path& file) {
+  const std::string bytes = read_file(file);
+  return decode_image(std::as_bytes(std::span(bytes)), file);
+}
+
+}  // namespace emotion

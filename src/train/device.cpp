@@ -1,0 +1,154 @@
+#include "emotion/train/device.h"
+
+#include <dlfcn.h>
+
+#include <filesystem>
+#include <mutex>
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/tensor.h>
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include "emotion/error.h"
+
+namespace emotion {
+namespace {
+
+constexpr double kMean[3] = {0.485, 0.456, 0.406};  // ImageNet, RGB in 0 .. 1
+constexpr double kStd[3] = {0.229, 0.224, 0.225};
+
+/// Registers the CUDA kernels, which live in a library that links nothing of ours. False where it cannot be opened.
+bool open_cuda_library() {
+  static const bool opened = ::dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr;
+  return opened && at::globalContext().hasCUDA();
+}
+
+at::Device parse_device(const std::string& name) {
+  if (name == "cpu") return at::kCPU;
+  if (name == "auto") {
+    // Without a driver there is no GPU, and no reason to open a library of a gigabyte.
+    const bool driver = std::filesystem::exists("/dev/nvidiactl");
+    return driver && open_cuda_library() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+  }
+  int index = 0;
+  if (name.starts_with("cuda:") && name.size() > 5 && name.size() <= 8 && name.find_first_not_of("0123456789", 5) == std::string::npos) {
+    index = std::stoi(name.substr(5));
+  } else if (name != "cuda") {
+    throw ConfigError("device '" + name + "' is not known; auto, cpu, cuda or cuda:N");
+  }
+  if (!open_cuda_library()) {
+    throw RunError("device " + name + ": no CUDA device can be used here; install the driver and the CUDA libraries (tools/setup.sh --cuda), or take --device cpu");
+  }
+  const auto count = c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount();
+  if (index >= count) throw RunError("device " + name + ": there are " + std::to_string(count) + " CUDA devices, counted from 0");
+  return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
+}
+
+at::Tensor channel_constant(const double (&values)[3], double factor, const at::Device& device) {
+  return at::tensor({values[0] * factor, values[1] * factor, values[2] * factor}, at::kFloat).view({1, 3, 1, 1}).to(device);
+}
+
+}  // namespace
+
+Device Device::open(const std::string& name, const std::string& amp, bool channels_last) {
+  Device device;
+  if (amp != "off" && amp != "bf16") throw ConfigError("train.amp is '" + amp + "'; off or bf16");
+  device.device_ = parse_device(name);
+  device.channels_last_ = channels_last;
+  device.bf16_ = amp == "bf16";
+  return device;
+}
+
+std::string Device::describe() const {
+  return is_cpu() ? "cpu (" + std::to_string(at::get_num_threads()) + " threads)" : device_.str();
+}
+
+void Device::place(torch::nn::Module& module) const {
+  module.to(device_);
+  if (!channels_last_) return;
+  at::NoGradGuard no_grad;
+  for (auto& parameter : module.parameters()) {
+    if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
+  }
+}
+
+at::Tensor Device::move(const at::Tensor& tensor) const {
+  return is_cpu() ? tensor : tensor.to(device_, /*non_blocking=*/true);
+}
+
+at::Tensor Device::images(const ImageBatch& batch) const {
+  const auto n = static_cast<std::int64_t>(batch.samples.size());
+  auto owner = batch.pixels;
+  at::Tensor bytes = at::from_blob(
+      owner.get(), {n, batch.height, batch.width, 3}, [owner](void*) {}, at::TensorOptions().dtype(at::kByte));
+  if (!is_cpu()) {
+    const c10::impl::VirtualGuardImpl backend(device_.type());
+    const c10::Stream compute = backend.getStream(device_);
+    const c10::Stream copy = backend.getStreamFromGlobalPool(device_);
+    c10::Event done(device_.type());
+    {
+      const c10::StreamGuard guard(copy);
+      bytes = bytes.to(device_, /*non_blocking=*/true);
+      done.record(copy);
+    }
+    done.block(compute);
+    bytes.record_stream(compute);
+  }
+  // NHWC bytes seen as NCHW are channels_last as they lie: the conversion to float keeps the order.
+  at::Tensor images = bytes.permute({0, 3, 1, 2}).to(at::kFloat);
+  images.sub_(channel_constant(kMean, 255, device_)).div_(channel_constant(kStd, 255, device_));
+  return channels_last_ ? images : images.contiguous();
+}
+
+std::function<std::shared_ptr<std::uint8_t[]>(std::size_t)> Device::allocator() const {
+  if (is_cpu()) return {};
+  return [](std::size_t bytes) {
+    auto tensor = std::make_shared<at::Tensor>(
+        at::empty({static_cast<std::int64_t>(bytes)}, at::TensorOptions().dtype(at::kByte).pinned_memory(true)));
+    return std::shared_ptr<std::uint8_t[]>(tensor->data_ptr<std::uint8_t>(), [tensor](std::uint8_t*) {});
+  };
+}
+
+at::Tensor Device::random_state() const {
+  const at::Tensor cpu = at::detail::getDefaultCPUGenerator().get_state();
+  if (is_cpu()) return cpu;
+  at::Generator generator = at::globalContext().defaultGenerator(device_);
+  return at::cat({cpu, generator.get_state().cpu()});
+}
+
+void Device::set_random_state(const at::Tensor& state) const {
+  auto cpu = at::detail::getDefaultCPUGenerator();
+  const std::int64_t cpu_size = cpu.get_state().numel();
+  if (state.scalar_type() != at::kByte || state.dim() != 1 || state.numel() < cpu_size) {
+    throw WeightsError("the state of the random generator has another size than this LibTorch's; resume with the version that saved it");
+  }
+  const std::lock_guard<std::mutex> lock(cpu.mutex());
+  cpu.set_state(state.narrow(0, 0, cpu_size).clone());
+  // A run that moves from CPU to GPU goes on with the GPU's own draws.
+  if (is_cpu() || state.numel() == cpu_size) return;
+  at::Generator generator = at::globalContext().defaultGenerator(device_);
+  generator.set_state(state.narrow(0, cpu_size, state.numel() - cpu_size).clone());
+}
+
+AutocastScope::AutocastScope(const Device& device) : type_(device.device_.type()), active_(device.bf16_) {
+  if (!active_) return;
+  at::autocast::set_autocast_dtype(type_, at::kBFloat16);
+  at::autocast::set_autocast_enabled(type_, true);
+  at::autocast::increment_nesting();
+}
+
+AutocastScope::~AutocastScope() {
+  if (!active_) return;
+  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+  at::autocast::set_autocast_enabled(type_, false);
+}
+
+}  // namespace emotion

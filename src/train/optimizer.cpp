@@ -1,0 +1,203 @@
+#include "emotion/train/optimizer.h"
+
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_fused_adagrad.h>
+#include <ATen/ops/_fused_adam.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/_fused_sgd.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+
+#include "emotion/error.h"
+
+namespace emotion {
+namespace {
+
+using Tensors = std::vector<at::Tensor>;
+
+Tensors pick(const Tensors& all, const std::vector<std::size_t>& which) {
+  Tensors picked;
+  picked.reserve(which.size());
+  for (const std::size_t i : which) picked.push_back(all[i]);
+  return picked;
+}
+
+/// What a fused kernel takes: parameters and gradients of equal strides.
+struct Group {
+  Tensors values, gradients;
+};
+
+Group make_group(const std::vector<NamedParameter>& parameters, const std::vector<std::size_t>& which) {
+  Group group;
+  for (const std::size_t i : which) {
+    const at::Tensor& value = parameters[i].tensor;
+    at::Tensor gradient = value.grad();
+    // The fused kernels walk both memories in step: the strides must agree.
+    if (gradient.strides() != value.strides()) gradient = at::empty_like(value).copy_(gradient);
+    group.values.push_back(value);
+    group.gradients.push_back(gradient);
+  }
+  return group;
+}
+
+/// buf = momentum * buf + g + wd * w; w -= lr * buf (Nesterov: w -= lr * (g + momentum * buf)).
+class Sgd final : public Optimizer {
+ public:
+  Sgd(const OptimizerConfig& config, std::vector<NamedParameter> parameters)
+      : Optimizer(std::move(parameters)), config_(config), momentum_(config.momentum > 0 ? &add_state("momentum", 0) : nullptr) {}
+  void step(double learning_rate) override {
+    const auto which = with_gradient();
+    if (which.empty()) return;
+    Group group = make_group(parameters_, which);
+    const Tensors momentum = momentum_ ? pick(*momentum_, which) : Tensors{};
+    at::_fused_sgd_(group.values, group.gradients, momentum, config_.weight_decay, config_.momentum, learning_rate,
+                    /*dampening=*/0, config_.nesterov, /*maximize=*/false, /*is_first_step=*/false);
+  }
+
+ private:
+  OptimizerConfig config_;
+  Tensors* momentum_;
+};
+
+/// Kingma and Ba, 2015; decoupled: Loshchilov and Hutter, 2019.
+class Adam final : public Optimizer {
+ public:
+  Adam(const OptimizerConfig& config, std::vector<NamedParameter> parameters, bool decoupled)
+      : Optimizer(std::move(parameters)),
+        config_(config),
+        decoupled_(decoupled),
+        first_(add_state("exp_avg", 0)),
+        second_(add_state("exp_avg_sq", 0)),
+        steps_(add_state("step", 0, true)) {}
+  void step(double learning_rate) override {
+    const auto which = with_gradient();
+    if (which.empty()) return;
+    Group group = make_group(parameters_, which);
+    Tensors steps = pick(steps_, which);
+    for (auto& step : steps) step.add_(1);
+    const auto update = decoupled_ ? static_cast<Update>(at::_fused_adamw_) : static_cast<Update>(at::_fused_adam_);
+    update(group.values, group.gradients, pick(first_, which), pick(second_, which), {}, steps, learning_rate, config_.betas[0],
+           config_.betas[1], config_.weight_decay, config_.eps.value_or(1e-8), /*amsgrad=*/false, /*maximize=*/false, {}, {});
+  }
+
+ private:
+  using Update = void (*)(at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, double, double,
+                          double, double, double, bool, bool, const std::optional<at::Tensor>&, const std::optional<at::Tensor>&);
+  OptimizerConfig config_;
+  bool decoupled_;
+  Tensors &first_, &second_, &steps_;
+};
+
+/// Duchi et al., 2011.
+class Adagrad final : public Optimizer {
+ public:
+  Adagrad(const OptimizerConfig& config, std::vector<NamedParameter> parameters)
+      : Optimizer(std::move(parameters)), config_(config), sums_(add_state("sum", 0)), steps_(add_state("step", 0, true)) {}
+  void step(double learning_rate) override {
+    const auto which = with_gradient();
+    if (which.empty()) return;
+    Group group = make_group(parameters_, which);
+    Tensors steps = pick(steps_, which);
+    for (auto& step : steps) step.add_(1);
+    at::_fused_adagrad_(group.values, group.gradients, pick(sums_, which), steps, learning_rate, config_.lr_decay, config_.weight_decay,
+                        config_.eps.value_or(1e-10), /*maximize=*/false);
+  }
+
+ private:
+  OptimizerConfig config_;
+  Tensors &sums_, &steps_;
+};
+
+/// Zeiler, 2012: squares of gradients and of updates, both averaged with rho.
+class Adadelta final : public Optimizer {
+ public:
+  Adadelta(const OptimizerConfig& config, std::vector<NamedParameter> parameters)
+      : Optimizer(std::move(parameters)), config_(config), squares_(add_state("square_avg", 0)), updates_(add_state("acc_delta", 0)) {}
+  void step(double learning_rate) override {
+    const at::NoGradGuard no_grad;
+    const double eps = config_.eps.value_or(1e-6);
+    for (const std::size_t i : with_gradient()) {
+      at::Tensor value = parameters_[i].tensor;
+      const at::Tensor gradient = config_.weight_decay == 0 ? value.grad() : value.grad().add(value, config_.weight_decay);
+      squares_[i].mul_(config_.rho).addcmul_(gradient, gradient, 1 - config_.rho);
+      const at::Tensor update = updates_[i].add(eps).sqrt_().div_(squares_[i].add(eps).sqrt_()).mul_(gradient);
+      updates_[i].mul_(config_.rho).addcmul_(update, update, 1 - config_.rho);
+      value.add_(update, -learning_rate);
+    }
+  }
+
+ private:
+  OptimizerConfig config_;
+  Tensors &squares_, &updates_;
+};
+
+}  // namespace
+
+void Optimizer::zero_grad() {
+  for (auto& parameter : parameters_) parameter.tensor.mutable_grad().reset();
+}
+
+at::Tensor Optimizer::clip_gradients(double max_norm) {
+  const at::NoGradGuard no_grad;
+  Tensors gradients;
+  for (const std::size_t i : with_gradient()) gradients.push_back(parameters_[i].tensor.grad());
+  if (gradients.empty()) return at::zeros({});
+  const at::Tensor norm = at::stack(at::_foreach_norm(gradients, 2)).norm();
+  at::_foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp_max(1.0));
+  return norm;
+}
+
+std::vector<at::Tensor>& Optimizer::add_state(const std::string& kind, double value, bool scalar) {
+  auto tensors = std::make_unique<Tensors>();
+  for (const auto& parameter : parameters_) {
+    tensors->push_back(scalar ? at::full({}, value, parameter.tensor.options().dtype(at::kFloat).requires_grad(false))
+                              : at::full_like(parameter.tensor.detach(), value));
+  }
+  state_.push_back({kind, std::move(tensors)});
+  return *state_.back().tensors;
+}
+
+std::vector<std::size_t> Optimizer::with_gradient() const {
+  std::vector<std::size_t> which;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (parameters_[i].tensor.grad().defined()) which.push_back(i);
+  }
+  return which;
+}
+
+StateDict Optimizer::state() const {
+  StateDict state;
+  for (const auto& kind : state_) {
+    for (std::size_t i = 0; i < parameters_.size(); ++i) state.add(kind.name + "." + parameters_[i].name, (*kind.tensors)[i]);
+  }
+  return state;
+}
+
+void Optimizer::load_state(const StateDict& state, const std::string& where) {
+  const at::NoGradGuard no_grad;
+  for (auto& kind : state_) {
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      const std::string name = kind.name + "." + parameters_[i].name;
+      const at::Tensor* saved = state.find(name);
+      if (!saved || saved->sizes() != (*kind.tensors)[i].sizes()) {
+        throw WeightsError(where + ": " + name + (saved ? " has another shape" : " is missing") + "; resume with the config that saved it");
+      }
+      (*kind.tensors)[i].copy_(*saved);
+    }
+  }
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, std::vector<NamedParameter> parameters) {
+  std::erase_if(parameters, [](const NamedParameter& parameter) { return !parameter.tensor.requires_grad(); });
+  if (config.name == "sgd") return std::make_unique<Sgd>(config, std::move(parameters));
+  if (config.name == "adam") return std::make_unique<Adam>(config, std::move(parameters), false);
+  if (config.name == "adamw") return std::make_unique<Adam>(config, std::move(parameters), true);
+  if (config.name == "adagrad") return std::make_unique<Adagrad>(config, std::move(parameters));
+  if (config.name == "adadelta") return std::make_unique<Adadelta>(config, std::move(parameters));
+  throw ConfigError("optimizer.name is '" + config.name + "'; sgd, adam, adamw, adagrad or adadelta");
+}
+
+}  // namespace emotion
