@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "emotion/data/manifest.h"
+#include "emotion/text/vocabulary.h"
+#include "emotion/text/word_vectors.h"
+
+namespace emotion {
+
+/// A split's keywords as the TextCNN reads them: the words that are no class name.
+class KeywordEncoder {
+ public:
+  /// The manifest must outlive the encoder.
+  KeywordEncoder(const Manifest& manifest, const Vocabulary& vocabulary, const std::vector<std::string>& classes, int max_keywords);
+
+  int max_keywords() const { return max_keywords_; }
+  /// Writes max_keywords ids: the distinct non-emotion keywords in the line's order (row of the vocabulary, V where unknown),
+  /// then V + 1. Gives how many words there were, at most max_keywords.
+  int encode(std::size_t sample, std::int64_t* ids) const;
+
+ private:
+  static constexpr std::int64_t kEmotionWord = -1;
+  const Manifest* manifest_;
+  int max_keywords_;
+  std::int64_t unknown_;
+  std::vector<std::int64_t> row_of_word_;  // by the manifest's word id
+};
+
+/// Mean word vectors of a split's samples: the text side of the joint embedding, Eq 3.
+class KeywordVectors {
+ public:
+  /// Reads the vectors of the split's words. The manifest must outlive this.
+  KeywordVectors(const Manifest& manifest, const WordVectors& vectors);
+
+  int dimension() const { return dimension_; }
+  /// Part of the split's distinct words that have a vector.
+  double coverage() const;
+  /// Writes the mean vector of the sample's distinct keywords, those without a vector skipped; zeros and false if none has one.
+  bool mean(std::size_t sample, float* out) const;
+
+ private:
+  const Manifest* manifest_;
+  int dimension_;
+  std::vector<std::int32_t> row_of_word_;  // by the manifest's word id; -1 = no vector
+  std::vector<float> rows_;
+};
+
+/// The words of a split that are no class name, most frequent first (equal counts in alphabetical order).
+Vocabulary collect_vocabulary(const Manifest& manifest, const std::vector<std::string>& classes);
+
+}  // namespace emotion

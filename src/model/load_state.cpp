@@ -1,0 +1,116 @@
+#include "emotion/model/load_state.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/csrc/autograd/grad_mode.h>
+
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/nearest.h"
+
+namespace emotion {
+namespace {
+
+std::string shape_text(const at::Tensor& tensor) { return fmt::format("[{}]", fmt::join(tensor.sizes(), ", ")); }
+
+/// All problems in one line; long lists are cut.
+class Problems {
+ public:
+  void add(const std::string& text) {
+    if (++count_ <= 20) texts_.push_back(text);
+  }
+  void throw_if_any(const std::string& where) const {
+    if (count_ == 0) return;
+    const std::string more = count_ > 20 ? fmt::format("; and {} more", count_ - 20) : "";
+    throw WeightsError(fmt::format("{}: {}{}", where, fmt::join(texts_, "; "), more));
+  }
+
+ private:
+  std::size_t count_ = 0;
+  std::vector<std::string> texts_;
+};
+
+std::vector<std::string> names_of(const StateDict& state) {
+  std::vector<std::string> names;
+  for (const auto& entry : state.entries) names.push_back(entry.name);
+  return names;
+}
+
+/// A norm's step counter is of no use to inference and absent from old files.
+bool is_counter(const std::string& name) { return name.ends_with("num_batches_tracked"); }
+
+void collect(const torch::nn::Module& module, const std::string& prefix, StateDict& state) {
+  for (const auto& item : module.named_parameters(/*recurse=*/false)) {
+    if (item.value().defined()) state.add(prefix + item.key(), item.value());
+  }
+  for (const auto& item : module.named_buffers(/*recurse=*/false)) {
+    if (item.value().defined()) state.add(prefix + item.key(), item.value());
+  }
+  for (const auto& item : module.named_children()) collect(*item.value(), prefix + item.key() + ".", state);
+}
+
+void copy_checked(at::Tensor to, const at::Tensor& from, const std::string& name, Problems& problems) {
+  if (from.sizes() != to.sizes()) {
+    problems.add(fmt::format("{} has shape {}, {} is wanted", name, shape_text(from), shape_text(to)));
+  } else if (from.is_floating_point() != to.is_floating_point()) {
+    problems.add(fmt::format("{} has dtype {}, {} is wanted", name, c10::toString(from.scalar_type()), c10::toString(to.scalar_type())));
+  } else {
+    to.copy_(from);
+  }
+}
+
+}  // namespace
+
+StateDict module_state(const torch::nn::Module& module) {
+  StateDict state;
+  collect(module, "", state);
+  return state;
+}
+
+void load_module_state(torch::nn::Module& module, const StateDict& state, const std::string& where) {
+  const at::NoGradGuard no_grad;
+  Problems problems;
+  const StateDict own = module_state(module);
+  const auto given = names_of(state), wanted = names_of(own);
+  for (const auto& [name, tensor] : own.entries) {
+    if (const at::Tensor* from = state.find(name)) {
+      copy_checked(tensor, *from, name, problems);
+    } else if (!is_counter(name)) {
+      problems.add(fmt::format("{} is missing{}", name, did_you_mean(name, given)));
+    }
+  }
+  for (const auto& name : given) {
+    if (!own.find(name)) problems.add(fmt::format("{} is not part of the network{}", name, did_you_mean(name, wanted)));
+  }
+  problems.throw_if_any(where);
+}
+
+void init_module_state(torch::nn::Module& module, const StateDict& state, const std::string& where) {
+  const at::NoGradGuard no_grad;
+  Problems problems;
+  const StateDict own = module_state(module);
+  const bool whole = std::any_of(state.entries.begin(), state.entries.end(), [&](const auto& entry) { return own.find(entry.name) != nullptr; });
+  const std::string prefix = whole ? "" : "backbone.";
+  std::vector<std::string> fresh;
+  for (const auto& [name, tensor] : own.entries) {
+    const bool backbone = name.starts_with("backbone.");
+    const std::string source = whole ? name : backbone ? name.substr(prefix.size()) : std::string();
+    const at::Tensor* from = source.empty() ? nullptr : state.find(source);
+    const bool has_backbone = !own.entries.empty() && own.entries.front().name.starts_with("backbone.");
+    if (from && (backbone || !has_backbone || from->sizes() == tensor.sizes())) {
+      copy_checked(tensor, *from, source, problems);
+    } else if (is_counter(name)) {
+      continue;
+    } else if (backbone || !has_backbone) {
+      problems.add(fmt::format("{} is missing{}", source.empty() ? name : source, did_you_mean(source, names_of(state))));
+    } else {
+      fresh.push_back(name);  // a head of another task, or none
+    }
+  }
+  problems.throw_if_any(where);
+  if (!fresh.empty()) log_info("{}: read; new at their first values: {}", where, fmt::join(fresh, ", "));
+}
+
+}  // namespace emotion

@@ -1,0 +1,101 @@
+#include "resnet.h"
+
+#include <array>
+
+#include <ATen/ops/adaptive_avg_pool2d.h>
+#include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/relu.h>
+#include <torch/nn/init.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+
+namespace emotion {
+namespace {
+
+namespace nn = torch::nn;
+
+/// He et al., 2016; torchvision's V1.5: the stride of a bottleneck stands in its 3x3 convolution.
+nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride) {
+  return nn::Conv2d(nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
+}
+
+/// A residual block: two 3x3 convolutions, or 1x1, 3x3 and 1x1 to four times the width.
+class Block : public nn::Module {
+ public:
+  Block(bool bottleneck, std::int64_t in, std::int64_t width, std::int64_t stride) : bottleneck_(bottleneck) {
+    const std::int64_t out = bottleneck ? 4 * width : width;
+    conv1_ = register_module("conv1", bottleneck ? convolution(in, width, 1, 1) : convolution(in, width, 3, stride));
+    bn1_ = register_module("bn1", nn::BatchNorm2d(width));
+    conv2_ = register_module("conv2", convolution(width, width, 3, bottleneck ? stride : 1));
+    bn2_ = register_module("bn2", nn::BatchNorm2d(width));
+    if (bottleneck) {
+      conv3_ = register_module("conv3", convolution(width, out, 1, 1));
+      bn3_ = register_module("bn3", nn::BatchNorm2d(out));
+    }
+    if (stride != 1 || in != out) downsample_ = register_module("downsample", nn::Sequential(convolution(in, out, 1, stride), nn::BatchNorm2d(out)));
+  }
+
+  at::Tensor forward(const at::Tensor& x) {
+    at::Tensor y = bn1_(conv1_(x)).relu_();
+    y = bn2_(conv2_(y));
+    if (bottleneck_) y = bn3_(conv3_(y.relu_()));
+    return y.add_(downsample_ ? downsample_->forward(x) : x).relu_();
+  }
+
+ private:
+  bool bottleneck_;
+  nn::Conv2d conv1_{nullptr}, conv2_{nullptr}, conv3_{nullptr};
+  nn::BatchNorm2d bn1_{nullptr}, bn2_{nullptr}, bn3_{nullptr};
+  nn::Sequential downsample_{nullptr};
+};
+
+class ResNet final : public Backbone {
+ public:
+  ResNet(bool bottleneck, const std::array<int, 4>& blocks) : dimension_(bottleneck ? 2048 : 512) {
+    conv1_ = register_module("conv1", nn::Conv2d(nn::Conv2dOptions(3, 64, 7).stride(2).padding(3).bias(false)));
+    bn1_ = register_module("bn1", nn::BatchNorm2d(64));
+    std::int64_t in = 64;
+    for (std::size_t layer = 0; layer < 4; ++layer) {
+      const std::int64_t width = std::int64_t{64} << layer;
+      nn::Sequential sequence;
+      for (int block = 0; block < blocks[layer]; ++block) {
+        sequence->push_back(std::make_shared<Block>(bottleneck, in, width, block == 0 && layer > 0 ? 2 : 1));
+        in = bottleneck ? 4 * width : width;
+      }
+      layers_[layer] = register_module("layer" + std::to_string(layer + 1), sequence);
+    }
+    // Norms start at 1 and 0 by themselves.
+    for (const auto& module : modules(/*include_self=*/false)) {
+      if (auto* conv = module->as<nn::Conv2dImpl>()) nn::init::kaiming_normal_(conv->weight, 0, torch::kFanOut, torch::kReLU);
+    }
+  }
+
+  at::Tensor feature_map(const at::Tensor& images) override {
+    at::Tensor x = bn1_(conv1_(images)).relu_();
+    x = at::max_pool2d(x, 3, 2, 1);
+    for (auto& layer : layers_) x = layer->forward(x);
+    return x;
+  }
+  at::Tensor pool(const at::Tensor& map) override { return at::adaptive_avg_pool2d(map, {1, 1}).flatten(1); }
+  at::Tensor forward(const at::Tensor& images) override { return pool(feature_map(images)); }
+  std::int64_t dimension() const override { return dimension_; }
+
+ private:
+  std::int64_t dimension_;
+  nn::Conv2d conv1_{nullptr};
+  nn::BatchNorm2d bn1_{nullptr};
+  std::array<nn::Sequential, 4> layers_{nn::Sequential{nullptr}, nn::Sequential{nullptr}, nn::Sequential{nullptr}, nn::Sequential{nullptr}};
+};
+
+}  // namespace
+
+std::shared_ptr<Backbone> make_resnet(std::string_view name) {
+  if (name == "resnet18") return std::make_shared<ResNet>(false, std::array{2, 2, 2, 2});
+  if (name == "resnet34") return std::make_shared<ResNet>(false, std::array{3, 4, 6, 3});
+  if (name == "resnet50") return std::make_shared<ResNet>(true, std::array{3, 4, 6, 3});
+  if (name == "resnet101") return std::make_shared<ResNet>(true, std::array{3, 4, 23, 3});
+  return nullptr;
+}
+
+}  // namespace emotion

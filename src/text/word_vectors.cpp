@@ -1,0 +1,249 @@
+#include "emotion/text/word_vectors.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <ostream>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+#include "emotion/log.h"
+
+namespace emotion {
+
+/// Rows either lie in `values`, or in the mapped file at `offsets`.
+struct WordVectors::Data {
+  int dimension = 0;
+  std::vector<std::string> own_words;
+  std::vector<std::string_view> words;
+  std::vector<float> values;
+  std::optional<MappedFile> map;
+  std::vector<std::uint64_t> offsets;
+  std::unordered_map<std::string_view, std::size_t> rows;
+
+  void index(const std::string& where) {
+    std::size_t repeated = 0;
+    rows.reserve(words.size());
+    for (std::size_t row = 0; row < words.size(); ++row) repeated += !rows.emplace(words[row], row).second;
+    if (repeated > 0) log_warning("{}: {} words stand more than once; the first vector of each is used", where, repeated);
+  }
+  const char* row_bytes(std::size_t row) const { return map->text().data() + offsets[row]; }
+};
+
+namespace {
+
+constexpr std::uint64_t kMaxDimension = 100000;
+
+/// `count dimension\n`: where the rows begin, or nothing.
+struct Header {
+  std::uint64_t words = 0, dimension = 0;
+  std::size_t end = 0;
+};
+std::optional<Header> parse_header(std::string_view text) {
+  const std::string_view line = text.substr(0, std::min(text.find('\n'), text.size()));
+  Header header;
+  const char* end = line.data() + line.size();
+  const auto first = std::from_chars(line.data(), end, header.words);
+  if (first.ec != std::errc{} || first.ptr == end || *first.ptr != ' ') return std::nullopt;
+  const auto second = std::from_chars(first.ptr + 1, end, header.dimension);
+  if (second.ec != std::errc{} || (second.ptr != end && *second.ptr != '\r' && *second.ptr != ' ')) return std::nullopt;
+  header.end = line.size() + 1;
+  return header;
+}
+
+std::uint64_t line_of(std::string_view text, std::size_t at) {
+  return static_cast<std::uint64_t>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(at, text.size())), '\n')) + 1;
+}
+
+/// Text rows, with or without the header line: `word v1 v2 ..`.
+struct TextRows {
+  std::vector<std::string> words;
+  std::vector<float> values;
+  int dimension = 0;
+};
+
+TextRows read_text_rows(std::string_view text, const std::optional<Header>& header, const std::string& name) {
+  TextRows rows;
+  rows.dimension = header ? static_cast<int>(header->dimension) : 0;
+  std::size_t begin = header ? header->end : 0;
+  while (begin < text.size()) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    std::string_view line = text.substr(begin, end - begin);
+    const auto refuse = [&](const std::string& what) { throw DataError(fmt::format("{}:{}: {}", name, line_of(text, begin), what)); };
+    while (!line.empty() && (line.back() == ' ' || line.back() == '\r')) line.remove_suffix(1);
+    if (!line.empty()) {
+      const std::size_t space = line.find(' ');
+      if (space == 0 || space == std::string_view::npos) refuse("a word and its numbers are wanted");
+      rows.words.emplace_back(line.substr(0, space));
+      int count = 0;
+      for (std::size_t at = space; at < line.size(); ++count) {
+        float value = 0;
+        const auto [stop, error] = std::from_chars(line.data() + at + 1, line.data() + line.size(), value);
+        if (error != std::errc{} || !std::isfinite(value)) refuse(fmt::format("number {} of '{}' is not a finite number", count + 1, rows.words.back()));
+        rows.values.push_back(value);
+        at = static_cast<std::size_t>(stop - line.data());
+        if (at < line.size() && line[at] != ' ') refuse(fmt::format("number {} of '{}' is not a finite number", count + 1, rows.words.back()));
+      }
+      if (rows.dimension == 0) rows.dimension = count;
+      if (count != rows.dimension) refuse(fmt::format("'{}' has {} numbers, {} are wanted", rows.words.back(), count, rows.dimension));
+    }
+    begin = end + 1;
+  }
+  if (rows.words.empty()) throw DataError(name + ": there are no word vectors in it");
+  if (header && rows.words.size() != header->words) {
+    throw DataError(fmt::format("{}: the header says {} words, there are {}; the file may be truncated", name, header->words, rows.words.size()));
+  }
+  return rows;
+}
+
+}  // namespace
+
+WordVectors WordVectors::open(const std::filesystem::path& file) {
+  auto data = std::make_shared<Data>();
+  data->map.emplace(file);
+  const std::string_view text = data->map->text();
+  const std::string name = file.string();
+  if (text.empty()) throw DataError(name + ": the file is empty");
+  const auto header = parse_header(text);
+  if (header && (header->dimension == 0 || header->dimension > kMaxDimension || header->words == 0 || header->words > text.size() / 3)) {
+    throw DataError(fmt::format("{}: a header of {} words of {} numbers does not fit a file of {} bytes", name, header->words, header->dimension, text.size()));
+  }
+  // Google's binary rows are 4 bytes a number: bytes that text never holds follow the first word.
+  const std::string_view head = text.substr(header ? header->end : 0, 4096);
+  const bool is_text = std::all_of(head.begin(), head.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\r' || c == '\t'; });
+  if (is_text) {
+    TextRows rows = read_text_rows(text, header, name);
+    data->map.reset();
+    data->dimension = rows.dimension;
+    data->own_words = std::move(rows.words);
+    data->values = std::move(rows.values);
+    data->words.assign(data->own_words.begin(), data->own_words.end());
+    data->index(name);
+    WordVectors vectors;
+    vectors.data_ = data;
+    return vectors;
+  }
+  if (!header) throw DataError(name + ": not word vectors: neither Google's binary form nor its text form");
+  data->dimension = static_cast<int>(header->dimension);
+  const std::uint64_t row_size = header->dimension * sizeof(float);
+  if (text.size() < header->end + header->words * (row_size + 2)) {
+    throw DataError(fmt::format("{}: truncated: {} words of {} numbers do not fit {} bytes", name, header->words, header->dimension, text.size()));
+  }
+  data->words.reserve(header->words);
+  data->offsets.reserve(header->words);
+  std::size_t at = header->end;
+  for (std::uint64_t row = 0; row < header->words; ++row) {
+    while (at < text.size() && text[at] == '\n') ++at;  // some writers end a row with one
+    const std::size_t space = text.find(' ', at);
+    if (space == std::string_view::npos || space - at > 10000 || text.size() - space - 1 < row_size) {
+      throw DataError(fmt::format("{}: truncated or damaged at byte {}, in word {} of {}", name, at, row + 1, header->words));
+    }
+    data->words.push_back(text.substr(at, space - at));
+    data->offsets.push_back(space + 1);
+    at = space + 1 + row_size;
+  }
+  data->index(name);
+  WordVectors vectors;
+  vectors.data_ = data;
+  return vectors;
+}
+
+WordVectors WordVectors::from_memory(std::vector<std::string> words, std::vector<float> values, int dimension) {
+  if (dimension < 1 || values.size() != words.size() * static_cast<std::size_t>(dimension)) {
+    throw DataError(fmt::format("word vectors: {} words of {} numbers are not {} numbers", words.size(), dimension, values.size()));
+  }
+  auto data = std::make_shared<Data>();
+  data->dimension = dimension;
+  data->own_words = std::move(words);
+  data->values = std::move(values);
+  data->words.assign(data->own_words.begin(), data->own_words.end());
+  data->index("word vectors");
+  WordVectors vectors;
+  vectors.data_ = data;
+  return vectors;
+}
+
+std::size_t WordVectors::size() const { return data_->words.size(); }
+int WordVectors::dimension() const { return data_->dimension; }
+std::string_view WordVectors::word(std::size_t row) const { return data_->words[row]; }
+
+std::optional<std::size_t> WordVectors::find(std::string_view word) const {
+  std::string form(word);
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    if (attempt == 1) {
+      for (char& c : form) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    } else if (attempt == 2) {
+      std::replace(form.begin(), form.end(), ' ', '_');
+    }
+    if (const auto found = data_->rows.find(form); found != data_->rows.end()) return found->second;
+  }
+  return std::nullopt;
+}
+
+void WordVectors::copy(std::size_t row, std::span<float> out) const {
+  const auto width = static_cast<std::size_t>(data_->dimension);
+  if (data_->map) {
+    std::memcpy(out.data(), data_->row_bytes(row), width * sizeof(float));
+    for (const float value : out.first(width)) {
+      if (!std::isfinite(value)) throw DataError(fmt::format("{}: the vector of '{}' is not finite", data_->map->path().string(), data_->words[row]));
+    }
+  } else {
+    std::copy_n(data_->values.begin() + static_cast<std::ptrdiff_t>(row * width), width, out.begin());
+  }
+}
+
+std::vector<std::pair<std::size_t, float>> WordVectors::nearest(std::span<const float> query, std::size_t k, std::span<const std::size_t> exclude) const {
+  const auto width = static_cast<std::size_t>(data_->dimension);
+  double query_norm = 0;
+  for (const float value : query) query_norm += static_cast<double>(value) * value;
+  std::vector<std::pair<std::size_t, float>> scores;
+  std::vector<float> row(width);
+  for (std::size_t i = 0; i < size(); ++i) {
+    if (std::find(exclude.begin(), exclude.end(), i) != exclude.end()) continue;
+    copy(i, row);
+    double dot = 0, norm = 0;
+    for (std::size_t d = 0; d < width; ++d) {
+      dot += static_cast<double>(row[d]) * query[d];
+      norm += static_cast<double>(row[d]) * row[d];
+    }
+    const double lengths = std::sqrt(norm * query_norm);
+    scores.emplace_back(i, lengths > 0 ? static_cast<float>(dot / lengths) : 0.0F);
+  }
+  k = std::min(k, scores.size());
+  std::partial_sort(scores.begin(), scores.begin() + static_cast<std::ptrdiff_t>(k), scores.end(),
+                    [](const auto& a, const auto& b) { return a.second > b.second || (a.second == b.second && a.first < b.first); });
+  scores.resize(k);
+  return scores;
+}
+
+void WordVectors::write_binary(const std::filesystem::path& file) const {
+  write_file_atomically(file, [this](std::ostream& out) {
+    out << size() << ' ' << dimension() << '\n';
+    std::vector<float> row(static_cast<std::size_t>(dimension()));
+    for (std::size_t i = 0; i < size(); ++i) {
+      copy(i, row);
+      out << word(i) << ' ';
+      out.write(reinterpret_cast<const char*>(row.data()), static_cast<std::streamsize>(row.size() * sizeof(float)));
+      out << '\n';
+    }
+  });
+}
+
+void WordVectors::write_text(const std::filesystem::path& file) const {
+  write_file_atomically(file, [this](std::ostream& out) {
+    out << size() << ' ' << dimension() << '\n';
+    std::vector<float> row(static_cast<std::size_t>(dimension()));
+    for (std::size_t i = 0; i < size(); ++i) {
+      copy(i, row);
+      out << word(i);
+      for (const float value : row) out << fmt::format(" {}", value);  // the shortest text of the same float
+      out << '\n';
+    }
+  });
+}
+
+}  // namespace emotion
