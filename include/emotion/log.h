@@ -10,11 +10,14 @@ namespace emotion {
 enum class LogLevel { kDebug, kInfo, kWarning, kError, kOff };
 
 void set_log_level(LogLevel level) noexcept;
+bool log_enabled(LogLevel level) noexcept;
 /// @throws ConfigError listing the levels
 LogLevel parse_log_level(std::string_view name);
 /// A run folder's log.txt gets every line too, until it is set to an empty path.
 void set_log_file(std::string_view path);
 void log_line(LogLevel level, std::string_view text);
+/// To the run folder's log.txt alone: the command itself prints its error.
+void log_file_only(LogLevel level, std::string_view text);
 
 template <class... Args>
 void log_debug(fmt::format_string<Args...> format, Args&&... args) {

@@ -36,6 +36,8 @@ spdlog::level::level_enum translate(LogLevel level) {
 
 void set_log_level(LogLevel level) noexcept { logger()->set_level(translate(level)); }
 
+bool log_enabled(LogLevel level) noexcept { return logger()->should_log(translate(level)); }
+
 LogLevel parse_log_level(std::string_view name) {
   if (name == "debug") return LogLevel::kDebug;
   if (name == "info") return LogLevel::kInfo;
@@ -59,6 +61,13 @@ void log_line(LogLevel level, std::string_view text) {
   const auto translated = translate(level);
   const std::string_view prefix = level == LogLevel::kWarning ? "warning: " : level == LogLevel::kError ? "error: " : "";
   logger()->log(translated, fmt::format("{}{}", prefix, text));
+}
+
+void log_file_only(LogLevel level, std::string_view text) {
+  const auto& sinks = logger()->sinks();
+  if (sinks.size() < 2) return;
+  sinks[1]->log(spdlog::details::log_msg("emotion", translate(level), spdlog::string_view_t(text.data(), text.size())));
+  sinks[1]->flush();
 }
 
 }  // namespace emotion

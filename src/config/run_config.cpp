@@ -272,7 +272,10 @@ RunConfig load_run_config(const std::filesystem::path& file, const std::vector<s
 RunConfig parse_run_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& settings) {
   ConfigNode root = parse_yaml(yaml, name);
   for (const auto& setting : settings) apply_setting(root, setting);
-  return read_config(root, name);
+  RunConfig config;
+  Reader reader(root);
+  visit_fields(config, reader);
+  return config;
 }
 
 std::vector<std::pair<std::string, std::string>> config_values(const RunConfig& config) {

@@ -132,7 +132,8 @@ struct RunConfig {
 ///
 /// @throws ConfigError `file:line:col: ...` (for a setting: `--set key=value: ...`) with the nearest valid key
 RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& settings);
-/// The same from YAML text, as stored in a checkpoint; `name` stands in for the file in errors.
+/// A config stored in a checkpoint (YAML or JSON text), perhaps by another version or program: values are checked, keys that are
+/// not known are passed over and none is required. `name` stands in for the file in errors.
 RunConfig parse_run_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& settings = {});
 /// The resolved config as YAML: parse_run_config(print_run_config(c)) equals c.
 std::string print_run_config(const RunConfig& config);

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "emotion/commands/common.h"
+
+namespace emotion {
+
+struct ImportOptions {
+  std::string format, file, root, out;
+  std::string image_column = "image", label_column = "label", keywords_column, split_column, separator = ";", split = "80/20";
+  std::uint64_t seed = 1;
+};
+
+struct VerifyOptions {
+  std::string data;
+  int workers = 0;
+};
+
+struct StatsOptions {
+  std::string data, json;
+};
+
+struct SynthOptions {
+  std::string kind, out;
+  int count = 4000, size = 128, workers = 0;
+  std::uint64_t seed = 1;
+};
+
+struct PreviewOptions {
+  std::string data, split = "val", config, out;
+  std::vector<std::string> settings;
+  std::uint64_t count = 64;
+};
+
+struct BenchOptions {
+  std::string data, split = "train", config;
+  std::vector<std::string> settings;
+  double seconds = 10;
+};
+
+}  // namespace emotion
+
+EMOTION_COMMAND void emotion_data_import(const emotion::ImportOptions& options);
+EMOTION_COMMAND void emotion_data_verify(const emotion::VerifyOptions& options);
+EMOTION_COMMAND void emotion_data_stats(const emotion::StatsOptions& options);
+EMOTION_COMMAND void emotion_data_synth(const emotion::SynthOptions& options);
+EMOTION_COMMAND void emotion_data_preview(const emotion::PreviewOptions& options);
+EMOTION_COMMAND void emotion_data_bench(const emotion::BenchOptions& options);

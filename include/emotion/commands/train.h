@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "emotion/commands/common.h"
+
+namespace emotion {
+
+struct TrainOptions {
+  std::string config, output, device;
+  std::vector<std::string> settings;
+  bool resume = false, print_config = false, schema = false;
+};
+
+}  // namespace emotion
+
+EMOTION_COMMAND void emotion_train(const emotion::TrainOptions& options);

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "emotion/data/manifest.h"
+
+namespace emotion {
+
+/// The classes a network is trained for, and the words that stand for them (`data.targets`).
+struct TargetClasses {
+  std::vector<std::string> classes;
+  std::unordered_map<std::string, std::uint32_t> class_of_word;
+
+  /// spec: `labels`: the data set's classes. `keywords`: every keyword of the split a class, in alphabetical order.
+  /// Otherwise a file of `keyword<TAB>class` lines; its classes in the order they first occur.
+  /// @throws DataError with file:line
+  static TargetClasses make(const std::string& spec, const Manifest& train);
+};
+
+/// The class ids of a split's samples.
+class SplitTargets {
+ public:
+  /// `single`: every sample must have exactly one. The manifest must outlive this.
+  /// @throws DataError at the sample's place for one without a class (or with several); naming both lists of classes if the
+  ///         split's data set has labels that `targets` does not know
+  SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec, bool single);
+  /// Distinct ids: from `labels`; where the sample has none, or by `keywords` or a file, from the keywords.
+  std::vector<std::uint32_t> operator()(std::size_t sample) const;
+  /// The manifest has moved to `manifest`.
+  void follow(const Manifest& manifest) { manifest_ = &manifest; }
+
+ private:
+  const Manifest* manifest_;
+  bool use_labels_, always_use_keywords_;
+  std::vector<std::int32_t> class_of_label_, class_of_word_;
+};
+
+}  // namespace emotion

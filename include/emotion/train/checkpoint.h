@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "emotion/config/run_config.h"
+#include "emotion/io/weights.h"
+#include "emotion/text/textcnn.h"
+#include "emotion/text/vocabulary.h"
+
+namespace emotion {
+
+/// The checkpoints of a run: RUN/checkpoints/step-N/{model,state}.safetensors, and the links `last` and `best`.
+///
+/// A checkpoint appears whole or not at all: it is written under another name, synced and renamed; then the links move.
+class CheckpointFolder {
+ public:
+  explicit CheckpointFolder(std::filesystem::path run) : folder_(std::move(run) / "checkpoints") {}
+
+  /// Saves step N, makes it `last`, makes `best_step` `best` (where there is one), and removes all but the newest `keep` and the best.
+  /// @throws RunError; every older checkpoint is then intact
+  void save(std::int64_t step, const StateDict& model, const StateDict& state, std::int64_t best_step, int keep) const;
+  /// Folder of the last whole checkpoint.
+  std::optional<std::filesystem::path> last() const;
+
+ private:
+  std::vector<std::int64_t> steps() const;
+  std::filesystem::path folder_;
+};
+
+/// model.safetensors of a run folder (best, else last), a checkpoint's folder, or a weights file itself.
+/// @throws WeightsError naming what was looked for
+std::filesystem::path find_model_file(const std::filesystem::path& checkpoint);
+
+/// What model.safetensors says of itself.
+struct ModelInfo {
+  std::string task;
+  std::string config;  ///< YAML
+  std::vector<std::string> classes, extra_classes, vocabulary;
+
+  std::map<std::string, std::string> to_metadata() const;
+  /// `where` is for errors. An absent field stays empty. @throws WeightsError
+  static ModelInfo from_metadata(const std::map<std::string, std::string>& metadata, const std::string& where);
+};
+
+/// A TextCNN ready to predict.
+struct TrainedTextCNN {
+  TextCNN network{nullptr};
+  Vocabulary vocabulary;
+  std::vector<std::string> classes;
+  int max_keywords = 100;
+};
+/// @throws WeightsError
+TrainedTextCNN load_textcnn(const std::filesystem::path& checkpoint);
+
+}  // namespace emotion

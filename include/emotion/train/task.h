@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include "emotion/config/run_config.h"
+#include "emotion/data/manifest.h"
+#include "emotion/train/checkpoint.h"
+#include "emotion/train/device.h"
+
+namespace emotion {
+
+/// Samples of one split, and their images where the task has any: float [n, 3, h, w] on the device.
+struct Batch {
+  std::vector<std::uint64_t> samples;
+  at::Tensor images;
+};
+
+struct TaskOutput {
+  at::Tensor loss;                                        ///< scalar: what is minimised
+  std::vector<std::pair<std::string, at::Tensor>> parts;  ///< scalars it is made of, where there are several
+  at::Tensor logits;                                      ///< [n, K]
+};
+
+enum class Split { kTrain, kValidation };
+
+/// What `task:` names: a network, its data and its loss.
+class Task {
+ public:
+  virtual ~Task() = default;
+  virtual torch::nn::Module& network() = 0;
+  virtual const Manifest& manifest(Split split) const = 0;  ///< kValidation only if has_validation()
+  virtual bool has_validation() const = 0;
+  virtual bool has_images() const = 0;
+  /// The second data set of a three-branch EmotionNet; null without one.
+  virtual const Manifest* extra_manifest() const { return nullptr; }
+  /// Loss and logits of a batch. `extra` is a batch of extra_manifest(), in training only.
+  virtual TaskOutput forward(const Batch& batch, const Batch* extra, Split split) = 0;
+  /// Class ids that are right for a validation sample.
+  virtual std::vector<std::uint32_t> labels(std::uint64_t sample) const = 0;
+  /// What goes into model.safetensors' metadata.
+  virtual ModelInfo info() const = 0;
+};
+
+/// Reads the data and makes the network with its first values (from torch's generator, which the caller has seeded).
+/// @throws ConfigError, DataError, WeightsError
+std::unique_ptr<Task> make_task(const RunConfig& config, const Device& device);
+
+}  // namespace emotion

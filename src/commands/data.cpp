@@ -1,0 +1,128 @@
+#include "emotion/commands/data.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "emotion/data/import.h"
+#include "emotion/data/manifest.h"
+#include "emotion/data/verify.h"
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+#include "emotion/log.h"
+
+namespace emotion {
+namespace {
+
+/// Notes that are no errors: samples a TextCNN cannot use.
+void count_unusable(const Manifest& manifest) {
+  std::size_t no_emotion = 0, no_other = 0, with_keywords = 0;
+  const auto& classes = manifest.dataset().classes;
+  std::vector<bool> is_class(manifest.word_count());
+  for (std::uint32_t id = 0; id < is_class.size(); ++id) is_class[id] = std::find(classes.begin(), classes.end(), manifest.word(id)) != classes.end();
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    const SampleView sample = manifest[i];
+    const auto emotional = std::count_if(sample.keywords.begin(), sample.keywords.end(), [&](std::uint32_t word) { return is_class[word]; });
+    no_emotion += sample.labels.empty() && emotional == 0;
+    with_keywords += !sample.keywords.empty();
+    no_other += !sample.keywords.empty() && emotional == static_cast<std::ptrdiff_t>(sample.keywords.size());
+  }
+  if (no_emotion > 0) log_warning("{}: {} samples have neither a label nor an emotion keyword", manifest.file().string(), no_emotion);
+  if (no_other > 0) log_warning("{}: {} samples have emotion keywords only; a TextCNN cannot read them", manifest.file().string(), no_other);
+  if (with_keywords > 0 && with_keywords < manifest.size()) {
+    log_warning("{}: {} of {} samples have no keywords", manifest.file().string(), manifest.size() - with_keywords, manifest.size());
+  }
+}
+
+nlohmann::ordered_json split_stats(const Manifest& manifest) {
+  const auto& classes = manifest.dataset().classes;
+  std::vector<std::uint64_t> per_class(classes.size());
+  std::uint64_t keywords = 0, labels = 0, boxes = 0, faces = 0, regions = 0;
+  std::size_t most = 0, least = ~std::size_t{0};
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    const SampleView sample = manifest[i];
+    for (const std::uint32_t label : sample.labels) ++per_class[label];
+    labels += sample.labels.size();
+    keywords += sample.keywords.size();
+    most = std::max(most, sample.keywords.size());
+    least = std::min(least, sample.keywords.size());
+    boxes += sample.box.has_value();
+    faces += !sample.face.empty();
+    regions += !sample.regions.empty();
+  }
+  const auto n = static_cast<double>(manifest.size());
+  nlohmann::ordered_json stats{{"samples", manifest.size()},
+                               {"labels_per_image", static_cast<double>(labels) / n},
+                               {"keywords_per_image", {{"mean", static_cast<double>(keywords) / n}, {"min", least}, {"max", most}}},
+                               {"distinct_keywords", manifest.word_count()},
+                               {"with_box", boxes},
+                               {"with_face", faces},
+                               {"with_regions", regions}};
+  for (std::size_t k = 0; k < classes.size(); ++k) stats["per_class"][classes[k]] = per_class[k];
+  return stats;
+}
+
+void print_stats(const std::string& split, const nlohmann::ordered_json& stats) {
+  fmt::print("{}: {} samples, {:.2f} labels an image, {:.1f} keywords an image ({} to {}), {} distinct keywords\n", split, stats["samples"].get<std::uint64_t>(),
+             stats["labels_per_image"].get<double>(), stats["keywords_per_image"]["mean"].get<double>(), stats["keywords_per_image"]["min"].get<std::uint64_t>(),
+             stats["keywords_per_image"]["max"].get<std::uint64_t>(), stats["distinct_keywords"].get<std::uint64_t>());
+  for (const auto& [name, count] : stats["per_class"].items()) fmt::print("  {:<24} {}\n", name, count.get<std::uint64_t>());
+}
+
+}  // namespace
+}  // namespace emotion
+
+void emotion_data_import(const emotion::ImportOptions& o) {
+  using namespace emotion;
+  if (o.root.empty() || o.out.empty()) throw ConfigError("import needs --root DIR and --out DATASET");
+  if (o.format == "folder") {
+    import_folder({.root = o.root, .out = o.out, .split = o.split, .seed = o.seed});
+  } else if (o.format == "csv") {
+    if (o.file.empty()) throw ConfigError("import csv needs --file FILE");
+    import_csv({.file = o.file,
+                .root = o.root,
+                .out = o.out,
+                .image_column = o.image_column,
+                .label_column = o.label_column,
+                .keywords_column = o.keywords_column,
+                .split_column = o.split_column,
+                .separator = o.separator,
+                .split = o.split,
+                .seed = o.seed});
+  } else {
+    throw ConfigError("import format '" + o.format + "' is not known; folder or csv");
+  }
+}
+
+void emotion_data_verify(const emotion::VerifyOptions& options) {
+  using namespace emotion;
+  const Dataset dataset = Dataset::open(options.data);
+  std::size_t problems = 0, samples = 0;
+  for (const auto& [split, file] : dataset.splits) {
+    std::vector<std::string> found = line_problems(dataset, split);
+    if (found.empty()) {
+      const Manifest manifest = Manifest::open(dataset, split);
+      samples += manifest.size();
+      count_unusable(manifest);
+      found = image_problems(manifest, options.workers);
+    }
+    for (const auto& problem : found) fmt::print("{}\n", problem);
+    problems += found.size();
+  }
+  if (problems > 0) throw DataError(fmt::format("{}: {} problems", options.data, problems));
+  log_info("{}: {} samples, no problem", options.data, samples);
+}
+
+void emotion_data_stats(const emotion::StatsOptions& options) {
+  using namespace emotion;
+  const Dataset dataset = Dataset::open(options.data);
+  nlohmann::ordered_json all{{"name", dataset.name}, {"classes", dataset.classes.size()}};
+  for (const auto& [split, file] : dataset.splits) {
+    all["splits"][split] = split_stats(Manifest::open(dataset, split));
+    if (options.json.empty()) print_stats(split, all["splits"][split]);
+  }
+  if (!options.json.empty()) write_file_atomically(options.json, all.dump(2) + "\n");
+}

@@ -1,0 +1,87 @@
+#include <chrono>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+
+#include "emotion/commands/data.h"
+#include "emotion/config/run_config.h"
+#include "emotion/data/loader.h"
+#include "emotion/data/sampler.h"
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+#include "emotion/log.h"
+#include "emotion/signals.h"
+
+namespace emotion {
+namespace {
+
+/// The transform a run of `config` uses on that split: the training one on its training split, else the one without chance.
+Transform run_transform(const RunConfig& config, const std::string& data, const std::string& split) {
+  const Transform transform = make_transform(config.data);
+  std::error_code error;
+  const bool training = split == config.data.train.split && std::filesystem::equivalent(data, config.data.train.dataset, error);
+  return training ? transform : transform.deterministic();
+}
+
+void write_png(const std::filesystem::path& file, const std::uint8_t* pixels, int width, int height) {
+  const cv::Mat rgb(height, width, CV_8UC3, const_cast<std::uint8_t*>(pixels));
+  cv::Mat bgr;
+  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
+  std::vector<std::uint8_t> png;
+  cv::imencode(".png", bgr, png);
+  write_file_atomically(file, std::string_view(reinterpret_cast<const char*>(png.data()), png.size()));
+}
+
+}  // namespace
+}  // namespace emotion
+
+void emotion_data_preview(const emotion::PreviewOptions& options) {
+  using namespace emotion;
+  const RunConfig config = load_run_config(options.config, options.settings);
+  const Manifest manifest = Manifest::open(Dataset::open(options.data), options.split);
+  std::error_code error;
+  std::filesystem::create_directories(options.out, error);
+  if (error) throw RunError(options.out + ": cannot be made: " + error.message());
+  const std::uint64_t count = options.count == 0 ? manifest.size() : std::min<std::uint64_t>(options.count, manifest.size());
+  const Transform transform = run_transform(config, options.data, options.split);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (stop_requested()) throw Interrupted("preview: interrupted");
+    try {
+      const Image image = load_image(manifest.image_path(i), transform, {config.seed, 0, i});
+      write_png(std::filesystem::path(options.out) / fmt::format("{:06}.png", i), image.pixels.data(), image.width, image.height);
+    } catch (const DataError& problem) {
+      throw DataError(manifest.place(i) + ": " + problem.what());
+    }
+  }
+  log_info("{}: {} pictures", options.out, count);
+}
+
+void emotion_data_bench(const emotion::BenchOptions& options) {
+  using namespace emotion;
+  const RunConfig config = load_run_config(options.config, options.settings);
+  const Manifest manifest = Manifest::open(Dataset::open(options.data), options.split);
+  LoaderOptions loader_options{.transform = run_transform(config, options.data, options.split),
+                               .seed = config.seed,
+                               .batch = static_cast<std::size_t>(config.train.batch),
+                               .workers = config.data.workers,
+                               .on_error = config.data.on_error == "skip" ? OnError::kSkip : OnError::kStop,
+                               .allocate = {}};
+  const Sampler sampler{.size = manifest.size(), .shuffle = config.data.shuffle, .seed = config.seed};
+  std::uint64_t images = 0, epoch = 0;
+  double seconds = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  while (seconds < options.seconds) {
+    ImageLoader loader(manifest, loader_options, sampler.order(epoch), epoch);
+    while (const auto batch = loader.next()) {
+      if (stop_requested()) throw Interrupted("bench: interrupted");
+      images += batch->samples.size();
+      seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      if (seconds >= options.seconds) break;
+    }
+    ++epoch;
+  }
+  fmt::print("{{\"images\": {}, \"seconds\": {:.3f}, \"images_per_second\": {:.1f}, \"workers\": {}, \"size\": {}}}\n", images, seconds,
+             static_cast<double>(images) / seconds, config.data.workers, config.data.size);
+}

@@ -1,0 +1,92 @@
+#include "emotion/data/targets.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+
+namespace emotion {
+namespace {
+
+TargetClasses from_names(std::vector<std::string> names) {
+  TargetClasses targets;
+  for (std::uint32_t id = 0; id < names.size(); ++id) targets.class_of_word.emplace(names[id], id);
+  targets.classes = std::move(names);
+  return targets;
+}
+
+TargetClasses from_file(const std::string& file) {
+  const std::string text = read_file(file);
+  TargetClasses targets;
+  std::unordered_map<std::string, std::uint32_t> ids;
+  std::size_t line = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    std::string row = text.substr(begin, end - begin);
+    begin = end + 1;
+    ++line;
+    if (!row.empty() && row.back() == '\r') row.pop_back();
+    if (row.empty() || row[0] == '#') continue;
+    const std::size_t tab = row.find('\t');
+    if (tab == 0 || tab == std::string::npos || tab + 1 == row.size()) throw DataError(fmt::format("{}:{}: keyword<TAB>class is wanted", file, line));
+    const auto [id, fresh] = ids.emplace(row.substr(tab + 1), static_cast<std::uint32_t>(targets.classes.size()));
+    if (fresh) targets.classes.push_back(id->first);
+    if (!targets.class_of_word.emplace(row.substr(0, tab), id->second).second) {
+      throw DataError(fmt::format("{}:{}: keyword '{}' stands twice", file, line, row.substr(0, tab)));
+    }
+  }
+  if (targets.classes.empty()) throw DataError(file + ": no keyword<TAB>class lines");
+  return targets;
+}
+
+}  // namespace
+
+TargetClasses TargetClasses::make(const std::string& spec, const Manifest& train) {
+  if (spec == "labels") return from_names(train.dataset().classes);
+  if (spec != "keywords") return from_file(spec);
+  std::vector<std::string> words;
+  for (std::uint32_t id = 0; id < train.word_count(); ++id) words.emplace_back(train.word(id));
+  std::sort(words.begin(), words.end());
+  if (words.empty()) throw DataError(train.file().string() + ": data.targets is keywords, and no sample has one");
+  return from_names(std::move(words));
+}
+
+SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec, bool single)
+    : manifest_(&manifest), use_labels_(spec != "keywords"), always_use_keywords_(spec != "labels") {
+  const auto find = [&](const std::string& word) {
+    const auto found = targets.class_of_word.find(word);
+    return found == targets.class_of_word.end() ? -1 : static_cast<std::int32_t>(found->second);
+  };
+  for (const auto& name : manifest.dataset().classes) class_of_label_.push_back(find(name));
+  if (spec == "labels" && std::find(class_of_label_.begin(), class_of_label_.end(), -1) != class_of_label_.end()) {
+    throw DataError(fmt::format("{}: its classes ({}) are not those of the training data ({})", (manifest.dataset().root / "dataset.yaml").string(),
+                                fmt::join(manifest.dataset().classes, ", "), fmt::join(targets.classes, ", ")));
+  }
+  for (std::uint32_t id = 0; id < manifest.word_count(); ++id) class_of_word_.push_back(find(std::string(manifest.word(id))));
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    const std::size_t count = (*this)(i).size();
+    if (count == 0) throw DataError(manifest.place(i) + ": no emotion keyword: neither labels nor keywords name a class");
+    if (single && count > 1) throw DataError(fmt::format("{}: {} classes; task classifier wants one a sample, task emotionnet takes several", manifest.place(i), count));
+  }
+}
+
+std::vector<std::uint32_t> SplitTargets::operator()(std::size_t sample) const {
+  const SampleView view = (*manifest_)[sample];
+  std::vector<std::uint32_t> ids;
+  const auto add = [&](std::int32_t id) {
+    if (id >= 0 && std::find(ids.begin(), ids.end(), static_cast<std::uint32_t>(id)) == ids.end()) ids.push_back(static_cast<std::uint32_t>(id));
+  };
+  if (use_labels_) {
+    for (const std::uint32_t label : view.labels) add(class_of_label_[label]);
+  }
+  if (always_use_keywords_ || ids.empty()) {
+    for (const std::uint32_t word : view.keywords) add(class_of_word_[word]);
+  }
+  return ids;
+}
+
+}  // namespace emotion

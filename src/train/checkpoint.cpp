@@ -1,0 +1,130 @@
+#include "emotion/train/checkpoint.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+#include "emotion/model/load_state.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+fs::path step_name(std::int64_t step) { return "step-" + std::to_string(step); }
+
+std::vector<std::string> parse_list(const std::map<std::string, std::string>& metadata, const char* key, const std::string& where) {
+  const auto found = metadata.find(key);
+  if (found == metadata.end()) return {};
+  try {
+    return nlohmann::json::parse(found->second).get<std::vector<std::string>>();
+  } catch (const nlohmann::json::exception&) {
+    throw WeightsError(fmt::format("{}: metadata {} is not a JSON list of names", where, key));
+  }
+}
+
+}  // namespace
+
+void CheckpointFolder::save(std::int64_t step, const StateDict& model, const StateDict& state, std::int64_t best_step, int keep) const {
+  const fs::path target = folder_ / step_name(step), temporary = folder_ / (".new-" + step_name(step).string());
+  try {
+    fs::remove_all(temporary);
+    fs::create_directories(temporary);
+    write_safetensors(temporary / "model.safetensors", model);
+    write_safetensors(temporary / "state.safetensors", state);
+    sync_path(temporary);
+    // A resumed run may save a step again: the two folders change names in one move, `last` never points at nothing.
+    const bool again = fs::exists(target);
+    if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), again ? RENAME_EXCHANGE : 0U) != 0) {
+      throw RunError(fmt::format("{}: cannot be renamed: {}", temporary.string(), std::strerror(errno)));
+    }
+    fs::remove_all(temporary);
+    sync_path(folder_);
+    if (best_step >= 0) replace_link(step_name(best_step), folder_ / "best");
+    replace_link(step_name(step), folder_ / "last");
+    auto old = steps();
+    std::erase(old, best_step);
+    for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < old.size(); ++i) fs::remove_all(folder_ / step_name(old[i]));
+  } catch (const fs::filesystem_error& error) {
+    throw RunError(fmt::format("{}: cannot be written: {}; the last checkpoint is intact", target.string(), error.code().message()));
+  } catch (const RunError& error) {
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);  // gives the space back
+    throw RunError(fmt::format("{}; the last checkpoint is intact", error.what()));
+  }
+}
+
+std::vector<std::int64_t> CheckpointFolder::steps() const {
+  std::vector<std::int64_t> found;
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    const std::string name = entry.path().filename().string();
+    std::int64_t step = 0;
+    if (name.starts_with("step-") && std::from_chars(name.data() + 5, name.data() + name.size(), step).ec == std::errc{}) found.push_back(step);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::optional<fs::path> CheckpointFolder::last() const {
+  std::error_code error;
+  const fs::path folder = fs::canonical(folder_ / "last", error);
+  return error ? std::nullopt : std::optional(folder);
+}
+
+fs::path find_model_file(const fs::path& checkpoint) {
+  if (fs::is_regular_file(checkpoint)) return checkpoint;
+  for (const char* place : {"model.safetensors", "checkpoints/best/model.safetensors", "checkpoints/last/model.safetensors"}) {
+    if (fs::is_regular_file(checkpoint / place)) return checkpoint / place;
+  }
+  const char* what = fs::exists(checkpoint) ? "no model.safetensors and no checkpoints in it" : "no such file or run folder";
+  throw WeightsError(fmt::format("{}: {}; give a run folder, a checkpoint's folder or a weights file", checkpoint.string(), what));
+}
+
+std::map<std::string, std::string> ModelInfo::to_metadata() const {
+  std::map<std::string, std::string> metadata{{"task", task}, {"config", config}, {"classes", nlohmann::json(classes).dump()}};
+  if (!extra_classes.empty()) metadata["extra_classes"] = nlohmann::json(extra_classes).dump();
+  if (!vocabulary.empty()) metadata["vocabulary"] = nlohmann::json(vocabulary).dump();
+  return metadata;
+}
+
+ModelInfo ModelInfo::from_metadata(const std::map<std::string, std::string>& metadata, const std::string& where) {
+  ModelInfo info;
+  if (const auto found = metadata.find("task"); found != metadata.end()) info.task = found->second;
+  if (const auto found = metadata.find("config"); found != metadata.end()) info.config = found->second;
+  info.classes = parse_list(metadata, "classes", where);
+  info.extra_classes = parse_list(metadata, "extra_classes", where);
+  info.vocabulary = parse_list(metadata, "vocabulary", where);
+  return info;
+}
+
+TrainedTextCNN load_textcnn(const fs::path& checkpoint) {
+  const fs::path file = find_model_file(checkpoint);
+  const StateDict state = read_safetensors(file);
+  const ModelInfo info = ModelInfo::from_metadata(state.metadata, file.string());
+  if (info.task != "textcnn") throw WeightsError(fmt::format("{}: a TextCNN is wanted, its metadata says task '{}'", file.string(), info.task));
+  const at::Tensor* embedding = state.find("embedding.weight");
+  if (!embedding || embedding->dim() != 2 || embedding->size(0) != static_cast<std::int64_t>(info.vocabulary.size()) + 2) {
+    throw WeightsError(fmt::format("{}: embedding.weight does not have two rows more than the {} words of the vocabulary", file.string(), info.vocabulary.size()));
+  }
+  TrainedTextCNN trained;
+  trained.vocabulary = Vocabulary(info.vocabulary);
+  trained.classes = info.classes;
+  if (!info.config.empty()) trained.max_keywords = parse_run_config(info.config, file.string() + " (config)").text.max_keywords;
+  trained.network = TextCNN(TextCNNOptions{.vocabulary = static_cast<std::int64_t>(info.vocabulary.size()),
+                                           .classes = static_cast<std::int64_t>(info.classes.size()),
+                                           .dimension = embedding->size(1)});
+  load_module_state(*trained.network, state, file.string());
+  trained.network->eval();
+  return trained;
+}
+
+}  // namespace emotion

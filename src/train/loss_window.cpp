@@ -1,0 +1,64 @@
+#include "loss_window.h"
+
+#include <cmath>
+
+#include <ATen/ops/stack.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "emotion/error.h"
+
+namespace emotion {
+
+void LossWindow::add(std::int64_t step, const TaskOutput& output, std::int64_t samples) {
+  std::vector<at::Tensor> values{output.loss.detach()};
+  std::vector<std::string> names{"loss"};
+  for (const auto& [name, value] : output.parts) {
+    names.push_back(name);
+    values.push_back(value.detach());
+  }
+  names_ = std::move(names);
+  pending_.push_back({step, samples, at::stack(values).to(at::kDouble)});
+  if (eager_) flush();
+}
+
+void LossWindow::flush() {
+  for (const auto& pending : pending_) {
+    const at::Tensor values = pending.values.cpu();
+    const double* value = values.const_data_ptr<double>();
+    // The parts come first in the message: the sum is only bad because of them.
+    for (std::size_t i = names_.size(); i-- > 0;) {
+      if (!std::isfinite(value[i])) {
+        throw RunError(fmt::format("step {}: {} is {}; the last checkpoint is kept; a lower optimizer.lr or optimizer.clip_norm may help", pending.step,
+                                   names_[i], std::isnan(value[i]) ? "NaN" : "infinite"));
+      }
+    }
+    sums_.resize(names_.size());
+    for (std::size_t i = 0; i < names_.size(); ++i) sums_[i] += value[i] * static_cast<double>(pending.samples);
+    samples_ += static_cast<double>(pending.samples);
+  }
+  pending_.clear();
+}
+
+std::vector<std::pair<std::string, double>> LossWindow::take() {
+  flush();
+  std::vector<std::pair<std::string, double>> means;
+  for (std::size_t i = 0; i < sums_.size() && samples_ > 0; ++i) means.emplace_back(names_[i], sums_[i] / samples_);
+  sums_.clear();
+  samples_ = 0;
+  return means;
+}
+
+std::string LossWindow::save() {
+  flush();
+  return nlohmann::json{{"names", names_}, {"sums", sums_}, {"samples", samples_}}.dump();
+}
+
+void LossWindow::restore(const std::string& text) {
+  const auto json = nlohmann::json::parse(text);
+  names_ = json.at("names").get<std::vector<std::string>>();
+  sums_ = json.at("sums").get<std::vector<double>>();
+  samples_ = json.at("samples").get<double>();
+}
+
+}  // namespace emotion

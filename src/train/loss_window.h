@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "emotion/train/task.h"
+
+namespace emotion {
+
+/// Means of the losses since the last line of metrics.jsonl. On a GPU the values are read late, so that no step waits for them.
+class LossWindow {
+ public:
+  /// `eager`: read every value at once (on the CPU that costs nothing).
+  explicit LossWindow(bool eager) : eager_(eager) {}
+  /// Takes the losses of `samples` samples of step `step` (from 1).
+  /// @throws RunError naming step and part if one is NaN or infinite
+  void add(std::int64_t step, const TaskOutput& output, std::int64_t samples);
+  /// Reads what is pending. @throws RunError as add()
+  void flush();
+  /// `loss` and its parts, means over samples; then starts anew.
+  std::vector<std::pair<std::string, double>> take();
+  /// For a checkpoint: sums as text, and back.
+  std::string save();
+  void restore(const std::string& text);
+
+ private:
+  struct Pending {
+    std::int64_t step, samples;
+    at::Tensor values;  // [1 + parts]
+  };
+  bool eager_;
+  std::vector<std::string> names_;
+  std::vector<Pending> pending_;
+  std::vector<double> sums_;
+  double samples_ = 0;
+};
+
+}  // namespace emotion

@@ -1,0 +1,50 @@
+#include "run_log.h"
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+
+namespace emotion {
+namespace {
+
+/// The lines whose step is at most `step`; a half-written last line goes too.
+std::string lines_up_to(const std::string& text, std::int64_t step) {
+  std::string kept;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = text.find('\n', begin);
+    if (end == std::string::npos) break;
+    const std::string line = text.substr(begin, end + 1 - begin);
+    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (json.is_object() && json.contains("step") && json["step"].is_number() && json["step"].get<std::int64_t>() <= step) kept += line;
+    begin = end + 1;
+  }
+  return kept;
+}
+
+}  // namespace
+
+RunLog::RunLog(const std::filesystem::path& run, std::int64_t step) : file_(run / "metrics.jsonl") {
+  const std::string kept = step >= 0 && std::filesystem::exists(file_) ? lines_up_to(read_file(file_), step) : "";
+  write_file_atomically(file_, kept);
+  out_.open(file_, std::ios::binary | std::ios::app);
+  events_ = std::make_unique<EventWriter>(run, step);
+}
+
+void RunLog::write(const std::string& split, std::int64_t step, std::int64_t epoch, const std::vector<std::pair<std::string, double>>& values) {
+  nlohmann::ordered_json line{{"split", split}, {"step", step}, {"epoch", epoch}};
+  for (const auto& [name, value] : values) {
+    line[name] = std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+    if (std::isfinite(value)) events_->add_scalar(split + "/" + name, step, value);
+  }
+  out_ << line.dump() << std::endl;
+  if (!out_) throw RunError(fmt::format("{}: cannot be written: {}", file_.string(), std::strerror(errno)));
+  events_->flush();
+}
+
+}  // namespace emotion

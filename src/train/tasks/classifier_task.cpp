@@ -1,0 +1,60 @@
+#include <ATen/ops/tensor.h>
+
+#include "emotion/loss/emotion_net_loss.h"
+#include "emotion/model/image_classifier.h"
+#include "emotion/model/load_state.h"
+#include "tasks.h"
+
+namespace emotion {
+namespace {
+
+class ClassifierTask final : public Task {
+ public:
+  ClassifierTask(const RunConfig& config, const Device& device)
+      : config_(config), device_(device), data_(config, /*single=*/true), network_(config.model.backbone, static_cast<std::int64_t>(data_.classes().size())) {
+    if (!config.model.init.empty()) init_module_state(*network_, read_weights(config.model.init), config.model.init);
+    device_.place(*network_);
+    if (config.loss.class_weights == "balanced") class_weights_ = device_.move(balanced_weights());
+  }
+
+  torch::nn::Module& network() override { return *network_; }
+  const Manifest& manifest(Split split) const override { return data_[split].manifest; }
+  bool has_validation() const override { return data_.has_validation(); }
+  bool has_images() const override { return true; }
+  std::vector<std::uint32_t> labels(std::uint64_t sample) const override { return data_[Split::kValidation].targets(sample); }
+
+  TaskOutput forward(const Batch& batch, const Batch*, Split split) override {
+    std::vector<std::int64_t> ids;
+    for (const std::uint64_t sample : batch.samples) ids.push_back(data_[split].targets(sample)[0]);
+    TaskOutput output;
+    output.logits = network_->forward(batch.images);
+    output.loss = cross_entropy(output.logits, device_.move(at::tensor(ids)), class_weights_, config_.loss.label_smoothing);
+    return output;
+  }
+
+  ModelInfo info() const override { return {"classifier", print_run_config(config_), data_.classes(), {}, {}}; }
+
+ private:
+  /// n / (K n_k), as scikit-learn's "balanced"; 0 for a class without a sample.
+  at::Tensor balanced_weights() const {
+    std::vector<double> counts(data_.classes().size());
+    const LabelledSplit& train = data_[Split::kTrain];
+    for (std::size_t i = 0; i < train.manifest.size(); ++i) ++counts[train.targets(i)[0]];
+    for (double& count : counts) {
+      count = count > 0 ? static_cast<double>(train.manifest.size()) / (static_cast<double>(counts.size()) * count) : 0;
+    }
+    return at::tensor(counts, at::kFloat);
+  }
+
+  RunConfig config_;
+  Device device_;
+  TaskData data_;
+  ImageClassifier network_;
+  at::Tensor class_weights_;
+};
+
+}  // namespace
+
+std::unique_ptr<Task> make_classifier_task(const RunConfig& config, const Device& device) { return std::make_unique<ClassifierTask>(config, device); }
+
+}  // namespace emotion

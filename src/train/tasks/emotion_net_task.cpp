@@ -1,0 +1,156 @@
+#include <algorithm>
+#include <numeric>
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/tensor.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/loss/emotion_net_loss.h"
+#include "emotion/model/emotion_net.h"
+#include "emotion/model/load_state.h"
+#include "tasks.h"
+#include "text_input.h"
+
+namespace emotion {
+namespace {
+
+/// What the keywords of a split give: the TextCNN's input and the mean word vectors.
+struct SplitText {
+  std::optional<KeywordEncoder> encoder;
+  std::optional<KeywordVectors> vectors;
+};
+
+class EmotionNetTask final : public Task {
+ public:
+  EmotionNetTask(const RunConfig& config, const Device& device) : config_(config), device_(device), data_(config, /*single=*/false) {
+    if (config.loss.soft_label) open_textcnn();
+    if (!config.text.word2vec.empty()) word_vectors_ = WordVectors::open(config.text.word2vec);
+    add_text(Split::kTrain);
+    if (data_.has_validation()) add_text(Split::kValidation);
+    if (config.data.extra) {
+      const Dataset dataset = Dataset::open(config.data.extra.dataset);
+      extra_classes_ = TargetClasses::make("labels", Manifest::open(dataset, config.data.extra.split));
+      extra_ = open_split(config.data.extra, extra_classes_, "labels", /*single=*/true);
+    }
+    network_ = EmotionNet(EmotionNetOptions{.backbone = config.model.backbone,
+                                            .head = parse_head(config.model.head),
+                                            .classes = static_cast<std::int64_t>(data_.classes().size()),
+                                            .extra_classes = static_cast<std::int64_t>(extra_classes_.classes.size()),
+                                            .embedding = word_vectors_ ? word_vectors_->dimension() : 300});
+    if (!config.model.init.empty()) init_module_state(*network_, read_weights(config.model.init), config.model.init);
+    device_.place(*network_);
+  }
+
+  torch::nn::Module& network() override { return *network_; }
+  const Manifest& manifest(Split split) const override { return data_[split].manifest; }
+  bool has_validation() const override { return data_.has_validation(); }
+  bool has_images() const override { return true; }
+  const Manifest* extra_manifest() const override { return extra_ ? &extra_->manifest : nullptr; }
+  std::vector<std::uint32_t> labels(std::uint64_t sample) const override { return data_[Split::kValidation].targets(sample); }
+
+  /// Eq 4: L = L_soft + embedding_weight L_emb (+ extra_weight L_extra).
+  TaskOutput forward(const Batch& batch, const Batch* extra, Split split) override {
+    const EmotionNetOutput output = network_->forward(batch.images);
+    TaskOutput result;
+    result.logits = output.logits;
+    const at::Tensor soft = soft_cross_entropy(output.logits, targets(batch.samples, split));
+    result.parts.emplace_back("loss_class", soft);
+    result.loss = soft;
+    if (config_.loss.embedding_weight > 0) {
+      const auto [text, has_text] = mean_vectors(batch.samples, split);
+      const at::Tensor embedding = embedding_loss(output.projection, text, has_text);
+      result.parts.emplace_back("loss_embedding", embedding);
+      result.loss = result.loss + embedding * config_.loss.embedding_weight;
+    }
+    if (extra) {
+      const at::Tensor loss = extra_loss(*extra);
+      result.parts.emplace_back("loss_extra", loss);
+      result.loss = result.loss + loss * config_.loss.extra_weight;
+    }
+    return result;
+  }
+
+  ModelInfo info() const override { return {"emotionnet", print_run_config(config_), data_.classes(), extra_classes_.classes, {}}; }
+
+ private:
+  void open_textcnn() {
+    textcnn_ = load_textcnn(config_.text.textcnn);
+    // The contract's classes are names: the TextCNN's columns are put in the order of ours.
+    for (const auto& name : data_.classes()) {
+      const auto found = std::find(textcnn_->classes.begin(), textcnn_->classes.end(), name);
+      if (found == textcnn_->classes.end() || textcnn_->classes.size() != data_.classes().size()) {
+        throw WeightsError(fmt::format("{}: the TextCNN's classes ({}) are not those of the data ({})", config_.text.textcnn,
+                                       fmt::join(textcnn_->classes, ", "), fmt::join(data_.classes(), ", ")));
+      }
+      column_of_class_.push_back(found - textcnn_->classes.begin());
+    }
+    if (textcnn_->max_keywords != config_.text.max_keywords) {
+      log_warning("text.max_keywords is {}, the TextCNN was trained with {}", config_.text.max_keywords, textcnn_->max_keywords);
+    }
+    for (auto& parameter : textcnn_->network->parameters()) parameter.requires_grad_(false);
+    device_.place(*textcnn_->network);
+  }
+
+  void add_text(Split split) {
+    const Manifest& manifest = data_[split].manifest;
+    SplitText& text = texts_.emplace_back();
+    if (textcnn_) {
+      text.encoder.emplace(manifest, textcnn_->vocabulary, data_.classes(), config_.text.max_keywords);
+      check_keywords(*text.encoder, manifest);
+    }
+    if (word_vectors_) {
+      text.vectors.emplace(manifest, *word_vectors_);
+      log_info("{}: {:.1f} % of its {} keywords have a vector", manifest.file().string(), 100 * text.vectors->coverage(), manifest.word_count());
+    }
+  }
+  const SplitText& text(Split split) const { return texts_[split == Split::kTrain ? 0 : 1]; }
+
+  /// Eq 1, or multi-hot / n for the ablation. float [n, K]
+  at::Tensor targets(const std::vector<std::uint64_t>& samples, Split split) {
+    const at::NoGradGuard no_grad;
+    const bool mean = !config_.loss.soft_label || config_.loss.hard_target == "mean";
+    const at::Tensor q = device_.move(data_.multi_hot(samples, split, mean));
+    if (!config_.loss.soft_label) return q;
+    const at::Tensor logits = textcnn_->network->forward(device_.move(encode_keywords(*text(split).encoder, samples)));
+    const at::Tensor p = at::softmax(logits.to(at::kFloat), 1).index_select(1, device_.move(at::tensor(column_of_class_)));
+    return soft_targets(p, q, config_.loss.soft_threshold);
+  }
+
+  /// float [n, E] and bool [n]
+  std::pair<at::Tensor, at::Tensor> mean_vectors(const std::vector<std::uint64_t>& samples, Split split) const {
+    const KeywordVectors& vectors = *text(split).vectors;
+    const auto n = static_cast<std::int64_t>(samples.size());
+    at::Tensor means = at::empty({n, vectors.dimension()}), has_text = at::empty({n}, at::kBool);
+    for (std::int64_t i = 0; i < n; ++i) {
+      has_text.data_ptr<bool>()[i] = vectors.mean(samples[static_cast<std::size_t>(i)], means.data_ptr<float>() + i * vectors.dimension());
+    }
+    return {device_.move(means), device_.move(has_text)};
+  }
+
+  at::Tensor extra_loss(const Batch& extra) {
+    std::vector<std::int64_t> ids;
+    for (const std::uint64_t sample : extra.samples) ids.push_back(extra_->targets(sample)[0]);
+    return cross_entropy(network_->forward(extra.images).extra_logits, device_.move(at::tensor(ids)), {}, 0);
+  }
+
+  RunConfig config_;
+  Device device_;
+  TaskData data_;
+  std::optional<TrainedTextCNN> textcnn_;
+  std::vector<std::int64_t> column_of_class_;
+  std::optional<WordVectors> word_vectors_;
+  std::vector<SplitText> texts_;
+  TargetClasses extra_classes_;
+  std::unique_ptr<LabelledSplit> extra_;
+  EmotionNet network_{nullptr};
+};
+
+}  // namespace
+
+std::unique_ptr<Task> make_emotion_net_task(const RunConfig& config, const Device& device) { return std::make_unique<EmotionNetTask>(config, device); }
+
+}  // namespace emotion

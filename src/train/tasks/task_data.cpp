@@ -1,0 +1,47 @@
+#include <ATen/ops/zeros.h>
+
+#include "emotion/error.h"
+#include "tasks.h"
+
+namespace emotion {
+namespace {
+
+Manifest open_manifest(const SplitConfig& split) { return Manifest::open(Dataset::open(split.dataset), split.split); }
+
+}  // namespace
+
+std::unique_ptr<LabelledSplit> open_split(const SplitConfig& split, const TargetClasses& classes, const std::string& spec, bool single) {
+  Manifest manifest = open_manifest(split);
+  SplitTargets none(manifest, classes, spec, single);  // checks every sample
+  auto opened = std::make_unique<LabelledSplit>(LabelledSplit{std::move(manifest), std::move(none)});
+  opened->targets.follow(opened->manifest);
+  return opened;
+}
+
+TaskData::TaskData(const RunConfig& config, bool single) {
+  const std::string& spec = config.data.targets;
+  classes_ = TargetClasses::make(spec, open_manifest(config.data.train));
+  train_ = open_split(config.data.train, classes_, spec, single);
+  if (config.data.val) validation_ = open_split(config.data.val, classes_, spec, single);
+}
+
+at::Tensor TaskData::multi_hot(const std::vector<std::uint64_t>& samples, Split split, bool mean) const {
+  const auto n = static_cast<std::int64_t>(samples.size()), k = static_cast<std::int64_t>(classes().size());
+  at::Tensor targets = at::zeros({n, k});
+  float* row = targets.data_ptr<float>();
+  for (const std::uint64_t sample : samples) {
+    const auto ids = (*this)[split].targets(sample);
+    for (const std::uint32_t id : ids) row[id] = mean ? 1.0F / static_cast<float>(ids.size()) : 1.0F;
+    row += k;
+  }
+  return targets;
+}
+
+std::unique_ptr<Task> make_task(const RunConfig& config, const Device& device) {
+  if (config.task == "textcnn") return make_textcnn_task(config, device);
+  if (config.task == "emotionnet") return make_emotion_net_task(config, device);
+  if (config.task == "classifier") return make_classifier_task(config, device);
+  throw ConfigError("task is '" + config.task + "'; textcnn, emotionnet or classifier");
+}
+
+}  // namespace emotion

@@ -1,0 +1,130 @@
+#include <ATen/ops/empty.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/loss/emotion_net_loss.h"
+#include "emotion/model/load_state.h"
+#include "emotion/text/keywords.h"
+#include "tasks.h"
+#include "text_input.h"
+
+namespace emotion {
+
+at::Tensor encode_keywords(const KeywordEncoder& encoder, const std::vector<std::uint64_t>& samples) {
+  at::Tensor ids = at::empty({static_cast<std::int64_t>(samples.size()), encoder.max_keywords()}, at::kLong);
+  std::int64_t* row = ids.data_ptr<std::int64_t>();
+  for (const std::uint64_t sample : samples) {
+    encoder.encode(sample, row);
+    row += encoder.max_keywords();
+  }
+  return ids;
+}
+
+void check_keywords(const KeywordEncoder& encoder, const Manifest& manifest) {
+  std::vector<std::int64_t> ids(static_cast<std::size_t>(encoder.max_keywords()));
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    if (encoder.encode(i, ids.data()) == 0) throw DataError(manifest.place(i) + ": no non-emotion keyword: the TextCNN has nothing to read");
+  }
+}
+
+namespace {
+
+Vocabulary choose_vocabulary(const RunConfig& config, const TaskData& data) {
+  if (!config.text.vocabulary.empty()) return Vocabulary::read(config.text.vocabulary);
+  if (!config.model.init.empty()) {  // the words of the weights that training starts from
+    const StateDict init = read_weights(config.model.init);
+    const ModelInfo info = ModelInfo::from_metadata(init.metadata, config.model.init);
+    if (!info.vocabulary.empty()) return Vocabulary(info.vocabulary);
+  }
+  return collect_vocabulary(data[Split::kTrain].manifest, data.classes());
+}
+
+class TextCNNTask final : public Task {
+ public:
+  TextCNNTask(const RunConfig& config, const Device& device)
+      : config_(config), device_(device), data_(config, /*single=*/false), vocabulary_(choose_vocabulary(config, data_)) {
+    add_encoder(Split::kTrain);
+    if (data_.has_validation()) add_encoder(Split::kValidation);
+    make_network();
+    device_.place(*network_);
+  }
+
+  torch::nn::Module& network() override { return *network_; }
+  const Manifest& manifest(Split split) const override { return data_[split].manifest; }
+  bool has_validation() const override { return data_.has_validation(); }
+  bool has_images() const override { return false; }
+  std::vector<std::uint32_t> labels(std::uint64_t sample) const override { return data_[Split::kValidation].targets(sample); }
+
+  TaskOutput forward(const Batch& batch, const Batch*, Split split) override {
+    const at::Tensor targets = device_.move(data_.multi_hot(batch.samples, split, config_.loss.hard_target == "mean"));
+    TaskOutput output;
+    output.logits = network_->forward(device_.move(encode_keywords(encoder(split), batch.samples)));
+    output.loss = soft_cross_entropy(output.logits, targets);
+    return output;
+  }
+
+  ModelInfo info() const override { return {"textcnn", print_run_config(config_), data_.classes(), {}, vocabulary_.words()}; }
+
+ private:
+  void add_encoder(Split split) {
+    const Manifest& manifest = data_[split].manifest;
+    encoders_.emplace_back(manifest, vocabulary_, data_.classes(), config_.text.max_keywords);
+    check_keywords(encoders_.back(), manifest);
+  }
+  const KeywordEncoder& encoder(Split split) const { return encoders_[split == Split::kTrain ? 0 : 1]; }
+
+  void make_network() {
+    TextCNNOptions options{.vocabulary = static_cast<std::int64_t>(vocabulary_.size()),
+                           .classes = static_cast<std::int64_t>(data_.classes().size()),
+                           .dropout = config_.model.dropout,
+                           .word_dropout = config_.model.word_dropout,
+                           .static_embedding = config_.model.static_embedding};
+    std::optional<WordVectors> vectors;
+    if (!config_.text.word2vec.empty()) {
+      vectors = WordVectors::open(config_.text.word2vec);
+      options.dimension = vectors->dimension();
+    }
+    std::optional<StateDict> init;
+    if (!config_.model.init.empty()) {
+      init = read_weights(config_.model.init);
+      if (const at::Tensor* embedding = init->find("embedding.weight"); embedding && embedding->dim() == 2) options.dimension = embedding->size(1);
+    }
+    network_ = TextCNN(options);
+    if (init) {
+      init_module_state(*network_, *init, config_.model.init);
+    } else if (vectors) {
+      fill_embedding(*vectors);
+    }
+  }
+
+  /// Rows of known words become their vectors; the others keep small random values.
+  void fill_embedding(const WordVectors& vectors) {
+    const at::NoGradGuard no_grad;
+    at::Tensor weight = network_->embedding->weight;
+    weight.mul_(0.1);
+    const auto width = static_cast<std::size_t>(vectors.dimension());
+    std::size_t found = 0;
+    for (std::size_t row = 0; row < vocabulary_.size(); ++row) {
+      const auto place = vectors.find(vocabulary_.words()[row]);
+      if (!place) continue;
+      vectors.copy(*place, std::span(weight.data_ptr<float>() + row * width, width));
+      ++found;
+    }
+    log_info("textcnn: {} of {} words have a vector", found, vocabulary_.size());
+  }
+
+  RunConfig config_;
+  Device device_;
+  TaskData data_;
+  Vocabulary vocabulary_;
+  std::vector<KeywordEncoder> encoders_;
+  TextCNN network_{nullptr};
+};
+
+}  // namespace
+
+std::unique_ptr<Task> make_textcnn_task(const RunConfig& config, const Device& device) { return std::make_unique<TextCNNTask>(config, device); }
+
+}  // namespace emotion
