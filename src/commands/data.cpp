@@ -9,6 +9,7 @@
 
 #include "emotion/data/import.h"
 #include "emotion/data/manifest.h"
+#include "emotion/data/synth.h"
 #include "emotion/data/verify.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
@@ -125,4 +126,8 @@ void emotion_data_stats(const emotion::StatsOptions& options) {
     if (options.json.empty()) print_stats(split, all["splits"][split]);
   }
   if (!options.json.empty()) write_file_atomically(options.json, all.dump(2) + "\n");
+}
+
+void emotion_data_synth(const emotion::SynthOptions& options) {
+  emotion::write_synth({.kind = options.kind, .out = options.out, .count = options.count, .size = options.size, .seed = options.seed, .workers = options.workers});
 }
