@@ -1,0 +1,113 @@
+#include "emotion/commands/text.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include <ATen/ops/full.h>
+#include <ATen/ops/softmax.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "emotion/data/manifest.h"
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+#include "emotion/log.h"
+#include "emotion/nearest.h"
+#include "emotion/text/word_vectors.h"
+#include "emotion/train/checkpoint.h"
+
+namespace emotion {
+namespace {
+
+std::vector<std::string> all_words(const WordVectors& vectors) {
+  std::vector<std::string> words;
+  for (std::size_t row = 0; row < vectors.size(); ++row) words.emplace_back(vectors.word(row));
+  return words;
+}
+
+void write_json(const std::string& file, const nlohmann::ordered_json& json) { write_file_atomically(file, json.dump(2) + "\n"); }
+
+}  // namespace
+}  // namespace emotion
+
+void emotion_text_word2vec(const emotion::Word2VecCommand& o) {
+  using namespace emotion;
+  const bool binary = o.out.ends_with(".bin");
+  if (!binary && !o.out.ends_with(".txt")) throw ConfigError("--out is '" + o.out + "'; a .bin or .txt file is wanted");
+  const Manifest manifest = Manifest::open(Dataset::open(o.data), o.split);
+  std::vector<std::string> words;
+  for (std::uint32_t id = 0; id < manifest.word_count(); ++id) words.emplace_back(manifest.word(id));
+  std::vector<std::vector<std::uint32_t>> lists;
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    const auto keywords = manifest[i].keywords;
+    lists.emplace_back(keywords.begin(), keywords.end());
+  }
+  if (words.empty()) throw DataError(manifest.file().string() + ": no sample has keywords; word2vec has nothing to learn from");
+  const WordVectors vectors = train_word2vec(words, lists,
+                                             {.dimension = o.dimension,
+                                              .window = o.window,
+                                              .negative = o.negative,
+                                              .epochs = o.epochs,
+                                              .min_count = o.min_count,
+                                              .alpha = o.alpha,
+                                              .subsample = o.subsample,
+                                              .threads = o.threads,
+                                              .seed = o.seed});
+  if (binary) vectors.write_binary(o.out);
+  else vectors.write_text(o.out);
+  if (!o.vocabulary.empty()) {
+    std::string lines;
+    for (const auto& word : all_words(vectors)) lines += word + "\n";
+    write_file_atomically(o.vocabulary, lines);
+  }
+  log_info("{}: {} words of {} numbers", o.out, vectors.size(), vectors.dimension());
+}
+
+void emotion_text_nearest(const emotion::NearestCommand& o) {
+  using namespace emotion;
+  const WordVectors vectors = WordVectors::open(o.word2vec);
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const auto& word : o.words) {
+    const auto row = vectors.find(word);
+    if (!row) throw DataError(fmt::format("{}: there is no word '{}'{}", o.word2vec, word, did_you_mean(word, all_words(vectors))));
+    std::vector<float> query(static_cast<std::size_t>(vectors.dimension()));
+    vectors.copy(*row, query);
+    json[word] = nlohmann::ordered_json::array();
+    if (o.json.empty()) fmt::print("{}\n", word);
+    const std::size_t self[] = {*row};
+    for (const auto& [other, score] : vectors.nearest(query, static_cast<std::size_t>(std::max(o.top, 1)), self)) {
+      json[word].push_back({{"word", vectors.word(other)}, {"score", score}});
+      if (o.json.empty()) fmt::print("  {:<24} {:.4f}\n", vectors.word(other), score);
+    }
+  }
+  if (!o.json.empty()) write_json(o.json, json);
+}
+
+void emotion_text_textcnn_predict(const emotion::TextCNNPredictCommand& o) {
+  using namespace emotion;
+  TrainedTextCNN trained = load_textcnn(o.checkpoint);
+  const auto unknown = static_cast<std::int64_t>(trained.vocabulary.size());
+  const at::NoGradGuard no_grad;
+  at::Tensor ids = at::full({1, trained.max_keywords}, unknown + 1, at::kLong);
+  std::int64_t count = 0;
+  for (const auto& word : o.words) {
+    if (count == trained.max_keywords) break;
+    const auto row = trained.vocabulary.find(word);
+    if (!row) log_warning("'{}' is not in the vocabulary", word);
+    ids.data_ptr<std::int64_t>()[count++] = row ? static_cast<std::int64_t>(*row) : unknown;
+  }
+  const at::Tensor p = at::softmax(trained.network->forward(ids), 1).contiguous();
+  std::vector<std::size_t> order(trained.classes.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const float* value = p.const_data_ptr<float>();
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return value[a] > value[b]; });
+  nlohmann::ordered_json json;
+  for (const std::size_t k : order) json["probabilities"][trained.classes[k]] = value[k];
+  if (!o.json.empty()) {
+    write_json(o.json, json);
+    return;
+  }
+  for (std::size_t i = 0; i < std::min(order.size(), static_cast<std::size_t>(std::max(o.top, 1))); ++i) {
+    fmt::print("{:<24} {:.4f}\n", trained.classes[order[i]], value[order[i]]);
+  }
+}
