@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -184,6 +185,17 @@ fs::path path_below(const fs::path& root, std::string_view relative) {
     if (depth < 0) throw DataError(fmt::format("'{}' leaves '{}'", relative, root.string()));
   }
   return root / part;
+}
+
+ScratchFolder::ScratchFolder() {
+  std::string name = (fs::temp_directory_path() / "emotion.XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) throw RunError(name + ": cannot be made: " + reason(errno));
+  path_ = name;
+}
+
+ScratchFolder::~ScratchFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
 }
 
 MappedFile::MappedFile(const fs::path& path) : path_(path) {

@@ -35,6 +35,19 @@ void replace_link(const std::filesystem::path& target, const std::filesystem::pa
 /// @throws DataError if `relative` is empty, absolute, holds a NUL, or leaves `root` through `..`
 std::filesystem::path path_below(const std::filesystem::path& root, std::string_view relative);
 
+/// A folder of its own below the system's temporary folder, removed with what is in it at the end of the scope.
+class ScratchFolder {
+ public:
+  ScratchFolder();
+  ~ScratchFolder();
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
 /// A read-only memory map of a file. Pages are read when touched; an empty file maps to an empty span.
 class MappedFile {
  public:

@@ -1,0 +1,65 @@
+#include "emotion/eval/extract.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include <ATen/ops/cat.h>
+
+#include "emotion/error.h"
+#include "emotion/progress.h"
+#include "emotion/signals.h"
+
+namespace emotion {
+
+void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers,
+                    const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each) {
+  const at::NoGradGuard no_grad;
+  LoaderOptions options{.transform = model.transform(), .batch = static_cast<std::size_t>(batch), .workers = workers, .allocate = device.allocator()};
+  std::vector<std::uint64_t> order(manifest.size());
+  std::iota(order.begin(), order.end(), std::uint64_t{0});
+  ImageLoader loader(manifest, options, order, 0);
+  Progress progress("images", manifest.size());
+  std::uint64_t done = 0;
+  while (const auto images = loader.next()) {
+    if (stop_requested()) throw Interrupted("interrupted; nothing was written");
+    each(images->samples, model.features(device.images(*images)).to(at::kFloat));
+    progress.update(done += images->samples.size());
+  }
+}
+
+at::Tensor extract_features(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers) {
+  std::vector<at::Tensor> parts;
+  for_each_batch(model, device, manifest, batch, workers, [&](const auto&, const at::Tensor& features) { parts.push_back(features.cpu()); });
+  return at::cat(parts);
+}
+
+Manifest folder_manifest(const std::filesystem::path& folder, const std::filesystem::path& scratch) {
+  namespace fs = std::filesystem;
+  static const std::vector<std::string> known{".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"};
+  std::vector<std::string> images;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    std::string extension = entry.path().extension().string();
+    std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (entry.is_regular_file() && std::find(known.begin(), known.end(), extension) != known.end()) {
+      images.push_back(entry.path().lexically_relative(folder).string());
+    }
+  }
+  if (images.empty()) throw DataError(folder.string() + ": there is no picture in it");
+  std::sort(images.begin(), images.end());
+  Dataset dataset;
+  dataset.root = scratch;
+  dataset.name = folder.filename().string();
+  dataset.classes = {"none"};
+  dataset.image_root = fs::canonical(folder);
+  dataset.splits = {{"all", "all.jsonl"}};
+  ManifestWriter writer(scratch / "all.jsonl");
+  for (const auto& image : images) {
+    Sample sample;
+    sample.image = image;
+    writer.write(sample);
+  }
+  writer.close();
+  return Manifest::open(dataset, "all");
+}
+
+}  // namespace emotion
