@@ -51,12 +51,13 @@ class Objective {
 /// Limited-memory BFGS (Nocedal and Wright, 2006, algorithm 7.4) with a backtracking and widening line search (Wolfe).
 class Lbfgs {
  public:
-  explicit Lbfgs(const Objective& objective) : objective_(objective) {}
+  /// Done when no entry of the gradient is above `tolerance`.
+  Lbfgs(const Objective& objective, double tolerance) : objective_(objective), tolerance_(tolerance) {}
 
   at::Tensor minimise(at::Tensor w) {
     auto [value, gradient] = objective_(w);
     for (int iteration = 0; iteration < kMaxIterations; ++iteration) {
-      if (gradient.abs().max().item<double>() < kTolerance) return w;
+      if (gradient.abs().max().item<double>() < tolerance_) return w;
       at::Tensor direction = -times_inverse_hessian(gradient);
       double slope = dot(direction, gradient);
       if (!(slope < 0)) {  // rounding has spoilt the memory
@@ -80,7 +81,6 @@ class Lbfgs {
 
  private:
   static constexpr int kMaxIterations = 2000;
-  static constexpr double kTolerance = 1e-4;
   struct Pair {
     at::Tensor s, y;
     double rho;
@@ -122,6 +122,7 @@ class Lbfgs {
   }
 
   const Objective& objective_;
+  double tolerance_;
   std::deque<Pair> pairs_;
 };
 
@@ -159,7 +160,8 @@ LinearModel fit_probe(const at::Tensor& features, const at::Tensor& targets, con
   if (options.solver == "sgd") return fit_sgd(x, y, options);
   if (options.solver != "lbfgs") throw ConfigError("probe.solver is '" + options.solver + "'; sgd or lbfgs");
   const Objective objective(x, y, options);
-  const at::Tensor w = Lbfgs(objective).minimise(at::zeros({y.size(1), x.size(1) + 1}, at::kDouble));
+  constexpr double kMeanTolerance = 1e-6;  // of the gradient a sample: a hundredth of scikit-learn's
+  const at::Tensor w = Lbfgs(objective, kMeanTolerance * options.C * static_cast<double>(x.size(0))).minimise(at::zeros({y.size(1), x.size(1) + 1}, at::kDouble));
   return {w.narrow(1, 0, x.size(1)).contiguous(), w.select(1, x.size(1)).contiguous()};
 }
 

@@ -52,8 +52,8 @@ at::Device parse_device(const std::string& name) {
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
 }
 
-at::Tensor channel_constant(const double (&values)[3], double factor, const at::Device& device) {
-  return at::tensor({values[0] * factor, values[1] * factor, values[2] * factor}, at::kFloat).view({1, 3, 1, 1}).to(device);
+at::Tensor channel_constant(const double (&values)[3], const at::Device& device) {
+  return at::tensor({values[0], values[1], values[2]}, at::kFloat).view({1, 3, 1, 1}).to(device);
 }
 
 }  // namespace
@@ -104,7 +104,8 @@ at::Tensor Device::images(const ImageBatch& batch) const {
   }
   // NHWC bytes seen as NCHW are channels_last as they lie: the conversion to float keeps the order.
   at::Tensor images = bytes.permute({0, 3, 1, 2}).to(at::kFloat);
-  images.sub_(channel_constant(kMean, 255, device_)).div_(channel_constant(kStd, 255, device_));
+  // torchvision's operations in its order: the same bits as ToTensor and Normalize give.
+  images.div_(255).sub_(channel_constant(kMean, device_)).div_(channel_constant(kStd, device_));
   return channels_last_ ? images : images.contiguous();
 }
 

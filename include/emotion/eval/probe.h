@@ -27,7 +27,7 @@ struct LinearModel {
 
 /// Fits to features [n, D] and targets [n, K] (0 or 1; one 1 a row unless multi_label).
 ///
-/// lbfgs minimises C * sum of losses + |W|^2 / 2 in float64, until the gradient's largest entry is below 1e-4 as scikit-learn does.
+/// lbfgs minimises C * sum of losses + |W|^2 / 2 in float64, until the mean gradient's largest entry is below 1e-6.
 /// @throws DataError for NaN features, no sample, or a single class
 LinearModel fit_probe(const at::Tensor& features, const at::Tensor& targets, const ProbeOptions& options);
 

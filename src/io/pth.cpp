@@ -1,0 +1,201 @@
+#include <algorithm>
+#include <cstring>
+#include <unordered_set>
+
+#include <ATen/ops/as_strided.h>
+#include <ATen/ops/empty.h>
+#include <caffe2/serialize/inline_container.h>
+#include <fmt/format.h>
+
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+#include "emotion/io/weights.h"
+#include "pickle.h"
+
+namespace emotion {
+namespace {
+
+using Kind = PickleValue::Kind;
+
+at::ScalarType storage_type(const std::string& name, const std::string& where) {
+  static const std::vector<std::pair<std::string, at::ScalarType>> types{
+      {"torch.FloatStorage", at::kFloat}, {"torch.DoubleStorage", at::kDouble},     {"torch.HalfStorage", at::kHalf}, {"torch.BFloat16Storage", at::kBFloat16},
+      {"torch.LongStorage", at::kLong},   {"torch.IntStorage", at::kInt},           {"torch.ShortStorage", at::kShort}, {"torch.CharStorage", at::kChar},
+      {"torch.ByteStorage", at::kByte},   {"torch.BoolStorage", at::kBool}};
+  for (const auto& [known, type] : types) {
+    if (known == name) return type;
+  }
+  throw WeightsError(fmt::format("{}: a storage of kind {} is not read", where, name));
+}
+
+/// Storages of a file, by key: one each however many tensors look at it.
+class Storages {
+ public:
+  explicit Storages(std::string where) : where_(std::move(where)) {}
+
+  /// ('storage', torch.FloatStorage, key, location, elements[, view])
+  PicklePtr refer(const PickleValue& id) {
+    const auto& items = id.items;
+    if (id.kind != Kind::kTuple || items.size() < 5 || items[1]->kind != Kind::kGlobal || items[2]->kind != Kind::kText || items[4]->kind != Kind::kInt ||
+        items[4]->number < 0) {
+      throw WeightsError(where_ + ": broken: a storage is not described as torch.save does");
+    }
+    auto& storage = storages_[items[2]->text];
+    if (!storage) {
+      storage = std::make_shared<PickleValue>();
+      storage->kind = Kind::kStorage;
+      storage->text = items[2]->text;
+      storage->type = storage_type(items[1]->text, where_);
+      storage->number = items[4]->number;
+    }
+    return storage;
+  }
+
+  PickleValue* find(const std::string& key) {
+    const auto found = storages_.find(key);
+    return found == storages_.end() ? nullptr : found->second.get();
+  }
+
+  /// Gives a storage its bytes, which must be exactly as many as it says.
+  void fill(PickleValue& storage, std::string_view bytes) const {
+    const auto size = static_cast<std::uint64_t>(at::elementSize(storage.type));
+    if (static_cast<std::uint64_t>(storage.number) > bytes.size() / size || static_cast<std::uint64_t>(storage.number) * size > bytes.size()) {
+      throw WeightsError(fmt::format("{}: truncated: storage {} has {} bytes for {} elements", where_, storage.text, bytes.size(), storage.number));
+    }
+    storage.tensor = at::empty({storage.number}, storage.type);
+    if (storage.number > 0) std::memcpy(storage.tensor.data_ptr(), bytes.data(), static_cast<std::size_t>(storage.number) * size);
+  }
+
+ private:
+  std::string where_;
+  std::map<std::string, PicklePtr> storages_;
+};
+
+std::vector<std::int64_t> numbers(const PickleValue& tuple) {
+  std::vector<std::int64_t> values;
+  for (const auto& item : tuple.items) values.push_back(item->number);
+  return values;
+}
+
+/// The tensors of a state_dict, or of the dictionary in it that is one.
+class Collector {
+ public:
+  explicit Collector(std::string where) : where_(std::move(where)) {}
+
+  StateDict collect(const PickleValue& root) {
+    const PickleValue* dict = find_state(root, 0);
+    if (!dict) throw WeightsError(where_ + ": there is no state_dict in it: no dictionary of tensors");
+    StateDict state;
+    const bool prefixed = std::all_of(dict->fields.begin(), dict->fields.end(), [](const auto& field) {
+      return field.second->kind != Kind::kTensor || field.first->text.starts_with("module.");
+    });
+    std::unordered_set<std::string> seen;
+    for (const auto& [key, value] : dict->fields) {
+      if (key->kind != Kind::kText || value->kind != Kind::kTensor) continue;
+      const std::string name = prefixed ? key->text.substr(7) : key->text;
+      if (!seen.insert(name).second) throw WeightsError(fmt::format("{}: tensor {} stands twice", where_, name));
+      state.add(name, view(*value));
+    }
+    return state;
+  }
+
+ private:
+  static bool has_tensor(const PickleValue& value) {
+    return value.kind == Kind::kDict && std::any_of(value.fields.begin(), value.fields.end(), [](const auto& field) { return field.second->kind == Kind::kTensor; });
+  }
+
+  /// The dictionary itself, or one of the names training scripts give it.
+  static const PickleValue* find_state(const PickleValue& value, int depth) {
+    if (value.kind != Kind::kDict || depth > 3) return nullptr;
+    if (has_tensor(value)) return &value;
+    for (const char* name : {"state_dict", "model_state_dict", "model", "net", "network", "weights"}) {
+      for (const auto& [key, child] : value.fields) {
+        if (key->text != name) continue;
+        if (const PickleValue* found = find_state(*child, depth + 1)) return found;
+      }
+    }
+    return nullptr;
+  }
+
+  at::Tensor view(const PickleValue& value) const {
+    const auto& parts = value.items[0]->items;  // storage, size, stride
+    if (!parts[0]->tensor.defined()) throw WeightsError(fmt::format("{}: truncated: storage {} is missing", where_, parts[0]->text));
+    return parts[0]->tensor.as_strided(numbers(*parts[1]), numbers(*parts[2]), value.number).clone(at::MemoryFormat::Contiguous);
+  }
+
+  std::string where_;
+};
+
+StateDict read_zip(const std::filesystem::path& file) {
+  const std::string where = file.string();
+  const std::uint64_t file_size = std::filesystem::file_size(file);
+  try {
+    caffe2::serialize::PyTorchStreamReader reader(where);
+    const auto record = [&](const std::string& name) {
+      // torch.save stores without compression: a larger record is no file of its.
+      if (!reader.hasRecord(name)) throw WeightsError(fmt::format("{}: truncated or not from torch.save: it has no {}", where, name));
+      if (reader.getRecordSize(name) > file_size) throw WeightsError(fmt::format("{}: {} would unpack to more than the file holds; refused", where, name));
+      return reader.getRecord(name);
+    };
+    const auto text = [](const std::tuple<at::DataPtr, std::size_t>& data) {
+      return std::string_view(static_cast<const char*>(std::get<0>(data).get()), std::get<1>(data));
+    };
+    if (reader.hasRecord("byteorder") && text(record("byteorder")) != "little") throw WeightsError(where + ": written on a big-endian machine; not read");
+    const auto pickle = record("data.pkl");
+    Storages storages(where);
+    Unpickler unpickler(text(pickle), where, [&](const PickleValue& id) {
+      PicklePtr storage = storages.refer(id);
+      if (!storage->tensor.defined()) storages.fill(*storage, text(record("data/" + storage->text)));
+      return storage;
+    });
+    return Collector(where).collect(*unpickler.load());
+  } catch (const c10::Error&) {
+    throw WeightsError(where + ": a damaged zip file, or truncated");
+  }
+}
+
+/// torch.save before 1.6: five pickles (magic number, protocol, machine, the value, the keys of its storages), then each storage as
+/// its number of elements and its bytes.
+StateDict read_legacy(std::string_view bytes, const std::string& where) {
+  Storages storages(where);
+  Unpickler unpickler(bytes, where, [&](const PickleValue& id) { return storages.refer(id); });
+  for (int skipped = 0; skipped < 3; ++skipped) unpickler.load();
+  const PicklePtr root = unpickler.load(), keys = unpickler.load();
+  if (keys->kind != Kind::kList) throw WeightsError(where + ": broken: the list of storages is missing");
+  std::size_t at = unpickler.position();
+  for (const auto& key : keys->items) {
+    PickleValue* storage = key->kind == Kind::kText ? storages.find(key->text) : nullptr;
+    std::int64_t count = 0;
+    if (!storage || bytes.size() - at < 8) throw WeightsError(where + ": truncated: a storage is missing");
+    std::memcpy(&count, bytes.data() + at, 8);
+    at += 8;
+    if (count != storage->number) throw WeightsError(fmt::format("{}: storage {} has {} elements, {} are wanted", where, storage->text, count, storage->number));
+    storages.fill(*storage, bytes.substr(at));
+    at += storage->tensor.nbytes();
+  }
+  return Collector(where).collect(*root);
+}
+
+}  // namespace
+
+StateDict read_pth(const std::filesystem::path& file) {
+  const MappedFile map(file);
+  if (map.text().starts_with("PK")) return read_zip(file);
+  if (map.bytes().size() > 2 && map.text()[0] == '\x80') return read_legacy(map.text(), file.string());
+  throw WeightsError(file.string() + ": not a weights file: neither safetensors nor torch.save's forms");
+}
+
+StateDict read_weights(const std::filesystem::path& file) {
+  {
+    const MappedFile map(file);
+    const auto text = map.text();
+    // A safetensors header begins behind its 8-byte length.
+    if (text.size() > 8 && text[8] == '{' && !text.starts_with("PK")) return read_safetensors(file);
+    if (text.size() <= 8 || (!text.starts_with("PK") && text[0] != '\x80')) {
+      throw WeightsError(file.string() + ": not a weights file: neither safetensors nor torch.save's forms");
+    }
+  }
+  return read_pth(file);
+}
+
+}  // namespace emotion
