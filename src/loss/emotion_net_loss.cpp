@@ -1,5 +1,6 @@
 #include "emotion/loss/emotion_net_loss.h"
 
+#include <ATen/ops/cosine_similarity.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/where.h>
@@ -23,11 +24,8 @@ at::Tensor soft_cross_entropy(const at::Tensor& logits, const at::Tensor& target
 }
 
 at::Tensor embedding_loss(const at::Tensor& projection, const at::Tensor& text, const at::Tensor& has_text) {
-  constexpr double kEps = 1e-8;  // as torch.nn.functional.cosine_similarity: each norm is at least that
-  const at::Tensor v = full_precision(projection), t = full_precision(text);
-  // The norm from a clamped sum of squares: its gradient at zero is 0, not NaN.
-  const auto norm = [](const at::Tensor& x) { return x.square().sum(1).clamp_min(kEps * kEps).sqrt(); };
-  const at::Tensor cosine = (v * t).sum(1) / (norm(v) * norm(t));
+  // PyTorch's own: each norm counts as at least eps, and the gradient at a zero vector is finite.
+  const at::Tensor cosine = at::cosine_similarity(full_precision(projection), full_precision(text), 1, 1e-8);
   return at::where(has_text, 1 - cosine, at::zeros_like(cosine)).mean();
 }
 

@@ -1,5 +1,7 @@
 #include "emotion/train/optimizer.h"
 
+#include <cmath>
+
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adagrad.h>
@@ -75,15 +77,33 @@ class Adam final : public Optimizer {
   void step(double learning_rate) override {
     const auto which = with_gradient();
     if (which.empty()) return;
+    for (const std::size_t i : which) steps_[i].add_(1);
+    if (parameters_[which[0]].tensor.is_cpu()) {
+      const at::NoGradGuard no_grad;
+      for (const std::size_t i : which) step_one(i, learning_rate);
+      return;
+    }
     Group group = make_group(parameters_, which);
-    Tensors steps = pick(steps_, which);
-    for (auto& step : steps) step.add_(1);
     const auto update = decoupled_ ? static_cast<Update>(at::_fused_adamw_) : static_cast<Update>(at::_fused_adam_);
-    update(group.values, group.gradients, pick(first_, which), pick(second_, which), {}, steps, learning_rate, config_.betas[0],
+    update(group.values, group.gradients, pick(first_, which), pick(second_, which), {}, pick(steps_, which), learning_rate, config_.betas[0],
            config_.betas[1], config_.weight_decay, config_.eps.value_or(1e-8), /*amsgrad=*/false, /*maximize=*/false, {}, {});
   }
 
  private:
+  /// PyTorch's operations on a CPU in their order. The first steps move each weight by its gradient's sign: with another rounding,
+  /// gradients that are nearly zero would send two runs apart.
+  void step_one(std::size_t i, double learning_rate) {
+    at::Tensor value = parameters_[i].tensor.detach(), gradient = parameters_[i].tensor.grad();
+    const auto [beta1, beta2] = config_.betas;
+    const double step = steps_[i].item<double>();
+    if (config_.weight_decay != 0 && decoupled_) value.mul_(1 - learning_rate * config_.weight_decay);
+    if (config_.weight_decay != 0 && !decoupled_) gradient = gradient.add(value, config_.weight_decay);
+    first_[i].lerp_(gradient, 1 - beta1);
+    second_[i].mul_(beta2).addcmul_(gradient, gradient, 1 - beta2);
+    const at::Tensor denominator = (second_[i].sqrt() / std::sqrt(1 - std::pow(beta2, step))).add_(config_.eps.value_or(1e-8));
+    value.addcdiv_(first_[i], denominator, -learning_rate / (1 - std::pow(beta1, step)));
+  }
+
   using Update = void (*)(at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, double, double,
                           double, double, double, bool, bool, const std::optional<at::Tensor>&, const std::optional<at::Tensor>&);
   OptimizerConfig config_;
