@@ -1,10 +1,11 @@
 # LibTorch::LibTorch: libtorch_cpu and libc10 only, so that starting a program never loads the CUDA libraries.
 #
-# Looks in CMAKE_PREFIX_PATH first (a user's own LibTorch), then in .deps/ where tools/setup.sh unpacks the pinned wheel.
+# Looks in CMAKE_PREFIX_PATH first (a user's own LibTorch), then in LibTorch_HINTS (an installed emotion names the one it was
+# built with), then in .deps/ where tools/setup.sh unpacks the pinned wheel.
 # The headers come after the system's own: the wheel carries a copy of fmt that must not hide Debian's.
 find_path(LibTorch_INCLUDE_DIR torch/csrc/api/include/torch/torch.h
   PATH_SUFFIXES include torch/include
-  HINTS ${CMAKE_SOURCE_DIR}/.deps/torch)
+  HINTS ${LibTorch_HINTS} ${CMAKE_SOURCE_DIR}/.deps/torch)
 get_filename_component(LibTorch_ROOT "${LibTorch_INCLUDE_DIR}" DIRECTORY)
 find_library(LibTorch_CPU_LIBRARY torch_cpu HINTS ${LibTorch_ROOT}/lib NO_DEFAULT_PATH)
 find_library(LibTorch_C10_LIBRARY c10 HINTS ${LibTorch_ROOT}/lib NO_DEFAULT_PATH)
@@ -31,13 +32,14 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   add_library(LibTorch::LibTorch INTERFACE IMPORTED)
   # The wheel's libtorch_cpu wants libcudart and libcupti; setup.sh puts them beside it.
   file(GLOB LibTorch_CUDA_RUNTIME_DIRS ${LibTorch_ROOT}/../nvidia/*/lib ${LibTorch_ROOT}/../nvidia/*/*/lib)
+  set(link_options -Wl,--allow-shlib-undefined)
+  foreach(dir ${LibTorch_CUDA_RUNTIME_DIRS})
+    list(APPEND link_options -Wl,-rpath-link,${dir})
+  endforeach()
   set_target_properties(LibTorch::LibTorch PROPERTIES
+    INTERFACE_LINK_OPTIONS "${link_options}"
     INTERFACE_COMPILE_OPTIONS "SHELL:-idirafter ${LibTorch_INCLUDE_DIR};SHELL:-idirafter ${LibTorch_INCLUDE_DIR}/torch/csrc/api/include"
     INTERFACE_LINK_LIBRARIES "${LibTorch_CPU_LIBRARY};${LibTorch_C10_LIBRARY}")
   list(APPEND CMAKE_BUILD_RPATH ${LibTorch_ROOT}/lib ${LibTorch_CUDA_RUNTIME_DIRS})
   list(APPEND CMAKE_INSTALL_RPATH "$ORIGIN/../lib" "$ORIGIN" ${LibTorch_ROOT}/lib ${LibTorch_CUDA_RUNTIME_DIRS})
-  add_link_options(-Wl,--allow-shlib-undefined)
-  foreach(dir ${LibTorch_CUDA_RUNTIME_DIRS})
-    add_link_options(-Wl,-rpath-link,${dir})
-  endforeach()
 endif()

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Installs the build below itself, moves the tree, then builds and runs a small project on it:
+# check.sh CMAKE BUILD_DIR VERSION COMPILER LIBTORCH_ROOT
+set -euo pipefail
+cmake="$1" build="$2" version="$3" compiler="$4" torch="$5"
+here="$(cd "$(dirname "$0")/project" && pwd)"
+work="$build/install_check"
+rm -rf "$work"
+
+"$cmake" --install "$build" --prefix "$work/first" >/dev/null
+mv "$work/first" "$work/prefix"  # nothing may depend on where the tree was first
+"$cmake" -S "$here" -B "$work/build" -G Ninja -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$work/prefix" >/dev/null
+"$cmake" --build "$work/build" >/dev/null
+printed="$("$work/build/consumer" 2>/dev/null)"
+if [ "$printed" != "emotion $version" ]; then
+  echo "the consumer printed '$printed', expected 'emotion $version'" >&2
+  exit 1
+fi
+grep -q "^LibTorch_C10_LIBRARY:FILEPATH=$torch/" "$work/build/CMakeCache.txt" || { echo "the consumer took another LibTorch than $torch" >&2; exit 1; }
+
+# The installed commands open the installed library. A folder of the wrong kind is an error of the library, code 3.
+if [ -x "$work/prefix/bin/emotion_data" ]; then
+  code=0
+  message="$("$work/prefix/bin/emotion_data" stats "$work/nothing" 2>&1)" || code=$?
+  [ "$code" -eq 3 ] || { echo "the installed emotion_data exits $code, expected 3: $message" >&2; exit 1; }
+fi
+rm -rf "$work"

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# The folders follow the data: a stage includes the stages to its left, config/ and io/, and nothing to its right.
+#
+#   sources.sh ROOT     lists every file that breaks a rule; exit 1 if there is any
+#
+# Also: tools/ knows the commands' option structs alone (a stage's header would make --help load LibTorch), no include leaves its
+# folder by "..", every source is named in its stage's CMakeLists.txt, and no file is longer than 500 lines.
+set -euo pipefail
+cd "$1"
+stages=(data text stimuli model loss train eval report)
+longest=500
+broken=0
+
+complain() {
+  echo "$1"
+  broken=1
+}
+
+# rank STAGE: its place in the order of the data; the parts of every stage come first, the commands last.
+rank() {
+  local i
+  case "$1" in
+    config | io) echo 0 ;;
+    commands) echo 99 ;;
+    *)
+      for i in "${!stages[@]}"; do
+        if [ "${stages[$i]}" = "$1" ]; then echo $((i + 1)); return; fi
+      done
+      echo none ;;
+  esac
+}
+
+# check_includes FILE STAGE: STAGE is empty for the headers that belong to none (error.h, random.h).
+check_includes() {
+  local own line number name stage
+  own=-1
+  [ -z "$2" ] || own="$(rank "$2")"
+  if [ "$own" = none ]; then
+    complain "$1: '$2' is no stage; the order is config io | ${stages[*]} | commands"
+    return
+  fi
+  while IFS=: read -r number line; do
+    name="${line#*\"}"
+    name="${name%%\"*}"
+    case "$name" in
+      ../* | */../*) complain "$1:$number: \"$name\" leaves its folder; write \"emotion/STAGE/...\"" ;;
+      emotion/*/*)
+        stage="${name#emotion/}"
+        stage="${stage%%/*}"
+        if [ "$(rank "$stage")" = none ]; then
+          complain "$1:$number: \"$name\": '$stage' is no stage"
+        elif [ "$(rank "$stage")" -gt "$own" ]; then
+          complain "$1:$number: \"$name\": ${2:-a header of no stage} may not include $stage/, which comes later"
+        fi ;;
+    esac
+  done < <(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "$1" || true)
+}
+
+for file in $(find include/emotion src -name '*.h' -o -name '*.cpp' | sort); do
+  inner="${file#include/emotion/}"
+  inner="${inner#src/}"
+  case "$inner" in
+    */*) check_includes "$file" "${inner%%/*}" ;;
+    *) check_includes "$file" "" ;;
+  esac
+  case "$file" in
+    src/*/*.cpp)
+      list="src/${inner%%/*}/CMakeLists.txt"
+      grep -qE "(^|[ (])${inner#*/}([ )]|\$)" "$list" || complain "$file: not named in $list, so it is never built" ;;
+  esac
+done
+
+while IFS=: read -r file number line; do
+  case "$line" in
+    *'"emotion/commands/'* | *'"emotion/error.h"'*) ;;
+    *) complain "$file:$number: tools/ may include emotion/commands/ and emotion/error.h alone, or --help would load LibTorch" ;;
+  esac
+done < <(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"emotion/' tools/*.cpp tools/*.h || true)
+
+for file in $(find include src tools tests -name '*.h' -o -name '*.cpp' -o -name '*.sh' -o -name '*.py' | sort); do
+  lines="$(wc -l < "$file")"
+  [ "$lines" -le "$longest" ] || complain "$file: $lines lines, at most $longest; part it by subject"
+done
+exit $broken
