@@ -1,0 +1,200 @@
+#include <cmath>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "../support/scratch.h"
+#include "emotion/data/decode.h"
+#include "emotion/data/loader.h"
+#include "emotion/data/resize.h"
+#include "emotion/error.h"
+
+// Pixels against Pillow and torchvision: fixtures by tests/reference/make_image_fixtures.py.
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kFixtures = fs::path(EMOTION_TEST_DATA) / "fixtures";
+
+struct Difference {
+  int largest = 0;
+  double beyond_one = 0;  // part of the values more than one level apart
+};
+
+Difference compare(const Image& a, const Image& b) {
+  EXPECT_EQ(a.width, b.width);
+  EXPECT_EQ(a.height, b.height);
+  Difference difference;
+  if (a.pixels.size() != b.pixels.size()) return {255, 1};
+  std::size_t beyond = 0;
+  for (std::size_t i = 0; i < a.pixels.size(); ++i) {
+    const int distance = std::abs(int{a.pixels[i]} - int{b.pixels[i]});
+    difference.largest = std::max(difference.largest, distance);
+    beyond += distance > 1;
+  }
+  difference.beyond_one = static_cast<double>(beyond) / static_cast<double>(std::max<std::size_t>(a.pixels.size(), 1));
+  return difference;
+}
+
+/// A BMP file: the simplest there is.
+void write_bmp(const fs::path& file, const Image& image) {
+  std::string bytes = "BM";
+  const auto put = [&](std::uint32_t value, int count) {
+    for (int i = 0; i < count; ++i) bytes += static_cast<char>(value >> 8 * i);
+  };
+  const auto width = static_cast<std::uint32_t>(image.width), height = static_cast<std::uint32_t>(image.height);
+  const std::uint32_t stride = (width * 3 + 3) / 4 * 4;
+  for (const std::uint32_t value : {54 + stride * height, 0U, 54U, 40U, width, height}) put(value, 4);
+  put(1, 2);
+  put(24, 2);
+  for (const std::uint32_t value : {0U, stride * height, 0U, 0U, 0U, 0U}) put(value, 4);
+  for (int y = image.height - 1; y >= 0; --y) {
+    for (std::uint32_t x = 0; x < width; ++x) {
+      for (int c = 2; c >= 0; --c) put(image.row(y)[x * 3 + static_cast<std::uint32_t>(c)], 1);
+    }
+    bytes.append(stride - width * 3, '\0');
+  }
+  write_text(file, bytes);
+}
+
+class DecodeTest : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(DecodeTest, GivesPillowsPixels) {
+  const Difference difference = compare(decode_image(kFixtures / GetParam()), decode_image(kFixtures / (GetParam() + ".png")));
+  EXPECT_LE(difference.largest, 2) << GetParam();
+  EXPECT_LE(difference.beyond_one, 0.001) << GetParam();
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, DecodeTest,
+                         ::testing::Values("odd420.jpg", "odd422.jpg", "odd444.jpg", "progressive.jpg", "restart.jpg", "grey.jpg", "cmyk.jpg", "one.jpg", "exif1.jpg",
+                                           "exif2.jpg", "exif3.jpg", "exif4.jpg", "exif5.jpg", "exif6.jpg", "exif7.jpg", "exif8.jpg", "rgb.png", "rgba.png", "grey.png",
+                                           "grey_alpha.png", "palette.png", "palette_transparent.png", "bilevel.png", "rgb16.png", "grey16.png", "lossy.webp",
+                                           "alpha.webp", "rgb.bmp", "palette.bmp", "grey.bmp", "rgb.tiff", "rgba.tiff", "grey.tiff", "palette.gif", "plain.gif",
+                                           "animated.gif"));
+
+TEST(EvaluationTest, GivesTorchvisionsPixels) {
+  std::size_t seen = 0;
+  for (const auto& entry : fs::directory_iterator(kFixtures / "eval")) {
+    // NAME.EXT.RESIZE.SIZE.png
+    const std::string name = entry.path().stem().string();
+    const std::size_t last = name.rfind('.'), middle = name.rfind('.', last - 1);
+    const Transform transform{.resize = std::stoi(name.substr(middle + 1)), .size = std::stoi(name.substr(last + 1)), .crop = Crop::kCenter, .flip = false};
+    const Difference difference = compare(load_image(kFixtures / name.substr(0, middle), transform, {}), decode_image(entry.path()));
+    EXPECT_LE(difference.beyond_one, 0.001) << name;
+    ++seen;
+  }
+  EXPECT_EQ(seen, 10U);
+}
+
+TEST(ResizeTest, AveragesNeighboursWhenHalving) {
+  // Triangle filter of width 2 around 1.0: weights of pixels 0 .. 3 are 3/8, 3/8, 1/8 and, cut at the border, renormalised.
+  Image image{4, 1, {}};
+  for (const int level : {0, 80, 160, 240}) image.pixels.insert(image.pixels.end(), 3, static_cast<std::uint8_t>(level));
+  const Image half = resize_image(image, 2, 1);
+  EXPECT_EQ(int{half.pixels[0]}, static_cast<int>((0 * 3.0 + 80 * 3.0 + 160 * 1.0) / 7 + 0.5));
+  EXPECT_EQ(int{half.pixels[3]}, static_cast<int>((80 * 1.0 + 160 * 3.0 + 240 * 3.0) / 7 + 0.5));
+}
+
+TEST(ResizeTest, FlippingTwiceAndCroppingTheWholeChangeNothing) {
+  const Image image = decode_image(kFixtures / "odd420.jpg");
+  EXPECT_EQ(flip_image(flip_image(image)).pixels, image.pixels);
+  EXPECT_EQ(crop_image(image, 0, 0, image.width, image.height).pixels, image.pixels);
+  EXPECT_EQ(resize_image(image, image.width, image.height).pixels, image.pixels);
+}
+
+TEST(TrainingCropTest, RegionDecodingShowsWhatDecodingTheWholeShows) {
+  // The same draws on a JPEG (region decoding) and on a PNG of its pixels (whole decoding): equal but for the DCT's scaling.
+  const ScratchFolder folder;
+  const Image whole = decode_image(kFixtures / "photo.jpg");
+  ASSERT_EQ(whole.width, 300);
+  write_bmp(folder.path() / "photo.bmp", whole);
+  for (std::uint64_t sample = 0; sample < 40; ++sample) {
+    const Transform transform{.size = 64, .crop = Crop::kRandomResized, .flip = true};
+    const Image a = load_image(kFixtures / "photo.jpg", transform, {1, 0, sample});
+    const Image b = load_image(folder.path() / "photo.bmp", transform, {1, 0, sample});
+    ASSERT_EQ(a.pixels.size(), b.pixels.size());
+    double sum = 0;
+    for (std::size_t i = 0; i < a.pixels.size(); ++i) sum += std::abs(int{a.pixels[i]} - int{b.pixels[i]});
+    EXPECT_LT(sum / static_cast<double>(a.pixels.size()), 4.0) << "sample " << sample;
+  }
+}
+
+TEST(TrainingCropTest, TheSameKeyGivesTheSamePixelsAndOthersDiffer) {
+  const Transform transform{.size = 32, .crop = Crop::kRandomResized};
+  const auto pixels = [&](std::uint64_t seed, std::uint64_t epoch, std::uint64_t sample) {
+    return load_image(kFixtures / "photo.jpg", transform, {seed, epoch, sample}).pixels;
+  };
+  EXPECT_EQ(pixels(1, 2, 3), pixels(1, 2, 3));
+  EXPECT_NE(pixels(1, 2, 3), pixels(2, 2, 3));
+  EXPECT_NE(pixels(1, 2, 3), pixels(1, 3, 3));
+  EXPECT_NE(pixels(1, 2, 3), pixels(1, 2, 4));
+}
+
+TEST(BrokenImageTest, EveryErrorNamesTheFileAndTheReason) {
+  const ScratchFolder folder;
+  const auto error = [&](const std::string& name, const std::string& bytes) {
+    write_text(folder.path() / name, bytes);
+    const std::string text = error_of<DataError>([&] { decode_image(folder.path() / name); });
+    return text.substr(std::min(text.size(), folder.path().string().size() + 1));
+  };
+  EXPECT_EQ(error("empty.jpg", ""), "empty.jpg: the file is empty");
+  EXPECT_EQ(error("text.jpg", "<html>404</html>"), "text.jpg: not a picture; JPEG, PNG, WebP, BMP, TIFF and GIF are read");
+  const std::string jpeg = read_file(kFixtures / "photo.jpg");
+  EXPECT_EQ(error("half.jpg", jpeg.substr(0, jpeg.size() / 2)), "half.jpg: broken JPEG: Premature end of JPEG file");
+  std::string huge = read_file(kFixtures / "rgb.png");
+  huge.replace(16, 8, std::string("\x00\x01\x00\x00\x00\x01\x00\x00", 8));
+  EXPECT_EQ(error("huge.png", huge), "huge.png: a picture of 65536 x 65536 pixels is refused; at most 2^28 are read");
+  EXPECT_EQ(error_of<DataError>([&] { decode_image(folder.path() / "none.jpg"); }).substr(folder.path().string().size() + 1, 9), "none.jpg:");
+  EXPECT_NE(error_of<DataError>([&] { decode_image(folder.path()); }), "no error");
+}
+
+TEST(BrokenImageTest, ACutFileNeverCrashesTheDecoder) {
+  const ScratchFolder folder;
+  for (const char* name : {"odd420.jpg", "progressive.jpg", "rgb.png", "plain.gif", "palette.gif", "rgb.bmp", "lossy.webp", "exif6.jpg"}) {
+    const std::string whole = read_file(kFixtures / name);
+    for (std::size_t size = 0; size < whole.size(); size += 1 + whole.size() / 150) {
+      const std::string cut = whole.substr(0, size);
+      try {
+        const Image image = decode_image(std::as_bytes(std::span(cut)), name);
+        EXPECT_EQ(image.pixels.size(), static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height) * 3);
+      } catch (const DataError&) {
+      }
+    }
+  }
+}
+
+TEST(RandomResizedCropTest, HasTorchvisionsDistribution) {
+  const auto golden = nlohmann::json::parse(read_file(kFixtures / "random_resized_crop.json"));
+  for (const auto& shape : golden) {
+    // A picture whose colours are its coordinates: an 8 x 8 crop of it tells where it was.
+    Image image{shape["width"], shape["height"], {}};
+    for (int y = 0; y < image.height; ++y) {
+      for (int x = 0; x < image.width; ++x) {
+        for (const int level : {x, y, 0}) image.pixels.push_back(static_cast<std::uint8_t>(level));
+      }
+    }
+    const ScratchFolder folder;
+    const fs::path file = folder.path() / "coordinates.bmp";
+    write_bmp(file, image);
+    const int draws = 4000;
+    std::vector<int> lefts;
+    for (int i = 0; i < draws; ++i) {
+      const Image crop = load_image(file, {.size = 8, .crop = Crop::kRandomResized, .flip = false}, {9, 0, static_cast<std::uint64_t>(i)});
+      // Bilinear: columns are linear in x, so the left edge is extrapolated from the two inner columns 1 and 6.
+      const double slope = (crop.row(4)[18] - crop.row(4)[3]) / 5.0;
+      lefts.push_back(static_cast<int>(std::lround(crop.row(4)[3] - slope - slope / 2)));
+    }
+    for (const auto& quantile : shape["left"]) {
+      const int value = quantile[0];
+      const double part = static_cast<double>(std::count_if(lefts.begin(), lefts.end(), [&](int left) { return left <= value; })) / draws;
+      const double before = static_cast<double>(std::count_if(lefts.begin(), lefts.end(), [&](int left) { return left <= value - 1; })) / draws;
+      // The extrapolation is good to a pixel: the golden part lies between its neighbours, within sampling error.
+      const double after = static_cast<double>(std::count_if(lefts.begin(), lefts.end(), [&](int left) { return left <= value + 1; })) / draws;
+      EXPECT_GT(quantile[1].get<double>(), before - 0.04) << shape["width"] << " left " << value << " " << part;
+      EXPECT_LT(quantile[1].get<double>(), after + 0.04) << shape["width"] << " left " << value << " " << part;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace emotion

@@ -1,0 +1,172 @@
+#include "emotion/data/loader.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "../support/scratch.h"
+#include "emotion/data/sampler.h"
+#include "emotion/data/synth.h"
+#include "emotion/error.h"
+#include "emotion/log.h"
+
+namespace emotion {
+namespace {
+
+using ::testing::HasSubstr;
+
+class LoaderTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    set_log_level(LogLevel::kOff);
+    write_synth({.kind = "stock", .out = folder_.path() / "stock", .count = 60, .size = 40, .seed = 5, .workers = 2});
+  }
+  Manifest manifest() const { return Manifest::open(Dataset::open(folder_.path() / "stock"), "train"); }
+  static std::vector<std::uint64_t> order(std::size_t n) {
+    std::vector<std::uint64_t> all(n);
+    std::iota(all.rbegin(), all.rend(), std::uint64_t{0});
+    return all;
+  }
+  ScratchFolder folder_;
+};
+
+TEST_F(LoaderTest, PixelsAndOrderDoNotDependOnThreadsOrBatches) {
+  const Manifest data = manifest();
+  const auto load = [&](int workers, std::size_t batch, int ahead) {
+    std::string pixels;
+    ImageLoader loader(data, {.transform = {.size = 24}, .seed = 3, .batch = batch, .workers = workers, .ahead = ahead}, order(data.size()), 2);
+    std::uint64_t expected = data.size();
+    while (const auto images = loader.next()) {
+      for (const std::uint64_t sample : images->samples) EXPECT_EQ(sample, --expected);
+      pixels.append(reinterpret_cast<const char*>(images->pixels.get()), images->samples.size() * 24 * 24 * 3);
+    }
+    EXPECT_EQ(expected, 0U);
+    return pixels;
+  };
+  const std::string one = load(1, 48, 1);
+  EXPECT_EQ(one, load(3, 7, 2));
+  EXPECT_EQ(one, load(2, 1, 5));
+}
+
+TEST_F(LoaderTest, StartsInTheMiddleOfAnEpoch) {
+  const Manifest data = manifest();
+  ImageLoader loader(data, {.transform = {.size = 16}, .batch = 10, .workers = 2}, order(data.size()), 0, 40);
+  EXPECT_EQ(loader.next()->samples.front(), 7U);
+  EXPECT_FALSE(loader.next().has_value());
+}
+
+TEST_F(LoaderTest, ABrokenImageStopsAndIsNamed) {
+  const Manifest data = manifest();
+  const auto file = data.image_path(5);
+  const std::string jpeg = read_file(file);
+  write_text(file, jpeg.substr(0, jpeg.size() / 3));
+  ImageLoader loader(data, {.transform = {.size = 16}, .batch = 48, .workers = 2}, order(data.size()), 0);
+  EXPECT_EQ(error_of<DataError>([&] { loader.next(); }), data.place(5) + ": " + file.string() + ": broken JPEG: Premature end of JPEG file");
+}
+
+TEST_F(LoaderTest, ABrokenImageIsSkippedWhenAskedAndListed) {
+  const Manifest data = manifest();
+  write_text(data.image_path(5), "not a picture");
+  std::filesystem::remove(data.image_path(9));
+  ImageLoader loader(data, {.transform = {.size = 16}, .batch = 48, .workers = 2, .on_error = OnError::kSkip}, order(data.size()), 0);
+  const auto images = loader.next();
+  ASSERT_TRUE(images);
+  EXPECT_EQ(images->samples.size(), data.size() - 2);
+  EXPECT_EQ(std::count(images->samples.begin(), images->samples.end(), 5U), 0);
+  EXPECT_EQ(loader.skipped().size(), 2U);
+  // The rest are the pictures they are said to be.
+  const Image alone = load_image(data.image_path(images->samples[45]), {.size = 16}, {1, 0, images->samples[45]});
+  EXPECT_TRUE(std::equal(alone.pixels.begin(), alone.pixels.end(), images->pixels.get() + 45 * alone.pixels.size()));
+}
+
+TEST_F(LoaderTest, LeavingEarlyEndsTheThreads) {
+  const Manifest data = manifest();
+  for (int i = 0; i < 20; ++i) {
+    ImageLoader loader(data, {.transform = {.size = 16}, .batch = 4, .workers = 3}, order(data.size()), 0);
+    if (i % 2) loader.next();
+  }
+}
+
+TEST(SamplerTest, AnEpochIsAPermutationAndAFractionStays) {
+  const Sampler sampler{.size = 100, .seed = 4};
+  auto first = sampler.order(0), second = sampler.order(1);
+  EXPECT_NE(first, second);
+  EXPECT_EQ(first, sampler.order(0));
+  std::sort(first.begin(), first.end());
+  for (std::uint64_t i = 0; i < 100; ++i) EXPECT_EQ(first[i], i);
+  const Sampler part{.size = 100, .fraction = 0.3, .seed = 4};
+  const auto a = part.order(0), b = part.order(7);
+  EXPECT_EQ(a.size(), 30U);
+  EXPECT_EQ(std::set(a.begin(), a.end()), std::set(b.begin(), b.end()));
+}
+
+TEST(SamplerTest, RanksShareAnEpoch) {
+  const Sampler whole{.size = 11, .seed = 2};
+  const auto all = whole.order(3);
+  std::vector<std::uint64_t> joined;
+  const auto a = Sampler{.size = 11, .seed = 2, .rank = 0, .world_size = 2}.order(3), b = Sampler{.size = 11, .seed = 2, .rank = 1, .world_size = 2}.order(3);
+  ASSERT_EQ(a.size(), 6U);
+  ASSERT_EQ(b.size(), 6U);
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(a[i], all[2 * i]);
+    EXPECT_EQ(b[i], all[(2 * i + 1) % 11]);
+  }
+}
+
+TEST(SynthTest, ListsAreLikeStockEmotions) {
+  set_log_level(LogLevel::kOff);
+  const ScratchFolder folder;
+  write_synth({.kind = "stock", .out = folder.path() / "stock", .count = 3000, .size = 16});
+  const Manifest manifest = Manifest::open(Dataset::open(folder.path() / "stock"), "train");
+  double keywords = 0, labels = 0;
+  std::map<std::uint32_t, int> counts;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, int> together;
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    keywords += static_cast<double>(manifest[i].keywords.size());
+    labels += static_cast<double>(manifest[i].labels.size());
+    for (const auto word : manifest[i].keywords) ++counts[word];
+    for (const auto a : manifest[i].labels) {
+      for (const auto b : manifest[i].labels) ++together[{a, b}];
+    }
+    for (const auto label : manifest[i].labels) {  // the emotion words stand among the keywords
+      const auto& words = manifest[i].keywords;
+      EXPECT_TRUE(std::any_of(words.begin(), words.end(), [&](std::uint32_t w) { return manifest.word(w) == manifest.dataset().classes[label]; }));
+    }
+  }
+  const auto n = static_cast<double>(manifest.size());
+  EXPECT_NEAR(keywords / n, 49, 2);
+  EXPECT_NEAR(labels / n, 7, 0.5);
+  EXPECT_GT((together[{4, 5}]), 3 * (together[{4, 22}])) << "calm and peaceful go together, contentment and sadness do not";
+  // Zipf: the logarithm of the frequency falls about linearly with that of the rank.
+  std::vector<double> sorted;
+  for (const auto& [word, count] : counts) sorted.push_back(count);
+  std::sort(sorted.rbegin(), sorted.rend());
+  const double slope = std::log(sorted[2000] / sorted[200]) / std::log(2000.0 / 200.0);
+  EXPECT_LT(slope, -0.6);
+  EXPECT_GT(slope, -1.8);
+}
+
+TEST(SynthTest, TheSameSeedGivesTheSameBytesWithAnyThreads) {
+  set_log_level(LogLevel::kOff);
+  const ScratchFolder folder;
+  const auto bytes = [&](std::uint64_t seed, int workers, const std::string& name) {
+    write_synth({.kind = "affect", .out = folder.path() / name, .count = 20, .size = 48, .seed = seed, .workers = workers});
+    std::string all = read_file(folder.path() / name / "train.jsonl");
+    for (int i = 0; i < 20; ++i) all += read_file(folder.path() / name / fmt::format("images/000/{:07}.jpg", i));
+    return all;
+  };
+  const std::string one = bytes(7, 1, "a");
+  EXPECT_EQ(one, bytes(7, 3, "b"));
+  EXPECT_NE(one, bytes(8, 1, "c"));
+  EXPECT_EQ(error_of<ConfigError>([&] { bytes(7, 1, "a"); }), (folder.path() / "a").string() + ": there is something already; give another --out or remove it");
+  EXPECT_EQ(error_of<ConfigError>([&] { write_synth({.kind = "stock", .out = folder.path() / "n", .count = 3}); }), "--count is 3; 10 to 10000000 is wanted");
+}
+
+}  // namespace
+}  // namespace emotion
