@@ -56,6 +56,21 @@ class Converter {
   std::size_t count_ = 0;
 };
 
+/// A `---` line below the first content begins another document, which would be passed over.
+void check_one_document(const std::string& text, const std::string& name) {
+  bool content = false;
+  std::size_t line = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view row = std::string_view(text).substr(begin, end - begin);
+    begin = end + 1;
+    ++line;
+    if (content && row.starts_with("---")) throw ConfigError(name + ":" + std::to_string(line) + ":1: a second YAML document; one is wanted");
+    const std::size_t first = row.find_first_not_of(" \t\r");
+    content = content || (first != std::string_view::npos && row[first] != '#' && row[first] != '%');
+  }
+}
+
 void merge(ConfigNode& base, ConfigNode over) {
   if (base.kind != ConfigNode::Kind::kMapping || over.kind != ConfigNode::Kind::kMapping) {
     base = std::move(over);
@@ -115,20 +130,21 @@ const ConfigNode* ConfigNode::find(const std::string& key) const {
 
 ConfigNode parse_yaml(const std::string& text, const std::string& name) {
   if (text.size() > kMaxBytes) throw ConfigError(name + ": larger than 1 MB; this is not a config file");
-  std::vector<YAML::Node> documents;
+  // One document at a time: yaml-cpp 0.7's LoadAll never ends on a file that begins with a comma.
+  YAML::Node document;
   try {
-    documents = YAML::LoadAll(text);
+    document = YAML::Load(text);
   } catch (const YAML::Exception& error) {
     throw ConfigError(place_of(name, error.mark) + ": not valid YAML: " + error.msg);
   }
-  if (documents.size() > 1) throw ConfigError(name + ": holds " + std::to_string(documents.size()) + " YAML documents; one is wanted");
+  check_one_document(text, name);
   ConfigNode node;
   node.place = name;
-  if (documents.empty() || documents[0].IsNull()) {
+  if (document.IsNull()) {
     node.kind = ConfigNode::Kind::kMapping;
     return node;
   }
-  node = Converter(name).convert(documents[0]);
+  node = Converter(name).convert(document);
   if (node.kind != ConfigNode::Kind::kMapping) throw ConfigError(node.place + ": a config is a mapping of keys to values");
   return node;
 }

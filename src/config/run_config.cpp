@@ -41,7 +41,7 @@ const std::map<std::string, std::string>& later_keys() {
 
 std::string range_text(const Field& field, const char* what) {
   const bool low = std::isfinite(field.low), high = std::isfinite(field.high);
-  if (low && field.above_low && high) return fmt::format("{} in ({}, {}{}", what, field.low, field.high, field.below_high ? ")" : "]");
+  if (low && field.above_low && high && field.high < 1e5) return fmt::format("{} in ({}, {}{}", what, field.low, field.high, field.below_high ? ")" : "]");
   if (low && high && field.high < 1e5) return fmt::format("{} in [{}, {}{}", what, field.low, field.high, field.below_high ? ")" : "]");
   if (low) return fmt::format("{} {} {}", what, field.above_low ? ">" : ">=", field.low);
   return what;

@@ -198,7 +198,10 @@ class Trainer {
     }
     state_.evaluated = true;
     save();
+    // The rate of the next line counts training alone.
     logged_at_ = Clock::now();
+    waited_at_log_ = stream_->wait_seconds();
+    samples_since_log_ = 0;
     if (stop_requested() && state_.step < total_steps_) interrupted();
   }
 

@@ -69,7 +69,7 @@ INSTANTIATE_TEST_SUITE_P(Formats, DecodeTest,
                          ::testing::Values("odd420.jpg", "odd422.jpg", "odd444.jpg", "progressive.jpg", "restart.jpg", "grey.jpg", "cmyk.jpg", "one.jpg", "exif1.jpg",
                                            "exif2.jpg", "exif3.jpg", "exif4.jpg", "exif5.jpg", "exif6.jpg", "exif7.jpg", "exif8.jpg", "rgb.png", "rgba.png", "grey.png",
                                            "grey_alpha.png", "palette.png", "palette_transparent.png", "bilevel.png", "rgb16.png", "grey16.png", "lossy.webp",
-                                           "alpha.webp", "rgb.bmp", "palette.bmp", "grey.bmp", "rgb.tiff", "rgba.tiff", "grey.tiff", "palette.gif", "plain.gif",
+                                           "alpha.webp", "rgb.bmp", "palette.bmp", "grey.bmp", "rgb.tiff", "grey.tiff", "palette.gif", "plain.gif",
                                            "animated.gif"));
 
 TEST(EvaluationTest, GivesTorchvisionsPixels) {

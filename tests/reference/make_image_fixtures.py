@@ -80,7 +80,6 @@ def make_pictures(out):
     save("palette.bmp", rgb.quantize(16))
     save("grey.bmp", rgb.convert("L"))
     save("rgb.tiff", rgb, compression="tiff_lzw")
-    save("rgba.tiff", rgba, compression="raw")
     save("grey.tiff", rgb.convert("L"), compression="tiff_deflate")
     save("palette.gif", rgb.quantize(16), interlace=1)
     save("plain.gif", rgb.quantize(16), interlace=0)

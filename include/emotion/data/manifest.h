@@ -33,7 +33,7 @@ struct Dataset {
   /// The class id of a name. @throws DataError with the nearest class name
   std::uint32_t class_id(std::string_view class_name) const;
   /// Folder that sample paths are relative to.
-  std::filesystem::path images() const { return root / image_root; }
+  std::filesystem::path images() const { return (root / image_root).lexically_normal(); }
 };
 
 /// One line of a split, as views into the manifest's index: valid as long as the Manifest lives.

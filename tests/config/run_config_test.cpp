@@ -1,0 +1,150 @@
+#include "emotion/config/run_config.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../support/scratch.h"
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/random.h"
+
+namespace emotion {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::string kData = "data: {train: {dataset: d, split: train}}\n";
+
+class RunConfigTest : public ::testing::Test {
+ protected:
+  std::filesystem::path file() const { return folder_.path() / "paper.yaml"; }
+  RunConfig load(const std::string& yaml, const std::vector<std::string>& settings = {}) const {
+    write_text(file(), yaml);
+    return load_run_config(file(), settings);
+  }
+  /// The error without the folder.
+  std::string error(const std::string& yaml, const std::vector<std::string>& settings = {}) const {
+    const std::string text = error_of<ConfigError>([&] { load(yaml, settings); });
+    return text.starts_with(folder_.path().string()) ? text.substr(folder_.path().string().size() + 1) : text;
+  }
+  ScratchFolder folder_;
+};
+
+TEST_F(RunConfigTest, DefaultsAndValues) {
+  const RunConfig config = load("task: classifier\n" + kData + "optimizer: {lr: 1e-2}\nschedule: {name: multistep, milestones: [10, 15]}\ntrain:\n  amp: off\n  batch: 32\n",
+                                {"train.epochs=5", "optimizer.betas=[0.8, 0.9]"});
+  EXPECT_EQ(config.optimizer.lr, 1e-2);
+  EXPECT_EQ(config.schedule.milestones, (std::vector<int>{10, 15}));
+  EXPECT_EQ(config.train.amp, "off");
+  EXPECT_EQ(config.train.epochs, 5);
+  EXPECT_EQ(config.optimizer.betas[0], 0.8);
+  EXPECT_EQ(config.data.size, 224);
+}
+
+TEST_F(RunConfigTest, ErrorsPointAtLineAndColumn) {
+  EXPECT_EQ(error("task: classifier\n" + kData + "optimiser:\n  lr: 1\n"), "paper.yaml:3:1: unknown key optimiser; did you mean optimizer?");
+  EXPECT_EQ(error("task: classifier\n" + kData + "train:\n  bacth: 3\n"), "paper.yaml:4:3: unknown key train.bacth; did you mean train.batch?");
+  EXPECT_EQ(error("task: classifier\n" + kData + "train:\n  batch: many\n"), "paper.yaml:4:10: train.batch is 'many'; an integer >= 1 is wanted");
+  EXPECT_EQ(error("task: classifier\n" + kData + "train: {batch: -4}\n"), "paper.yaml:3:16: train.batch is '-4'; an integer >= 1 is wanted");
+  EXPECT_EQ(error("task: classifier\n" + kData + "train: {batch: 1.5}\n"), "paper.yaml:3:16: train.batch is '1.5'; an integer >= 1 is wanted");
+  EXPECT_EQ(error("task: classifier\n" + kData + "optimizer: {lr: .nan}\n"), "paper.yaml:3:17: optimizer.lr is '.nan'; a number > 0 is wanted");
+  EXPECT_EQ(error("task: classifier\n" + kData + "optimizer: {momentum: 1}\n"), "paper.yaml:3:23: optimizer.momentum is '1'; a number in [0, 1) is wanted");
+  EXPECT_EQ(error("task: clasifier\n" + kData), "paper.yaml:1:7: task is 'clasifier'; one of textcnn, emotionnet, classifier is wanted");
+  EXPECT_EQ(error("task: classifier\ndata: {train: d}\n"), "paper.yaml:2:15: data.train is 'd'; {dataset: DIR, split: NAME} is wanted");
+  EXPECT_EQ(error("task: classifier\n" + kData + "train: 3\n"), "paper.yaml:3:8: train is a section: a mapping of keys is wanted");
+  EXPECT_EQ(error("task: classifier\n"), "paper.yaml: data.train is missing; data: {train: {dataset: DIR, split: train}} is wanted");
+  EXPECT_EQ(error("task: classifier\n" + kData + "seed: 1\nseed: 2\n").substr(0, 48), "paper.yaml:4:1: key seed stands twice; the first");
+  EXPECT_THAT(error("task: [classifier\n"), HasSubstr("paper.yaml:2:1: not valid YAML: "));
+  EXPECT_EQ(error("task: !!python/object:os.system x\n").substr(0, 27), "paper.yaml:1:7: the tag tag");
+  EXPECT_EQ(error("task: classifier\n" + kData, {"train.batch"}), "--set train.batch: key=value is wanted, for instance --set train.epochs=5");
+  EXPECT_EQ(error("task: classifier\n" + kData, {"train.bacth=1"}), "--set train.bacth=1: unknown key train.bacth; did you mean train.batch?");
+  EXPECT_EQ(error("task: classifier\n" + kData + "device: gpu\n"), "paper.yaml: device is 'gpu'; auto, cpu, cuda or cuda:N is wanted");
+}
+
+TEST_F(RunConfigTest, NothingIsParsedAndIgnored) {
+  EXPECT_EQ(error("task: classifier\n" + kData + "loss: {soft_label: true}\n"), "paper.yaml:3:8: loss.soft_label has no effect on task classifier; it belongs to emotionnet");
+  EXPECT_EQ(error("task: stimuli\n" + kData), "paper.yaml:1:7: task stimuli is not in this version; textcnn, emotionnet or classifier");
+  EXPECT_EQ(error("task: classifier\n" + kData + "train: {sync_batch_norm: true}\n"),
+            "paper.yaml:3:9: train.sync_batch_norm belongs to training with several processes, which this version does not have");
+}
+
+TEST_F(RunConfigTest, ExtendsMergesAndNamesCircles) {
+  write_text(folder_.path() / "base.yaml", "task: classifier\n" + kData + "train: {batch: 8, epochs: 3}\nschedule: {milestones: [1, 2]}\n");
+  const RunConfig config = load("extends: base.yaml\ntrain: {epochs: 4}\nschedule: {milestones: [5]}\n");
+  EXPECT_EQ(config.train.batch, 8);
+  EXPECT_EQ(config.train.epochs, 4);
+  EXPECT_EQ(config.schedule.milestones, std::vector<int>{5});
+  write_text(folder_.path() / "base.yaml", "extends: paper.yaml\n");
+  EXPECT_THAT(error("extends: base.yaml\n"), HasSubstr("extends goes in a circle: "));
+}
+
+TEST_F(RunConfigTest, YamlBombsAreRefusedAtOnce) {
+  std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 12; ++i) {
+    bomb += fmt::format("a{0}: &a{0} [", i);
+    for (int j = 0; j < 10; ++j) bomb += fmt::format("{}*a{}", j ? ", " : "", i - 1);
+    bomb += "]\n";
+  }
+  EXPECT_THAT(error(bomb), HasSubstr("more than 10000 values once aliases are expanded; write them out"));
+  std::string deep = "a: ";
+  for (int i = 0; i < 400; ++i) deep += "[";
+  EXPECT_NE(error(deep), "no error");
+  EXPECT_THAT(error(std::string((1 << 20) + 1, '#')), HasSubstr("paper.yaml"));
+}
+
+TEST_F(RunConfigTest, OneDocumentThatDoesNotBeginWithAComma) {
+  EXPECT_EQ(error("task: classifier\n---\nseed: 1\n"), "paper.yaml:2:1: a second YAML document; one is wanted");
+  EXPECT_NE(error(",ask: classifier\n" + kData), "no error") << "yaml-cpp's LoadAll never ends on it";
+}
+
+TEST_F(RunConfigTest, PrintingAndReadingGivesTheSameConfig) {
+  Random random{3};
+  for (int i = 0; i < 200; ++i) {
+    RunConfig config;
+    config.task = i % 2 ? "classifier" : "textcnn";
+    config.data.train = {"dir with space/" + std::to_string(i), "train"};
+    config.output = i % 3 ? "runs/a" : "quoted \"\\ :#";
+    config.optimizer.lr = random.uniform() * 1e-3;
+    if (i % 2) config.optimizer.eps = random.uniform(1e-12, 1e-3);
+    config.schedule.milestones = {1, static_cast<int>(random.below(100)) + 2};
+    config.seed = random();
+    const std::string printed = print_run_config(config);
+    EXPECT_EQ(parse_run_config(printed, "printed"), config) << printed;
+    EXPECT_EQ(print_run_config(parse_run_config(printed, "printed")), printed);
+  }
+}
+
+TEST_F(RunConfigTest, MutatedFilesAreReadOrRefusedButNeverCrash) {
+  const std::string yaml = "task: classifier\n" + kData + "train: {batch: 8, epochs: 3}\noptimizer: {name: sgd, betas: [0.9, 0.99]}\n";
+  Random random{5};
+  for (int i = 0; i < 3000; ++i) {
+    std::string mutated = yaml;
+    for (int flips = 0; flips < 3; ++flips) mutated[random.below(mutated.size())] = "{}[]:,&*!|>'\"#\n\t -a0\x80"[random.below(22)];
+    error(mutated);
+  }
+}
+
+TEST_F(RunConfigTest, TheSchemaNamesEveryKeyOnce) {
+  const std::string schema = run_config_schema();
+  for (const auto& [key, value] : config_values(RunConfig{})) {
+    const auto first = schema.find("\n" + key + ": ");
+    EXPECT_TRUE(schema.starts_with(key + ": ") || first != std::string::npos) << key;
+    if (first != std::string::npos) {
+      EXPECT_EQ(schema.find("\n" + key + ": ", first + 1), std::string::npos) << key;
+    }
+  }
+}
+
+TEST_F(RunConfigTest, EveryConfigOfTheProjectLoads) {
+  std::size_t seen = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(EMOTION_TEST_DATA) / "../../configs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    EXPECT_NO_THROW(load_run_config(entry.path(), {})) << entry.path();
+    ++seen;
+  }
+  EXPECT_GE(seen, 10U);
+}
+
+}  // namespace
+}  // namespace emotion

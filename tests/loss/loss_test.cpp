@@ -1,0 +1,85 @@
+#include "emotion/loss/emotion_net_loss.h"
+
+#include <cmath>
+
+#include <ATen/ops/equal.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include "emotion/error.h"
+#include "emotion/loss/metrics.h"
+
+namespace emotion {
+namespace {
+
+TEST(SoftTargetsTest, Eq1ByHand) {
+  // p = (.6, .395, .005) loses its last entry; q marks class 2: (.6, .395, 1) / 1.995.
+  const at::Tensor y = soft_targets(at::tensor({0.6F, 0.395F, 0.005F}).view({1, 3}), at::tensor({0.0F, 0.0F, 1.0F}).view({1, 3}), 0.01);
+  EXPECT_NEAR(y[0][0].item<double>(), 0.6 / 1.995, 1e-6);
+  EXPECT_NEAR(y[0][1].item<double>(), 0.395 / 1.995, 1e-6);
+  EXPECT_NEAR(y[0][2].item<double>(), 1 / 1.995, 1e-6);
+}
+
+TEST(SoftCrossEntropyTest, Eq2ByHand) {
+  // logits (0, ln 3): softmax (1/4, 3/4); targets (.5, .5): -(.5 ln .25 + .5 ln .75)
+  const at::Tensor loss = soft_cross_entropy(at::tensor({0.0F, std::log(3.0F)}).view({1, 2}), at::tensor({0.5F, 0.5F}).view({1, 2}));
+  EXPECT_NEAR(loss.item<double>(), -0.5 * (std::log(0.25) + std::log(0.75)), 1e-6);
+}
+
+TEST(SoftCrossEntropyTest, StaysFiniteWhereSoftmaxUnderflows) {
+  const at::Tensor loss = soft_cross_entropy(at::tensor({1000.0F, -1000.0F}).view({1, 2}), at::tensor({0.0F, 1.0F}).view({1, 2}));
+  EXPECT_NEAR(loss.item<double>(), 2000, 1e-3);
+}
+
+TEST(EmbeddingLossTest, Eq3ByHandAndASampleWithoutTextCounts) {
+  const at::Tensor v = at::tensor({1.0F, 0.0F, 3.0F, 4.0F, 1.0F, 1.0F}).view({3, 2}), t = at::tensor({1.0F, 1.0F, 4.0F, 3.0F, 0.0F, 0.0F}).view({3, 2});
+  const at::Tensor loss = embedding_loss(v, t, at::tensor({1.0F, 1.0F, 0.0F}).to(at::kBool));
+  EXPECT_NEAR(loss.item<double>(), ((1 - 1 / std::sqrt(2.0)) + (1 - 24.0 / 25.0) + 0) / 3, 1e-6);
+}
+
+TEST(EmbeddingLossTest, AZeroProjectionHasAFiniteGradient) {
+  const at::Tensor v = at::zeros({1, 4}).requires_grad_();
+  embedding_loss(v, at::ones({1, 4}), at::ones({1}, at::kBool)).backward();
+  EXPECT_TRUE(at::isfinite(v.grad()).all().item<bool>());
+}
+
+TEST(CrossEntropyTest, SmoothingAndWeightsByHand) {
+  const at::Tensor logits = at::tensor({0.0F, std::log(3.0F)}).view({1, 2}), label = at::tensor({std::int64_t{1}});
+  // Smoothing .2: targets (.1, .9).
+  EXPECT_NEAR(cross_entropy(logits, label, {}, 0.2).item<double>(), -(0.1 * std::log(0.25) + 0.9 * std::log(0.75)), 1e-6);
+  const at::Tensor two = at::tensor({0.0F, std::log(3.0F), 0.0F, 0.0F}).view({2, 2}), labels = at::tensor({std::int64_t{1}, std::int64_t{0}});
+  // Weighted mean with weights (3, 1).
+  EXPECT_NEAR(cross_entropy(two, labels, at::tensor({3.0F, 1.0F}), 0).item<double>(), (1 * -std::log(0.75) + 3 * -std::log(0.5)) / 4, 1e-6);
+}
+
+TEST(AveragePrecisionTest, ByHandWithTies) {
+  // Sorted: 1, 0, 1, 0 -> precision 1 at recall .5, 2/3 at recall 1.
+  EXPECT_NEAR(average_precision(std::vector<float>{0.9F, 0.8F, 0.7F, 0.1F}, std::vector<std::uint8_t>{1, 0, 1, 0}), 0.5 * 1 + 0.5 * 2 / 3, 1e-12);
+  // All scores equal: one threshold, precision = part of positives.
+  EXPECT_NEAR(average_precision(std::vector<float>{0.5F, 0.5F, 0.5F, 0.5F}, std::vector<std::uint8_t>{1, 0, 0, 0}), 0.25, 1e-12);
+  EXPECT_TRUE(std::isnan(average_precision(std::vector<float>{0.5F}, std::vector<std::uint8_t>{0})));
+  EXPECT_THROW(average_precision(std::vector<float>{NAN}, std::vector<std::uint8_t>{1}), DataError);
+}
+
+TEST(MetricsTest, ByHand) {
+  Predictions predictions;
+  predictions.classes = 3;
+  predictions.scores = {0.7F, 0.2F, 0.1F, 0.1F, 0.6F, 0.3F, 0.5F, 0.4F, 0.1F, 0.3F, 0.3F, 0.3F};
+  predictions.labels = {{0}, {2, 1}, {1}, {0}};
+  const ClassificationMetrics m = classification_metrics(predictions);
+  EXPECT_DOUBLE_EQ(m.top1, 3.0 / 4) << "the second sample's best score is one of its labels; ties go to the lower id";
+  EXPECT_DOUBLE_EQ(m.top5, 1.0);
+  EXPECT_EQ(m.confusion(2, 1), 1U) << "by the first label";
+  EXPECT_EQ(m.confusion(1, 0), 1U);
+  EXPECT_DOUBLE_EQ(m.confusion.recall(0), 1.0);
+  EXPECT_DOUBLE_EQ(m.balanced_accuracy, 1.0 / 3) << "recalls 1, 0, 0";
+  EXPECT_DOUBLE_EQ(m.per_class[0].precision, 2.0 / 3);
+  predictions.scores[4] = NAN;
+  EXPECT_THROW(classification_metrics(predictions), DataError);
+}
+
+}  // namespace
+}  // namespace emotion

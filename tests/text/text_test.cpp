@@ -1,0 +1,144 @@
+#include <cmath>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../support/scratch.h"
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/random.h"
+#include "emotion/text/keywords.h"
+
+namespace emotion {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class WordVectorsTest : public ::testing::Test {
+ protected:
+  void SetUp() override { set_log_level(LogLevel::kOff); }
+  std::string error(const std::string& bytes) const {
+    write_text(folder_.path() / "w.bin", bytes);
+    const std::string text = error_of<DataError>([&] { WordVectors::open(folder_.path() / "w.bin"); });
+    return text.starts_with(folder_.path().string()) ? text.substr(folder_.path().string().size() + 1) : text;
+  }
+  static std::string floats(std::initializer_list<float> values) {
+    return {reinterpret_cast<const char*>(values.begin()), values.size() * sizeof(float)};
+  }
+  ScratchFolder folder_;
+};
+
+TEST_F(WordVectorsTest, BothFormsComeBack) {
+  const WordVectors vectors = WordVectors::from_memory({"calm", "hot_air"}, {1, 2, 3, -0.1F, 1e-20F, 7}, 3);
+  for (const char* name : {"w.bin", "w.txt"}) {
+    std::string(name) == "w.bin" ? vectors.write_binary(folder_.path() / name) : vectors.write_text(folder_.path() / name);
+    const WordVectors read = WordVectors::open(folder_.path() / name);
+    ASSERT_EQ(read.size(), 2U) << name;
+    std::vector<float> row(3);
+    read.copy(*read.find("Hot Air"), row);
+    EXPECT_THAT(row, ElementsAre(-0.1F, 1e-20F, 7)) << name;
+    EXPECT_FALSE(read.find("cold").has_value());
+  }
+}
+
+TEST_F(WordVectorsTest, GooglesBinaryByHand) {
+  write_text(folder_.path() / "w.bin", "2 2\na " + floats({0, 1}) + "b " + floats({1, 1}));  // no line ends behind the rows
+  const WordVectors vectors = WordVectors::open(folder_.path() / "w.bin");
+  const std::vector<float> query{0, 2};
+  const auto nearest = vectors.nearest(query, 5);
+  ASSERT_EQ(nearest.size(), 2U);
+  EXPECT_EQ(vectors.word(nearest[0].first), "a");
+  EXPECT_NEAR(nearest[1].second, 1 / std::sqrt(2.0), 1e-6);
+}
+
+TEST_F(WordVectorsTest, BrokenFilesAreNamed) {
+  EXPECT_EQ(error(""), "w.bin: the file is empty");
+  EXPECT_EQ(error("2 3\na 1 2 3\n"), "w.bin: the header says 2 words, there are 1; the file may be truncated");
+  EXPECT_EQ(error("1 3\na 1 2\n"), "w.bin:2: 'a' has 2 numbers, 3 are wanted");
+  EXPECT_EQ(error("1 3\na 1 x 3\n"), "w.bin:2: number 2 of 'a' is not a finite number");
+  EXPECT_EQ(error("1 3\na 1 nan 3\n"), "w.bin:2: number 2 of 'a' is not a finite number");
+  EXPECT_THAT(error("99999999999 300\na " + floats({1})), HasSubstr("does not fit a file of"));
+  EXPECT_THAT(error("2 2\na " + floats({0, 1}) + "b " + std::string(3, '\0')), HasSubstr("truncated"));
+  write_text(folder_.path() / "w.bin", "1 2\na " + floats({NAN, 1}));
+  const WordVectors vectors = WordVectors::open(folder_.path() / "w.bin");
+  std::vector<float> row(2);
+  EXPECT_THAT(error_of<DataError>([&] { vectors.copy(0, row); }), HasSubstr("w.bin: the vector of 'a' is not finite"));
+}
+
+/// Lists drawn from ten topics of eight words.
+std::pair<std::vector<std::string>, std::vector<std::vector<std::uint32_t>>> topic_lists() {
+  std::vector<std::string> words;
+  for (int t = 0; t < 10; ++t) {
+    for (int w = 0; w < 8; ++w) words.push_back(fmt::format("t{}w{}", t, w));
+  }
+  std::vector<std::vector<std::uint32_t>> lists;
+  Random random{4};
+  for (int i = 0; i < 1500; ++i) {
+    const auto topic = static_cast<std::uint32_t>(random.below(10));
+    auto& list = lists.emplace_back();
+    for (int w = 0; w < 6; ++w) list.push_back(topic * 8 + static_cast<std::uint32_t>(random.below(8)));
+  }
+  return {words, lists};
+}
+
+TEST(Word2VecTest, WordsOfATopicBecomeNeighbours) {
+  set_log_level(LogLevel::kOff);
+  const auto [words, lists] = topic_lists();
+  const WordVectors vectors = train_word2vec(words, lists, {.dimension = 32, .window = 0, .epochs = 5, .min_count = 1, .subsample = 0});
+  std::vector<float> row(32);
+  int right = 0;
+  for (std::size_t i = 0; i < vectors.size(); ++i) {
+    vectors.copy(i, row);
+    const std::size_t self[] = {i};
+    for (const auto& [other, score] : vectors.nearest(row, 5, self)) right += vectors.word(other).substr(0, 2) == vectors.word(i).substr(0, 2);
+  }
+  EXPECT_GT(right / (5.0 * static_cast<double>(vectors.size())), 0.9);
+}
+
+TEST(Word2VecTest, OneThreadAndOneSeedGiveTheSameBits) {
+  set_log_level(LogLevel::kOff);
+  const auto [words, lists] = topic_lists();
+  const auto first = [&](std::uint64_t seed) {
+    const WordVectors vectors = train_word2vec(words, lists, {.dimension = 16, .epochs = 1, .min_count = 1, .threads = 1, .seed = seed});
+    std::vector<float> row(16);
+    vectors.copy(3, row);
+    return row;
+  };
+  EXPECT_EQ(first(1), first(1));
+  EXPECT_NE(first(1), first(2));
+  EXPECT_THAT(error_of<DataError>([&] { train_word2vec({"a"}, {{0}}, {.min_count = 5}); }), HasSubstr("no word stands 5 times or more in 1 keyword lists"));
+}
+
+TEST(KeywordEncoderTest, DropsEmotionsAndRepeatsAndPads) {
+  const ScratchFolder folder;
+  write_text(folder.path() / "dataset.yaml", "classes: [awe]\nsplits: {train: t.jsonl}\n");
+  write_text(folder.path() / "t.jsonl", "{\"image\": \"a\", \"keywords\": [\"sky\", \"awe\", \"new\", \"sky\", \"sea\"]}\n{\"image\": \"b\", \"keywords\": [\"awe\"]}\n");
+  const Manifest manifest = Manifest::open(Dataset::open(folder.path()), "train");
+  const Vocabulary vocabulary({"sea", "sky"});
+  std::vector<std::int64_t> ids(4);
+  const KeywordEncoder encoder(manifest, vocabulary, {"awe"}, 4);
+  EXPECT_EQ(encoder.encode(0, ids.data()), 3);
+  EXPECT_THAT(ids, ElementsAre(1, 2, 0, 3)) << "sky, unknown, sea, padding";
+  EXPECT_EQ(encoder.encode(1, ids.data()), 0);
+  EXPECT_EQ(KeywordEncoder(manifest, vocabulary, {"awe"}, 2).encode(0, ids.data()), 2) << "the first max_keywords";
+  const KeywordVectors vectors(manifest, WordVectors::from_memory({"sky", "awe"}, {1, 2, 3, 4}, 2));
+  std::vector<float> mean(2);
+  EXPECT_TRUE(vectors.mean(0, mean.data()));
+  EXPECT_THAT(mean, ElementsAre(2, 3)) << "emotion words count, repeats and unknown words do not";
+  EXPECT_EQ(vectors.coverage(), 0.5);
+}
+
+TEST(VocabularyTest, ErrorsNameTheLine) {
+  const ScratchFolder folder;
+  const auto file = folder.path() / "v.txt";
+  write_text(file, "a\nb\na\n");
+  EXPECT_EQ(error_of<DataError>([&] { Vocabulary::read(file); }), file.string() + ":3: 'a' stands in line 1 as well");
+  write_text(file, "a\n\nb\n");
+  EXPECT_EQ(error_of<DataError>([&] { Vocabulary::read(file); }), file.string() + ":2: an empty line; one word a line is wanted");
+  EXPECT_EQ(Vocabulary({"x", "y"}).find("y"), 1U);
+}
+
+}  // namespace
+}  // namespace emotion
