@@ -100,6 +100,7 @@ void emotion_eval(const emotion::EvalOptions& o) {
   Predictions predictions;
   predictions.classes = info.classes.size();
   predictions.labels = true_labels(manifest, info.classes, stored.data.targets);
+  predictions.polarity = class_polarity(manifest.dataset(), info.classes);
   if (info.task == "textcnn") {
     predict_text(file, manifest, o.batch, predictions);
   } else {
@@ -143,6 +144,7 @@ void emotion_probe(const emotion::ProbeCommand& o) {
   Predictions predictions;
   predictions.classes = dataset.classes.size();
   predictions.labels = test_labels;
+  predictions.polarity = class_polarity(dataset, dataset.classes);
   append_scores(predictions, probe_scores(linear, extract_features(model, device, test, o.batch, o.workers)));
   give(classification_metrics(predictions), dataset.classes, predictions.size(), o.output);
 }

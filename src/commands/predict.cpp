@@ -6,7 +6,6 @@
 #include <ATen/ops/softmax.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "emotion/commands/eval.h"
@@ -15,6 +14,7 @@
 #include "emotion/io/file.h"
 #include "emotion/log.h"
 #include "emotion/report/html.h"
+#include "emotion/report/picture.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -43,24 +43,19 @@ struct Prediction {
   std::string picture, map;        // JPEG bytes, for the report
 };
 
-std::string to_jpeg(const cv::Mat& rgb) {
-  cv::Mat bgr;
-  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
-  std::vector<std::uint8_t> bytes;
-  cv::imencode(".jpg", bgr, bytes, {cv::IMWRITE_JPEG_QUALITY, 85});
-  return {bytes.begin(), bytes.end()};
-}
-
 /// The class activation map over the picture: from blue (nothing) to red.
-cv::Mat overlay(const cv::Mat& rgb, const at::Tensor& map) {
+Image overlay(const Image& image, const at::Tensor& map) {
+  const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.pixels.data()));
+  Image result{image.width, image.height, std::vector<std::uint8_t>(image.pixels.size())};
+  cv::Mat blended(image.height, image.width, CV_8UC3, result.pixels.data());
   const at::Tensor dense = (map - map.min()) / (map.max() - map.min()).clamp_min(1e-12);
   const at::Tensor levels = (dense * 255).to(at::kByte).contiguous();
-  cv::Mat small(static_cast<int>(levels.size(0)), static_cast<int>(levels.size(1)), CV_8U, levels.data_ptr<std::uint8_t>()), large, colors, blended;
+  cv::Mat small(static_cast<int>(levels.size(0)), static_cast<int>(levels.size(1)), CV_8U, levels.data_ptr<std::uint8_t>()), large, colors;
   cv::resize(small, large, rgb.size(), 0, 0, cv::INTER_CUBIC);
   cv::applyColorMap(large, colors, cv::COLORMAP_TURBO);
   cv::cvtColor(colors, colors, cv::COLOR_BGR2RGB);
   cv::addWeighted(rgb, 0.55, colors, 0.45, 0, blended);
-  return blended;
+  return result;
 }
 
 Prediction predict(const VisualModel& model, const Device& device, const fs::path& file, bool pictures) {
@@ -82,9 +77,8 @@ Prediction predict(const VisualModel& model, const Device& device, const fs::pat
   std::stable_sort(prediction.order.begin(), prediction.order.end(),
                    [&](std::size_t a, std::size_t b) { return prediction.probabilities[a] > prediction.probabilities[b]; });
   if (pictures) {
-    const cv::Mat rgb(image.height, image.width, CV_8UC3, image.pixels.data());
-    prediction.picture = to_jpeg(rgb);
-    prediction.map = to_jpeg(overlay(rgb, model.activation_map(input, static_cast<std::int64_t>(prediction.order[0]))[0].cpu()));
+    prediction.picture = encode_jpeg(image);
+    prediction.map = encode_jpeg(overlay(image, model.activation_map(input, static_cast<std::int64_t>(prediction.order[0]))[0].cpu()));
   }
   return prediction;
 }

@@ -1,10 +1,41 @@
 #include "emotion/commands/train.h"
 
 #include <cstdio>
+#include <filesystem>
 
 #include "emotion/config/run_config.h"
 #include "emotion/error.h"
+#include "emotion/eval/metrics_json.h"
+#include "emotion/io/file.h"
+#include "emotion/report/run_report.h"
 #include "emotion/train/trainer.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t kExamples = 12;
+
+/// The run, with RUN/validation.json and RUN/report.html kept up to date beside it.
+void train_with_report(const RunConfig& config, bool resume) {
+  const fs::path run = config.output;
+  const auto write_report = [&] {
+    const bool pictures = config.task != "textcnn" && config.data.val;
+    write_run_report(run, pictures ? Dataset::open(config.data.val.dataset).images() : fs::path());
+  };
+  TrainHooks hooks;
+  hooks.evaluated = [&](const Evaluation& e) {
+    const auto examples = confident_examples(e.predictions, e.samples, e.manifest, e.classes, kExamples);
+    write_file_atomically(run / "validation.json", metrics_json(e.metrics, e.classes, e.predictions.size(), examples));
+    write_report();
+  };
+  train(config, resume, hooks);
+  write_report();
+}
+
+}  // namespace
+}  // namespace emotion
 
 void emotion_train(const emotion::TrainOptions& options) {
   using namespace emotion;
@@ -21,5 +52,5 @@ void emotion_train(const emotion::TrainOptions& options) {
     std::fputs(print_run_config(config).c_str(), stdout);
     return;
   }
-  train(config, options.resume);
+  train_with_report(config, options.resume);
 }

@@ -1,6 +1,7 @@
 #include "emotion/config/run_config.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -18,24 +19,29 @@
 namespace emotion {
 namespace {
 
+constexpr std::array<std::pair<const char*, unsigned>, 6> kTasks{{{"textcnn", kTextCNN}, {"emotionnet", kEmotionNet}, {"classifier", kClassifier},
+                                                                  {"stimuli", kStimuli}, {"expression", kExpression}, {"detector", kDetector}}};
+
 unsigned task_bit(const std::string& task) {
-  return task == "textcnn" ? kTextCNN : task == "emotionnet" ? kEmotionNet : task == "classifier" ? kClassifier : kAllTasks;
+  for (const auto& [name, bit] : kTasks) {
+    if (task == name) return bit;
+  }
+  return kAllTasks;
 }
 
 std::string task_names(unsigned tasks) {
   if (tasks == kAllTasks) return "all";
   std::vector<std::string> names;
-  if (tasks & kTextCNN) names.push_back("textcnn");
-  if (tasks & kEmotionNet) names.push_back("emotionnet");
-  if (tasks & kClassifier) names.push_back("classifier");
+  for (const auto& [name, bit] : kTasks) {
+    if (tasks & bit) names.emplace_back(name);
+  }
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
 /// Keys of the contract whose tasks this version does not have yet: named as such, never read and ignored.
 const std::map<std::string, std::string>& later_keys() {
   static const std::map<std::string, std::string> keys{
-      {"model.branches", "stimuli"}, {"model.color", "stimuli"}, {"model.classifier_bias", "stimuli"}, {"model.semantic", "stimuli"},
-      {"loss.polarity_weight", "stimuli"}, {"train.sync_batch_norm", "several processes"}};
+      {"train.sync_batch_norm", "several processes"}};
   return keys;
 }
 
@@ -119,6 +125,17 @@ class Reader {
     for (const auto& item : node.items) value.push_back(number<int>(field, item));
   }
 
+  static void read(const Field& field, const ConfigNode& node, std::vector<std::string>& value) {
+    const std::string wanted = fmt::format("a list of {}", fmt::join(field.choices, ", "));
+    if (node.kind != ConfigNode::Kind::kSequence) wrong(field, node, wanted);
+    value.clear();
+    for (const auto& item : node.items) {
+      const bool known = item.kind == ConfigNode::Kind::kScalar && std::find(field.choices.begin(), field.choices.end(), item.text) != field.choices.end();
+      if (!known || std::find(value.begin(), value.end(), item.text) != value.end()) wrong(field, item, wanted + ", each once");
+      value.push_back(item.text);
+    }
+  }
+
   static void read(const Field& field, const ConfigNode& node, SplitConfig& value) {
     if (node.kind == ConfigNode::Kind::kNull) {  // `val:` switches an inherited one off
       value = {};
@@ -153,8 +170,10 @@ struct Keys {
   void add(const std::string& key, unsigned bits) {
     tasks.emplace(key, bits);
     names.push_back(key);
-    const std::string section = key.substr(0, key.find('.'));
-    if (section != key && std::find(names.begin(), names.end(), section) == names.end()) names.push_back(section);
+    for (std::size_t dot = key.find('.'); dot != std::string::npos; dot = key.find('.', dot + 1)) {
+      const std::string section = key.substr(0, dot);
+      if (std::find(names.begin(), names.end(), section) == names.end()) names.push_back(section);
+    }
   }
   bool is_section(const std::string& path) const { return !tasks.contains(path) && std::find(names.begin(), names.end(), path) != names.end(); }
 };
@@ -194,6 +213,10 @@ void check_together(const RunConfig& config, const std::string& name) {
   if (config.data.resize != 0 && config.data.augment != "random_resized_crop" && config.data.augment != "none" && config.data.resize < config.data.size) {
     refuse(fmt::format("data.resize {} is below data.size {}: the crop would leave the image", config.data.resize, config.data.size));
   }
+  if (config.model.channels == 2) refuse("model.channels is 2; 3, or 1 for grey faces");
+  if (config.task == "stimuli" && config.model.branches.empty()) refuse("model.branches is empty; global, semantic and expression are there to choose from");
+  if (config.task == "detector" && config.model.detector.min_size > config.model.detector.max_size) refuse("model.detector.min_size is above max_size");
+  if (config.task == "detector" && !config.model.backbone.starts_with("resnet")) refuse("model.backbone is " + config.model.backbone + "; the detector stands on a ResNet");
   if (config.schedule.name == "multistep" && config.schedule.milestones.empty()) refuse("schedule.milestones is missing; multistep wants a list of epochs");
   if (config.task == "emotionnet") {
     if (config.loss.soft_label && config.text.textcnn.empty()) refuse("text.textcnn is missing; soft labels need a trained TextCNN (or loss.soft_label: false)");
@@ -206,9 +229,6 @@ void check_together(const RunConfig& config, const std::string& name) {
 
 RunConfig read_config(const ConfigNode& root, const std::string& name) {
   RunConfig config;
-  if (const ConfigNode* task = root.find("task"); task && (task->text == "stimuli" || task->text == "expression" || task->text == "detector")) {
-    throw ConfigError(fmt::format("{}: task {} is not in this version; textcnn, emotionnet or classifier", task->place, task->text));
-  }
   static const Keys keys;
   const ConfigNode* task = root.find("task");
   check_keys(root, "", keys, task ? task->text : config.task);
@@ -245,6 +265,7 @@ std::string to_text(const std::string& value) {
 }
 std::string to_text(const std::optional<double>& value) { return value ? to_text(*value) : ""; }
 std::string to_text(const std::array<double, 2>& value) { return fmt::format("[{}, {}]", value[0], value[1]); }
+std::string to_text(const std::vector<std::string>& value) { return fmt::format("[{}]", fmt::join(value, ", ")); }
 std::string to_text(const std::vector<int>& value) { return fmt::format("[{}]", fmt::join(value, ", ")); }
 std::string to_text(const SplitConfig& value) {
   return value ? fmt::format("{{dataset: {}, split: {}}}", to_text(value.dataset), to_text(value.split)) : "";
@@ -257,6 +278,7 @@ const char* type_name() {
   if constexpr (std::is_same_v<T, double> || std::is_same_v<T, std::optional<double>>) return "number";
   if constexpr (std::is_same_v<T, std::array<double, 2>>) return "two numbers";
   if constexpr (std::is_same_v<T, std::vector<int>>) return "list of integers";
+  if constexpr (std::is_same_v<T, std::vector<std::string>>) return "list";
   if constexpr (std::is_same_v<T, SplitConfig>) return "split";
   return "text";
 }
@@ -287,16 +309,18 @@ std::vector<std::pair<std::string, std::string>> config_values(const RunConfig& 
 }
 
 std::string print_run_config(const RunConfig& config) {
-  std::string yaml, section;
+  std::string yaml;
+  std::vector<std::string> open;  // sections the last key stood in
   for (const auto& [key, text] : config_values(config)) {
     if (text.empty() || text == "\"\"") continue;  // not set
-    const auto dot = key.find('.');
-    if (dot == std::string::npos) {
-      yaml += key + ": " + text + "\n";
-      continue;
-    }
-    if (key.substr(0, dot) != section) yaml += (section = key.substr(0, dot)) + ":\n";
-    yaml += "  " + key.substr(dot + 1) + ": " + text + "\n";
+    std::vector<std::string> sections;
+    std::size_t begin = 0;
+    for (std::size_t dot; (dot = key.find('.', begin)) != std::string::npos; begin = dot + 1) sections.push_back(key.substr(begin, dot - begin));
+    std::size_t same = 0;
+    while (same < std::min(open.size(), sections.size()) && open[same] == sections[same]) ++same;
+    for (std::size_t i = same; i < sections.size(); ++i) yaml += std::string(2 * i, ' ') + sections[i] + ":\n";
+    yaml += std::string(2 * sections.size(), ' ') + key.substr(begin) + ": " + text + "\n";
+    open = std::move(sections);
   }
   return yaml;
 }

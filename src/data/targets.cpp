@@ -19,6 +19,19 @@ TargetClasses from_names(std::vector<std::string> names) {
   return targets;
 }
 
+constexpr std::string_view kOneVsAll = "one_vs_all:";
+
+/// One class against the rest, as the small sets of Stimuli-aware VEA (Sec IV-C) are measured.
+TargetClasses one_vs_all(const std::string& name, const Dataset& dataset) {
+  const std::uint32_t chosen = dataset.class_id(name);
+  TargetClasses targets;
+  targets.classes = {name, "not " + name};
+  for (std::uint32_t id = 0; id < dataset.classes.size(); ++id) targets.class_of_word.emplace(dataset.classes[id], id == chosen ? 0U : 1U);
+  return targets;
+}
+
+bool by_label(const std::string& spec) { return spec == "labels" || spec.starts_with(kOneVsAll); }
+
 TargetClasses from_file(const std::string& file) {
   const std::string text = read_file(file);
   TargetClasses targets;
@@ -47,6 +60,7 @@ TargetClasses from_file(const std::string& file) {
 
 TargetClasses TargetClasses::make(const std::string& spec, const Manifest& train) {
   if (spec == "labels") return from_names(train.dataset().classes);
+  if (spec.starts_with(kOneVsAll)) return one_vs_all(spec.substr(kOneVsAll.size()), train.dataset());
   if (spec != "keywords") return from_file(spec);
   std::vector<std::string> words;
   for (std::uint32_t id = 0; id < train.word_count(); ++id) words.emplace_back(train.word(id));
@@ -56,13 +70,13 @@ TargetClasses TargetClasses::make(const std::string& spec, const Manifest& train
 }
 
 SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec, bool single)
-    : manifest_(&manifest), use_labels_(spec != "keywords"), always_use_keywords_(spec != "labels") {
+    : manifest_(&manifest), use_labels_(spec != "keywords"), always_use_keywords_(!by_label(spec)) {
   const auto find = [&](const std::string& word) {
     const auto found = targets.class_of_word.find(word);
     return found == targets.class_of_word.end() ? -1 : static_cast<std::int32_t>(found->second);
   };
   for (const auto& name : manifest.dataset().classes) class_of_label_.push_back(find(name));
-  if (spec == "labels" && std::find(class_of_label_.begin(), class_of_label_.end(), -1) != class_of_label_.end()) {
+  if (by_label(spec) && std::find(class_of_label_.begin(), class_of_label_.end(), -1) != class_of_label_.end()) {
     throw DataError(fmt::format("{}: its classes ({}) are not those of the training data ({})", (manifest.dataset().root / "dataset.yaml").string(),
                                 fmt::join(manifest.dataset().classes, ", "), fmt::join(targets.classes, ", ")));
   }
@@ -87,6 +101,17 @@ std::vector<std::uint32_t> SplitTargets::operator()(std::size_t sample) const {
     for (const std::uint32_t word : view.keywords) add(class_of_word_[word]);
   }
   return ids;
+}
+
+std::vector<std::int8_t> class_polarity(const Dataset& dataset, const std::vector<std::string>& classes) {
+  std::vector<std::int8_t> polarity;
+  for (const auto& name : classes) {
+    const bool positive = std::find(dataset.positive.begin(), dataset.positive.end(), name) != dataset.positive.end();
+    const bool negative = std::find(dataset.negative.begin(), dataset.negative.end(), name) != dataset.negative.end();
+    if (!positive && !negative) return {};
+    polarity.push_back(positive ? 1 : -1);
+  }
+  return polarity;
 }
 
 }  // namespace emotion

@@ -1,5 +1,6 @@
 #include "emotion/eval/metrics_json.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -12,18 +13,50 @@ nlohmann::ordered_json number(double value) { return std::isnan(value) ? nlohman
 
 }  // namespace
 
-std::string metrics_json(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples) {
+std::vector<Example> confident_examples(const Predictions& predictions, const std::vector<std::uint64_t>& samples,
+                                        const Manifest& manifest, const std::vector<std::string>& classes, std::size_t count) {
+  std::vector<Example> right, wrong;
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    const float* scores = predictions.scores.data() + i * predictions.classes;
+    const std::size_t best = static_cast<std::size_t>(std::max_element(scores, scores + predictions.classes) - scores);
+    double sum = 0;
+    for (std::size_t k = 0; k < predictions.classes; ++k) sum += std::exp(static_cast<double>(scores[k]) - scores[best]);
+    Example example{.image = std::string(manifest[samples[i]].image), .labels = {}, .prediction = classes[best], .probability = 1 / sum};
+    for (const std::uint32_t label : predictions.labels[i]) {
+      example.labels.push_back(classes[label]);
+      example.right = example.right || label == best;
+    }
+    (example.right ? right : wrong).push_back(std::move(example));
+  }
+  for (auto* group : {&right, &wrong}) {
+    std::stable_sort(group->begin(), group->end(), [](const Example& a, const Example& b) { return a.probability > b.probability; });
+    if (group->size() > count) group->resize(count);
+  }
+  right.insert(right.end(), wrong.begin(), wrong.end());
+  return right;
+}
+
+std::string metrics_json(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples,
+                         const std::vector<Example>& examples) {
   nlohmann::ordered_json json{{"samples", samples},
                               {"top1", number(metrics.top1)},
                               {"top5", number(metrics.top5)},
                               {"balanced_accuracy", number(metrics.balanced_accuracy)},
                               {"mAP", number(metrics.mean_average_precision)},
                               {"classes", classes}};
+  if (!std::isnan(metrics.polarity_accuracy)) {
+    json["polarity_accuracy"] = metrics.polarity_accuracy;
+    json["easy_errors"] = metrics.easy_errors;
+    json["hard_errors"] = metrics.hard_errors;
+  }
   for (std::size_t k = 0; k < classes.size(); ++k) {
     const ClassMetrics& m = metrics.per_class[k];
     json["per_class"][classes[k]] = {{"ap", number(m.average_precision)}, {"precision", number(m.precision)}, {"recall", number(m.recall)}, {"f1", number(m.f1)}, {"positives", m.positives}};
     auto& row = json["confusion"].emplace_back(nlohmann::ordered_json::array());
     for (std::size_t j = 0; j < classes.size(); ++j) row.push_back(metrics.confusion(k, j));
+  }
+  for (const Example& e : examples) {
+    json["examples"].push_back({{"image", e.image}, {"labels", e.labels}, {"prediction", e.prediction}, {"probability", e.probability}, {"right", e.right}});
   }
   return json.dump(2) + "\n";
 }
@@ -31,6 +64,10 @@ std::string metrics_json(const ClassificationMetrics& metrics, const std::vector
 std::string metrics_text(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples) {
   std::string text = fmt::format("{} samples: top1 {:.4f}, top5 {:.4f}, balanced accuracy {:.4f}, mAP {:.4f}\n", samples, metrics.top1, metrics.top5,
                                  metrics.balanced_accuracy, metrics.mean_average_precision);
+  if (!std::isnan(metrics.polarity_accuracy)) {
+    text += fmt::format("polarity {:.4f}; of all samples {:.4f} are wrong with the right polarity (easy), {:.4f} with the wrong one (hard)\n",
+                        metrics.polarity_accuracy, metrics.easy_errors, metrics.hard_errors);
+  }
   text += fmt::format("{:<24} {:>9} {:>8} {:>9} {:>8}\n", "class", "positives", "AP", "precision", "recall");
   for (std::size_t k = 0; k < classes.size(); ++k) {
     const ClassMetrics& m = metrics.per_class[k];

@@ -91,6 +91,32 @@ double ConfusionMatrix::balanced_accuracy() const {
   return present == 0 ? kNaN : sum / static_cast<double>(present);
 }
 
+namespace {
+
+/// Right polarity, easy and hard errors, as parts of all samples.
+void add_polarity(const Predictions& predictions, ClassificationMetrics& metrics) {
+  const auto& polarity = predictions.polarity;
+  if (polarity.size() != predictions.classes) throw DataError(fmt::format("metrics: {} polarities for {} classes", polarity.size(), predictions.classes));
+  std::uint64_t same = 0, easy = 0, hard = 0, all = 0;
+  for (std::size_t k = 0; k < predictions.classes; ++k) {
+    for (std::size_t j = 0; j < predictions.classes; ++j) {
+      const std::uint64_t count = metrics.confusion(k, j);
+      all += count;
+      if (polarity[k] != polarity[j]) {
+        hard += count;
+      } else {
+        same += count;
+        if (k != j) easy += count;
+      }
+    }
+  }
+  metrics.polarity_accuracy = ratio(same, all);
+  metrics.easy_errors = ratio(easy, all);
+  metrics.hard_errors = ratio(hard, all);
+}
+
+}  // namespace
+
 ClassificationMetrics classification_metrics(const Predictions& predictions) {
   const std::size_t n = predictions.size(), classes = predictions.classes;
   if (n == 0 || classes == 0) throw DataError("metrics of no predictions");
@@ -110,6 +136,7 @@ ClassificationMetrics classification_metrics(const Predictions& predictions) {
   metrics.top1 = ratio(top1, n);
   metrics.top5 = ratio(top5, n);
   metrics.balanced_accuracy = metrics.confusion.balanced_accuracy();
+  if (!predictions.polarity.empty()) add_polarity(predictions, metrics);
   std::vector<float> column(n);
   std::vector<std::uint8_t> positive(n);
   double sum = 0;

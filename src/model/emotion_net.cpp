@@ -29,8 +29,8 @@ EmotionNetOutput EmotionNetImpl::forward(const at::Tensor& images) {
   return output;
 }
 
-ImageClassifierImpl::ImageClassifierImpl(const std::string& backbone_name, std::int64_t classes) {
-  backbone = register_module("backbone", make_backbone(backbone_name));
+ImageClassifierImpl::ImageClassifierImpl(const std::string& backbone_name, std::int64_t classes, std::int64_t channels) {
+  backbone = register_module("backbone", make_backbone(backbone_name, channels));
   classifier = register_module("classifier", torch::nn::Linear(backbone->dimension(), classes));
 }
 

@@ -99,11 +99,12 @@ void init_module_state(torch::nn::Module& module, const StateDict& state, const 
     const std::string source = whole ? name : backbone ? name.substr(prefix.size()) : std::string();
     const at::Tensor* from = source.empty() ? nullptr : state.find(source);
     const bool has_backbone = !own.entries.empty() && own.entries.front().name.starts_with("backbone.");
-    if (from && (backbone || !has_backbone || from->sizes() == tensor.sizes())) {
+    const bool head = name.starts_with("classifier.") || (has_backbone && !backbone);
+    if (from && (!head || from->sizes() == tensor.sizes())) {
       copy_checked(tensor, *from, source, problems);
     } else if (is_counter(name)) {
       continue;
-    } else if (backbone || !has_backbone) {
+    } else if (!head) {
       problems.add(fmt::format("{} is missing{}", source.empty() ? name : source, did_you_mean(source, names_of(state))));
     } else {
       fresh.push_back(name);  // a head of another task, or none
@@ -111,6 +112,21 @@ void init_module_state(torch::nn::Module& module, const StateDict& state, const 
   }
   problems.throw_if_any(where);
   if (!fresh.empty()) log_info("{}: read; new at their first values: {}", where, fmt::join(fresh, ", "));
+}
+
+void init_backbone_state(torch::nn::Module& backbone, const StateDict& state, const std::string& where) {
+  const at::NoGradGuard no_grad;
+  Problems problems;
+  const bool prefixed = std::any_of(state.entries.begin(), state.entries.end(), [](const auto& entry) { return entry.name.starts_with("backbone."); });
+  for (const auto& [name, tensor] : module_state(backbone).entries) {
+    const std::string source = (prefixed ? "backbone." : "") + name;
+    if (const at::Tensor* from = state.find(source)) {
+      copy_checked(tensor, *from, source, problems);
+    } else if (!is_counter(name)) {
+      problems.add(fmt::format("{} is missing{}", source, did_you_mean(source, names_of(state))));
+    }
+  }
+  problems.throw_if_any(where);
 }
 
 }  // namespace emotion

@@ -52,8 +52,8 @@ class Block : public nn::Module {
 
 class ResNet final : public Backbone {
  public:
-  ResNet(bool bottleneck, const std::array<int, 4>& blocks) : dimension_(bottleneck ? 2048 : 512) {
-    conv1_ = register_module("conv1", nn::Conv2d(nn::Conv2dOptions(3, 64, 7).stride(2).padding(3).bias(false)));
+  ResNet(bool bottleneck, const std::array<int, 4>& blocks, std::int64_t channels) : channels_(channels), dimension_(bottleneck ? 2048 : 512) {
+    conv1_ = register_module("conv1", nn::Conv2d(nn::Conv2dOptions(channels, 64, 7).stride(2).padding(3).bias(false)));
     bn1_ = register_module("bn1", nn::BatchNorm2d(64));
     std::int64_t in = 64;
     for (std::size_t layer = 0; layer < 4; ++layer) {
@@ -72,7 +72,7 @@ class ResNet final : public Backbone {
   }
 
   at::Tensor feature_map(const at::Tensor& images) override {
-    at::Tensor x = bn1_(conv1_(images)).relu_();
+    at::Tensor x = bn1_(conv1_(channels_ == 1 ? images.mean(1, /*keepdim=*/true) : images)).relu_();
     x = at::max_pool2d(x, 3, 2, 1);
     for (auto& layer : layers_) x = layer->forward(x);
     return x;
@@ -82,7 +82,7 @@ class ResNet final : public Backbone {
   std::int64_t dimension() const override { return dimension_; }
 
  private:
-  std::int64_t dimension_;
+  std::int64_t channels_, dimension_;
   nn::Conv2d conv1_{nullptr};
   nn::BatchNorm2d bn1_{nullptr};
   std::array<nn::Sequential, 4> layers_{nn::Sequential{nullptr}, nn::Sequential{nullptr}, nn::Sequential{nullptr}, nn::Sequential{nullptr}};
@@ -90,11 +90,11 @@ class ResNet final : public Backbone {
 
 }  // namespace
 
-std::shared_ptr<Backbone> make_resnet(std::string_view name) {
-  if (name == "resnet18") return std::make_shared<ResNet>(false, std::array{2, 2, 2, 2});
-  if (name == "resnet34") return std::make_shared<ResNet>(false, std::array{3, 4, 6, 3});
-  if (name == "resnet50") return std::make_shared<ResNet>(true, std::array{3, 4, 6, 3});
-  if (name == "resnet101") return std::make_shared<ResNet>(true, std::array{3, 4, 23, 3});
+std::shared_ptr<Backbone> make_resnet(std::string_view name, std::int64_t channels) {
+  if (name == "resnet18") return std::make_shared<ResNet>(false, std::array{2, 2, 2, 2}, channels);
+  if (name == "resnet34") return std::make_shared<ResNet>(false, std::array{3, 4, 6, 3}, channels);
+  if (name == "resnet50") return std::make_shared<ResNet>(true, std::array{3, 4, 6, 3}, channels);
+  if (name == "resnet101") return std::make_shared<ResNet>(true, std::array{3, 4, 23, 3}, channels);
   return nullptr;
 }
 

@@ -67,7 +67,11 @@ body {{ font: 15px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem au
 h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
 table {{ border-collapse: collapse; margin: .5rem 0; }} th, td {{ padding: .15rem .7rem .15rem 0; text-align: left; border-bottom: 1px solid #ddd; }}
 td {{ font-variant-numeric: tabular-nums; }} pre {{ background: #f5f5f5; padding: .7rem; overflow-x: auto; }}
-svg {{ max-width: 100%; height: auto; }} img {{ max-width: 15rem; image-rendering: auto; }}
+h3 {{ font-size: 1rem; margin: 1rem 0 .3rem; }} svg {{ max-width: 100%; height: auto; }} img {{ max-width: 15rem; }}
+.wide {{ overflow-x: auto; }} .matrix td {{ text-align: center; padding: .2rem .35rem; border: 1px solid #eee; min-width: 1.6rem; }}
+.matrix th[scope=col] {{ height: 7rem; vertical-align: bottom; padding: .2rem; border: 0; }} .matrix th[scope=col] span {{ writing-mode: vertical-rl; transform: rotate(180deg); }}
+.strip {{ display: flex; flex-wrap: wrap; gap: .8rem; }} figure {{ margin: 0; }} figcaption {{ font-size: .85rem; max-width: 10rem; overflow-wrap: anywhere; }}
+footer {{ margin-top: 2rem; color: #666; }}
 @media print {{ body {{ margin: 0; max-width: none; }} section {{ break-inside: avoid; }} }}
 </style></head><body><h1>{0}</h1>
 {1}</body></html>

@@ -6,8 +6,8 @@
 
 namespace emotion {
 
-BatchStream::BatchStream(const Manifest& manifest, const Sampler& sampler, Options options, const Device& device)
-    : manifest_(manifest), sampler_(sampler), options_(std::move(options)), device_(device) {
+BatchStream::BatchStream(const Manifest& manifest, const std::vector<std::uint64_t>* chosen, const Sampler& sampler, Options options, const Device& device)
+    : manifest_(manifest), chosen_(chosen), sampler_(sampler), options_(std::move(options)), device_(device) {
   const auto batch = static_cast<std::int64_t>(options_.loader.batch);
   usable_ = static_cast<std::int64_t>(sampler_.epoch_size());
   // Batch statistics of a single sample do not exist: such a last batch is left out.
@@ -39,6 +39,9 @@ void BatchStream::open_epoch(std::int64_t epoch, std::int64_t batch_in_epoch) {
   close_epoch();
   order_ = sampler_.order(static_cast<std::uint64_t>(epoch));
   order_.resize(static_cast<std::size_t>(usable_));
+  if (chosen_) {
+    for (auto& sample : order_) sample = (*chosen_)[sample];
+  }
   if (options_.images) {
     loader_ = std::make_unique<ImageLoader>(manifest_, options_.loader, order_, static_cast<std::uint64_t>(epoch),
                                             static_cast<std::size_t>(batch_in_epoch) * options_.loader.batch);
@@ -51,6 +54,7 @@ Batch BatchStream::next() {
   if (epoch != open_epoch_) open_epoch(epoch, in_epoch);
   ++next_;
   Batch batch;
+  batch.epoch = static_cast<std::uint64_t>(epoch);
   if (options_.images) {
     const ImageBatch images = loader_->next().value();
     batch.samples = images.samples;

@@ -20,8 +20,8 @@ class BatchStream {
     LoaderOptions loader;  ///< with the batch size
     bool images = true;
   };
-  /// `manifest` and `device` must outlive the stream.
-  BatchStream(const Manifest& manifest, const Sampler& sampler, Options options, const Device& device);
+  /// `sampler` counts the samples of `chosen`, or all of the manifest where that is null. All three must outlive the stream.
+  BatchStream(const Manifest& manifest, const std::vector<std::uint64_t>* chosen, const Sampler& sampler, Options options, const Device& device);
 
   std::int64_t batches_per_epoch() const { return batches_per_epoch_; }
   /// Samples of batch b of an epoch, broken images counted.
@@ -40,6 +40,7 @@ class BatchStream {
   void close_epoch();
 
   const Manifest& manifest_;
+  const std::vector<std::uint64_t>* chosen_;
   Sampler sampler_;
   Options options_;
   const Device& device_;

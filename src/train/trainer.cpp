@@ -11,8 +11,10 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
+#include <torch/version.h>
 
 #include "batch_stream.h"
+#include "emotion/data/targets.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
@@ -40,6 +42,13 @@ double seconds_since(Clock::time_point begin) { return std::chrono::duration<dou
 /// Lower is better for a loss, higher for everything else.
 bool is_better(const std::string& metric, double value, double best) { return metric == "loss" ? value < best : value > best; }
 
+struct EvaluationResult {
+  Values values;  // as they go into metrics.jsonl
+  Predictions predictions;
+  std::vector<std::uint64_t> samples;
+  ClassificationMetrics metrics;
+};
+
 /// What a checkpoint remembers beside weights, optimiser and random state.
 struct RunState {
   std::int64_t step = 0;       // steps done
@@ -50,8 +59,9 @@ struct RunState {
 
 class Trainer {
  public:
-  Trainer(const RunConfig& config, bool resume)
+  Trainer(const RunConfig& config, bool resume, const TrainHooks& hooks)
       : config_(config),
+        hooks_(hooks),
         run_(config.output),
         device_(Device::open(config.device, config.train.amp, config.train.channels_last)),
         checkpoints_(run_),
@@ -62,10 +72,11 @@ class Trainer {
     for (const auto& item : task_->network().named_parameters()) parameters.push_back({item.key(), item.value()});
     optimizer_ = make_optimizer(config.optimizer, std::move(parameters));
     if (config.train.ema > 0) average_.emplace(task_->network(), config.train.ema);
-    stream_ = std::make_unique<BatchStream>(task_->manifest(Split::kTrain), sampler(task_->manifest(Split::kTrain), config.data.fraction),
-                                            stream_options(), device_);
+    const Manifest& train = task_->manifest(Split::kTrain);
+    const auto* chosen = task_->chosen(Split::kTrain);
+    stream_ = std::make_unique<BatchStream>(train, chosen, sampler(chosen ? chosen->size() : train.size(), config.data.fraction), stream_options(), device_);
     if (const Manifest* extra = task_->extra_manifest()) {
-      extra_stream_ = std::make_unique<BatchStream>(*extra, sampler(*extra, 1.0), stream_options(), device_);
+      extra_stream_ = std::make_unique<BatchStream>(*extra, nullptr, sampler(extra->size(), 1.0), stream_options(), device_);
     }
     batches_ = stream_->batches_per_epoch();
     steps_per_epoch_ = (batches_ + config.train.accumulate - 1) / config.train.accumulate;
@@ -88,14 +99,15 @@ class Trainer {
   }
 
  private:
-  Sampler sampler(const Manifest& manifest, double fraction) const {
-    return {.size = manifest.size(), .fraction = fraction, .shuffle = config_.data.shuffle, .seed = config_.seed};
+  Sampler sampler(std::size_t size, double fraction) const {
+    return {.size = size, .fraction = fraction, .shuffle = config_.data.shuffle, .seed = config_.seed};
   }
 
   BatchStream::Options stream_options() const {
     BatchStream::Options options;
     options.images = task_->has_images();
     options.loader = {.transform = make_transform(config_.data),
+                      .picture = task_->picture(),
                       .seed = config_.seed,
                       .batch = static_cast<std::size_t>(config_.train.batch),
                       .workers = config_.data.workers,
@@ -107,6 +119,7 @@ class Trainer {
   void describe() const {
     std::int64_t parameters = 0;
     for (const auto& parameter : task_->network().parameters()) parameters += parameter.numel();
+    log_info("emotion {}, LibTorch {}", EMOTION_VERSION, TORCH_VERSION);
     log_info("{}: {} training samples, {} classes, {:.1f} M parameters, {} steps of {} samples on {}", config_.task,
              task_->manifest(Split::kTrain).size(), task_->info().classes.size(), static_cast<double>(parameters) / 1e6, total_steps_,
              config_.train.batch * config_.train.accumulate, device_.describe());
@@ -187,14 +200,17 @@ class Trainer {
   void finish_epoch() {
     const std::int64_t epoch = epoch_of(state_.step - 1) + 1;
     if (task_->has_validation()) {
-      const std::optional<Values> metrics = evaluate();
-      if (!metrics) {
+      const std::optional<EvaluationResult> result = evaluate();
+      if (!result) {
         save();
         interrupted();
       }
-      log_->write("val", state_.step, epoch, *metrics);
-      report(epoch, *metrics);
-      keep_best(*metrics);
+      log_->write("val", state_.step, epoch, result->values);
+      report(epoch, result->values);
+      keep_best(result->values);
+      if (hooks_.evaluated && !task_->evaluates_itself()) {
+        hooks_.evaluated({state_.step, epoch, result->predictions, result->samples, result->metrics, task_->manifest(Split::kValidation), task_->info().classes});
+      }
     }
     state_.evaluated = true;
     save();
@@ -222,17 +238,22 @@ class Trainer {
   }
 
   /// Losses and metrics over the validation split; nothing if a stop was asked for meanwhile.
-  std::optional<Values> evaluate() {
+  std::optional<EvaluationResult> evaluate() {
     const at::NoGradGuard no_grad;
     const WeightAverage::Swap averaged(average_ ? &*average_ : nullptr);
+    if (task_->evaluates_itself()) return evaluate_task();
     const Manifest& manifest = task_->manifest(Split::kValidation);
+    const auto* chosen = task_->chosen(Split::kValidation);
+    const std::size_t size = chosen ? chosen->size() : manifest.size();
     auto options = stream_options();
     options.loader.transform = options.loader.transform.deterministic();
-    BatchStream stream(manifest, {.size = manifest.size(), .shuffle = false}, options, device_);
+    BatchStream stream(manifest, chosen, {.size = size, .shuffle = false}, options, device_);
     LossWindow losses(true);
     Predictions predictions;
+    std::vector<std::uint64_t> samples;
     predictions.classes = task_->info().classes.size();
-    Progress progress("evaluation", manifest.size());
+    predictions.polarity = class_polarity(manifest.dataset(), task_->info().classes);
+    Progress progress("evaluation", size);
     task_->network().eval();
     for (std::int64_t b = 0; b < stream.batches_per_epoch() && !stop_requested(); ++b) {
       const Batch batch = stream.next();
@@ -243,6 +264,7 @@ class Trainer {
       const at::Tensor logits = output.logits.to(at::kFloat).cpu().contiguous();
       predictions.scores.insert(predictions.scores.end(), logits.const_data_ptr<float>(), logits.const_data_ptr<float>() + logits.numel());
       for (const std::uint64_t sample : batch.samples) predictions.labels.push_back(task_->labels(sample));
+      samples.insert(samples.end(), batch.samples.begin(), batch.samples.end());
       progress.update(predictions.size());
     }
     task_->network().train();
@@ -253,7 +275,18 @@ class Trainer {
                                  {"top5", metrics.top5},
                                  {"balanced_accuracy", metrics.balanced_accuracy},
                                  {"mAP", metrics.mean_average_precision}});
-    return values;
+    if (!predictions.polarity.empty()) {
+      values.insert(values.end(), {{"polarity_accuracy", metrics.polarity_accuracy}, {"easy_errors", metrics.easy_errors}, {"hard_errors", metrics.hard_errors}});
+    }
+    return EvaluationResult{std::move(values), std::move(predictions), std::move(samples), metrics};
+  }
+
+  std::optional<EvaluationResult> evaluate_task() {
+    task_->network().eval();
+    const Values values = task_->evaluate();
+    task_->network().train();
+    if (stop_requested()) return std::nullopt;
+    return EvaluationResult{.values = values, .predictions = {}, .samples = {}, .metrics = {}};
   }
 
   StateDict state_tensors() {
@@ -333,6 +366,7 @@ class Trainer {
   }
 
   RunConfig config_;
+  const TrainHooks& hooks_;
   fs::path run_;
   Device device_;
   CheckpointFolder checkpoints_;
@@ -386,11 +420,11 @@ void open_run_folder(const RunConfig& config, bool resume) {
 
 }  // namespace
 
-void train(const RunConfig& config, bool resume) {
+void train(const RunConfig& config, bool resume, const TrainHooks& hooks) {
   open_run_folder(config, resume);
   const fs::path run = config.output;
   try {
-    Trainer trainer(config, resume);  // reads data and weights before anything is written
+    Trainer trainer(config, resume, hooks);  // reads data and weights before anything is written
     write_file_atomically(run / "config.yaml", print_run_config(config));
     set_log_file((run / "log.txt").string());
     trainer.run();

@@ -46,8 +46,8 @@ VisualModel VisualModel::open(const std::filesystem::path& checkpoint, const std
       model.weight_ = model.weight_.matmul(network->projection->weight);
     }
     model.network_ = network.ptr();
-  } else if (info.task == "classifier") {
-    ImageClassifier network(model.config_.model.backbone, static_cast<std::int64_t>(info.classes.size()));
+  } else if (info.task == "classifier" || info.task == "expression") {
+    ImageClassifier network(model.config_.model.backbone, static_cast<std::int64_t>(info.classes.size()), model.config_.model.channels);
     load_module_state(*network, state, where);
     device.place(*network);
     model.backbone_ = network->backbone;

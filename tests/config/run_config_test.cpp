@@ -50,7 +50,7 @@ TEST_F(RunConfigTest, ErrorsPointAtLineAndColumn) {
   EXPECT_EQ(error("task: classifier\n" + kData + "train: {batch: 1.5}\n"), "paper.yaml:3:16: train.batch is '1.5'; an integer >= 1 is wanted");
   EXPECT_EQ(error("task: classifier\n" + kData + "optimizer: {lr: .nan}\n"), "paper.yaml:3:17: optimizer.lr is '.nan'; a number > 0 is wanted");
   EXPECT_EQ(error("task: classifier\n" + kData + "optimizer: {momentum: 1}\n"), "paper.yaml:3:23: optimizer.momentum is '1'; a number in [0, 1) is wanted");
-  EXPECT_EQ(error("task: clasifier\n" + kData), "paper.yaml:1:7: task is 'clasifier'; one of textcnn, emotionnet, classifier is wanted");
+  EXPECT_EQ(error("task: clasifier\n" + kData), "paper.yaml:1:7: task is 'clasifier'; one of textcnn, emotionnet, classifier, stimuli, expression, detector is wanted");
   EXPECT_EQ(error("task: classifier\ndata: {train: d}\n"), "paper.yaml:2:15: data.train is 'd'; {dataset: DIR, split: NAME} is wanted");
   EXPECT_EQ(error("task: classifier\n" + kData + "train: 3\n"), "paper.yaml:3:8: train is a section: a mapping of keys is wanted");
   EXPECT_EQ(error("task: classifier\n"), "paper.yaml: data.train is missing; data: {train: {dataset: DIR, split: train}} is wanted");
@@ -64,9 +64,25 @@ TEST_F(RunConfigTest, ErrorsPointAtLineAndColumn) {
 
 TEST_F(RunConfigTest, NothingIsParsedAndIgnored) {
   EXPECT_EQ(error("task: classifier\n" + kData + "loss: {soft_label: true}\n"), "paper.yaml:3:8: loss.soft_label has no effect on task classifier; it belongs to emotionnet");
-  EXPECT_EQ(error("task: stimuli\n" + kData), "paper.yaml:1:7: task stimuli is not in this version; textcnn, emotionnet or classifier");
+  EXPECT_EQ(error("task: stimuli\n" + kData + "loss: {embedding_weight: 0}\n"),
+            "paper.yaml:3:8: loss.embedding_weight has no effect on task stimuli; it belongs to emotionnet");
+  EXPECT_EQ(error("task: classifier\n" + kData + "model: {semantic: {regions: 3}}\n"),
+            "paper.yaml:3:20: model.semantic.regions has no effect on task classifier; it belongs to stimuli");
   EXPECT_EQ(error("task: classifier\n" + kData + "train: {sync_batch_norm: true}\n"),
             "paper.yaml:3:9: train.sync_batch_norm belongs to training with several processes, which this version does not have");
+}
+
+TEST_F(RunConfigTest, NestedSectionsAndLists) {
+  const RunConfig config = load("task: stimuli\n" + kData + "model: {branches: [global, expression], semantic: {regions: 3, lag: false}}\n", {"model.semantic.steps=4"});
+  EXPECT_EQ(config.model.branches, (std::vector<std::string>{"global", "expression"}));
+  EXPECT_EQ(config.model.semantic.regions, 3);
+  EXPECT_EQ(config.model.semantic.steps, 4);
+  EXPECT_FALSE(config.model.semantic.lag);
+  EXPECT_EQ(parse_run_config(print_run_config(config), "printed"), config);
+  EXPECT_EQ(error("task: stimuli\n" + kData + "model: {branches: [global, local]}\n"),
+            "paper.yaml:3:28: model.branches is 'local'; a list of global, semantic, expression, each once is wanted");
+  EXPECT_EQ(error("task: stimuli\n" + kData + "model: {semantic: {region: 3}}\n"),
+            "paper.yaml:3:20: unknown key model.semantic.region; did you mean model.semantic.regions?");
 }
 
 TEST_F(RunConfigTest, ExtendsMergesAndNamesCircles) {

@@ -36,7 +36,7 @@ def make_data():
     (TINY / "train.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
     single = [{"image": s["image"], "labels": s["labels"][:1]} for s in samples]
     (TINY / "single.jsonl").write_text("".join(json.dumps(s) + "\n" for s in single))
-    (TINY / "dataset.yaml").write_text("name: tiny\nclasses: [awe, fear, calm, anger]\nsplits: {train: train.jsonl, single: single.jsonl}\nimage_root: .\n")
+    (TINY / "dataset.yaml").write_text("name: tiny\nclasses: [awe, fear, calm, anger]\npolarity: {positive: [awe, calm], negative: [fear, anger]}\nsplits: {train: train.jsonl, single: single.jsonl, stimuli: stimuli.jsonl}\nimage_root: .\n")
     (TINY / "vocabulary.txt").write_text("".join(w + "\n" for w in WORDS))
     known = CLASSES[:3] + WORDS[:9]  # one emotion and one word without a vector
     with open(TINY / "word2vec.txt", "w") as f:
@@ -105,8 +105,8 @@ def summary(module):
     return out
 
 
-def train(module, step_loss, optimizer, accumulate=1, clip=0.0):
-    fill(module)
+def train(module, step_loss, optimizer, accumulate=1, clip=0.0, formula=values):
+    fill(module, formula=formula)
     module.train()
     opt = optimizer([p for p in module.parameters() if p.requires_grad])
     losses = []

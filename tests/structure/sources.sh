@@ -7,7 +7,7 @@
 # folder by "..", every source is named in its stage's CMakeLists.txt, and no file is longer than 500 lines.
 set -euo pipefail
 cd "$1"
-stages=(data text stimuli model loss train eval report)
+stages=(data text model stimuli loss train eval report)
 longest=500
 broken=0
 

@@ -29,6 +29,8 @@ struct DataConfig {
   std::array<double, 2> ratio{3.0 / 4, 4.0 / 3};  ///< random_resized_crop: width / height
   bool flip = true;
   bool shuffle = true;
+  std::string picture = "image";   ///< classifier, expression: image | face
+  int cache_mb = 1024;             ///< stimuli
   int workers = 0;                 ///< threads; 0 = one per core
   std::string on_error = "stop";   ///< stop | skip
   bool operator==(const DataConfig&) const = default;
@@ -40,6 +42,22 @@ struct TextConfig {
   bool operator==(const TextConfig&) const = default;
 };
 
+/// stimuli: the Semantic-Net
+struct SemanticConfig {
+  int regions = 10, steps = 10;
+  bool lag = true;
+  int attention = 512;
+  std::string variant = "lstm";  ///< lstm | fc
+  bool operator==(const SemanticConfig&) const = default;
+};
+
+/// detector: Faster R-CNN with a feature pyramid; the defaults are torchvision's
+struct DetectorConfig {
+  int min_size = 800, max_size = 1333;
+  int anchor_size = 32;
+  bool operator==(const DetectorConfig&) const = default;
+};
+
 struct ModelConfig {
   std::string backbone = "resnet50";
   std::string init;
@@ -47,6 +65,13 @@ struct ModelConfig {
   double dropout = 0.5;             ///< textcnn
   double word_dropout = 0.0;        ///< textcnn
   bool static_embedding = false;    ///< textcnn
+  std::vector<std::string> branches{"global", "semantic", "expression"};  ///< stimuli
+  std::string color = "rgb";        ///< stimuli: rgb | y
+  bool classifier_bias = true;      ///< stimuli
+  SemanticConfig semantic;          ///< stimuli
+  std::string expression_backbone = "resnet18", expression_init;  ///< stimuli
+  int channels = 3;                 ///< stimuli, expression: 3 | 1
+  DetectorConfig detector;
   bool operator==(const ModelConfig&) const = default;
 };
 
@@ -56,6 +81,7 @@ struct LossConfig {
   std::string hard_target = "indicator";  ///< indicator | mean
   double embedding_weight = 1.0;
   double extra_weight = 1.0;              ///< three_branch
+  double polarity_weight = 1.0;           ///< stimuli: lambda of Eq 18
   double label_smoothing = 0.0;           ///< classifier
   std::string class_weights = "none";     ///< classifier: none | balanced
   bool operator==(const LossConfig&) const = default;

@@ -17,8 +17,12 @@ namespace emotion {
 /// What to do about an image that cannot be decoded.
 enum class OnError { kStop, kSkip };
 
+/// Which picture of a sample is decoded.
+enum class Picture { kImage, kFace };
+
 struct LoaderOptions {
   Transform transform;
+  Picture picture = Picture::kImage;
   std::uint64_t seed = 1;
   std::size_t batch = 256;
   int workers = 0;        ///< threads; 0 = one per core

@@ -15,7 +15,7 @@ struct TargetClasses {
   std::unordered_map<std::string, std::uint32_t> class_of_word;
 
   /// spec: `labels`: the data set's classes. `keywords`: every keyword of the split a class, in alphabetical order.
-  /// Otherwise a file of `keyword<TAB>class` lines; its classes in the order they first occur.
+  /// `one_vs_all:CLASS`: CLASS and `not CLASS`. Otherwise a file of `keyword<TAB>class` lines; its classes in the order they first occur.
   /// @throws DataError with file:line
   static TargetClasses make(const std::string& spec, const Manifest& train);
 };
@@ -37,5 +37,8 @@ class SplitTargets {
   bool use_labels_, always_use_keywords_;
   std::vector<std::int32_t> class_of_label_, class_of_word_;
 };
+
+/// Polarity of each of `classes` as the data set says it: 1 positive, -1 negative. Empty if it gives none to one of them.
+std::vector<std::int8_t> class_polarity(const Dataset& dataset, const std::vector<std::string>& classes);
 
 }  // namespace emotion

@@ -1,16 +1,33 @@
 #pragma once
 
-#include <filesystem>
+#include <cstddef>
 #include <string>
 #include <vector>
 
+#include "emotion/data/manifest.h"
 #include "emotion/loss/metrics.h"
 
 namespace emotion {
 
-/// metrics.json: top1, top5, balanced_accuracy, mAP, per_class.NAME.{ap, precision, recall, f1, positives}, confusion (rows = truth).
-/// Values that do not exist (a class without a positive) are null.
-std::string metrics_json(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples);
+/// One sample of an evaluation that is worth a look.
+struct Example {
+  std::string image;                ///< path below the data set's image root
+  std::vector<std::string> labels;  ///< what is right
+  std::string prediction;           ///< the class scored best
+  double probability = 0;           ///< softmax probability of the prediction
+  bool right = false;
+};
+
+/// The `count` right and the `count` wrong predictions of highest probability, right ones first.
+/// `samples[i]` is the manifest's number of predictions' row i.
+std::vector<Example> confident_examples(const Predictions& predictions, const std::vector<std::uint64_t>& samples,
+                                        const Manifest& manifest, const std::vector<std::string>& classes, std::size_t count);
+
+/// metrics.json: top1, top5, balanced_accuracy, mAP, per_class.NAME.{ap, precision, recall, f1, positives}, confusion (rows = truth);
+/// with a polarity also polarity_accuracy, easy_errors and hard_errors. Values that do not exist (a class without a positive) are null.
+/// `examples`, where there are any, are listed with image, labels, prediction, probability and right.
+std::string metrics_json(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples,
+                         const std::vector<Example>& examples = {});
 /// The same for a person: one line, then a line a class.
 std::string metrics_text(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,6 +36,7 @@ struct Predictions {
   std::size_t classes = 0;
   std::vector<float> scores;
   std::vector<std::vector<std::uint32_t>> labels;
+  std::vector<std::int8_t> polarity{};  ///< of each class: 1 positive, -1 negative; empty where the data set has none
   std::size_t size() const { return labels.size(); }
 };
 
@@ -47,6 +49,9 @@ struct ClassificationMetrics {
   double top1 = 0, top5 = 0;      ///< the best (one of the best five) scores is one of the sample's labels
   double balanced_accuracy = 0;   ///< by the sample's first label
   double mean_average_precision = 0;  ///< over classes with a positive
+  /// Parts of all samples, by the sample's first label; NaN without a polarity. Stimuli-aware VEA, Fig 7: an easy false prediction
+  /// names a wrong class of the right polarity, a hard one a class of the wrong polarity.
+  double polarity_accuracy = std::numeric_limits<double>::quiet_NaN(), easy_errors = polarity_accuracy, hard_errors = polarity_accuracy;
   std::vector<ClassMetrics> per_class;
   ConfusionMatrix confusion{0};   ///< by the sample's first label
 };

@@ -13,7 +13,8 @@ namespace emotion {
 /// A backbone and one linear layer. Parameters: backbone.*, classifier.*.
 class ImageClassifierImpl : public torch::nn::Module {
  public:
-  ImageClassifierImpl(const std::string& backbone, std::int64_t classes);
+  /// channels: see make_backbone()
+  ImageClassifierImpl(const std::string& backbone, std::int64_t classes, std::int64_t channels = 3);
   at::Tensor forward(const at::Tensor& images);  ///< logits [B, classes]
 
   std::shared_ptr<Backbone> backbone;

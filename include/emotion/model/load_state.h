@@ -18,9 +18,13 @@ void load_module_state(torch::nn::Module& module, const StateDict& state, const 
 
 /// For `model.init`: copies what a whole model's file or a plain torchvision backbone's file has for `module`.
 ///
-/// Accepted: exactly the module's own names (heads of other shapes are left at their initialisation and named in the log),
+/// Accepted: the module's own names (heads of other shapes, `classifier.` and the like, are left at their initialisation and named in the log),
 /// or names of its backbone without `backbone.` (fc./classifier of torchvision ignored).
 /// @throws WeightsError if a backbone tensor is missing or misshapen, all listed at once
 void init_module_state(torch::nn::Module& module, const StateDict& state, const std::string& where);
+
+/// The same for a backbone alone, from a file that has it under its own names (torchvision's) or under `backbone.`; heads are left out.
+/// @throws WeightsError listing every missing or misshapen tensor
+void init_backbone_state(torch::nn::Module& backbone, const StateDict& state, const std::string& where);
 
 }  // namespace emotion

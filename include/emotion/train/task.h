@@ -20,6 +20,7 @@ namespace emotion {
 struct Batch {
   std::vector<std::uint64_t> samples;
   at::Tensor images;
+  std::uint64_t epoch = 0;  ///< with sample and seed it names the draws of a sample
 };
 
 struct TaskOutput {
@@ -38,12 +39,20 @@ class Task {
   virtual const Manifest& manifest(Split split) const = 0;  ///< kValidation only if has_validation()
   virtual bool has_validation() const = 0;
   virtual bool has_images() const = 0;
+  /// The samples of a split that are used; null = all of them.
+  virtual const std::vector<std::uint64_t>* chosen(Split) const { return nullptr; }
+  /// Which picture of a sample the loader decodes.
+  virtual Picture picture() const { return Picture::kImage; }
   /// The second data set of a three-branch EmotionNet; null without one.
   virtual const Manifest* extra_manifest() const { return nullptr; }
   /// Loss and logits of a batch. `extra` is a batch of extra_manifest(), in training only.
   virtual TaskOutput forward(const Batch& batch, const Batch* extra, Split split) = 0;
   /// Class ids that are right for a validation sample.
   virtual std::vector<std::uint32_t> labels(std::uint64_t sample) const = 0;
+  /// True: the task is no classification and evaluates itself, below.
+  virtual bool evaluates_itself() const { return false; }
+  /// Metrics over the validation split, the network in evaluation mode. Empty if a stop was asked for meanwhile.
+  virtual std::vector<std::pair<std::string, double>> evaluate() { return {}; }
   /// What goes into model.safetensors' metadata.
   virtual ModelInfo info() const = 0;
 };

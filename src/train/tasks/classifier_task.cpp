@@ -1,5 +1,7 @@
 #include <ATen/ops/tensor.h>
 
+#include "emotion/error.h"
+#include "emotion/log.h"
 #include "emotion/loss/emotion_net_loss.h"
 #include "emotion/model/image_classifier.h"
 #include "emotion/model/load_state.h"
@@ -11,7 +13,11 @@ namespace {
 class ClassifierTask final : public Task {
  public:
   ClassifierTask(const RunConfig& config, const Device& device)
-      : config_(config), device_(device), data_(config, /*single=*/true), network_(config.model.backbone, static_cast<std::int64_t>(data_.classes().size())) {
+      : config_(config), device_(device), data_(config, /*single=*/true), network_(config.model.backbone, static_cast<std::int64_t>(data_.classes().size()), config.model.channels) {
+    if (config.data.picture == "face") {
+      choose_faces(Split::kTrain, train_faces_);
+      if (data_.has_validation()) choose_faces(Split::kValidation, validation_faces_);
+    }
     if (!config.model.init.empty()) init_module_state(*network_, read_weights(config.model.init), config.model.init);
     device_.place(*network_);
     if (config.loss.class_weights == "balanced") class_weights_ = device_.move(balanced_weights());
@@ -21,6 +27,10 @@ class ClassifierTask final : public Task {
   const Manifest& manifest(Split split) const override { return data_[split].manifest; }
   bool has_validation() const override { return data_.has_validation(); }
   bool has_images() const override { return true; }
+  Picture picture() const override { return config_.data.picture == "face" ? Picture::kFace : Picture::kImage; }
+  const std::vector<std::uint64_t>* chosen(Split split) const override {
+    return picture() == Picture::kImage ? nullptr : split == Split::kTrain ? &train_faces_ : &validation_faces_;
+  }
   std::vector<std::uint32_t> labels(std::uint64_t sample) const override { return data_[Split::kValidation].targets(sample); }
 
   TaskOutput forward(const Batch& batch, const Batch*, Split split) override {
@@ -32,9 +42,18 @@ class ClassifierTask final : public Task {
     return output;
   }
 
-  ModelInfo info() const override { return {"classifier", print_run_config(config_), data_.classes(), {}, {}}; }
+  ModelInfo info() const override { return {config_.task, print_run_config(config_), data_.classes(), {}, {}}; }
 
  private:
+  void choose_faces(Split split, std::vector<std::uint64_t>& samples) const {
+    const Manifest& manifest = data_[split].manifest;
+    for (std::size_t i = 0; i < manifest.size(); ++i) {
+      if (!manifest[i].face.empty()) samples.push_back(i);
+    }
+    if (samples.empty()) throw DataError(manifest.file().string() + ": no sample has a face; emotion_data faces finds them");
+    log_info("{}: {} of {} samples have a face", manifest.file().string(), samples.size(), manifest.size());
+  }
+
   /// n / (K n_k), as scikit-learn's "balanced"; 0 for a class without a sample.
   at::Tensor balanced_weights() const {
     std::vector<double> counts(data_.classes().size());
@@ -51,6 +70,7 @@ class ClassifierTask final : public Task {
   TaskData data_;
   ImageClassifier network_;
   at::Tensor class_weights_;
+  std::vector<std::uint64_t> train_faces_, validation_faces_;  // data.picture: face
 };
 
 }  // namespace

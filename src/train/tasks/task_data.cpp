@@ -40,8 +40,9 @@ at::Tensor TaskData::multi_hot(const std::vector<std::uint64_t>& samples, Split 
 std::unique_ptr<Task> make_task(const RunConfig& config, const Device& device) {
   if (config.task == "textcnn") return make_textcnn_task(config, device);
   if (config.task == "emotionnet") return make_emotion_net_task(config, device);
-  if (config.task == "classifier") return make_classifier_task(config, device);
-  throw ConfigError("task is '" + config.task + "'; textcnn, emotionnet or classifier");
+  if (config.task == "classifier" || config.task == "expression") return make_classifier_task(config, device);
+  if (config.task == "stimuli") return make_stimuli_task(config, device);
+  throw ConfigError("task is '" + config.task + "'; textcnn, emotionnet, classifier, expression or stimuli");
 }
 
 }  // namespace emotion

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+
+#include <torch/nn/module.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/rnn.h>
+#include <torch/nn/pimpl.h>
+
+namespace emotion {
+
+/// Region features of a batch, padded to the same number.
+struct RegionBatch {
+  at::Tensor features;  ///< float [B, N, F]; rows past an image's count are zero
+  at::Tensor counts;    ///< int64 [B]: regions of each image, 0 .. N
+};
+
+struct SemanticNetOptions {
+  std::int64_t feature = 2048;    ///< F: width of a region's feature
+  std::int64_t hidden = 512;      ///< H = d2
+  std::int64_t attention = 512;   ///< M
+  std::int64_t steps = 10;        ///< T
+  bool lag = true;                ///< Eq 9 as printed: the correlation LSTM reads h_att of the step before; false: of this step
+  bool fc = false;                ///< Table II's other form: fully connected layers in place of the LSTMs
+};
+
+struct SemanticNetOutput {
+  at::Tensor features;   ///< v_s float [B, H]; 0 where an image has no region
+  at::Tensor attention;  ///< alpha float [B, T, N], each step sums to 1 over the image's regions; undefined for fc
+};
+
+/// Semantic-Net (Stimuli-aware VEA, Eq 3-10): an attention LSTM weighs the regions, a correlation LSTM gathers what is seen.
+///
+/// Parameters: attention_lstm.*, correlation_lstm.* (gates in PyTorch's order), attention.{feature, hidden, score}.weight; for
+/// fc: fc.{0, 2}.{weight, bias}, whose output is averaged over an image's regions.
+class SemanticNetImpl : public torch::nn::Module {
+ public:
+  explicit SemanticNetImpl(const SemanticNetOptions& options);
+  SemanticNetOutput forward(const RegionBatch& regions);
+  const SemanticNetOptions& options() const { return options_; }
+
+ private:
+  SemanticNetOutput weigh(const RegionBatch& regions, const at::Tensor& mask, const at::Tensor& mean);
+
+  SemanticNetOptions options_;
+  torch::nn::LSTMCell attention_lstm_{nullptr}, correlation_lstm_{nullptr};
+  torch::nn::Linear feature_{nullptr}, hidden_{nullptr}, score_{nullptr};  // W_f, W_h, omega_a of Eq 5
+  torch::nn::Linear fc1_{nullptr}, fc2_{nullptr};
+};
+TORCH_MODULE(SemanticNet);
+
+}  // namespace emotion

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace emotion {
+
+/// The regions a detector found in one image, best first.
+struct RegionFile {
+  at::Tensor features;  ///< float [n, F]
+  at::Tensor boxes;     ///< float [n, 4]: x1 y1 x2 y2, pixels of the stored image
+  at::Tensor scores;    ///< float [n]
+  at::Tensor labels{};    ///< int64 [n]: positions in `classes`; undefined where the file has none
+  at::Tensor attributes{};  ///< int64 [n]: positions in `attribute_names`; undefined where the file has none
+  std::vector<std::string> classes{}, attribute_names{};
+};
+
+/// Reads a region file (.safetensors). Features other than `width` numbers wide are refused; 0 = any width.
+/// @throws WeightsError naming the file: a missing tensor, shapes that do not fit together, NaN, another width
+RegionFile read_region_file(const std::filesystem::path& file, std::int64_t width = 0);
+
+/// Writes a region file whole or not at all. @throws RunError
+void write_region_file(const std::filesystem::path& file, const RegionFile& regions);
+
+}  // namespace emotion

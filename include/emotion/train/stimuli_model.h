@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "emotion/config/run_config.h"
+#include "emotion/data/manifest.h"
+#include "emotion/io/weights.h"
+#include "emotion/model/stimuli_net.h"
+#include "emotion/train/device.h"
+
+namespace emotion {
+
+/// Reads what the manifest says of a sample's stimuli: its region file and its face. What was read stays in memory up to a budget.
+class StimuliReader {
+ public:
+  struct Options {
+    bool regions = true, faces = true;
+    std::int64_t max_regions = 10;  ///< N: the first of a region file
+    std::int64_t width = 0;         ///< F; 0 = that of the split's first region file
+    std::int64_t cache_bytes = std::int64_t{1} << 30;
+  };
+  /// The manifest must outlive the reader.
+  /// @throws DataError if no sample of the split has a region file (a face), WeightsError for a broken first region file
+  StimuliReader(const Manifest& manifest, const Options& options);
+  ~StimuliReader();
+  StimuliReader(StimuliReader&&) noexcept;
+
+  std::int64_t width() const;
+  std::uint64_t with_regions() const, with_face() const;  ///< samples that have them
+  bool has_face(std::uint64_t sample) const;
+  /// Regions and faces of a batch on the device; images are left undefined.
+  /// @throws DataError, WeightsError naming the sample's place and the file
+  StimuliInput read(const std::vector<std::uint64_t>& samples, const Device& device) const;
+
+ private:
+  struct Data;
+  std::unique_ptr<Data> data_;
+};
+
+StimuliReader::Options stimuli_reader_options(const RunConfig& config, std::int64_t width);
+
+/// What a config makes of the network. width: of the region features.
+StimuliNetOptions stimuli_net_options(const RunConfig& config, std::int64_t classes, std::int64_t width);
+
+/// A trained StimuliNet, ready to predict.
+struct TrainedStimuliNet {
+  StimuliNet network{nullptr};
+  RunConfig config;
+  std::vector<std::string> classes;
+  std::filesystem::path file;
+};
+/// @throws WeightsError
+TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings, const Device& device);
+
+}  // namespace emotion

@@ -1,0 +1,70 @@
+#include "emotion/model/stimuli_net.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/tensordot.h>
+#include <ATen/ops/zeros.h>
+
+#include "emotion/error.h"
+
+namespace emotion {
+
+StimuliNetImpl::StimuliNetImpl(const StimuliNetOptions& options) : options_(options) {
+  std::int64_t d = 0;
+  if (options.global) {
+    global = register_module("global", make_backbone(options.backbone));
+    d += global->dimension();
+  }
+  if (options.semantic) {
+    semantic = register_module("semantic", SemanticNet(options.semantic_net));
+    d += options.semantic_net.hidden;
+  }
+  if (options.expression) {
+    expression = register_module("expression", make_backbone(options.expression_backbone, options.face_channels));
+    d += expression->dimension();
+  }
+  if (d == 0) throw ConfigError("model.branches is empty; global, semantic and expression are there to choose from");
+  classifier = register_module("classifier", torch::nn::Linear(torch::nn::LinearOptions(d, options.classes).bias(options.classifier_bias)));
+}
+
+StimuliNetOutput StimuliNetImpl::forward(const StimuliInput& input) {
+  StimuliNetOutput output;
+  std::vector<at::Tensor> features;
+  if (global) features.push_back(global->forward(options_.luminance ? to_luminance(input.images) : input.images));
+  if (semantic) {
+    const SemanticNetOutput seen = semantic(input.regions);
+    features.push_back(seen.features);
+    output.attention = seen.attention;
+  }
+  if (expression) {
+    const std::int64_t n = input.images.defined() ? input.images.size(0) : input.regions.features.defined() ? input.regions.features.size(0) : input.face_rows.size(0);
+    at::Tensor v_e = at::zeros({n, expression->dimension()}, classifier->weight.options());
+    if (input.faces.defined() && input.faces.size(0) > 0) {
+      const at::Tensor found = expression->forward(input.faces);
+      v_e = v_e.to(found.scalar_type()).index_copy(0, input.face_rows, found);
+    }
+    features.push_back(v_e);
+  }
+  output.features = at::cat(features, 1);
+  output.logits = classifier(output.features);
+  return output;
+}
+
+at::Tensor StimuliNetImpl::activation_map(const at::Tensor& images, std::int64_t k) {
+  if (!global) throw ConfigError("class activation maps need the global branch");
+  const at::Tensor map = global->feature_map(options_.luminance ? to_luminance(images) : images);
+  if (map.size(1) != global->dimension()) throw ConfigError("class activation maps need a ResNet as global branch");
+  return at::tensordot(map, classifier->weight[k].narrow(0, 0, map.size(1)), {1}, {0});
+}
+
+at::Tensor to_luminance(const at::Tensor& images) {
+  // x = (c - mean) / std with c in 0 .. 1; Y = 0.299 R + 0.587 G + 0.114 B, then normalised like each channel.
+  const auto options = images.options();
+  const at::Tensor mean = at::tensor({0.485F, 0.456F, 0.406F}).to(options).view({1, 3, 1, 1});
+  const at::Tensor std = at::tensor({0.229F, 0.224F, 0.225F}).to(options).view({1, 3, 1, 1});
+  const at::Tensor weights = at::tensor({0.299F, 0.587F, 0.114F}).to(options).view({1, 3, 1, 1});
+  const at::Tensor y = ((images * std + mean) * weights).sum(1, /*keepdim=*/true);
+  return ((y - mean) / std).contiguous(images.suggest_memory_format());
+}
+
+}  // namespace emotion

@@ -1,0 +1,178 @@
+#include <atomic>
+#include <optional>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+
+#include "emotion/data/loader.h"
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+#include "emotion/model/load_state.h"
+#include "emotion/stimuli/region_file.h"
+#include "emotion/train/checkpoint.h"
+#include "emotion/train/stimuli_model.h"
+
+namespace emotion {
+
+struct StimuliReader::Data {
+  const Manifest& manifest;
+  Options options;
+  std::uint64_t with_regions = 0, with_face = 0;
+  // One entry a sample; each is written by the one thread that reads the sample.
+  mutable std::vector<at::Tensor> regions;
+  mutable std::vector<std::optional<Image>> faces;
+  mutable std::atomic<std::int64_t> cached{0};
+
+  explicit Data(const Manifest& m, const Options& o) : manifest(m), options(o), regions(m.size()), faces(m.size()) {
+    for (std::size_t i = 0; i < m.size(); ++i) {
+      with_regions += !m[i].regions.empty();
+      with_face += !m[i].face.empty();
+      if (options.regions && options.width == 0 && !m[i].regions.empty()) options.width = read_regions(i).size(1);
+    }
+    if (options.regions && with_regions == 0) throw DataError(m.file().string() + ": no sample has regions; emotion_data regions finds them");
+    if (options.faces && with_face == 0) throw DataError(m.file().string() + ": no sample has a face; emotion_data faces finds them");
+  }
+
+  bool reserve(std::int64_t bytes) const {
+    if (cached.fetch_add(bytes) + bytes <= options.cache_bytes) return true;
+    cached.fetch_sub(bytes);
+    return false;
+  }
+
+  /// float [n, F], n <= max_regions; 0 rows where the sample has no file.
+  at::Tensor read_regions(std::size_t i) const {
+    const SampleView sample = manifest[i];
+    if (sample.regions.empty()) return at::zeros({0, options.width});
+    if (regions[i].defined()) return regions[i];
+    try {
+      const RegionFile file = read_region_file(path_below(manifest.dataset().images(), sample.regions), options.width);
+      at::Tensor features = file.features.narrow(0, 0, std::min(options.max_regions, file.features.size(0))).clone();
+      if (reserve(features.numel() * 4)) regions[i] = features;
+      return features;
+    } catch (const Error& error) {
+      throw DataError(manifest.place(i) + ": " + error.what());
+    }
+  }
+
+  Image read_face(std::size_t i) const {
+    if (faces[i]) return *faces[i];
+    try {
+      Image face = load_image(path_below(manifest.dataset().images(), manifest[i].face), Transform{.resize = 0, .crop = Crop::kNone, .flip = false}, {});
+      if (reserve(static_cast<std::int64_t>(face.pixels.size()))) faces[i] = face;
+      return face;
+    } catch (const Error& error) {
+      throw DataError(manifest.place(i) + ": face: " + error.what());
+    }
+  }
+
+  RegionBatch region_batch(const std::vector<std::uint64_t>& samples) const {
+    const auto n = static_cast<std::int64_t>(samples.size());
+    // At least one row, so that N = 0 is an image without regions like any other.
+    at::Tensor features = at::zeros({n, std::max<std::int64_t>(options.max_regions, 1), options.width});
+    std::vector<std::int64_t> counts(samples.size());
+    at::parallel_for(0, n, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const at::Tensor rows = read_regions(samples[static_cast<std::size_t>(i)]);
+        counts[static_cast<std::size_t>(i)] = rows.size(0);
+        if (rows.size(0) > 0) std::copy_n(rows.const_data_ptr<float>(), rows.numel(), features.data_ptr<float>() + i * features.stride(0));
+      }
+    });
+    return {features, at::tensor(counts, at::kLong)};
+  }
+
+  /// Faces of the samples that have one, and their rows.
+  std::pair<ImageBatch, std::vector<std::int64_t>> face_batch(const std::vector<std::uint64_t>& samples) const {
+    std::vector<std::int64_t> rows;
+    ImageBatch batch;
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      if (manifest[samples[i]].face.empty()) continue;
+      rows.push_back(static_cast<std::int64_t>(i));
+      batch.samples.push_back(samples[i]);
+    }
+    if (rows.empty()) return {};
+    std::vector<Image> images(rows.size());
+    at::parallel_for(0, static_cast<std::int64_t>(rows.size()), 4, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) images[static_cast<std::size_t>(i)] = read_face(batch.samples[static_cast<std::size_t>(i)]);
+    });
+    batch.width = images[0].width;
+    batch.height = images[0].height;
+    const std::size_t bytes = images[0].pixels.size();
+    batch.pixels = std::make_shared<std::uint8_t[]>(bytes * images.size());
+    for (std::size_t i = 0; i < images.size(); ++i) {
+      if (images[i].width != batch.width || images[i].height != batch.height) {
+        throw DataError(fmt::format("{}: its face is {}x{}, others are {}x{}; find the faces of a data set with one size", manifest.place(batch.samples[i]),
+                                    images[i].width, images[i].height, batch.width, batch.height));
+      }
+      std::copy(images[i].pixels.begin(), images[i].pixels.end(), batch.pixels.get() + i * bytes);
+    }
+    return {std::move(batch), std::move(rows)};
+  }
+};
+
+StimuliReader::StimuliReader(const Manifest& manifest, const Options& options) : data_(std::make_unique<Data>(manifest, options)) {}
+StimuliReader::~StimuliReader() = default;
+StimuliReader::StimuliReader(StimuliReader&&) noexcept = default;
+
+std::int64_t StimuliReader::width() const { return data_->options.width; }
+std::uint64_t StimuliReader::with_regions() const { return data_->with_regions; }
+std::uint64_t StimuliReader::with_face() const { return data_->with_face; }
+bool StimuliReader::has_face(std::uint64_t sample) const { return !data_->manifest[sample].face.empty(); }
+
+StimuliInput StimuliReader::read(const std::vector<std::uint64_t>& samples, const Device& device) const {
+  StimuliInput input;
+  if (data_->options.regions) {
+    const RegionBatch regions = data_->region_batch(samples);
+    input.regions = {device.move(regions.features), device.move(regions.counts)};
+  }
+  if (data_->options.faces) {
+    const auto [faces, rows] = data_->face_batch(samples);
+    input.face_rows = device.move(at::tensor(rows, at::kLong));
+    if (!rows.empty()) input.faces = device.images(faces);
+  }
+  return input;
+}
+
+StimuliReader::Options stimuli_reader_options(const RunConfig& config, std::int64_t width) {
+  const auto has = [&](const char* name) { return std::find(config.model.branches.begin(), config.model.branches.end(), name) != config.model.branches.end(); };
+  return {.regions = has("semantic"), .faces = has("expression"), .max_regions = config.model.semantic.regions, .width = width,
+          .cache_bytes = std::int64_t{config.data.cache_mb} << 20};
+}
+
+StimuliNetOptions stimuli_net_options(const RunConfig& config, std::int64_t classes, std::int64_t width) {
+  const auto has = [&](const char* name) { return std::find(config.model.branches.begin(), config.model.branches.end(), name) != config.model.branches.end(); };
+  const SemanticConfig& semantic = config.model.semantic;
+  return {.global = has("global"),
+          .semantic = has("semantic"),
+          .expression = has("expression"),
+          .backbone = config.model.backbone,
+          .expression_backbone = config.model.expression_backbone,
+          .semantic_net = {.feature = width, .attention = semantic.attention, .steps = semantic.steps, .lag = semantic.lag, .fc = semantic.variant == "fc"},
+          .face_channels = config.model.channels,
+          .classes = classes,
+          .classifier_bias = config.model.classifier_bias,
+          .luminance = config.model.color == "y"};
+}
+
+TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings, const Device& device) {
+  TrainedStimuliNet trained;
+  trained.file = find_model_file(checkpoint);
+  const std::string where = trained.file.string();
+  const StateDict state = read_weights(trained.file);
+  const ModelInfo info = ModelInfo::from_metadata(state.metadata, where);
+  if (info.task != "stimuli") throw WeightsError(fmt::format("{}: task {} is no stimuli network", where, info.task));
+  trained.config = parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings);
+  trained.classes = info.classes;
+  // The width of the regions' features is nowhere but in the weights.
+  std::int64_t width = 1;
+  const bool fc = trained.config.model.semantic.variant == "fc";
+  if (const at::Tensor* weight = state.find(fc ? "semantic.fc.0.weight" : "semantic.attention.feature.weight"); weight && weight->dim() == 2) width = weight->size(1);
+  trained.network = StimuliNet(stimuli_net_options(trained.config, static_cast<std::int64_t>(info.classes.size()), width));
+  load_module_state(*trained.network, state, where);
+  device.place(*trained.network);
+  trained.network->eval();
+  return trained;
+}
+
+}  // namespace emotion

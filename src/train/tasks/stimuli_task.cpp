@@ -1,0 +1,94 @@
+#include <algorithm>
+
+#include <ATen/ops/tensor.h>
+#include <fmt/format.h>
+
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/loss/hierarchical_cross_entropy.h"
+#include "emotion/model/load_state.h"
+#include "emotion/train/stimuli_model.h"
+#include "tasks.h"
+
+namespace emotion {
+namespace {
+
+/// Stimuli-aware VEA: images through the loader, regions and faces from the files the manifest names.
+class StimuliTask final : public Task {
+ public:
+  StimuliTask(const RunConfig& config, const Device& device) : config_(config), device_(device), data_(config, /*single=*/true) {
+    add_reader(Split::kTrain);
+    if (data_.has_validation()) add_reader(Split::kValidation);
+    if (config.loss.polarity_weight > 0) {
+      const Dataset& dataset = data_[Split::kTrain].manifest.dataset();
+      polarity_ = class_polarity(dataset, data_.classes());
+      if (polarity_.empty()) {
+        throw DataError((dataset.root / "dataset.yaml").string() + ": not every class has a polarity; add polarity: {positive: [..], negative: [..]}, or set loss.polarity_weight to 0");
+      }
+    }
+    network_ = StimuliNet(stimuli_net_options(config, static_cast<std::int64_t>(data_.classes().size()), std::max<std::int64_t>(readers_[0].width(), 1)));
+    if (!config.model.init.empty()) init(read_weights(config.model.init), config.model.init);
+    if (!config.model.expression_init.empty()) init_expression();
+    device_.place(*network_);
+  }
+
+  torch::nn::Module& network() override { return *network_; }
+  const Manifest& manifest(Split split) const override { return data_[split].manifest; }
+  bool has_validation() const override { return data_.has_validation(); }
+  bool has_images() const override { return network_->options().global; }
+  std::vector<std::uint32_t> labels(std::uint64_t sample) const override { return data_[Split::kValidation].targets(sample); }
+
+  TaskOutput forward(const Batch& batch, const Batch*, Split split) override {
+    StimuliInput input = readers_[split == Split::kTrain ? 0 : 1].read(batch.samples, device_);
+    input.images = batch.images;
+    std::vector<std::int64_t> ids;
+    for (const std::uint64_t sample : batch.samples) ids.push_back(data_[split].targets(sample)[0]);
+    TaskOutput output;
+    output.logits = network_->forward(input).logits;
+    const HierarchicalLoss loss = hierarchical_cross_entropy(output.logits, device_.move(at::tensor(ids)), polarity_, config_.loss.polarity_weight);
+    output.loss = loss.total;
+    if (loss.polarity.defined()) output.parts = {{"loss_emotion", loss.emotion}, {"loss_polarity", loss.polarity}};
+    return output;
+  }
+
+  ModelInfo info() const override { return {"stimuli", print_run_config(config_), data_.classes(), {}, {}}; }
+
+ private:
+  void add_reader(Split split) {
+    const std::int64_t width = split == Split::kTrain ? 0 : readers_[0].width();
+    const Manifest& manifest = data_[split].manifest;
+    readers_.emplace_back(manifest, stimuli_reader_options(config_, width));
+    log_info("{}: {} of {} samples have regions, {} a face", manifest.file().string(), readers_.back().with_regions(), manifest.size(), readers_.back().with_face());
+  }
+
+  /// A whole StimuliNet, or a backbone for the Global-Net.
+  void init(const StateDict& state, const std::string& where) {
+    const bool whole = std::any_of(state.entries.begin(), state.entries.end(), [](const auto& entry) { return entry.name.starts_with("global.") || entry.name.starts_with("semantic."); });
+    if (whole) {
+      init_module_state(*network_, state, where);
+    } else if (network_->global) {
+      init_backbone_state(*network_->global, state, where);
+    } else {
+      throw ConfigError("model.init: " + where + " is a backbone, and model.branches has no global");
+    }
+  }
+
+  void init_expression() {
+    if (!network_->expression) throw ConfigError("model.expression_init is set, and model.branches has no expression");
+    const auto file = find_model_file(config_.model.expression_init);
+    init_backbone_state(*network_->expression, read_weights(file), file.string());
+  }
+
+  RunConfig config_;
+  Device device_;
+  TaskData data_;
+  std::vector<StimuliReader> readers_;
+  std::vector<std::int8_t> polarity_;
+  StimuliNet network_{nullptr};
+};
+
+}  // namespace
+
+std::unique_ptr<Task> make_stimuli_task(const RunConfig& config, const Device& device) { return std::make_unique<StimuliTask>(config, device); }
+
+}  // namespace emotion
