@@ -5,9 +5,13 @@
 
 /// Flags of every command that runs a trained network.
 inline void add_checkpoint_flags(CLI::App& app, emotion::CheckpointOptions& o, bool required) {
-  auto* checkpoint = app.add_option("--checkpoint", o.checkpoint, "run folder (best checkpoint), a checkpoint's folder, or a weights file")->type_name("RUN|FILE");
+  auto* checkpoint =
+      app.add_option("--checkpoint", o.checkpoint, "run folder (best checkpoint), a checkpoint's folder, or a weights file")
+          ->type_name("RUN|FILE");
   if (required) checkpoint->required();
-  app.add_option("--set", o.settings, "overrides a key of the stored config, for instance --set model.backbone=resnet18")->type_name("KEY=VALUE")->allow_extra_args(false);
+  app.add_option("--set", o.settings, "overrides a key of the stored config, for instance --set model.backbone=resnet18")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   app.add_option("--device", o.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
   app.add_option("--batch", o.batch, "images a forward pass")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--workers", o.workers, "decoding threads; 0 = one per core")->capture_default_str();

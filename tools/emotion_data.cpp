@@ -5,7 +5,10 @@ namespace {
 
 CLI::App* add_import(CLI::App& app, emotion::ImportOptions& o) {
   auto* sub = app.add_subcommand("import", "makes a data set from images and labels; the images stay where they are");
-  sub->add_option("format,--format", o.format, "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image; csv: a table with a header")->required()->type_name("FORMAT");
+  sub->add_option("format,--format", o.format,
+                  "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image; csv: a table with a header")
+      ->required()
+      ->type_name("FORMAT");
   sub->add_option("--root", o.root, "folder of the images")->required()->type_name("DIR");
   sub->add_option("--out", o.out, "data set to make")->required()->type_name("DATASET");
   sub->add_option("--file", o.file, "csv: the table")->type_name("FILE");
@@ -28,7 +31,8 @@ int main(int argc, char** argv) {
   CLI::App* import = add_import(app, import_options);
 
   emotion::VerifyOptions verify_options;
-  auto* verify = app.add_subcommand("verify", "lists every problem of a data set: broken lines, missing and broken images; exit 3 if any");
+  auto* verify =
+      app.add_subcommand("verify", "lists every problem of a data set: broken lines, missing and broken images; exit 3 if any");
   verify->add_option("data,--data", verify_options.data, "data set")->required()->type_name("DATASET");
   verify->add_option("--workers", verify_options.workers, "threads; 0 = one per core")->capture_default_str();
 
@@ -38,7 +42,8 @@ int main(int argc, char** argv) {
   stats->add_option("--json", stats_options.json, "writes JSON there instead")->type_name("FILE");
 
   emotion::SynthOptions synth_options;
-  auto* synth = app.add_subcommand("synth", "makes a data set of drawn scenes: stock (keyword lists, noisy) or affect (8 clean classes)");
+  auto* synth =
+      app.add_subcommand("synth", "makes a data set of drawn scenes: stock (keyword lists, noisy) or affect (8 clean classes)");
   synth->add_option("kind", synth_options.kind, "stock or affect")->required();
   synth->add_option("--out", synth_options.out, "data set to make")->required()->type_name("DATASET");
   synth->add_option("--count", synth_options.count, "pictures; 80 % train, 10 % val, 10 % test")->capture_default_str();
@@ -51,7 +56,9 @@ int main(int argc, char** argv) {
   preview->add_option("--data", preview_options.data, "data set")->required()->type_name("DATASET");
   preview->add_option("--split", preview_options.split)->capture_default_str();
   preview->add_option("--config", preview_options.config, "config of the run")->required()->type_name("FILE");
-  preview->add_option("--set", preview_options.settings, "overrides a key of the config")->type_name("KEY=VALUE")->allow_extra_args(false);
+  preview->add_option("--set", preview_options.settings, "overrides a key of the config")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   preview->add_option("--out", preview_options.out, "folder")->required()->type_name("DIR");
   preview->add_option("--count", preview_options.count, "pictures, in manifest order; 0 = all")->capture_default_str();
 
@@ -60,7 +67,9 @@ int main(int argc, char** argv) {
   bench->add_option("--data", bench_options.data, "data set")->required()->type_name("DATASET");
   bench->add_option("--split", bench_options.split)->capture_default_str();
   bench->add_option("--config", bench_options.config, "config of the run")->required()->type_name("FILE");
-  bench->add_option("--set", bench_options.settings, "overrides a key of the config")->type_name("KEY=VALUE")->allow_extra_args(false);
+  bench->add_option("--set", bench_options.settings, "overrides a key of the config")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   bench->add_option("--seconds", bench_options.seconds)->capture_default_str();
 
   app.footer("Example: emotion_data import folder --root photos --out data/photos");

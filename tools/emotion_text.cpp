@@ -5,7 +5,8 @@ int main(int argc, char** argv) {
   CLI::App app("Word vectors of keywords, and what a TextCNN reads in them.", "emotion_text");
   app.require_subcommand(1);
   emotion::Word2VecCommand w;
-  auto* word2vec = app.add_subcommand("word2vec", "trains skip-gram vectors with negative sampling on a data set's keyword lists");
+  auto* word2vec =
+      app.add_subcommand("word2vec", "trains skip-gram vectors with negative sampling on a data set's keyword lists");
   word2vec->add_option("--data", w.data, "data set")->required()->type_name("DATASET");
   word2vec->add_option("--split", w.split)->capture_default_str();
   word2vec->add_option("--out", w.out, "Google's form: .bin or .txt")->required()->type_name("FILE");
@@ -17,7 +18,8 @@ int main(int argc, char** argv) {
   word2vec->add_option("--min-count", w.min_count, "rarer words are dropped")->capture_default_str();
   word2vec->add_option("--alpha", w.alpha, "first learning rate")->capture_default_str();
   word2vec->add_option("--subsample", w.subsample, "threshold for frequent words; 0 = keep all")->capture_default_str();
-  word2vec->add_option("--threads", w.threads, "0 = one per core; with 1 the same seed gives the same bits")->capture_default_str();
+  word2vec->add_option("--threads", w.threads, "0 = one per core; with 1 the same seed gives the same bits")
+      ->capture_default_str();
   word2vec->add_option("--seed", w.seed)->capture_default_str();
 
   emotion::NearestCommand n;

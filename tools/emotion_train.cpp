@@ -5,7 +5,9 @@ int main(int argc, char** argv) {
   CLI::App app("Trains a network from a YAML file into a run folder.", "emotion_train");
   emotion::TrainOptions options;
   app.add_option("--config", options.config, "YAML file: what is trained, on what, how; keys in --schema")->type_name("FILE");
-  app.add_option("--set", options.settings, "overrides a key, for instance --set train.epochs=5; may be repeated")->type_name("KEY=VALUE")->allow_extra_args(false);
+  app.add_option("--set", options.settings, "overrides a key, for instance --set train.epochs=5; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   app.add_option("--output", options.output, "run folder (output: of the config)")->type_name("DIR");
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N (device: of the config)")->type_name("D");
   app.add_flag("--resume", options.resume, "goes on from the last checkpoint; starts if there is none");

@@ -6,7 +6,8 @@
 
 namespace emotion {
 
-/// The candidate of smallest edit distance to `word`, for "did you mean"; empty if none is near (a third of the letters, at least 2).
+/// The candidate of smallest edit distance to `word`, for "did you mean"; empty if none is near (a third of the letters, at least
+/// 2).
 std::string nearest(std::string_view word, std::span<const std::string> candidates);
 
 /// `; did you mean NAME?`, or nothing.

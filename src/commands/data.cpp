@@ -23,18 +23,23 @@ void count_unusable(const Manifest& manifest) {
   std::size_t no_emotion = 0, no_other = 0, with_keywords = 0;
   const auto& classes = manifest.dataset().classes;
   std::vector<bool> is_class(manifest.word_count());
-  for (std::uint32_t id = 0; id < is_class.size(); ++id) is_class[id] = std::find(classes.begin(), classes.end(), manifest.word(id)) != classes.end();
+  for (std::uint32_t id = 0; id < is_class.size(); ++id)
+    is_class[id] = std::find(classes.begin(), classes.end(), manifest.word(id)) != classes.end();
   for (std::size_t i = 0; i < manifest.size(); ++i) {
     const SampleView sample = manifest[i];
-    const auto emotional = std::count_if(sample.keywords.begin(), sample.keywords.end(), [&](std::uint32_t word) { return is_class[word]; });
+    const auto emotional =
+        std::count_if(sample.keywords.begin(), sample.keywords.end(), [&](std::uint32_t word) { return is_class[word]; });
     no_emotion += sample.labels.empty() && emotional == 0;
     with_keywords += !sample.keywords.empty();
     no_other += !sample.keywords.empty() && emotional == static_cast<std::ptrdiff_t>(sample.keywords.size());
   }
-  if (no_emotion > 0) log_warning("{}: {} samples have neither a label nor an emotion keyword", manifest.file().string(), no_emotion);
-  if (no_other > 0) log_warning("{}: {} samples have emotion keywords only; a TextCNN cannot read them", manifest.file().string(), no_other);
+  if (no_emotion > 0)
+    log_warning("{}: {} samples have neither a label nor an emotion keyword", manifest.file().string(), no_emotion);
+  if (no_other > 0)
+    log_warning("{}: {} samples have emotion keywords only; a TextCNN cannot read them", manifest.file().string(), no_other);
   if (with_keywords > 0 && with_keywords < manifest.size()) {
-    log_warning("{}: {} of {} samples have no keywords", manifest.file().string(), manifest.size() - with_keywords, manifest.size());
+    log_warning("{}: {} of {} samples have no keywords", manifest.file().string(), manifest.size() - with_keywords,
+                manifest.size());
   }
 }
 
@@ -55,20 +60,22 @@ nlohmann::ordered_json split_stats(const Manifest& manifest) {
     regions += !sample.regions.empty();
   }
   const auto n = static_cast<double>(manifest.size());
-  nlohmann::ordered_json stats{{"samples", manifest.size()},
-                               {"labels_per_image", static_cast<double>(labels) / n},
-                               {"keywords_per_image", {{"mean", static_cast<double>(keywords) / n}, {"min", least}, {"max", most}}},
-                               {"distinct_keywords", manifest.word_count()},
-                               {"with_box", boxes},
-                               {"with_face", faces},
-                               {"with_regions", regions}};
+  nlohmann::ordered_json stats{
+      {"samples", manifest.size()},
+      {"labels_per_image", static_cast<double>(labels) / n},
+      {"keywords_per_image", {{"mean", static_cast<double>(keywords) / n}, {"min", least}, {"max", most}}},
+      {"distinct_keywords", manifest.word_count()},
+      {"with_box", boxes},
+      {"with_face", faces},
+      {"with_regions", regions}};
   for (std::size_t k = 0; k < classes.size(); ++k) stats["per_class"][classes[k]] = per_class[k];
   return stats;
 }
 
 void print_stats(const std::string& split, const nlohmann::ordered_json& stats) {
-  fmt::print("{}: {} samples, {:.2f} labels an image, {:.1f} keywords an image ({} to {}), {} distinct keywords\n", split, stats["samples"].get<std::uint64_t>(),
-             stats["labels_per_image"].get<double>(), stats["keywords_per_image"]["mean"].get<double>(), stats["keywords_per_image"]["min"].get<std::uint64_t>(),
+  fmt::print("{}: {} samples, {:.2f} labels an image, {:.1f} keywords an image ({} to {}), {} distinct keywords\n", split,
+             stats["samples"].get<std::uint64_t>(), stats["labels_per_image"].get<double>(),
+             stats["keywords_per_image"]["mean"].get<double>(), stats["keywords_per_image"]["min"].get<std::uint64_t>(),
              stats["keywords_per_image"]["max"].get<std::uint64_t>(), stats["distinct_keywords"].get<std::uint64_t>());
   for (const auto& [name, count] : stats["per_class"].items()) fmt::print("  {:<24} {}\n", name, count.get<std::uint64_t>());
 }
@@ -129,5 +136,10 @@ void emotion_data_stats(const emotion::StatsOptions& options) {
 }
 
 void emotion_data_synth(const emotion::SynthOptions& options) {
-  emotion::write_synth({.kind = options.kind, .out = options.out, .count = options.count, .size = options.size, .seed = options.seed, .workers = options.workers});
+  emotion::write_synth({.kind = options.kind,
+                        .out = options.out,
+                        .count = options.count,
+                        .size = options.size,
+                        .seed = options.seed,
+                        .workers = options.workers});
 }

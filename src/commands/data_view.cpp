@@ -82,6 +82,6 @@ void emotion_data_bench(const emotion::BenchOptions& options) {
     }
     ++epoch;
   }
-  fmt::print("{{\"images\": {}, \"seconds\": {:.3f}, \"images_per_second\": {:.1f}, \"workers\": {}, \"size\": {}}}\n", images, seconds,
-             static_cast<double>(images) / seconds, config.data.workers, config.data.size);
+  fmt::print("{{\"images\": {}, \"seconds\": {:.3f}, \"images_per_second\": {:.1f}, \"workers\": {}, \"size\": {}}}\n", images,
+             seconds, static_cast<double>(images) / seconds, config.data.workers, config.data.size);
 }

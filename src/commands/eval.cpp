@@ -23,10 +23,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-VisualModel open_model(const CheckpointOptions& options, const Device& device) { return VisualModel::open(options.checkpoint, options.settings, device); }
+VisualModel open_model(const CheckpointOptions& options, const Device& device) {
+  return VisualModel::open(options.checkpoint, options.settings, device);
+}
 
 /// Right classes of a split, by the names of `classes`.
-std::vector<std::vector<std::uint32_t>> true_labels(const Manifest& manifest, const std::vector<std::string>& classes, const std::string& spec) {
+std::vector<std::vector<std::uint32_t>> true_labels(const Manifest& manifest, const std::vector<std::string>& classes,
+                                                    const std::string& spec) {
   TargetClasses targets;
   targets.classes = classes;
   if (spec == "labels" || spec == "keywords") {
@@ -41,7 +44,8 @@ std::vector<std::vector<std::uint32_t>> true_labels(const Manifest& manifest, co
 }
 
 /// metrics.json in a folder, and the table on stdout.
-void give(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples, const std::string& output) {
+void give(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples,
+          const std::string& output) {
   fmt::print("{}", metrics_text(metrics, classes, samples));
   if (output.empty()) return;
   std::error_code error;
@@ -52,7 +56,8 @@ void give(const ClassificationMetrics& metrics, const std::vector<std::string>& 
 
 void append_scores(Predictions& predictions, const at::Tensor& logits) {
   const at::Tensor dense = logits.to(at::kFloat).cpu().contiguous();
-  predictions.scores.insert(predictions.scores.end(), dense.const_data_ptr<float>(), dense.const_data_ptr<float>() + dense.numel());
+  predictions.scores.insert(predictions.scores.end(), dense.const_data_ptr<float>(),
+                            dense.const_data_ptr<float>() + dense.numel());
 }
 
 /// TextCNN logits of a split's keywords.
@@ -63,7 +68,8 @@ void predict_text(const fs::path& file, const Manifest& manifest, int batch, Pre
   for (std::size_t begin = 0; begin < manifest.size(); begin += static_cast<std::size_t>(batch)) {
     const std::size_t n = std::min(static_cast<std::size_t>(batch), manifest.size() - begin);
     at::Tensor ids = at::zeros({static_cast<std::int64_t>(n), trained.max_keywords}, at::kLong);
-    for (std::size_t i = 0; i < n; ++i) encoder.encode(begin + i, ids.data_ptr<std::int64_t>() + i * static_cast<std::size_t>(trained.max_keywords));
+    for (std::size_t i = 0; i < n; ++i)
+      encoder.encode(begin + i, ids.data_ptr<std::int64_t>() + i * static_cast<std::size_t>(trained.max_keywords));
     append_scores(predictions, trained.network->forward(ids));
   }
 }
@@ -96,7 +102,8 @@ void emotion_eval(const emotion::EvalOptions& o) {
   const std::string split = !o.split.empty() ? o.split : o.data.empty() ? stored.data.val.split : "test";
   if (data.empty()) throw ConfigError("--data is missing: the checkpoint names no validation data");
   const Manifest manifest = Manifest::open(Dataset::open(data), split);
-  if (info.classes.empty()) throw WeightsError(file.string() + ": it names no classes; a plain backbone is measured by emotion_probe");
+  if (info.classes.empty())
+    throw WeightsError(file.string() + ": it names no classes; a plain backbone is measured by emotion_probe");
   Predictions predictions;
   predictions.classes = info.classes.size();
   predictions.labels = true_labels(manifest, info.classes, stored.data.targets);
@@ -119,19 +126,22 @@ void emotion_probe(const emotion::ProbeCommand& o) {
   if (checkpoint.checkpoint.empty()) checkpoint.checkpoint = o.config.empty() ? "" : config.output;
   if (!o.config.empty()) checkpoint.settings.clear();  // they were for the config
   const std::string data = o.data.empty() ? config.data.train.dataset : o.data;
-  if (checkpoint.checkpoint.empty() || data.empty()) throw ConfigError("--config FILE, or --checkpoint RUN and --data DATASET are wanted");
+  if (checkpoint.checkpoint.empty() || data.empty())
+    throw ConfigError("--config FILE, or --checkpoint RUN and --data DATASET are wanted");
   const Device device = Device::open(o.device);
   const VisualModel model = open_model(checkpoint, device);
   const Dataset dataset = Dataset::open(data);
   const Manifest train = Manifest::open(dataset, o.train_split), test = Manifest::open(dataset, o.test_split);
-  const auto train_labels = true_labels(train, dataset.classes, "labels"), test_labels = true_labels(test, dataset.classes, "labels");
+  const auto train_labels = true_labels(train, dataset.classes, "labels"),
+             test_labels = true_labels(test, dataset.classes, "labels");
   ProbeOptions options;
   options.solver = !o.solver.empty() ? o.solver : o.config.empty() ? "lbfgs" : config.probe.solver;
   options.C = o.C > 0 ? o.C : config.probe.C;
   options.seed = o.seed;
   options.multi_label = several_labels(train_labels) || several_labels(test_labels);
 
-  at::Tensor features = extract_features(model, device, train, o.batch, o.workers), targets = multi_hot(train_labels, dataset.classes.size());
+  at::Tensor features = extract_features(model, device, train, o.batch, o.workers),
+             targets = multi_hot(train_labels, dataset.classes.size());
   if (o.fraction < 1) {
     auto rows = Sampler{.size = train.size(), .fraction = o.fraction, .shuffle = false, .seed = o.seed}.order(0);
     const at::Tensor chosen = at::zeros({static_cast<std::int64_t>(rows.size())}, at::kLong);
@@ -139,7 +149,8 @@ void emotion_probe(const emotion::ProbeCommand& o) {
     features = features.index_select(0, chosen);
     targets = targets.index_select(0, chosen);
   }
-  log_info("probe: {} of {} features, {} samples, solver {}", features.size(1), model.file().string(), features.size(0), options.solver);
+  log_info("probe: {} of {} features, {} samples, solver {}", features.size(1), model.file().string(), features.size(0),
+           options.solver);
   const LinearModel linear = fit_probe(features, targets, options);
   Predictions predictions;
   predictions.classes = dataset.classes.size();

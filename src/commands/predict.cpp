@@ -50,7 +50,8 @@ Image overlay(const Image& image, const at::Tensor& map) {
   cv::Mat blended(image.height, image.width, CV_8UC3, result.pixels.data());
   const at::Tensor dense = (map - map.min()) / (map.max() - map.min()).clamp_min(1e-12);
   const at::Tensor levels = (dense * 255).to(at::kByte).contiguous();
-  cv::Mat small(static_cast<int>(levels.size(0)), static_cast<int>(levels.size(1)), CV_8U, levels.data_ptr<std::uint8_t>()), large, colors;
+  cv::Mat small(static_cast<int>(levels.size(0)), static_cast<int>(levels.size(1)), CV_8U, levels.data_ptr<std::uint8_t>()),
+      large, colors;
   cv::resize(small, large, rgb.size(), 0, 0, cv::INTER_CUBIC);
   cv::applyColorMap(large, colors, cv::COLORMAP_TURBO);
   cv::cvtColor(colors, colors, cv::COLOR_BGR2RGB);
@@ -78,7 +79,8 @@ Prediction predict(const VisualModel& model, const Device& device, const fs::pat
                    [&](std::size_t a, std::size_t b) { return prediction.probabilities[a] > prediction.probabilities[b]; });
   if (pictures) {
     prediction.picture = encode_jpeg(image);
-    prediction.map = encode_jpeg(overlay(image, model.activation_map(input, static_cast<std::int64_t>(prediction.order[0]))[0].cpu()));
+    prediction.map =
+        encode_jpeg(overlay(image, model.activation_map(input, static_cast<std::int64_t>(prediction.order[0]))[0].cpu()));
   }
   return prediction;
 }
@@ -94,15 +96,20 @@ void write_json(const std::string& file, const std::vector<Prediction>& predicti
 }
 
 void write_report(const std::string& file, const std::vector<Prediction>& predictions, const VisualModel& model, int top) {
-  std::string body = fmt::format("<p>Network: {}. The right picture shows where the class scored best was seen (class activation map).</p>\n", html_escape(model.file().string()));
+  std::string body =
+      fmt::format("<p>Network: {}. The right picture shows where the class scored best was seen (class activation map).</p>\n",
+                  html_escape(model.file().string()));
   for (const auto& prediction : predictions) {
-    body += fmt::format("<section class=\"row\"><h2>{}</h2>\n<img alt=\"picture\" src=\"{}\"> <img alt=\"class activation map of {}\" src=\"{}\">\n<table>",
-                        html_escape(prediction.file.string()), data_uri("image/jpeg", prediction.picture), html_escape(model.classes()[prediction.order[0]]),
-                        data_uri("image/jpeg", prediction.map));
+    body += fmt::format(
+        "<section class=\"row\"><h2>{}</h2>\n<img alt=\"picture\" src=\"{}\"> <img alt=\"class activation map of {}\" "
+        "src=\"{}\">\n<table>",
+        html_escape(prediction.file.string()), data_uri("image/jpeg", prediction.picture),
+        html_escape(model.classes()[prediction.order[0]]), data_uri("image/jpeg", prediction.map));
     for (std::size_t i = 0; i < std::min(prediction.order.size(), static_cast<std::size_t>(top)); ++i) {
       const float p = prediction.probabilities[prediction.order[i]];
-      body += fmt::format("<tr><th scope=\"row\">{}</th><td>{:.3f}</td><td><meter min=\"0\" max=\"1\" value=\"{:.3f}\"></meter></td></tr>\n",
-                          html_escape(model.classes()[prediction.order[i]]), p, p);
+      body += fmt::format(
+          "<tr><th scope=\"row\">{}</th><td>{:.3f}</td><td><meter min=\"0\" max=\"1\" value=\"{:.3f}\"></meter></td></tr>\n",
+          html_escape(model.classes()[prediction.order[i]]), p, p);
     }
     body += "</table></section>\n";
   }

@@ -53,8 +53,10 @@ void emotion_text_word2vec(const emotion::Word2VecCommand& o) {
                                               .subsample = o.subsample,
                                               .threads = o.threads,
                                               .seed = o.seed});
-  if (binary) vectors.write_binary(o.out);
-  else vectors.write_text(o.out);
+  if (binary)
+    vectors.write_binary(o.out);
+  else
+    vectors.write_text(o.out);
   if (!o.vocabulary.empty()) {
     std::string lines;
     for (const auto& word : all_words(vectors)) lines += word + "\n";
@@ -69,7 +71,8 @@ void emotion_text_nearest(const emotion::NearestCommand& o) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   for (const auto& word : o.words) {
     const auto row = vectors.find(word);
-    if (!row) throw DataError(fmt::format("{}: there is no word '{}'{}", o.word2vec, word, did_you_mean(word, all_words(vectors))));
+    if (!row)
+      throw DataError(fmt::format("{}: there is no word '{}'{}", o.word2vec, word, did_you_mean(word, all_words(vectors))));
     std::vector<float> query(static_cast<std::size_t>(vectors.dimension()));
     vectors.copy(*row, query);
     json[word] = nlohmann::ordered_json::array();

@@ -24,7 +24,7 @@ enum TaskBits : unsigned {
 struct Field {
   const char* key;
   unsigned tasks;
-  const char* meaning;                ///< with the unit where there is one
+  const char* meaning;                 ///< with the unit where there is one
   std::vector<std::string> choices{};  ///< strings: the values allowed; empty = any
   double low = -std::numeric_limits<double>::infinity(), high = std::numeric_limits<double>::infinity();
   bool above_low = false;  ///< low itself is not allowed
@@ -37,7 +37,8 @@ struct Field {
 template <class Config, class Visit>
 void visit_fields(Config& c, Visit&& visit) {
   constexpr double kManySamples = 1 << 20;
-  visit(Field{"task", kAllTasks, "what is trained", {"textcnn", "emotionnet", "classifier", "stimuli", "expression", "detector"}}, c.task);
+  visit(Field{"task", kAllTasks, "what is trained", {"textcnn", "emotionnet", "classifier", "stimuli", "expression", "detector"}},
+        c.task);
   visit(Field{"seed", kAllTasks, "seed of initial values, order and augmentation"}, c.seed);
   visit(Field{"device", kAllTasks, "auto, cpu, cuda or cuda:N"}, c.device);
   visit(Field{"output", kAllTasks, "run folder"}, c.output);
@@ -45,60 +46,107 @@ void visit_fields(Config& c, Visit&& visit) {
   visit(Field{"data.train", kAllTasks, "training data: {dataset: DIR, split: NAME}"}, c.data.train);
   visit(Field{"data.val", kAllTasks, "validation data, evaluated after every epoch"}, c.data.val);
   visit(Field{"data.targets", kAllTasks & ~kDetector,
-              "labels; keywords (every keyword of the training split a class); one_vs_all:CLASS (that class against the rest); or a file with `keyword<TAB>class` lines"},
+              "labels; keywords (every keyword of the training split a class); one_vs_all:CLASS (that class against the rest); "
+              "or a file with `keyword<TAB>class` lines"},
         c.data.targets);
   visit(Field{"data.extra", kEmotionNet, "three_branch: data of the second classifier"}, c.data.extra);
   visit(Field{"data.fraction", kAllTasks, "part of the training set used, drawn by seed", {}, 0, 1, true}, c.data.fraction);
   visit(Field{"data.resize", kImages, "shorter side before cropping, pixels; 0 = as stored", {}, 0, 8192}, c.data.resize);
   visit(Field{"data.size", kImages, "side of the crop, pixels", {}, 1, 8192}, c.data.size);
-  visit(Field{"data.augment", kImages, "crop in training; validation takes the centre", {"random_resized_crop", "random_crop", "center_crop", "none"}},
+  visit(Field{"data.augment",
+              kImages,
+              "crop in training; validation takes the centre",
+              {"random_resized_crop", "random_crop", "center_crop", "none"}},
         c.data.augment);
   visit(Field{"data.scale", kImages, "random_resized_crop: least and greatest part of the area", {}, 0, 1, true}, c.data.scale);
   visit(Field{"data.ratio", kImages, "random_resized_crop: least and greatest width / height", {}, 0, 100, true}, c.data.ratio);
   visit(Field{"data.flip", kImages | kDetector, "mirror half of the training images"}, c.data.flip);
   visit(Field{"data.shuffle", kAllTasks, "a new order every epoch"}, c.data.shuffle);
-  visit(Field{"data.picture", kClassifier | kExpression, "which picture of a sample: the image, or its face (samples without one are left out)", {"image", "face"}},
+  visit(Field{"data.picture",
+              kClassifier | kExpression,
+              "which picture of a sample: the image, or its face (samples without one are left out)",
+              {"image", "face"}},
         c.data.picture);
   visit(Field{"data.cache_mb", kStimuli, "region features and faces kept in memory, MB", {}, 0, 1e7}, c.data.cache_mb);
   visit(Field{"data.workers", kImages | kDetector, "decoding threads; 0 = one per core", {}, 0, 1024}, c.data.workers);
-  visit(Field{"data.on_error", kImages, "a broken image stops the run, or is skipped and listed", {"stop", "skip"}}, c.data.on_error);
+  visit(Field{"data.on_error", kImages, "a broken image stops the run, or is skipped and listed", {"stop", "skip"}},
+        c.data.on_error);
 
   visit(Field{"text.word2vec", kTextCNN | kEmotionNet, "word vectors, Google's .bin or .txt"}, c.text.word2vec);
   visit(Field{"text.textcnn", kEmotionNet, "trained TextCNN: run folder or model.safetensors"}, c.text.textcnn);
-  visit(Field{"text.vocabulary", kTextCNN, "words the TextCNN knows, one a line = embedding row; default: the training split's"}, c.text.vocabulary);
-  visit(Field{"text.max_keywords", kTextCNN | kEmotionNet, "keywords of an image the TextCNN reads", {}, 1, 10000}, c.text.max_keywords);
+  visit(Field{"text.vocabulary", kTextCNN, "words the TextCNN knows, one a line = embedding row; default: the training split's"},
+        c.text.vocabulary);
+  visit(Field{"text.max_keywords", kTextCNN | kEmotionNet, "keywords of an image the TextCNN reads", {}, 1, 10000},
+        c.text.max_keywords);
 
-  visit(Field{"model.backbone", kImages | kDetector, "image network; stimuli: of the Global-Net; detector: a ResNet", {"resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "alexnet"}}, c.model.backbone);
+  visit(Field{"model.backbone",
+              kImages | kDetector,
+              "image network; stimuli: of the Global-Net; detector: a ResNet",
+              {"resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "alexnet"}},
+        c.model.backbone);
   visit(Field{"model.init", kAllTasks, "initial weights, .safetensors or .pth, of the model or its backbone"}, c.model.init);
   visit(Field{"model.head", kEmotionNet, "classifier and projection", {"two_branch", "joint", "three_branch"}}, c.model.head);
   visit(Field{"model.dropout", kTextCNN, "probability", {}, 0, 1, false, true}, c.model.dropout);
-  visit(Field{"model.word_dropout", kTextCNN, "part of the keywords left out in training", {}, 0, 1, false, true}, c.model.word_dropout);
+  visit(Field{"model.word_dropout", kTextCNN, "part of the keywords left out in training", {}, 0, 1, false, true},
+        c.model.word_dropout);
   visit(Field{"model.static_embedding", kTextCNN, "the word vectors are not trained"}, c.model.static_embedding);
 
   visit(Field{"model.branches", kStimuli, "branches of the network", {"global", "semantic", "expression"}}, c.model.branches);
   visit(Field{"model.color", kStimuli, "what the Global-Net sees: colours, or luminance alone", {"rgb", "y"}}, c.model.color);
   visit(Field{"model.classifier_bias", kStimuli, "Eq 13 has none"}, c.model.classifier_bias);
-  visit(Field{"model.semantic.regions", kStimuli, "N: regions of an image that are used, best first", {}, 0, 1000}, c.model.semantic.regions);
+  visit(Field{"model.semantic.regions", kStimuli, "N: regions of an image that are used, best first", {}, 0, 1000},
+        c.model.semantic.regions);
   visit(Field{"model.semantic.steps", kStimuli, "T: steps of the LSTMs", {}, 1, 1000}, c.model.semantic.steps);
-  visit(Field{"model.semantic.lag", kStimuli, "Eq 9 as printed: h_att of the step before; false: of this step"}, c.model.semantic.lag);
+  visit(Field{"model.semantic.lag", kStimuli, "Eq 9 as printed: h_att of the step before; false: of this step"},
+        c.model.semantic.lag);
   visit(Field{"model.semantic.attention", kStimuli, "M: width of the attention", {}, 1, 65536}, c.model.semantic.attention);
-  visit(Field{"model.semantic.variant", kStimuli, "LSTMs, or Table II's fully connected layers", {"lstm", "fc"}}, c.model.semantic.variant);
-  visit(Field{"model.expression_backbone", kStimuli, "network of the Expression-Net", {"resnet18", "resnet34", "resnet50", "resnet101"}}, c.model.expression_backbone);
-  visit(Field{"model.expression_init", kStimuli, "initial weights of the Expression-Net: an `expression` run or a weights file"}, c.model.expression_init);
-  visit(Field{"model.channels", kStimuli | kExpression, "channels of the face network's stem; 1: the mean of the three", {}, 1, 3}, c.model.channels);
-  visit(Field{"model.detector.min_size", kDetector, "shorter side of the pictures, pixels", {}, 16, 8192}, c.model.detector.min_size);
-  visit(Field{"model.detector.max_size", kDetector, "longest side of the pictures, pixels", {}, 16, 8192}, c.model.detector.max_size);
-  visit(Field{"model.detector.anchor_size", kDetector, "side of the anchors of the finest level, pixels; doubled on each coarser one", {}, 1, 1024}, c.model.detector.anchor_size);
+  visit(Field{"model.semantic.variant", kStimuli, "LSTMs, or Table II's fully connected layers", {"lstm", "fc"}},
+        c.model.semantic.variant);
+  visit(Field{"model.expression_backbone",
+              kStimuli,
+              "network of the Expression-Net",
+              {"resnet18", "resnet34", "resnet50", "resnet101"}},
+        c.model.expression_backbone);
+  visit(Field{"model.expression_init", kStimuli, "initial weights of the Expression-Net: an `expression` run or a weights file"},
+        c.model.expression_init);
+  visit(
+      Field{"model.channels", kStimuli | kExpression, "channels of the face network's stem; 1: the mean of the three", {}, 1, 3},
+      c.model.channels);
+  visit(Field{"model.detector.min_size", kDetector, "shorter side of the pictures, pixels", {}, 16, 8192},
+        c.model.detector.min_size);
+  visit(Field{"model.detector.max_size", kDetector, "longest side of the pictures, pixels", {}, 16, 8192},
+        c.model.detector.max_size);
+  visit(Field{"model.detector.anchor_size",
+              kDetector,
+              "side of the anchors of the finest level, pixels; doubled on each coarser one",
+              {},
+              1,
+              1024},
+        c.model.detector.anchor_size);
 
-  visit(Field{"loss.soft_label", kEmotionNet, "targets from the TextCNN and the keywords (Eq 1); false: keywords alone"}, c.loss.soft_label);
-  visit(Field{"loss.soft_threshold", kEmotionNet, "smaller TextCNN probabilities count as 0", {}, 0, 1, false, true}, c.loss.soft_threshold);
-  visit(Field{"loss.hard_target", kTextCNN | kEmotionNet, "q: 1 for every emotion keyword, or 1 / their number", {"indicator", "mean"}},
+  visit(Field{"loss.soft_label", kEmotionNet, "targets from the TextCNN and the keywords (Eq 1); false: keywords alone"},
+        c.loss.soft_label);
+  visit(Field{"loss.soft_threshold", kEmotionNet, "smaller TextCNN probabilities count as 0", {}, 0, 1, false, true},
+        c.loss.soft_threshold);
+  visit(Field{"loss.hard_target",
+              kTextCNN | kEmotionNet,
+              "q: 1 for every emotion keyword, or 1 / their number",
+              {"indicator", "mean"}},
         c.loss.hard_target);
-  visit(Field{"loss.embedding_weight", kEmotionNet, "weight of the embedding loss (Eq 4); 0 = off", {}, 0, 1e6}, c.loss.embedding_weight);
-  visit(Field{"loss.extra_weight", kEmotionNet, "three_branch: weight of the second classifier's loss", {}, 0, 1e6}, c.loss.extra_weight);
-  visit(Field{"loss.polarity_weight", kStimuli, "lambda of Eq 18: weight of the polarity loss", {}, 0, 1e6}, c.loss.polarity_weight);
-  visit(Field{"loss.label_smoothing", kClassifier | kExpression, "part of the target spread over all classes", {}, 0, 1, false, true}, c.loss.label_smoothing);
-  visit(Field{"loss.class_weights", kClassifier | kExpression, "weights of the classes; balanced: n / (K n_k)", {"none", "balanced"}}, c.loss.class_weights);
+  visit(Field{"loss.embedding_weight", kEmotionNet, "weight of the embedding loss (Eq 4); 0 = off", {}, 0, 1e6},
+        c.loss.embedding_weight);
+  visit(Field{"loss.extra_weight", kEmotionNet, "three_branch: weight of the second classifier's loss", {}, 0, 1e6},
+        c.loss.extra_weight);
+  visit(Field{"loss.polarity_weight", kStimuli, "lambda of Eq 18: weight of the polarity loss", {}, 0, 1e6},
+        c.loss.polarity_weight);
+  visit(
+      Field{
+          "loss.label_smoothing", kClassifier | kExpression, "part of the target spread over all classes", {}, 0, 1, false, true},
+      c.loss.label_smoothing);
+  visit(
+      Field{
+          "loss.class_weights", kClassifier | kExpression, "weights of the classes; balanced: n / (K n_k)", {"none", "balanced"}},
+      c.loss.class_weights);
 
   visit(Field{"optimizer.name", kAllTasks, "update rule", {"sgd", "adam", "adamw", "adagrad", "adadelta"}}, c.optimizer.name);
   visit(Field{"optimizer.lr", kAllTasks, "learning rate", {}, 0, 1e6, true}, c.optimizer.lr);
@@ -111,7 +159,8 @@ void visit_fields(Config& c, Visit&& visit) {
   visit(Field{"optimizer.lr_decay", kAllTasks, "adagrad", {}, 0, 1e6}, c.optimizer.lr_decay);
   visit(Field{"optimizer.clip_norm", kAllTasks, "greatest L2 norm of all gradients; 0 = off", {}, 0, 1e9}, c.optimizer.clip_norm);
 
-  visit(Field{"schedule.name", kAllTasks, "course of the learning rate", {"step", "multistep", "cosine", "constant"}}, c.schedule.name);
+  visit(Field{"schedule.name", kAllTasks, "course of the learning rate", {"step", "multistep", "cosine", "constant"}},
+        c.schedule.name);
   visit(Field{"schedule.every", kAllTasks, "step: epochs", {}, 1, kManySamples}, c.schedule.every);
   visit(Field{"schedule.gamma", kAllTasks, "step, multistep: factor", {}, 0, 1, true}, c.schedule.gamma);
   visit(Field{"schedule.milestones", kAllTasks, "multistep: epochs", {}, 1, kManySamples}, c.schedule.milestones);
@@ -125,15 +174,24 @@ void visit_fields(Config& c, Visit&& visit) {
   visit(Field{"train.channels_last", kImages, "memory order of images and weights"}, c.train.channels_last);
   visit(Field{"train.max_steps", kAllTasks, "stop after that many steps; 0 = after the epochs", {}, 0, 1e15}, c.train.max_steps);
   visit(Field{"train.log_every", kAllTasks, "steps between lines of metrics.jsonl", {}, 1, 1e9}, c.train.log_every);
-  visit(Field{"train.ema", kAllTasks, "decay of averaged weights, which are evaluated and saved; 0 = off", {}, 0, 1, false, true}, c.train.ema);
+  visit(Field{"train.ema", kAllTasks, "decay of averaged weights, which are evaluated and saved; 0 = off", {}, 0, 1, false, true},
+        c.train.ema);
 
-  visit(Field{"probe.solver", kAllTasks, "emotion_probe: lbfgs finds the optimum, sgd follows the papers' recipe", {"sgd", "lbfgs"}}, c.probe.solver);
+  visit(
+      Field{
+          "probe.solver", kAllTasks, "emotion_probe: lbfgs finds the optimum, sgd follows the papers' recipe", {"sgd", "lbfgs"}},
+      c.probe.solver);
   visit(Field{"probe.C", kAllTasks, "emotion_probe: inverse of the L2 penalty, as scikit-learn's", {}, 0, 1e12, true}, c.probe.C);
 
-  visit(Field{"checkpoint.every_minutes", kAllTasks, "minutes between checkpoints within an epoch; 0 = only at its end", {}, 0, 1e6},
-        c.checkpoint.every_minutes);
+  visit(
+      Field{
+          "checkpoint.every_minutes", kAllTasks, "minutes between checkpoints within an epoch; 0 = only at its end", {}, 0, 1e6},
+      c.checkpoint.every_minutes);
   visit(Field{"checkpoint.keep", kAllTasks, "last checkpoints kept, beside the best", {}, 1, 1e6}, c.checkpoint.keep);
-  visit(Field{"checkpoint.best", kAllTasks, "validation metric that decides the best checkpoint", {"top1", "top5", "mAP", "balanced_accuracy", "polarity_accuracy", "AP", "AP50", "loss"}},
+  visit(Field{"checkpoint.best",
+              kAllTasks,
+              "validation metric that decides the best checkpoint",
+              {"top1", "top5", "mAP", "balanced_accuracy", "polarity_accuracy", "AP", "AP50", "loss"}},
         c.checkpoint.best);
 }
 

@@ -24,9 +24,11 @@ class Converter {
   ConfigNode convert(const YAML::Node& yaml, std::size_t depth = 0) {
     ConfigNode node;
     node.place = place_of(name_, yaml.Mark());
-    if (++count_ > kMaxNodes) throw ConfigError(node.place + ": more than 10000 values once aliases are expanded; write them out");
+    if (++count_ > kMaxNodes)
+      throw ConfigError(node.place + ": more than 10000 values once aliases are expanded; write them out");
     if (depth > kMaxDepth) throw ConfigError(node.place + ": nested deeper than 32 levels");
-    if (const std::string& tag = yaml.Tag(); tag.size() > 1) throw ConfigError(node.place + ": the tag " + tag + " is not allowed; plain values only");
+    if (const std::string& tag = yaml.Tag(); tag.size() > 1)
+      throw ConfigError(node.place + ": the tag " + tag + " is not allowed; plain values only");
     if (yaml.IsScalar()) {
       node.kind = ConfigNode::Kind::kScalar;
       node.text = yaml.Scalar();
@@ -65,7 +67,8 @@ void check_one_document(const std::string& text, const std::string& name) {
     const std::string_view row = std::string_view(text).substr(begin, end - begin);
     begin = end + 1;
     ++line;
-    if (content && row.starts_with("---")) throw ConfigError(name + ":" + std::to_string(line) + ":1: a second YAML document; one is wanted");
+    if (content && row.starts_with("---"))
+      throw ConfigError(name + ":" + std::to_string(line) + ":1: a second YAML document; one is wanted");
     const std::size_t first = row.find_first_not_of(" \t\r");
     content = content || (first != std::string_view::npos && row[first] != '#' && row[first] != '%');
   }
@@ -79,7 +82,8 @@ void merge(ConfigNode& base, ConfigNode over) {
   base.place = over.place;
   base.inherited = over.inherited;
   for (auto& [key, value] : over.fields) {
-    const auto found = std::find_if(base.fields.begin(), base.fields.end(), [&](const auto& field) { return field.first == key; });
+    const auto found =
+        std::find_if(base.fields.begin(), base.fields.end(), [&](const auto& field) { return field.first == key; });
     if (found == base.fields.end()) {
       base.fields.emplace_back(key, std::move(value));
     } else {
@@ -101,11 +105,13 @@ ConfigNode read_chain(const std::filesystem::path& file, std::vector<std::filesy
     throw ConfigError(error.what());  // a config that cannot be read is a usage error
   }
   ConfigNode node = parse_yaml(text, file.string());
-  const auto extends = std::find_if(node.fields.begin(), node.fields.end(), [](const auto& field) { return field.first == "extends"; });
+  const auto extends =
+      std::find_if(node.fields.begin(), node.fields.end(), [](const auto& field) { return field.first == "extends"; });
   if (extends == node.fields.end()) return node;
   const ConfigNode parent_name = extends->second;
   node.fields.erase(extends);
-  if (parent_name.kind != ConfigNode::Kind::kScalar) throw ConfigError(parent_name.place + ": extends must be the path of one config file");
+  if (parent_name.kind != ConfigNode::Kind::kScalar)
+    throw ConfigError(parent_name.place + ": extends must be the path of one config file");
   const auto parent = (file.parent_path() / parent_name.text).lexically_normal();
   chain.push_back(file.lexically_normal());
   if (chain.size() > kMaxExtends || std::find(chain.begin(), chain.end(), parent) != chain.end()) {
@@ -157,7 +163,8 @@ ConfigNode read_config_file(const std::filesystem::path& file) {
 void apply_setting(ConfigNode& root, const std::string& setting) {
   const std::string place = "--set " + setting;
   const auto equals = setting.find('=');
-  if (equals == std::string::npos || equals == 0) throw ConfigError(place + ": key=value is wanted, for instance --set train.epochs=5");
+  if (equals == std::string::npos || equals == 0)
+    throw ConfigError(place + ": key=value is wanted, for instance --set train.epochs=5");
   YAML::Node value;
   try {
     value = YAML::Load(setting.substr(equals + 1));

@@ -19,8 +19,12 @@
 namespace emotion {
 namespace {
 
-constexpr std::array<std::pair<const char*, unsigned>, 6> kTasks{{{"textcnn", kTextCNN}, {"emotionnet", kEmotionNet}, {"classifier", kClassifier},
-                                                                  {"stimuli", kStimuli}, {"expression", kExpression}, {"detector", kDetector}}};
+constexpr std::array<std::pair<const char*, unsigned>, 6> kTasks{{{"textcnn", kTextCNN},
+                                                                  {"emotionnet", kEmotionNet},
+                                                                  {"classifier", kClassifier},
+                                                                  {"stimuli", kStimuli},
+                                                                  {"expression", kExpression},
+                                                                  {"detector", kDetector}}};
 
 unsigned task_bit(const std::string& task) {
   for (const auto& [name, bit] : kTasks) {
@@ -40,15 +44,16 @@ std::string task_names(unsigned tasks) {
 
 /// Keys of the contract whose tasks this version does not have yet: named as such, never read and ignored.
 const std::map<std::string, std::string>& later_keys() {
-  static const std::map<std::string, std::string> keys{
-      {"train.sync_batch_norm", "several processes"}};
+  static const std::map<std::string, std::string> keys{{"train.sync_batch_norm", "several processes"}};
   return keys;
 }
 
 std::string range_text(const Field& field, const char* what) {
   const bool low = std::isfinite(field.low), high = std::isfinite(field.high);
-  if (low && field.above_low && high && field.high < 1e5) return fmt::format("{} in ({}, {}{}", what, field.low, field.high, field.below_high ? ")" : "]");
-  if (low && high && field.high < 1e5) return fmt::format("{} in [{}, {}{}", what, field.low, field.high, field.below_high ? ")" : "]");
+  if (low && field.above_low && high && field.high < 1e5)
+    return fmt::format("{} in ({}, {}{}", what, field.low, field.high, field.below_high ? ")" : "]");
+  if (low && high && field.high < 1e5)
+    return fmt::format("{} in [{}, {}{}", what, field.low, field.high, field.below_high ? ")" : "]");
   if (low) return fmt::format("{} {} {}", what, field.above_low ? ">" : ">=", field.low);
   return what;
 }
@@ -74,7 +79,9 @@ class Reader {
   }
 
   [[noreturn]] static void wrong(const Field& field, const ConfigNode& node, const std::string& wanted) {
-    const char* what = node.kind == ConfigNode::Kind::kSequence ? "a list" : node.kind == ConfigNode::Kind::kMapping ? "a mapping" : "empty";
+    const char* what = node.kind == ConfigNode::Kind::kSequence  ? "a list"
+                       : node.kind == ConfigNode::Kind::kMapping ? "a mapping"
+                                                                 : "empty";
     const std::string got = node.kind == ConfigNode::Kind::kScalar ? "'" + node.text + "'" : what;
     throw ConfigError(fmt::format("{}: {} is {}; {} is wanted", node.place, field.key, got, wanted));
   }
@@ -87,17 +94,17 @@ class Reader {
     const auto [end, error] = std::from_chars(node.text.data(), node.text.data() + node.text.size(), value);
     if (error != std::errc{} || end != node.text.data() + node.text.size()) wrong(field, node, wanted);
     const auto x = static_cast<double>(value);
-    const bool inside = std::isfinite(x) && x >= field.low && x <= field.high && !(field.above_low && x <= field.low) && !(field.below_high && x >= field.high);
+    const bool inside = std::isfinite(x) && x >= field.low && x <= field.high && !(field.above_low && x <= field.low) &&
+                        !(field.below_high && x >= field.high);
     if (!inside) wrong(field, node, wanted);
     return value;
   }
 
   template <class T>
-  static void read(const Field& field, const ConfigNode& node, T& value)
-    requires std::is_arithmetic_v<T>
-  {
+  static void read(const Field& field, const ConfigNode& node, T& value) requires std::is_arithmetic_v<T> {
     if constexpr (std::is_same_v<T, bool>) {
-      if (node.kind != ConfigNode::Kind::kScalar || (node.text != "true" && node.text != "false")) wrong(field, node, "true or false");
+      if (node.kind != ConfigNode::Kind::kScalar || (node.text != "true" && node.text != "false"))
+        wrong(field, node, "true or false");
       value = node.text == "true";
     } else {
       value = number<T>(field, node);
@@ -105,14 +112,17 @@ class Reader {
   }
 
   static void read(const Field& field, const ConfigNode& node, std::string& value) {
-    if (node.kind != ConfigNode::Kind::kScalar || node.text.find('\n') != std::string::npos) wrong(field, node, "one line of text");
+    if (node.kind != ConfigNode::Kind::kScalar || node.text.find('\n') != std::string::npos)
+      wrong(field, node, "one line of text");
     if (!field.choices.empty() && std::find(field.choices.begin(), field.choices.end(), node.text) == field.choices.end()) {
       wrong(field, node, fmt::format("one of {}", fmt::join(field.choices, ", ")));
     }
     value = node.text;
   }
 
-  static void read(const Field& field, const ConfigNode& node, std::optional<double>& value) { value = number<double>(field, node); }
+  static void read(const Field& field, const ConfigNode& node, std::optional<double>& value) {
+    value = number<double>(field, node);
+  }
 
   static void read(const Field& field, const ConfigNode& node, std::array<double, 2>& value) {
     if (node.kind != ConfigNode::Kind::kSequence || node.items.size() != 2) wrong(field, node, "a list of two numbers");
@@ -130,7 +140,8 @@ class Reader {
     if (node.kind != ConfigNode::Kind::kSequence) wrong(field, node, wanted);
     value.clear();
     for (const auto& item : node.items) {
-      const bool known = item.kind == ConfigNode::Kind::kScalar && std::find(field.choices.begin(), field.choices.end(), item.text) != field.choices.end();
+      const bool known = item.kind == ConfigNode::Kind::kScalar &&
+                         std::find(field.choices.begin(), field.choices.end(), item.text) != field.choices.end();
       if (!known || std::find(value.begin(), value.end(), item.text) != value.end()) wrong(field, item, wanted + ", each once");
       value.push_back(item.text);
     }
@@ -145,7 +156,9 @@ class Reader {
     for (const auto& [part, target] : {std::pair{"dataset", &value.dataset}, std::pair{"split", &value.split}}) {
       const ConfigNode* child = node.find(part);
       if (child && child->kind == ConfigNode::Kind::kScalar && !child->text.empty()) *target = child->text;
-      if (target->empty()) throw ConfigError(fmt::format("{}: {}.{} is missing; {{dataset: DIR, split: NAME}} is wanted", node.place, field.key, part));
+      if (target->empty())
+        throw ConfigError(
+            fmt::format("{}: {}.{} is missing; {{dataset: DIR, split: NAME}} is wanted", node.place, field.key, part));
     }
   }
 
@@ -175,7 +188,9 @@ struct Keys {
       if (std::find(names.begin(), names.end(), section) == names.end()) names.push_back(section);
     }
   }
-  bool is_section(const std::string& path) const { return !tasks.contains(path) && std::find(names.begin(), names.end(), path) != names.end(); }
+  bool is_section(const std::string& path) const {
+    return !tasks.contains(path) && std::find(names.begin(), names.end(), path) != names.end();
+  }
 };
 
 /// Unknown keys, and keys that would do nothing for the task, in file order.
@@ -183,14 +198,16 @@ void check_keys(const ConfigNode& node, const std::string& prefix, const Keys& k
   for (const auto& [name, value] : node.fields) {
     const std::string path = prefix.empty() ? name : prefix + "." + name;
     if (const auto later = later_keys().find(path); later != later_keys().end()) {
-      throw ConfigError(fmt::format("{}: {} belongs to training with {}, which this version does not have", value.key_place, path, later->second));
+      throw ConfigError(fmt::format("{}: {} belongs to training with {}, which this version does not have", value.key_place, path,
+                                    later->second));
     }
     const auto known = keys.tasks.find(path);
     if (known == keys.tasks.end() && !keys.is_section(path)) {
       throw ConfigError(fmt::format("{}: unknown key {}{}", value.key_place, path, did_you_mean(path, keys.names)));
     }
     if (known != keys.tasks.end() && !(known->second & task_bit(task))) {
-      const std::string text = fmt::format("{}: {} has no effect on task {}; it belongs to {}", value.key_place, path, task, task_names(known->second));
+      const std::string text = fmt::format("{}: {} has no effect on task {}; it belongs to {}", value.key_place, path, task,
+                                           task_names(known->second));
       if (!value.inherited) throw ConfigError(text);
       log_debug("{}", text);
     }
@@ -205,25 +222,35 @@ void check_keys(const ConfigNode& node, const std::string& prefix, const Keys& k
 void check_together(const RunConfig& config, const std::string& name) {
   const auto refuse = [&](const std::string& text) { throw ConfigError(name + ": " + text); };
   const auto& device = config.device;
-  const bool numbered = device.starts_with("cuda:") && device.size() > 5 && device.find_first_not_of("0123456789", 5) == std::string::npos;
-  if (device != "auto" && device != "cpu" && device != "cuda" && !numbered) refuse("device is '" + device + "'; auto, cpu, cuda or cuda:N is wanted");
+  const bool numbered =
+      device.starts_with("cuda:") && device.size() > 5 && device.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (device != "auto" && device != "cpu" && device != "cuda" && !numbered)
+    refuse("device is '" + device + "'; auto, cpu, cuda or cuda:N is wanted");
   if (!config.data.train) refuse("data.train is missing; data: {train: {dataset: DIR, split: train}} is wanted");
   if (config.data.scale[0] > config.data.scale[1]) refuse("data.scale: the first number must not be above the second");
   if (config.data.ratio[0] > config.data.ratio[1]) refuse("data.ratio: the first number must not be above the second");
-  if (config.data.resize != 0 && config.data.augment != "random_resized_crop" && config.data.augment != "none" && config.data.resize < config.data.size) {
-    refuse(fmt::format("data.resize {} is below data.size {}: the crop would leave the image", config.data.resize, config.data.size));
+  if (config.data.resize != 0 && config.data.augment != "random_resized_crop" && config.data.augment != "none" &&
+      config.data.resize < config.data.size) {
+    refuse(fmt::format("data.resize {} is below data.size {}: the crop would leave the image", config.data.resize,
+                       config.data.size));
   }
   if (config.model.channels == 2) refuse("model.channels is 2; 3, or 1 for grey faces");
-  if (config.task == "stimuli" && config.model.branches.empty()) refuse("model.branches is empty; global, semantic and expression are there to choose from");
-  if (config.task == "detector" && config.model.detector.min_size > config.model.detector.max_size) refuse("model.detector.min_size is above max_size");
-  if (config.task == "detector" && !config.model.backbone.starts_with("resnet")) refuse("model.backbone is " + config.model.backbone + "; the detector stands on a ResNet");
-  if (config.schedule.name == "multistep" && config.schedule.milestones.empty()) refuse("schedule.milestones is missing; multistep wants a list of epochs");
+  if (config.task == "stimuli" && config.model.branches.empty())
+    refuse("model.branches is empty; global, semantic and expression are there to choose from");
+  if (config.task == "detector" && config.model.detector.min_size > config.model.detector.max_size)
+    refuse("model.detector.min_size is above max_size");
+  if (config.task == "detector" && !config.model.backbone.starts_with("resnet"))
+    refuse("model.backbone is " + config.model.backbone + "; the detector stands on a ResNet");
+  if (config.schedule.name == "multistep" && config.schedule.milestones.empty())
+    refuse("schedule.milestones is missing; multistep wants a list of epochs");
   if (config.task == "emotionnet") {
-    if (config.loss.soft_label && config.text.textcnn.empty()) refuse("text.textcnn is missing; soft labels need a trained TextCNN (or loss.soft_label: false)");
+    if (config.loss.soft_label && config.text.textcnn.empty())
+      refuse("text.textcnn is missing; soft labels need a trained TextCNN (or loss.soft_label: false)");
     if (config.loss.embedding_weight > 0 && config.text.word2vec.empty()) {
       refuse("text.word2vec is missing; the embedding loss needs word vectors (or loss.embedding_weight: 0)");
     }
-    if ((config.model.head == "three_branch") != static_cast<bool>(config.data.extra)) refuse("model.head: three_branch and data.extra go together");
+    if ((config.model.head == "three_branch") != static_cast<bool>(config.data.extra))
+      refuse("model.head: three_branch and data.extra go together");
   }
 }
 
@@ -242,15 +269,16 @@ RunConfig read_config(const ConfigNode& root, const std::string& name) {
 std::string to_text(double value) { return fmt::format("{}", value); }
 std::string to_text(bool value) { return value ? "true" : "false"; }
 template <class T>
-std::string to_text(T value)
-  requires std::is_integral_v<T>
-{
+std::string to_text(T value) requires std::is_integral_v<T> {
   return fmt::format("{}", value);
 }
 /// Plain where that is safe, else in double quotes.
 std::string to_text(const std::string& value) {
-  const bool plain = !value.empty() && value.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-:") == std::string::npos &&
-                     std::isalpha(static_cast<unsigned char>(value[0])) && value.back() != ':' && value != "null" && value != "true" && value != "false" && value != "off";
+  const bool plain =
+      !value.empty() &&
+      value.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-:") == std::string::npos &&
+      std::isalpha(static_cast<unsigned char>(value[0])) && value.back() != ':' && value != "null" && value != "true" &&
+      value != "false" && value != "off";
   if (plain) return value;
   std::string quoted = "\"";
   for (const char c : value) {
@@ -315,7 +343,8 @@ std::string print_run_config(const RunConfig& config) {
     if (text.empty() || text == "\"\"") continue;  // not set
     std::vector<std::string> sections;
     std::size_t begin = 0;
-    for (std::size_t dot; (dot = key.find('.', begin)) != std::string::npos; begin = dot + 1) sections.push_back(key.substr(begin, dot - begin));
+    for (std::size_t dot; (dot = key.find('.', begin)) != std::string::npos; begin = dot + 1)
+      sections.push_back(key.substr(begin, dot - begin));
     std::size_t same = 0;
     while (same < std::min(open.size(), sections.size()) && open[same] == sections[same]) ++same;
     for (std::size_t i = same; i < sections.size(); ++i) yaml += std::string(2 * i, ' ') + sections[i] + ":\n";

@@ -13,7 +13,8 @@ namespace emotion {
 namespace {
 
 /// Reads one row from `at`; `line` counts line ends.
-CsvTable::Row read_row(const std::string& text, std::size_t& at, std::uint64_t& line, char comma, const std::filesystem::path& file) {
+CsvTable::Row read_row(const std::string& text, std::size_t& at, std::uint64_t& line, char comma,
+                       const std::filesystem::path& file) {
   CsvTable::Row row{line, {}};
   std::string field;
   bool quoted = false;
@@ -66,7 +67,8 @@ CsvTable CsvTable::read(const std::filesystem::path& file) {
     Row row = read_row(text, at, line, comma, file);
     if (row.fields.size() == 1 && row.fields[0].empty()) continue;  // an empty line
     if (row.fields.size() != table.header.size()) {
-      throw DataError(fmt::format("{}:{}: {} fields, the header has {}", file.string(), row.line, row.fields.size(), table.header.size()));
+      throw DataError(
+          fmt::format("{}:{}: {} fields, the header has {}", file.string(), row.line, row.fields.size(), table.header.size()));
     }
     table.rows.push_back(std::move(row));
   }
@@ -76,7 +78,8 @@ CsvTable CsvTable::read(const std::filesystem::path& file) {
 std::size_t CsvTable::column(const std::string& name) const {
   const auto found = std::find(header.begin(), header.end(), name);
   if (found == header.end()) {
-    throw DataError(fmt::format("{}:1: there is no column '{}'; there are {}{}", file.string(), name, fmt::join(header, ", "), did_you_mean(name, header)));
+    throw DataError(fmt::format("{}:1: there is no column '{}'; there are {}{}", file.string(), name, fmt::join(header, ", "),
+                                did_you_mean(name, header)));
   }
   return static_cast<std::size_t>(found - header.begin());
 }

@@ -32,14 +32,16 @@ class DatasetReader {
     static const std::vector<std::string> known{"name", "classes", "polarity", "splits", "image_root"};
     for (const auto& field : root) {
       const std::string key = field.first.Scalar();
-      if (std::find(known.begin(), known.end(), key) == known.end()) refuse(field.first.Mark(), "unknown key " + key + did_you_mean(key, known));
+      if (std::find(known.begin(), known.end(), key) == known.end())
+        refuse(field.first.Mark(), "unknown key " + key + did_you_mean(key, known));
     }
     if (root["name"]) dataset.name = text(root["name"], "name");
     if (root["image_root"]) dataset.image_root = text(root["image_root"], "image_root");
     if (!root["classes"]) refuse(root.Mark(), "classes is missing; a list of class names is wanted");
     dataset.classes = class_names(root["classes"]);
     if (root["polarity"]) read_polarity(root["polarity"], dataset);
-    if (!root["splits"] || !root["splits"].IsMap() || root["splits"].size() == 0) refuse(root.Mark(), "splits is missing; {train: train.jsonl, ..} is wanted");
+    if (!root["splits"] || !root["splits"].IsMap() || root["splits"].size() == 0)
+      refuse(root.Mark(), "splits is missing; {train: train.jsonl, ..} is wanted");
     for (const auto& split : root["splits"]) {
       const std::string path = text(split.second, "a split");
       path_below(dataset.root, path);
@@ -96,19 +98,21 @@ class DatasetReader {
 
 Dataset Dataset::open(const std::filesystem::path& root) {
   if (!std::filesystem::exists(root / "dataset.yaml")) {
-    throw DataError(root.string() + ": not a data set: there is no dataset.yaml; make one with emotion_data import or emotion_data synth");
+    throw DataError(root.string() +
+                    ": not a data set: there is no dataset.yaml; make one with emotion_data import or emotion_data synth");
   }
   return DatasetReader(root / "dataset.yaml").read();
 }
 
 void Dataset::save() const {
   YAML::Emitter out;
-  out << YAML::BeginMap << YAML::Key << "name" << YAML::Value << YAML::DoubleQuoted << name << YAML::Key << "classes" << YAML::Value << YAML::BeginSeq;
+  out << YAML::BeginMap << YAML::Key << "name" << YAML::Value << YAML::DoubleQuoted << name << YAML::Key << "classes"
+      << YAML::Value << YAML::BeginSeq;
   for (const auto& cls : classes) out << YAML::DoubleQuoted << cls;
   out << YAML::EndSeq;
   if (!positive.empty() || !negative.empty()) {
-    out << YAML::Key << "polarity" << YAML::Value << YAML::BeginMap << YAML::Key << "positive" << YAML::Value << YAML::Flow << positive << YAML::Key
-        << "negative" << YAML::Value << YAML::Flow << negative << YAML::EndMap;
+    out << YAML::Key << "polarity" << YAML::Value << YAML::BeginMap << YAML::Key << "positive" << YAML::Value << YAML::Flow
+        << positive << YAML::Key << "negative" << YAML::Value << YAML::Flow << negative << YAML::EndMap;
   }
   out << YAML::Key << "splits" << YAML::Value << YAML::BeginMap;
   for (const auto& [split, file] : splits) out << YAML::Key << split << YAML::Value << file;
@@ -122,7 +126,8 @@ std::filesystem::path Dataset::split_file(std::string_view split) const {
     if (name_of_split == split) return path_below(root, file);
     names.push_back(name_of_split);
   }
-  throw DataError(fmt::format("{}: there is no split '{}'; there are {}", (root / "dataset.yaml").string(), split, fmt::join(names, ", ")));
+  throw DataError(
+      fmt::format("{}: there is no split '{}'; there are {}", (root / "dataset.yaml").string(), split, fmt::join(names, ", ")));
 }
 
 std::uint32_t Dataset::class_id(std::string_view class_name) const {

@@ -40,7 +40,8 @@ int exif_orientation(std::span<const std::uint8_t> app1) {
   return 1;
 }
 
-/// One JPEG in memory. libjpeg's errors leave as exceptions: it is built with unwind tables where Debian builds it (amd64, arm64).
+/// One JPEG in memory. libjpeg's errors leave as exceptions: it is built with unwind tables where Debian builds it (amd64,
+/// arm64).
 class Decoder {
  public:
   Decoder(std::span<const std::byte> bytes, const std::filesystem::path& file) : file_(file) {
@@ -99,12 +100,13 @@ class Decoder {
     JDIMENSION first = static_cast<JDIMENSION>(left), count = static_cast<JDIMENSION>(right - left);
     if (right - left < out_width) jpeg_crop_scanline(&info_, &first, &count);  // widens to whole blocks
     if (top > 0) jpeg_skip_scanlines(&info_, static_cast<JDIMENSION>(top));
-    std::vector<std::uint8_t> line(static_cast<std::size_t>(info_.output_width) * static_cast<std::size_t>(info_.output_components));
+    std::vector<std::uint8_t> line(static_cast<std::size_t>(info_.output_width) *
+                                   static_cast<std::size_t>(info_.output_components));
     for (int y = 0; y < region.image.height; ++y) {
       std::uint8_t* row = line.data();
       jpeg_read_scanlines(&info_, &row, 1);
-      copy_row(line.data() + (static_cast<std::size_t>(left) - first) * static_cast<std::size_t>(info_.output_components), region.image.row(y),
-               region.image.width);
+      copy_row(line.data() + (static_cast<std::size_t>(left) - first) * static_cast<std::size_t>(info_.output_components),
+               region.image.row(y), region.image.width);
     }
     if (bottom == out_height) {
       jpeg_finish_decompress(&info_);
@@ -164,7 +166,8 @@ std::pair<int, int> stored_place(int orientation, int u, int v, int width, int h
 void check_image_size(std::int64_t width, std::int64_t height, const std::filesystem::path& file) {
   constexpr std::int64_t kMaxPixels = std::int64_t{1} << 28;
   if (width <= 0 || height <= 0 || width > kMaxPixels || height > kMaxPixels / width) {
-    throw DataError(fmt::format("{}: a picture of {} x {} pixels is refused; at most 2^28 are read", file.string(), width, height));
+    throw DataError(
+        fmt::format("{}: a picture of {} x {} pixels is refused; at most 2^28 are read", file.string(), width, height));
   }
 }
 
@@ -200,7 +203,8 @@ ScaledRegion decode_jpeg_region(std::span<const std::byte> bytes, const std::fil
   const Region upright = decoder.turned() ? choose(height, width) : choose(width, height);
   // The upright rectangle's opposite corners, as they are stored.
   const auto [ax, ay] = stored_place(decoder.orientation(), upright.x, upright.y, width, height);
-  const auto [bx, by] = stored_place(decoder.orientation(), upright.x + upright.width - 1, upright.y + upright.height - 1, width, height);
+  const auto [bx, by] =
+      stored_place(decoder.orientation(), upright.x + upright.width - 1, upright.y + upright.height - 1, width, height);
   const Region stored{std::min(ax, bx), std::min(ay, by), std::abs(ax - bx) + 1, std::abs(ay - by) + 1};
   int eighths = 8;
   while (eighths > 1 && std::min(stored.width, stored.height) * (eighths / 2) >= min_size * 8) eighths /= 2;

@@ -29,7 +29,8 @@ using SplitSamples = std::vector<std::pair<std::string, std::vector<Sample>>>;
 
 bool is_image(const fs::path& file) {
   std::string extension = file.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   static const std::set<std::string> known{".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"};
   return known.contains(extension);
 }
@@ -54,7 +55,8 @@ SplitSamples split_randomly(std::vector<Sample> samples, const SplitRatio& ratio
   for (std::size_t part = 0; part < ratio.parts.size(); ++part) {
     passed += ratio.parts[part];
     const auto end = static_cast<std::size_t>(std::llround(passed / sum * static_cast<double>(samples.size())));
-    std::vector<std::size_t> chosen(order.begin() + static_cast<std::ptrdiff_t>(begin), order.begin() + static_cast<std::ptrdiff_t>(end));
+    std::vector<std::size_t> chosen(order.begin() + static_cast<std::ptrdiff_t>(begin),
+                                    order.begin() + static_cast<std::ptrdiff_t>(end));
     std::sort(chosen.begin(), chosen.end());
     auto& [name, list] = splits.emplace_back(ratio.names()[part], std::vector<Sample>{});
     for (const std::size_t i : chosen) list.push_back(samples[i]);
@@ -70,7 +72,8 @@ fs::path relative_root(const fs::path& root, const fs::path& out) {
   return relative.empty() || ups > 2 ? fs::weakly_canonical(root) : relative;
 }
 
-void write_dataset(const fs::path& out, const std::string& name, const fs::path& image_root, std::vector<std::string> classes, const SplitSamples& splits) {
+void write_dataset(const fs::path& out, const std::string& name, const fs::path& image_root, std::vector<std::string> classes,
+                   const SplitSamples& splits) {
   if (fs::exists(out / "dataset.yaml")) throw ConfigError(out.string() + ": there is a data set already; give another --out");
   Dataset dataset;
   dataset.root = out;
@@ -94,13 +97,21 @@ void write_dataset(const fs::path& out, const std::string& name, const fs::path&
 }
 
 /// Images of ROOT/CLASS/.., labelled with the class; `prefix` is the part of the path before the class.
-void collect_classes(const fs::path& root, const fs::path& prefix, std::vector<std::string>& classes, std::vector<Sample>& samples) {
+void collect_classes(const fs::path& root, const fs::path& prefix, std::vector<std::string>& classes,
+                     std::vector<Sample>& samples) {
   for (const fs::path& folder : sorted_entries(root / prefix)) {
     if (!fs::is_directory(folder) || folder.filename().string().starts_with(".")) continue;
     const std::string cls = folder.filename().string();
     const std::size_t before = samples.size();
     for (const fs::path& file : sorted_entries(folder)) {
-      if (is_image(file)) samples.push_back({.image = (prefix / cls / file.filename()).string(), .labels = {cls}, .keywords = {}, .votes = {}, .box = {}, .face = {}, .regions = {}});
+      if (is_image(file))
+        samples.push_back({.image = (prefix / cls / file.filename()).string(),
+                           .labels = {cls},
+                           .keywords = {},
+                           .votes = {},
+                           .box = {},
+                           .face = {},
+                           .regions = {}});
     }
     if (samples.size() == before) throw DataError(folder.string() + ": class " + cls + " has no image");
     if (std::find(classes.begin(), classes.end(), cls) == classes.end()) classes.push_back(cls);

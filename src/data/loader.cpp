@@ -106,7 +106,8 @@ struct ImageLoader::Data {
     const std::uint64_t sample = order[slot.first + i];
     try {
       const auto box = options.crop_box ? manifest[sample].box : std::nullopt;
-      const auto file = options.picture == Picture::kFace ? path_below(manifest.dataset().images(), manifest[sample].face) : manifest.image_path(sample);
+      const auto file = options.picture == Picture::kFace ? path_below(manifest.dataset().images(), manifest[sample].face)
+                                                          : manifest.image_path(sample);
       slot.images[i] = load_image(file, options.transform, {options.seed, epoch, sample}, box);
     } catch (const std::exception& error) {
       slot.errors[i] = fmt::format("{}: {}", manifest.place(sample), error.what());
@@ -118,21 +119,26 @@ struct ImageLoader::Data {
     try {
       std::vector<std::size_t> good;
       for (std::size_t i = 0; i < slot.count; ++i) {
-        if (slot.errors[i].empty()) good.push_back(i);
-        else if (options.on_error == OnError::kStop) throw DataError(slot.errors[i]);
+        if (slot.errors[i].empty())
+          good.push_back(i);
+        else if (options.on_error == OnError::kStop)
+          throw DataError(slot.errors[i]);
       }
       if (good.empty()) return;
       ImageBatch& batch = slot.batch;
       batch.width = slot.images[good[0]].width;
       batch.height = slot.images[good[0]].height;
       const std::size_t bytes = slot.images[good[0]].pixels.size();
-      batch.pixels = options.allocate ? options.allocate(bytes * good.size()) : std::make_shared_for_overwrite<std::uint8_t[]>(bytes * good.size());
+      batch.pixels = options.allocate ? options.allocate(bytes * good.size())
+                                      : std::make_shared_for_overwrite<std::uint8_t[]>(bytes * good.size());
       for (std::size_t n = 0; n < good.size(); ++n) {
         const Image& image = slot.images[good[n]];
         const std::uint64_t sample = order[slot.first + good[n]];
         if (image.width != batch.width || image.height != batch.height) {
-          throw DataError(fmt::format("{}: {}: {} x {} pixels in a batch of {} x {}; set data.augment or data.resize so that all have one size",
-                                      manifest.place(sample), manifest.image_path(sample).string(), image.width, image.height, batch.width, batch.height));
+          throw DataError(fmt::format(
+              "{}: {}: {} x {} pixels in a batch of {} x {}; set data.augment or data.resize so that all have one size",
+              manifest.place(sample), manifest.image_path(sample).string(), image.width, image.height, batch.width,
+              batch.height));
         }
         std::memcpy(batch.pixels.get() + n * bytes, image.pixels.data(), bytes);
         batch.samples.push_back(sample);
@@ -144,7 +150,8 @@ struct ImageLoader::Data {
   }
 };
 
-ImageLoader::ImageLoader(const Manifest& manifest, LoaderOptions options, std::vector<std::uint64_t> order, std::uint64_t epoch, std::size_t first)
+ImageLoader::ImageLoader(const Manifest& manifest, LoaderOptions options, std::vector<std::uint64_t> order, std::uint64_t epoch,
+                         std::size_t first)
     : data_(std::make_unique<Data>(manifest, std::move(options), std::move(order), epoch, first)) {}
 
 ImageLoader::~ImageLoader() = default;

@@ -41,7 +41,8 @@ IndexHeader expected(const Dataset& dataset, const std::filesystem::path& jsonl)
   if (::stat(jsonl.c_str(), &status) != 0) throw DataError(fmt::format("{}: {}", jsonl.string(), std::strerror(errno)));
   IndexHeader header{};
   header.jsonl_size = static_cast<std::uint64_t>(status.st_size);
-  header.jsonl_time = static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000ULL + static_cast<std::uint64_t>(status.st_mtim.tv_nsec);
+  header.jsonl_time =
+      static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000ULL + static_cast<std::uint64_t>(status.st_mtim.tv_nsec);
   header.class_hash = class_hash(dataset.classes);
   return header;
 }
@@ -58,7 +59,8 @@ bool is_current(std::span<const std::byte> bytes, const IndexHeader& wanted) {
   for (const std::uint64_t count : {header.samples, header.ids, header.words, header.word_bytes, header.path_bytes}) {
     if (count > bytes.size()) return false;
   }
-  return bytes.size() == sizeof header + header.samples * sizeof(IndexSample) + header.ids * 4 + header.words * 8 + header.word_bytes + header.path_bytes;
+  return bytes.size() == sizeof header + header.samples * sizeof(IndexSample) + header.ids * 4 + header.words * 8 +
+                             header.word_bytes + header.path_bytes;
 }
 
 }  // namespace

@@ -47,14 +47,22 @@ class IndexBuilder {
     try {
       std::optional<Element> labels, keywords, votes, box;
       for (const auto [key, value] : object) {
-        if (key == "image") image_ = path(value, "image");
-        else if (key == "face") face = path(value, "face");
-        else if (key == "regions") regions = path(value, "regions");
-        else if (key == "labels") labels = value;
-        else if (key == "keywords") keywords = value;
-        else if (key == "votes") votes = value;
-        else if (key == "box") box = value;
-        else unknown_key(key);
+        if (key == "image")
+          image_ = path(value, "image");
+        else if (key == "face")
+          face = path(value, "face");
+        else if (key == "regions")
+          regions = path(value, "regions");
+        else if (key == "labels")
+          labels = value;
+        else if (key == "keywords")
+          keywords = value;
+        else if (key == "votes")
+          votes = value;
+        else if (key == "box")
+          box = value;
+        else
+          unknown_key(key);
       }
       if (image_.empty()) throw LineProblem{"\"image\" is missing"};
       if (labels) sample.labels = add_classes(*labels, "labels", true);
@@ -115,14 +123,16 @@ class IndexBuilder {
     std::uint64_t number = 0;
     if (!value.get(number)) {
       if (number >= dataset_.classes.size()) {
-        throw LineProblem{fmt::format("\"{}\": class id {} is out of range; there are {} classes", what, number, dataset_.classes.size())};
+        throw LineProblem{
+            fmt::format("\"{}\": class id {} is out of range; there are {} classes", what, number, dataset_.classes.size())};
       }
       return static_cast<std::uint32_t>(number);
     }
     std::string_view name;
     if (value.get(name)) throw LineProblem{fmt::format("\"{}\": a class is a name or an id from 0", what)};
     const auto found = class_ids_.find(name);
-    if (found == class_ids_.end()) throw LineProblem{fmt::format("\"{}\": unknown class '{}'{}", what, name, did_you_mean(name, dataset_.classes))};
+    if (found == class_ids_.end())
+      throw LineProblem{fmt::format("\"{}\": unknown class '{}'{}", what, name, did_you_mean(name, dataset_.classes))};
     return found->second;
   }
 
@@ -191,7 +201,8 @@ class IndexBuilder {
 
 }  // namespace
 
-std::string build_index(const Dataset& dataset, std::string_view jsonl, const std::function<void(std::uint64_t, const std::string&)>& problem) {
+std::string build_index(const Dataset& dataset, std::string_view jsonl,
+                        const std::function<void(std::uint64_t, const std::string&)>& problem) {
   IndexBuilder builder(dataset);
   std::uint64_t line = 0;
   for (std::size_t begin = 0; begin < jsonl.size();) {

@@ -14,7 +14,8 @@ constexpr std::uint64_t kFractionStream = 0x667261, kOrderStream = 0x6f7264;
 }  // namespace
 
 std::uint64_t Sampler::epoch_size() const {
-  return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(std::llround(fraction * static_cast<double>(size))), 1, std::max<std::uint64_t>(size, 1));
+  return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(std::llround(fraction * static_cast<double>(size))), 1,
+                                   std::max<std::uint64_t>(size, 1));
 }
 
 std::vector<std::uint64_t> Sampler::order(std::uint64_t epoch) const {
@@ -33,7 +34,8 @@ std::vector<std::uint64_t> Sampler::order(std::uint64_t epoch) const {
   if (world_size <= 1) return all;
   const auto ranks = static_cast<std::uint64_t>(world_size);
   std::vector<std::uint64_t> mine;
-  for (std::uint64_t i = static_cast<std::uint64_t>(rank); i < (all.size() + ranks - 1) / ranks * ranks; i += ranks) mine.push_back(all[i % all.size()]);
+  for (std::uint64_t i = static_cast<std::uint64_t>(rank); i < (all.size() + ranks - 1) / ranks * ranks; i += ranks)
+    mine.push_back(all[i % all.size()]);
   return mine;
 }
 

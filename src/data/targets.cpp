@@ -26,7 +26,8 @@ TargetClasses one_vs_all(const std::string& name, const Dataset& dataset) {
   const std::uint32_t chosen = dataset.class_id(name);
   TargetClasses targets;
   targets.classes = {name, "not " + name};
-  for (std::uint32_t id = 0; id < dataset.classes.size(); ++id) targets.class_of_word.emplace(dataset.classes[id], id == chosen ? 0U : 1U);
+  for (std::uint32_t id = 0; id < dataset.classes.size(); ++id)
+    targets.class_of_word.emplace(dataset.classes[id], id == chosen ? 0U : 1U);
   return targets;
 }
 
@@ -45,7 +46,8 @@ TargetClasses from_file(const std::string& file) {
     if (!row.empty() && row.back() == '\r') row.pop_back();
     if (row.empty() || row[0] == '#') continue;
     const std::size_t tab = row.find('\t');
-    if (tab == 0 || tab == std::string::npos || tab + 1 == row.size()) throw DataError(fmt::format("{}:{}: keyword<TAB>class is wanted", file, line));
+    if (tab == 0 || tab == std::string::npos || tab + 1 == row.size())
+      throw DataError(fmt::format("{}:{}: keyword<TAB>class is wanted", file, line));
     const auto [id, fresh] = ids.emplace(row.substr(tab + 1), static_cast<std::uint32_t>(targets.classes.size()));
     if (fresh) targets.classes.push_back(id->first);
     if (!targets.class_of_word.emplace(row.substr(0, tab), id->second).second) {
@@ -77,14 +79,17 @@ SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& target
   };
   for (const auto& name : manifest.dataset().classes) class_of_label_.push_back(find(name));
   if (by_label(spec) && std::find(class_of_label_.begin(), class_of_label_.end(), -1) != class_of_label_.end()) {
-    throw DataError(fmt::format("{}: its classes ({}) are not those of the training data ({})", (manifest.dataset().root / "dataset.yaml").string(),
-                                fmt::join(manifest.dataset().classes, ", "), fmt::join(targets.classes, ", ")));
+    throw DataError(fmt::format("{}: its classes ({}) are not those of the training data ({})",
+                                (manifest.dataset().root / "dataset.yaml").string(), fmt::join(manifest.dataset().classes, ", "),
+                                fmt::join(targets.classes, ", ")));
   }
   for (std::uint32_t id = 0; id < manifest.word_count(); ++id) class_of_word_.push_back(find(std::string(manifest.word(id))));
   for (std::size_t i = 0; i < manifest.size(); ++i) {
     const std::size_t count = (*this)(i).size();
     if (count == 0) throw DataError(manifest.place(i) + ": no emotion keyword: neither labels nor keywords name a class");
-    if (single && count > 1) throw DataError(fmt::format("{}: {} classes; task classifier wants one a sample, task emotionnet takes several", manifest.place(i), count));
+    if (single && count > 1)
+      throw DataError(fmt::format("{}: {} classes; task classifier wants one a sample, task emotionnet takes several",
+                                  manifest.place(i), count));
   }
 }
 
@@ -92,7 +97,8 @@ std::vector<std::uint32_t> SplitTargets::operator()(std::size_t sample) const {
   const SampleView view = (*manifest_)[sample];
   std::vector<std::uint32_t> ids;
   const auto add = [&](std::int32_t id) {
-    if (id >= 0 && std::find(ids.begin(), ids.end(), static_cast<std::uint32_t>(id)) == ids.end()) ids.push_back(static_cast<std::uint32_t>(id));
+    if (id >= 0 && std::find(ids.begin(), ids.end(), static_cast<std::uint32_t>(id)) == ids.end())
+      ids.push_back(static_cast<std::uint32_t>(id));
   };
   if (use_labels_) {
     for (const std::uint32_t label : view.labels) add(class_of_label_[label]);

@@ -24,7 +24,8 @@ Region random_resized_crop(const Transform& t, int width, int height, Random& ra
   for (int attempt = 0; attempt < 10; ++attempt) {
     const double target = area * random.uniform(t.scale[0], t.scale[1]);
     const double ratio = std::exp(random.uniform(low, high));
-    const int w = static_cast<int>(std::nearbyint(std::sqrt(target * ratio))), h = static_cast<int>(std::nearbyint(std::sqrt(target / ratio)));
+    const int w = static_cast<int>(std::nearbyint(std::sqrt(target * ratio))),
+              h = static_cast<int>(std::nearbyint(std::sqrt(target / ratio)));
     if (w <= 0 || h <= 0 || w > width || h > height) continue;
     const int y = static_cast<int>(random.below(static_cast<std::uint64_t>(height - h + 1)));
     const int x = static_cast<int>(random.below(static_cast<std::uint64_t>(width - w + 1)));
@@ -38,7 +39,8 @@ Region random_resized_crop(const Transform& t, int width, int height, Random& ra
 }
 
 Image crop_to_box(const Image& image, const std::array<float, 4>& box, const std::filesystem::path& file) {
-  const int left = std::clamp(static_cast<int>(std::floor(box[0])), 0, image.width), top = std::clamp(static_cast<int>(std::floor(box[1])), 0, image.height);
+  const int left = std::clamp(static_cast<int>(std::floor(box[0])), 0, image.width),
+            top = std::clamp(static_cast<int>(std::floor(box[1])), 0, image.height);
   const int right = std::clamp(static_cast<int>(std::ceil(box[0] + box[2])), 0, image.width);
   const int bottom = std::clamp(static_cast<int>(std::ceil(box[1] + box[3])), 0, image.height);
   if (left >= right || top >= bottom) throw DataError(file.string() + ": the sample's box lies outside the picture");
@@ -53,12 +55,13 @@ Image center_crop(const Image& image, int size) {
   return crop_image(image, offset(image.width), offset(image.height), size, size);
 }
 
-Image load_cropped(const std::filesystem::path& file, const Transform& t, const std::optional<std::array<float, 4>>& box, Random& random) {
+Image load_cropped(const std::filesystem::path& file, const Transform& t, const std::optional<std::array<float, 4>>& box,
+                   Random& random) {
   const std::string text = read_file(file);
   const auto bytes = std::as_bytes(std::span(text));
   if (t.crop == Crop::kRandomResized && !box && is_jpeg(bytes)) {
-    const ScaledRegion region =
-        decode_jpeg_region(bytes, file, t.size, [&](int width, int height) { return random_resized_crop(t, width, height, random); });
+    const ScaledRegion region = decode_jpeg_region(
+        bytes, file, t.size, [&](int width, int height) { return random_resized_crop(t, width, height, random); });
     return resize_box(region.image, region.box, t.size, t.size);
   }
   Image image = decode_image(bytes, file);
@@ -71,8 +74,8 @@ Image load_cropped(const std::filesystem::path& file, const Transform& t, const 
   if (t.crop == Crop::kNone) return image;
   if (t.crop == Crop::kCenter) return center_crop(image, t.size);
   if (image.width < t.size || image.height < t.size) {
-    throw DataError(file.string() + ": " + std::to_string(image.width) + " x " + std::to_string(image.height) + " pixels are fewer than data.size " +
-                    std::to_string(t.size) + "; set data.resize");
+    throw DataError(file.string() + ": " + std::to_string(image.width) + " x " + std::to_string(image.height) +
+                    " pixels are fewer than data.size " + std::to_string(t.size) + "; set data.resize");
   }
   const int x = static_cast<int>(random.below(static_cast<std::uint64_t>(image.width - t.size + 1)));
   const int y = static_cast<int>(random.below(static_cast<std::uint64_t>(image.height - t.size + 1)));
@@ -97,10 +100,16 @@ Transform Transform::deterministic() const {
 }
 
 Transform make_transform(const DataConfig& config) {
-  return {.resize = config.resize, .size = config.size, .crop = parse_crop(config.augment), .flip = config.flip, .scale = config.scale, .ratio = config.ratio};
+  return {.resize = config.resize,
+          .size = config.size,
+          .crop = parse_crop(config.augment),
+          .flip = config.flip,
+          .scale = config.scale,
+          .ratio = config.ratio};
 }
 
-Image load_image(const std::filesystem::path& file, const Transform& transform, const DrawKey& key, const std::optional<std::array<float, 4>>& box) {
+Image load_image(const std::filesystem::path& file, const Transform& transform, const DrawKey& key,
+                 const std::optional<std::array<float, 4>>& box) {
   Random random{key.seed, key.epoch, key.sample, kAugmentStream};
   const bool mirrored = random.uniform() < 0.5;  // drawn first, so that it does not hang on how many tries a crop takes
   const Image image = load_cropped(file, transform, box, random);

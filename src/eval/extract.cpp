@@ -14,7 +14,10 @@ namespace emotion {
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each) {
   const at::NoGradGuard no_grad;
-  LoaderOptions options{.transform = model.transform(), .batch = static_cast<std::size_t>(batch), .workers = workers, .allocate = device.allocator()};
+  LoaderOptions options{.transform = model.transform(),
+                        .batch = static_cast<std::size_t>(batch),
+                        .workers = workers,
+                        .allocate = device.allocator()};
   std::vector<std::uint64_t> order(manifest.size());
   std::iota(order.begin(), order.end(), std::uint64_t{0});
   ImageLoader loader(manifest, options, order, 0);
@@ -29,7 +32,8 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
 
 at::Tensor extract_features(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers) {
   std::vector<at::Tensor> parts;
-  for_each_batch(model, device, manifest, batch, workers, [&](const auto&, const at::Tensor& features) { parts.push_back(features.cpu()); });
+  for_each_batch(model, device, manifest, batch, workers,
+                 [&](const auto&, const at::Tensor& features) { parts.push_back(features.cpu()); });
   return at::cat(parts);
 }
 
@@ -39,7 +43,8 @@ Manifest folder_manifest(const std::filesystem::path& folder, const std::filesys
   std::vector<std::string> images;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     std::string extension = entry.path().extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(extension.begin(), extension.end(), extension.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     if (entry.is_regular_file() && std::find(known.begin(), known.end(), extension) != known.end()) {
       images.push_back(entry.path().lexically_relative(folder).string());
     }

@@ -9,7 +9,9 @@
 namespace emotion {
 namespace {
 
-nlohmann::ordered_json number(double value) { return std::isnan(value) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value); }
+nlohmann::ordered_json number(double value) {
+  return std::isnan(value) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
+}
 
 }  // namespace
 
@@ -21,7 +23,8 @@ std::vector<Example> confident_examples(const Predictions& predictions, const st
     const std::size_t best = static_cast<std::size_t>(std::max_element(scores, scores + predictions.classes) - scores);
     double sum = 0;
     for (std::size_t k = 0; k < predictions.classes; ++k) sum += std::exp(static_cast<double>(scores[k]) - scores[best]);
-    Example example{.image = std::string(manifest[samples[i]].image), .labels = {}, .prediction = classes[best], .probability = 1 / sum};
+    Example example{
+        .image = std::string(manifest[samples[i]].image), .labels = {}, .prediction = classes[best], .probability = 1 / sum};
     for (const std::uint32_t label : predictions.labels[i]) {
       example.labels.push_back(classes[label]);
       example.right = example.right || label == best;
@@ -29,7 +32,8 @@ std::vector<Example> confident_examples(const Predictions& predictions, const st
     (example.right ? right : wrong).push_back(std::move(example));
   }
   for (auto* group : {&right, &wrong}) {
-    std::stable_sort(group->begin(), group->end(), [](const Example& a, const Example& b) { return a.probability > b.probability; });
+    std::stable_sort(group->begin(), group->end(),
+                     [](const Example& a, const Example& b) { return a.probability > b.probability; });
     if (group->size() > count) group->resize(count);
   }
   right.insert(right.end(), wrong.begin(), wrong.end());
@@ -51,27 +55,37 @@ std::string metrics_json(const ClassificationMetrics& metrics, const std::vector
   }
   for (std::size_t k = 0; k < classes.size(); ++k) {
     const ClassMetrics& m = metrics.per_class[k];
-    json["per_class"][classes[k]] = {{"ap", number(m.average_precision)}, {"precision", number(m.precision)}, {"recall", number(m.recall)}, {"f1", number(m.f1)}, {"positives", m.positives}};
+    json["per_class"][classes[k]] = {{"ap", number(m.average_precision)},
+                                     {"precision", number(m.precision)},
+                                     {"recall", number(m.recall)},
+                                     {"f1", number(m.f1)},
+                                     {"positives", m.positives}};
     auto& row = json["confusion"].emplace_back(nlohmann::ordered_json::array());
     for (std::size_t j = 0; j < classes.size(); ++j) row.push_back(metrics.confusion(k, j));
   }
   for (const Example& e : examples) {
-    json["examples"].push_back({{"image", e.image}, {"labels", e.labels}, {"prediction", e.prediction}, {"probability", e.probability}, {"right", e.right}});
+    json["examples"].push_back({{"image", e.image},
+                                {"labels", e.labels},
+                                {"prediction", e.prediction},
+                                {"probability", e.probability},
+                                {"right", e.right}});
   }
   return json.dump(2) + "\n";
 }
 
 std::string metrics_text(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples) {
-  std::string text = fmt::format("{} samples: top1 {:.4f}, top5 {:.4f}, balanced accuracy {:.4f}, mAP {:.4f}\n", samples, metrics.top1, metrics.top5,
-                                 metrics.balanced_accuracy, metrics.mean_average_precision);
+  std::string text = fmt::format("{} samples: top1 {:.4f}, top5 {:.4f}, balanced accuracy {:.4f}, mAP {:.4f}\n", samples,
+                                 metrics.top1, metrics.top5, metrics.balanced_accuracy, metrics.mean_average_precision);
   if (!std::isnan(metrics.polarity_accuracy)) {
-    text += fmt::format("polarity {:.4f}; of all samples {:.4f} are wrong with the right polarity (easy), {:.4f} with the wrong one (hard)\n",
-                        metrics.polarity_accuracy, metrics.easy_errors, metrics.hard_errors);
+    text += fmt::format(
+        "polarity {:.4f}; of all samples {:.4f} are wrong with the right polarity (easy), {:.4f} with the wrong one (hard)\n",
+        metrics.polarity_accuracy, metrics.easy_errors, metrics.hard_errors);
   }
   text += fmt::format("{:<24} {:>9} {:>8} {:>9} {:>8}\n", "class", "positives", "AP", "precision", "recall");
   for (std::size_t k = 0; k < classes.size(); ++k) {
     const ClassMetrics& m = metrics.per_class[k];
-    text += fmt::format("{:<24} {:>9} {:>8.4f} {:>9.4f} {:>8.4f}\n", classes[k], m.positives, m.average_precision, m.precision, m.recall);
+    text += fmt::format("{:<24} {:>9} {:>8.4f} {:>9.4f} {:>8.4f}\n", classes[k], m.positives, m.average_precision, m.precision,
+                        m.recall);
   }
   return text;
 }

@@ -156,12 +156,14 @@ LinearModel fit_probe(const at::Tensor& features, const at::Tensor& targets, con
   const at::Tensor x = features.to(at::kDouble), y = targets.to(at::kDouble);
   if (x.size(0) == 0) throw DataError("probe: there is no training sample");
   if (!at::isfinite(x).all().item<bool>()) throw DataError("probe: the features hold NaN or infinite values");
-  if (!options.multi_label && (y.sum(0) > 0).sum().item<std::int64_t>() < 2) throw DataError("probe: the training samples are all of one class");
+  if (!options.multi_label && (y.sum(0) > 0).sum().item<std::int64_t>() < 2)
+    throw DataError("probe: the training samples are all of one class");
   if (options.solver == "sgd") return fit_sgd(x, y, options);
   if (options.solver != "lbfgs") throw ConfigError("probe.solver is '" + options.solver + "'; sgd or lbfgs");
   const Objective objective(x, y, options);
   constexpr double kMeanTolerance = 1e-6;  // of the gradient a sample: a hundredth of scikit-learn's
-  const at::Tensor w = Lbfgs(objective, kMeanTolerance * options.C * static_cast<double>(x.size(0))).minimise(at::zeros({y.size(1), x.size(1) + 1}, at::kDouble));
+  const at::Tensor w = Lbfgs(objective, kMeanTolerance * options.C * static_cast<double>(x.size(0)))
+                           .minimise(at::zeros({y.size(1), x.size(1) + 1}, at::kDouble));
   return {w.narrow(1, 0, x.size(1)).contiguous(), w.select(1, x.size(1)).contiguous()};
 }
 

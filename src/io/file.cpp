@@ -1,8 +1,8 @@
 #include "emotion/io/file.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

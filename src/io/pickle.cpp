@@ -15,28 +15,39 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr std::uint64_t kMaxSteps = 20'000'000;   // opcodes
-constexpr std::size_t kMaxValues = 2'000'000;     // made, on the stack, in the memo
+constexpr std::uint64_t kMaxSteps = 20'000'000;  // opcodes
+constexpr std::size_t kMaxValues = 2'000'000;    // made, on the stack, in the memo
 
 /// What a state_dict is built from. Nothing here does anything but hold values.
 bool allowed(const std::string& name) {
-  static const std::vector<std::string> names{"collections.OrderedDict",           "collections.defaultdict",
-                                              "torch._utils._rebuild_tensor",      "torch._utils._rebuild_tensor_v2",
-                                              "torch._utils._rebuild_parameter",   "torch._utils._rebuild_parameter_with_state",
-                                              "torch.Size",                        "torch.serialization._get_layout",
-                                              "torch.device",                      "torch.storage.UntypedStorage",
-                                              "torch.storage.TypedStorage",        "torch.storage._TypedStorage",
-                                              "numpy.core.multiarray.scalar",      "numpy._core.multiarray.scalar",
-                                              "numpy.dtype",                       "_codecs.encode",
-                                              "builtins.set",                      "__builtin__.set",
-                                              "builtins.dict",                     "__builtin__.dict",
-                                              "builtins.int",                      "builtins.float",
+  static const std::vector<std::string> names{"collections.OrderedDict",
+                                              "collections.defaultdict",
+                                              "torch._utils._rebuild_tensor",
+                                              "torch._utils._rebuild_tensor_v2",
+                                              "torch._utils._rebuild_parameter",
+                                              "torch._utils._rebuild_parameter_with_state",
+                                              "torch.Size",
+                                              "torch.serialization._get_layout",
+                                              "torch.device",
+                                              "torch.storage.UntypedStorage",
+                                              "torch.storage.TypedStorage",
+                                              "torch.storage._TypedStorage",
+                                              "numpy.core.multiarray.scalar",
+                                              "numpy._core.multiarray.scalar",
+                                              "numpy.dtype",
+                                              "_codecs.encode",
+                                              "builtins.set",
+                                              "__builtin__.set",
+                                              "builtins.dict",
+                                              "__builtin__.dict",
+                                              "builtins.int",
+                                              "builtins.float",
                                               "argparse.Namespace"};
   if (std::find(names.begin(), names.end(), name) != names.end()) return true;
   const bool plain = name.starts_with("torch.") && name.find('.', 6) == std::string::npos;
   if (plain && name.ends_with("Storage")) return true;  // torch.FloatStorage ..
-  static const std::vector<std::string> types{"torch.float32", "torch.float64", "torch.float16", "torch.bfloat16", "torch.int64", "torch.int32",
-                                              "torch.int16",   "torch.int8",    "torch.uint8",   "torch.bool"};
+  static const std::vector<std::string> types{"torch.float32", "torch.float64", "torch.float16", "torch.bfloat16", "torch.int64",
+                                              "torch.int32",   "torch.int16",   "torch.int8",    "torch.uint8",    "torch.bool"};
   return std::find(types.begin(), types.end(), name) != types.end();
 }
 
@@ -62,7 +73,9 @@ PicklePtr Unpickler::make(Kind kind) {
   return value;
 }
 
-void Unpickler::refuse(const std::string& what) const { throw WeightsError(fmt::format("{}: {} (byte {} of its pickle)", where_, what, at_)); }
+void Unpickler::refuse(const std::string& what) const {
+  throw WeightsError(fmt::format("{}: {} (byte {} of its pickle)", where_, what, at_));
+}
 
 std::string_view Unpickler::take(std::uint64_t count) {
   if (count > bytes_.size() - at_) refuse("truncated");
@@ -138,25 +151,28 @@ void Unpickler::recall(std::uint64_t index) {
 
 /// A tensor over a storage: (storage, offset, size, stride, ..).
 PicklePtr Unpickler::rebuild_tensor(const std::vector<PicklePtr>& arguments) {
-  const bool shaped = arguments.size() >= 4 && arguments[0]->kind == Kind::kStorage && is_int(arguments[1]) && arguments[2]->kind == Kind::kTuple &&
-                      arguments[3]->kind == Kind::kTuple && arguments[2]->items.size() == arguments[3]->items.size() && arguments[2]->items.size() <= 64;
+  const bool shaped = arguments.size() >= 4 && arguments[0]->kind == Kind::kStorage && is_int(arguments[1]) &&
+                      arguments[2]->kind == Kind::kTuple && arguments[3]->kind == Kind::kTuple &&
+                      arguments[2]->items.size() == arguments[3]->items.size() && arguments[2]->items.size() <= 64;
   if (!shaped) refuse("broken: a tensor is not made of storage, offset, size and stride");
   std::vector<std::int64_t> sizes, strides;
   const std::int64_t offset = arguments[1]->number, elements = arguments[0]->number;
   std::int64_t last = offset, count = 1;
   for (std::size_t d = 0; d < arguments[2]->items.size(); ++d) {
-    if (!is_int(arguments[2]->items[d]) || !is_int(arguments[3]->items[d])) refuse("broken: a tensor's size or stride is not a number");
+    if (!is_int(arguments[2]->items[d]) || !is_int(arguments[3]->items[d]))
+      refuse("broken: a tensor's size or stride is not a number");
     const std::int64_t size = arguments[2]->items[d]->number, stride = arguments[3]->items[d]->number;
     std::int64_t reach = 0;
-    if (size < 0 || stride < 0 || __builtin_mul_overflow(count, size, &count) || (size > 0 && __builtin_mul_overflow(size - 1, stride, &reach)) ||
-        __builtin_add_overflow(last, reach, &last)) {
+    if (size < 0 || stride < 0 || __builtin_mul_overflow(count, size, &count) ||
+        (size > 0 && __builtin_mul_overflow(size - 1, stride, &reach)) || __builtin_add_overflow(last, reach, &last)) {
       refuse("a tensor's size or stride is absurd");
     }
     sizes.push_back(size);
     strides.push_back(stride);
   }
   // Overlapping views could make a small file into a huge tensor.
-  if (offset < 0 || count > elements || (count > 0 && last >= elements)) refuse(fmt::format("a tensor reaches outside its storage of {} elements", elements));
+  if (offset < 0 || count > elements || (count > 0 && last >= elements))
+    refuse(fmt::format("a tensor reaches outside its storage of {} elements", elements));
   auto value = make(Kind::kTensor);
   value->text = arguments[0]->text;
   value->number = offset;
@@ -172,21 +188,25 @@ void Unpickler::reduce() {
   const PicklePtr arguments = pop(), callable = pop();
   if (callable->kind != Kind::kGlobal || arguments->kind != Kind::kTuple) refuse("broken: a call without a name or arguments");
   const std::string& name = callable->text;
-  if (name == "torch._utils._rebuild_tensor" || name == "torch._utils._rebuild_tensor_v2") return push(rebuild_tensor(arguments->items));
+  if (name == "torch._utils._rebuild_tensor" || name == "torch._utils._rebuild_tensor_v2")
+    return push(rebuild_tensor(arguments->items));
   if (name.starts_with("torch._utils._rebuild_parameter")) {
     if (arguments->items.empty()) refuse("broken: a parameter without a tensor");
     return push(arguments->items[0]);
   }
-  if (name == "collections.OrderedDict" || name == "builtins.dict" || name == "__builtin__.dict" || name == "collections.defaultdict") {
+  if (name == "collections.OrderedDict" || name == "builtins.dict" || name == "__builtin__.dict" ||
+      name == "collections.defaultdict") {
     auto dict = make(Kind::kDict);
     if (name == "collections.OrderedDict" && !arguments->items.empty() && arguments->items[0]->kind == Kind::kList) {
       for (const auto& pair : arguments->items[0]->items) {
-        if ((pair->kind == Kind::kTuple || pair->kind == Kind::kList) && pair->items.size() == 2) dict->fields.emplace_back(pair->items[0], pair->items[1]);
+        if ((pair->kind == Kind::kTuple || pair->kind == Kind::kList) && pair->items.size() == 2)
+          dict->fields.emplace_back(pair->items[0], pair->items[1]);
       }
     }
     return push(dict);
   }
-  if (name == "torch.Size" && arguments->items.size() == 1 && arguments->items[0]->kind == Kind::kTuple) return push(arguments->items[0]);
+  if (name == "torch.Size" && arguments->items.size() == 1 && arguments->items[0]->kind == Kind::kTuple)
+    return push(arguments->items[0]);
   push(make(Kind::kOpaque));  // a dtype, a numpy number: not part of a state_dict's tensors
 }
 
@@ -203,8 +223,13 @@ bool Unpickler::step_container(unsigned char opcode) {
     case ')': push(make(Kind::kTuple)); return true;
     case 0x8f: push(make(Kind::kOpaque)); return true;  // EMPTY_SET
     case 0x90: pop_to_mark(); return true;              // ADDITEMS
-    case 0x91: pop_to_mark(); push(make(Kind::kOpaque)); return true;  // FROZENSET
-    case 't': case 'l': case 'd': {
+    case 0x91:
+      pop_to_mark();
+      push(make(Kind::kOpaque));
+      return true;  // FROZENSET
+    case 't':
+    case 'l':
+    case 'd': {
       auto value = make(opcode == 't' ? Kind::kTuple : opcode == 'l' ? Kind::kList : Kind::kDict);
       auto items = pop_to_mark();
       if (opcode != 'd') {
@@ -216,20 +241,24 @@ bool Unpickler::step_container(unsigned char opcode) {
       push(value);
       return true;
     }
-    case 0x85: case 0x86: case 0x87: {  // TUPLE1 .. 3
+    case 0x85:
+    case 0x86:
+    case 0x87: {  // TUPLE1 .. 3
       auto value = make(Kind::kTuple);
       for (int i = 0; i <= opcode - 0x85; ++i) value->items.insert(value->items.begin(), pop());
       push(value);
       return true;
     }
-    case 'a': case 'e': {
+    case 'a':
+    case 'e': {
       const auto items = opcode == 'e' ? pop_to_mark() : std::vector<PicklePtr>{pop()};
       if (stack_.empty() || stack_.back()->kind != Kind::kList) refuse("broken: an item for no list");
       auto& list = stack_.back()->items;
       list.insert(list.end(), items.begin(), items.end());
       return true;
     }
-    case 's': case 'u': {
+    case 's':
+    case 'u': {
       std::vector<PicklePtr> items;
       if (opcode == 'u') {
         items = pop_to_mark();
@@ -237,7 +266,8 @@ bool Unpickler::step_container(unsigned char opcode) {
         PicklePtr value = pop(), key = pop();
         items = {key, value};
       }
-      if (stack_.empty() || (stack_.back()->kind != Kind::kDict && stack_.back()->kind != Kind::kOpaque) || items.size() % 2) refuse("broken: an item for no dictionary");
+      if (stack_.empty() || (stack_.back()->kind != Kind::kDict && stack_.back()->kind != Kind::kOpaque) || items.size() % 2)
+        refuse("broken: an item for no dictionary");
       for (std::size_t i = 0; i + 1 < items.size(); i += 2) stack_.back()->fields.emplace_back(items[i], items[i + 1]);
       return true;
     }
@@ -250,13 +280,21 @@ bool Unpickler::step() {
   if (step_container(opcode)) return true;
   switch (opcode) {
     case '.': return false;
-    case 0x80: if (number(1) > 5) refuse("a newer pickle protocol"); break;
+    case 0x80:
+      if (number(1) > 5) refuse("a newer pickle protocol");
+      break;
     case 0x95: number(8); break;  // FRAME
     case '(': marks_.push_back(stack_.size()); break;
     case '0': pop(); break;
-    case '2': { PicklePtr top = pop(); push(top); push(top); break; }
+    case '2': {
+      PicklePtr top = pop();
+      push(top);
+      push(top);
+      break;
+    }
     case 'N': push(make(Kind::kNone)); break;
-    case 0x88: case 0x89: {
+    case 0x88:
+    case 0x89: {
       auto value = make(Kind::kBool);
       value->number = opcode == 0x88;
       push(value);
@@ -267,7 +305,11 @@ bool Unpickler::step() {
     case 'M': push_int(static_cast<std::int64_t>(number(2))); break;
     case 0x8a: {  // LONG1: little-endian, two's complement
       const auto size = number(1);
-      if (size > 8) { take(size); push(make(Kind::kOpaque)); break; }  // legacy files begin with a magic number of 10 bytes
+      if (size > 8) {
+        take(size);
+        push(make(Kind::kOpaque));
+        break;
+      }  // legacy files begin with a magic number of 10 bytes
       std::uint64_t value = number(static_cast<int>(size));
       if (size > 0 && size < 8 && value >> (8 * size - 1)) value |= ~std::uint64_t{0} << 8 * size;
       push_int(static_cast<std::int64_t>(value));
@@ -293,7 +335,11 @@ bool Unpickler::step() {
     case 0x94: remember(memo_.size()); break;
     case 'h': recall(number(1)); break;
     case 'j': recall(number(4)); break;
-    case 'c': { const std::string module = line(); push_global(module, line()); break; }
+    case 'c': {
+      const std::string module = line();
+      push_global(module, line());
+      break;
+    }
     case 0x93: {  // STACK_GLOBAL
       const PicklePtr name = pop(), module = pop();
       if (name->kind != Kind::kText || module->kind != Kind::kText) refuse("broken: a name that is not text");

@@ -21,17 +21,17 @@ using PicklePtr = std::shared_ptr<PickleValue>;
 struct PickleValue {
   enum class Kind { kNone, kBool, kInt, kFloat, kText, kBytes, kTuple, kList, kDict, kGlobal, kTensor, kStorage, kOpaque };
   Kind kind = Kind::kNone;
-  std::int64_t number = 0;    // kBool, kInt; kStorage: elements
-  double real = 0;            // kFloat
-  std::string text;           // kText, kBytes, kGlobal (module.name); kStorage: its key
+  std::int64_t number = 0;                              // kBool, kInt; kStorage: elements
+  double real = 0;                                      // kFloat
+  std::string text;                                     // kText, kBytes, kGlobal (module.name); kStorage: its key
   std::vector<PicklePtr> items;                         // kTuple, kList
   std::vector<std::pair<PicklePtr, PicklePtr>> fields;  // kDict
-  at::Tensor tensor;          // kTensor, and a storage's data once it is read (kStorage, 1-d)
-  at::ScalarType type = at::kFloat;  // kStorage
+  at::Tensor tensor;                                    // kTensor, and a storage's data once it is read (kStorage, 1-d)
+  at::ScalarType type = at::kFloat;                     // kStorage
 };
 
-/// Runs a pickle (protocol 2 to 5) that can build plain values and tensors and nothing else: callables outside a short list are refused,
-/// none is ever called.
+/// Runs a pickle (protocol 2 to 5) that can build plain values and tensors and nothing else: callables outside a short list are
+/// refused, none is ever called.
 class Unpickler {
  public:
   /// `where` is for errors. `load_storage` resolves persistent ids: tuples (as in torch.save) -> kStorage.

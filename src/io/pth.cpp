@@ -19,9 +19,10 @@ using Kind = PickleValue::Kind;
 
 at::ScalarType storage_type(const std::string& name, const std::string& where) {
   static const std::vector<std::pair<std::string, at::ScalarType>> types{
-      {"torch.FloatStorage", at::kFloat}, {"torch.DoubleStorage", at::kDouble},     {"torch.HalfStorage", at::kHalf}, {"torch.BFloat16Storage", at::kBFloat16},
-      {"torch.LongStorage", at::kLong},   {"torch.IntStorage", at::kInt},           {"torch.ShortStorage", at::kShort}, {"torch.CharStorage", at::kChar},
-      {"torch.ByteStorage", at::kByte},   {"torch.BoolStorage", at::kBool}};
+      {"torch.FloatStorage", at::kFloat},       {"torch.DoubleStorage", at::kDouble}, {"torch.HalfStorage", at::kHalf},
+      {"torch.BFloat16Storage", at::kBFloat16}, {"torch.LongStorage", at::kLong},     {"torch.IntStorage", at::kInt},
+      {"torch.ShortStorage", at::kShort},       {"torch.CharStorage", at::kChar},     {"torch.ByteStorage", at::kByte},
+      {"torch.BoolStorage", at::kBool}};
   for (const auto& [known, type] : types) {
     if (known == name) return type;
   }
@@ -36,8 +37,8 @@ class Storages {
   /// ('storage', torch.FloatStorage, key, location, elements[, view])
   PicklePtr refer(const PickleValue& id) {
     const auto& items = id.items;
-    if (id.kind != Kind::kTuple || items.size() < 5 || items[1]->kind != Kind::kGlobal || items[2]->kind != Kind::kText || items[4]->kind != Kind::kInt ||
-        items[4]->number < 0) {
+    if (id.kind != Kind::kTuple || items.size() < 5 || items[1]->kind != Kind::kGlobal || items[2]->kind != Kind::kText ||
+        items[4]->kind != Kind::kInt || items[4]->number < 0) {
       throw WeightsError(where_ + ": broken: a storage is not described as torch.save does");
     }
     auto& storage = storages_[items[2]->text];
@@ -59,8 +60,10 @@ class Storages {
   /// Gives a storage its bytes, which must be exactly as many as it says.
   void fill(PickleValue& storage, std::string_view bytes) const {
     const auto size = static_cast<std::uint64_t>(at::elementSize(storage.type));
-    if (static_cast<std::uint64_t>(storage.number) > bytes.size() / size || static_cast<std::uint64_t>(storage.number) * size > bytes.size()) {
-      throw WeightsError(fmt::format("{}: truncated: storage {} has {} bytes for {} elements", where_, storage.text, bytes.size(), storage.number));
+    if (static_cast<std::uint64_t>(storage.number) > bytes.size() / size ||
+        static_cast<std::uint64_t>(storage.number) * size > bytes.size()) {
+      throw WeightsError(fmt::format("{}: truncated: storage {} has {} bytes for {} elements", where_, storage.text, bytes.size(),
+                                     storage.number));
     }
     storage.tensor = at::empty({storage.number}, storage.type);
     if (storage.number > 0) std::memcpy(storage.tensor.data_ptr(), bytes.data(), static_cast<std::size_t>(storage.number) * size);
@@ -101,7 +104,8 @@ class Collector {
 
  private:
   static bool has_tensor(const PickleValue& value) {
-    return value.kind == Kind::kDict && std::any_of(value.fields.begin(), value.fields.end(), [](const auto& field) { return field.second->kind == Kind::kTensor; });
+    return value.kind == Kind::kDict && std::any_of(value.fields.begin(), value.fields.end(),
+                                                    [](const auto& field) { return field.second->kind == Kind::kTensor; });
   }
 
   /// The dictionary itself, or one of the names training scripts give it.
@@ -119,7 +123,8 @@ class Collector {
 
   at::Tensor view(const PickleValue& value) const {
     const auto& parts = value.items[0]->items;  // storage, size, stride
-    if (!parts[0]->tensor.defined()) throw WeightsError(fmt::format("{}: truncated: storage {} is missing", where_, parts[0]->text));
+    if (!parts[0]->tensor.defined())
+      throw WeightsError(fmt::format("{}: truncated: storage {} is missing", where_, parts[0]->text));
     return parts[0]->tensor.as_strided(numbers(*parts[1]), numbers(*parts[2]), value.number).clone(at::MemoryFormat::Contiguous);
   }
 
@@ -133,14 +138,17 @@ StateDict read_zip(const std::filesystem::path& file) {
     caffe2::serialize::PyTorchStreamReader reader(where);
     const auto record = [&](const std::string& name) {
       // torch.save stores without compression: a larger record is no file of its.
-      if (!reader.hasRecord(name)) throw WeightsError(fmt::format("{}: truncated or not from torch.save: it has no {}", where, name));
-      if (reader.getRecordSize(name) > file_size) throw WeightsError(fmt::format("{}: {} would unpack to more than the file holds; refused", where, name));
+      if (!reader.hasRecord(name))
+        throw WeightsError(fmt::format("{}: truncated or not from torch.save: it has no {}", where, name));
+      if (reader.getRecordSize(name) > file_size)
+        throw WeightsError(fmt::format("{}: {} would unpack to more than the file holds; refused", where, name));
       return reader.getRecord(name);
     };
     const auto text = [](const std::tuple<at::DataPtr, std::size_t>& data) {
       return std::string_view(static_cast<const char*>(std::get<0>(data).get()), std::get<1>(data));
     };
-    if (reader.hasRecord("byteorder") && text(record("byteorder")) != "little") throw WeightsError(where + ": written on a big-endian machine; not read");
+    if (reader.hasRecord("byteorder") && text(record("byteorder")) != "little")
+      throw WeightsError(where + ": written on a big-endian machine; not read");
     const auto pickle = record("data.pkl");
     Storages storages(where);
     Unpickler unpickler(text(pickle), where, [&](const PickleValue& id) {
@@ -154,8 +162,8 @@ StateDict read_zip(const std::filesystem::path& file) {
   }
 }
 
-/// torch.save before 1.6: five pickles (magic number, protocol, machine, the value, the keys of its storages), then each storage as
-/// its number of elements and its bytes.
+/// torch.save before 1.6: five pickles (magic number, protocol, machine, the value, the keys of its storages), then each storage
+/// as its number of elements and its bytes.
 StateDict read_legacy(std::string_view bytes, const std::string& where) {
   Storages storages(where);
   Unpickler unpickler(bytes, where, [&](const PickleValue& id) { return storages.refer(id); });
@@ -169,7 +177,9 @@ StateDict read_legacy(std::string_view bytes, const std::string& where) {
     if (!storage || bytes.size() - at < 8) throw WeightsError(where + ": truncated: a storage is missing");
     std::memcpy(&count, bytes.data() + at, 8);
     at += 8;
-    if (count != storage->number) throw WeightsError(fmt::format("{}: storage {} has {} elements, {} are wanted", where, storage->text, count, storage->number));
+    if (count != storage->number)
+      throw WeightsError(
+          fmt::format("{}: storage {} has {} elements, {} are wanted", where, storage->text, count, storage->number));
     storages.fill(*storage, bytes.substr(at));
     at += storage->tensor.nbytes();
   }

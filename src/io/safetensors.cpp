@@ -52,7 +52,9 @@ struct Header {
   std::uint64_t data_offset = 0;
 };
 
-[[noreturn]] void refuse(const std::filesystem::path& file, const std::string& text) { throw WeightsError(file.string() + ": " + text); }
+[[noreturn]] void refuse(const std::filesystem::path& file, const std::string& text) {
+  throw WeightsError(file.string() + ": " + text);
+}
 
 /// nlohmann keeps the last of two equal keys; here they are an error, since readers would disagree about the file.
 Json parse_header(std::string_view text, const std::filesystem::path& file) {
@@ -80,12 +82,14 @@ Slot read_slot(const std::string& name, const Json& json, std::uint64_t data_siz
   }
   Slot slot{name, at::kFloat, {}, 0, 0};
   const Json &dtype = json["dtype"], &shape = json["shape"], &offsets = json["data_offsets"];
-  if (!dtype.is_string() || !shape.is_array() || !offsets.is_array() || offsets.size() != 2) bad("dtype, shape or data_offsets is of the wrong kind");
+  if (!dtype.is_string() || !shape.is_array() || !offsets.is_array() || offsets.size() != 2)
+    bad("dtype, shape or data_offsets is of the wrong kind");
   std::uint64_t elements = 1;
   for (const Json& length : shape) {
     if (!length.is_number_unsigned()) bad("a length of the shape is not a whole number");
     const auto n = length.get<std::uint64_t>();
-    if (n > (std::uint64_t{1} << 40) || (n != 0 && elements > (std::uint64_t{1} << 48) / n)) bad("the shape is larger than any file");
+    if (n > (std::uint64_t{1} << 40) || (n != 0 && elements > (std::uint64_t{1} << 48) / n))
+      bad("the shape is larger than any file");
     elements *= n;
     slot.shape.push_back(static_cast<std::int64_t>(n));
   }
@@ -94,7 +98,8 @@ Slot read_slot(const std::string& name, const Json& json, std::uint64_t data_siz
   if (name_of_type == "BOOL") {
     slot.type = at::kBool;
   } else {
-    const auto found = std::find_if(kTypes.begin(), kTypes.end(), [&](const TypeName& type) { return name_of_type == type.name; });
+    const auto found =
+        std::find_if(kTypes.begin(), kTypes.end(), [&](const TypeName& type) { return name_of_type == type.name; });
     if (found == kTypes.end()) bad("dtype " + name_of_type.substr(0, 20) + " is not known");
     slot.type = found->type;
   }
@@ -102,10 +107,12 @@ Slot read_slot(const std::string& name, const Json& json, std::uint64_t data_siz
   slot.begin = offsets[0].get<std::uint64_t>();
   slot.end = offsets[1].get<std::uint64_t>();
   if (slot.begin > slot.end || slot.end > data_size) {
-    bad(fmt::format("bytes {} to {} lie outside the file's {} bytes of data; the file may be truncated", slot.begin, slot.end, data_size));
+    bad(fmt::format("bytes {} to {} lie outside the file's {} bytes of data; the file may be truncated", slot.begin, slot.end,
+                    data_size));
   }
   const std::uint64_t wanted = elements * at::elementSize(slot.type);
-  if (slot.end - slot.begin != wanted) bad(fmt::format("its shape wants {} bytes, data_offsets give {}", wanted, slot.end - slot.begin));
+  if (slot.end - slot.begin != wanted)
+    bad(fmt::format("its shape wants {} bytes, data_offsets give {}", wanted, slot.end - slot.begin));
   return slot;
 }
 
@@ -134,11 +141,13 @@ Header read_header(std::span<const std::byte> bytes, const std::filesystem::path
   }
   std::vector<const Slot*> order;
   for (const Slot& slot : header.slots) order.push_back(&slot);
-  std::sort(order.begin(), order.end(), [](const Slot* a, const Slot* b) { return std::tie(a->begin, a->end) < std::tie(b->begin, b->end); });
+  std::sort(order.begin(), order.end(),
+            [](const Slot* a, const Slot* b) { return std::tie(a->begin, a->end) < std::tie(b->begin, b->end); });
   std::uint64_t place = 0;
   for (const Slot* slot : order) {
     if (slot->begin < place) refuse(file, fmt::format("tensor {} overlaps another", slot->name));
-    if (slot->begin > place) refuse(file, fmt::format("{} bytes before tensor {} belong to no tensor", slot->begin - place, slot->name));
+    if (slot->begin > place)
+      refuse(file, fmt::format("{} bytes before tensor {} belong to no tensor", slot->begin - place, slot->name));
     place = slot->end;
   }
   if (place != data_size) refuse(file, fmt::format("{} bytes at the end belong to no tensor", data_size - place));
@@ -171,7 +180,8 @@ StateDict read_safetensors(const std::filesystem::path& file) {
   for (const Slot& slot : header.slots) {
     const auto options = at::TensorOptions().dtype(slot.type);
     const std::byte* place = bytes.data() + header.data_offset + slot.begin;
-    if (slot.type == at::kBool && std::any_of(place, place + (slot.end - slot.begin), [](std::byte b) { return b > std::byte{1}; })) {
+    if (slot.type == at::kBool &&
+        std::any_of(place, place + (slot.end - slot.begin), [](std::byte b) { return b > std::byte{1}; })) {
       refuse(file, fmt::format("tensor {}: a BOOL is neither 0 nor 1", slot.name));
     }
     // A copy, not a view: the file may be replaced or truncated while the tensor lives, and its data may lie unaligned.
@@ -192,9 +202,12 @@ void write_safetensors(const std::filesystem::path& file, const StateDict& state
   if (!state.metadata.empty()) json["__metadata__"] = state.metadata;
   std::uint64_t offset = 0;
   for (const auto& [name, tensor] : state.entries) {
-    if (json.contains(name) || name == "__metadata__") throw WeightsError(fmt::format("{}: tensor {} would be written twice", file.string(), name));
+    if (json.contains(name) || name == "__metadata__")
+      throw WeightsError(fmt::format("{}: tensor {} would be written twice", file.string(), name));
     const std::uint64_t size = static_cast<std::uint64_t>(tensor.numel()) * tensor.element_size();
-    json[name] = {{"dtype", type_text(tensor.scalar_type(), name)}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, offset + size}}};
+    json[name] = {{"dtype", type_text(tensor.scalar_type(), name)},
+                  {"shape", tensor.sizes().vec()},
+                  {"data_offsets", {offset, offset + size}}};
     offset += size;
   }
   std::string header = json.dump(-1, ' ', false, Json::error_handler_t::replace);

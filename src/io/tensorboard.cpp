@@ -48,7 +48,9 @@ class Message {
   const std::string& text() const { return text_; }
 
  private:
-  Message& key(int field, int wire_type) { return varint(static_cast<std::uint64_t>(field) << 3 | static_cast<std::uint64_t>(wire_type)); }
+  Message& key(int field, int wire_type) {
+    return varint(static_cast<std::uint64_t>(field) << 3 | static_cast<std::uint64_t>(wire_type));
+  }
   Message& varint(std::uint64_t value) {
     for (; value >= 0x80; value >>= 7) text_ += static_cast<char>(value | 0x80);
     text_ += static_cast<char>(value);
@@ -114,7 +116,8 @@ void EventWriter::add_scalar(std::string_view tag, std::int64_t step, double val
 
 void EventWriter::add_text(std::string_view tag, std::int64_t step, std::string_view text) {
   constexpr std::uint64_t kString = 7;  // DT_STRING
-  const std::string tensor = Message().number(1, kString).bytes(2, Message().bytes(2, Message().number(1, 1).text()).text()).bytes(8, text).text();
+  const std::string tensor =
+      Message().number(1, kString).bytes(2, Message().bytes(2, Message().number(1, 1).text()).text()).bytes(8, text).text();
   const std::string metadata = Message().bytes(1, Message().bytes(1, "text").text()).text();
   const std::string value = Message().bytes(1, tag).bytes(9, metadata).bytes(8, tensor).text();
   data_->record(data_->event(step).bytes(5, Message().bytes(1, value).text()));

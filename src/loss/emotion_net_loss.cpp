@@ -29,9 +29,11 @@ at::Tensor embedding_loss(const at::Tensor& projection, const at::Tensor& text, 
   return at::where(has_text, 1 - cosine, at::zeros_like(cosine)).mean();
 }
 
-at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& class_weights, double label_smoothing) {
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& class_weights,
+                         double label_smoothing) {
   const std::optional<at::Tensor> weights = class_weights.defined() ? std::optional(class_weights) : std::nullopt;
-  return at::cross_entropy_loss(full_precision(logits), labels, weights, at::Reduction::Mean, /*ignore_index=*/-100, label_smoothing);
+  return at::cross_entropy_loss(full_precision(logits), labels, weights, at::Reduction::Mean, /*ignore_index=*/-100,
+                                label_smoothing);
 }
 
 }  // namespace emotion

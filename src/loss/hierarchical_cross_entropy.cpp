@@ -17,13 +17,15 @@ namespace {
 /// log p_pol: [B, 2], negative before positive. polarity int64 [C], 0 or 1.
 at::Tensor polarity_log_probabilities(const at::Tensor& log_p, const at::Tensor& polarity) {
   const double nothing = -std::numeric_limits<double>::infinity();
-  return at::stack({at::logsumexp(log_p.masked_fill(polarity.eq(1), nothing), 1), at::logsumexp(log_p.masked_fill(polarity.eq(0), nothing), 1)}, 1);
+  return at::stack({at::logsumexp(log_p.masked_fill(polarity.eq(1), nothing), 1),
+                    at::logsumexp(log_p.masked_fill(polarity.eq(0), nothing), 1)},
+                   1);
 }
 
 }  // namespace
 
-HierarchicalLoss hierarchical_cross_entropy(const at::Tensor& logits, const at::Tensor& labels, const std::vector<std::int8_t>& polarity,
-                                            double polarity_weight) {
+HierarchicalLoss hierarchical_cross_entropy(const at::Tensor& logits, const at::Tensor& labels,
+                                            const std::vector<std::int8_t>& polarity, double polarity_weight) {
   const at::Tensor log_p = at::log_softmax(logits, 1, at::kFloat);
   const at::Tensor truth = labels.unsqueeze(1);
   HierarchicalLoss loss;

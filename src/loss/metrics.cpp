@@ -14,7 +14,9 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-double ratio(std::uint64_t part, std::uint64_t whole) { return whole == 0 ? kNaN : static_cast<double>(part) / static_cast<double>(whole); }
+double ratio(std::uint64_t part, std::uint64_t whole) {
+  return whole == 0 ? kNaN : static_cast<double>(part) / static_cast<double>(whole);
+}
 
 /// The ids of the `count` best scores of a row, best first; equal scores in order of id.
 std::vector<std::uint32_t> best_classes(std::span<const float> row, std::size_t count) {
@@ -27,12 +29,15 @@ std::vector<std::uint32_t> best_classes(std::span<const float> row, std::size_t 
   return ids;
 }
 
-bool contains(const std::vector<std::uint32_t>& labels, std::uint32_t id) { return std::find(labels.begin(), labels.end(), id) != labels.end(); }
+bool contains(const std::vector<std::uint32_t>& labels, std::uint32_t id) {
+  return std::find(labels.begin(), labels.end(), id) != labels.end();
+}
 
 }  // namespace
 
 double average_precision(std::span<const float> scores, std::span<const std::uint8_t> positive) {
-  if (scores.size() != positive.size()) throw DataError(fmt::format("average precision: {} scores for {} labels", scores.size(), positive.size()));
+  if (scores.size() != positive.size())
+    throw DataError(fmt::format("average precision: {} scores for {} labels", scores.size(), positive.size()));
   std::vector<std::size_t> order(scores.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   for (const float score : scores) {
@@ -96,7 +101,8 @@ namespace {
 /// Right polarity, easy and hard errors, as parts of all samples.
 void add_polarity(const Predictions& predictions, ClassificationMetrics& metrics) {
   const auto& polarity = predictions.polarity;
-  if (polarity.size() != predictions.classes) throw DataError(fmt::format("metrics: {} polarities for {} classes", polarity.size(), predictions.classes));
+  if (polarity.size() != predictions.classes)
+    throw DataError(fmt::format("metrics: {} polarities for {} classes", polarity.size(), predictions.classes));
   std::uint64_t same = 0, easy = 0, hard = 0, all = 0;
   for (std::size_t k = 0; k < predictions.classes; ++k) {
     for (std::size_t j = 0; j < predictions.classes; ++j) {
@@ -120,13 +126,15 @@ void add_polarity(const Predictions& predictions, ClassificationMetrics& metrics
 ClassificationMetrics classification_metrics(const Predictions& predictions) {
   const std::size_t n = predictions.size(), classes = predictions.classes;
   if (n == 0 || classes == 0) throw DataError("metrics of no predictions");
-  if (predictions.scores.size() != n * classes) throw DataError(fmt::format("metrics: {} scores for {} samples and {} classes", predictions.scores.size(), n, classes));
+  if (predictions.scores.size() != n * classes)
+    throw DataError(fmt::format("metrics: {} scores for {} samples and {} classes", predictions.scores.size(), n, classes));
   ClassificationMetrics metrics;
   metrics.confusion = ConfusionMatrix(classes);
   std::uint64_t top1 = 0, top5 = 0;
   for (std::size_t i = 0; i < n; ++i) {
     const std::span<const float> row(predictions.scores.data() + i * classes, classes);
-    if (std::any_of(row.begin(), row.end(), [](float score) { return std::isnan(score); })) throw DataError(fmt::format("metrics: the scores of sample {} are NaN", i));
+    if (std::any_of(row.begin(), row.end(), [](float score) { return std::isnan(score); }))
+      throw DataError(fmt::format("metrics: the scores of sample {} are NaN", i));
     const auto& labels = predictions.labels[i];
     const auto best = best_classes(row, 5);
     top1 += contains(labels, best[0]);

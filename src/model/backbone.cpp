@@ -15,7 +15,9 @@ const std::vector<std::string>& backbone_names() {
 
 std::shared_ptr<Backbone> make_backbone(std::string_view name, std::int64_t channels) {
   if (auto network = make_resnet(name, channels)) return network;
-  if (channels != 3) throw ConfigError(fmt::format("model.channels is {}: only ResNets have a stem for grey pictures, {} has not", channels, name));
+  if (channels != 3)
+    throw ConfigError(
+        fmt::format("model.channels is {}: only ResNets have a stem for grey pictures, {} has not", channels, name));
   if (auto network = make_classic(name)) return network;
   throw ConfigError(fmt::format("backbone '{}' is not known; {}", name, fmt::join(backbone_names(), ", ")));
 }

@@ -68,8 +68,9 @@ std::shared_ptr<Backbone> make_vgg16() {
 
 std::shared_ptr<Backbone> make_alexnet() {
   const auto pool = [] { return nn::MaxPool2d(nn::MaxPool2dOptions(3).stride(2)); };
-  nn::Sequential features(convolution(3, 64, 11, 4, 2), relu(), pool(), convolution(64, 192, 5, 1, 2), relu(), pool(), convolution(192, 384, 3, 1, 1),
-                          relu(), convolution(384, 256, 3, 1, 1), relu(), convolution(256, 256, 3, 1, 1), relu(), pool());
+  nn::Sequential features(convolution(3, 64, 11, 4, 2), relu(), pool(), convolution(64, 192, 5, 1, 2), relu(), pool(),
+                          convolution(192, 384, 3, 1, 1), relu(), convolution(384, 256, 3, 1, 1), relu(),
+                          convolution(256, 256, 3, 1, 1), relu(), pool());
   nn::Sequential classifier(nn::Dropout(), nn::Linear(256 * 6 * 6, 4096), relu(), nn::Dropout(), nn::Linear(4096, 4096), relu());
   return std::make_shared<Classic>(features, classifier, 6);
 }

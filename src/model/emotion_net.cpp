@@ -15,9 +15,11 @@ Head parse_head(std::string_view name) {
 EmotionNetImpl::EmotionNetImpl(const EmotionNetOptions& options) : options_(options) {
   backbone = register_module("backbone", make_backbone(options.backbone));
   const std::int64_t d = backbone->dimension();
-  classifier = register_module("classifier", torch::nn::Linear(options.head == Head::kJoint ? options.embedding : d, options.classes));
+  classifier =
+      register_module("classifier", torch::nn::Linear(options.head == Head::kJoint ? options.embedding : d, options.classes));
   projection = register_module("projection", torch::nn::Linear(d, options.embedding));
-  if (options.head == Head::kThreeBranch) extra_classifier = register_module("extra_classifier", torch::nn::Linear(d, options.extra_classes));
+  if (options.head == Head::kThreeBranch)
+    extra_classifier = register_module("extra_classifier", torch::nn::Linear(d, options.extra_classes));
 }
 
 EmotionNetOutput EmotionNetImpl::forward(const at::Tensor& images) {

@@ -55,7 +55,8 @@ void copy_checked(at::Tensor to, const at::Tensor& from, const std::string& name
   if (from.sizes() != to.sizes()) {
     problems.add(fmt::format("{} has shape {}, {} is wanted", name, shape_text(from), shape_text(to)));
   } else if (from.is_floating_point() != to.is_floating_point()) {
-    problems.add(fmt::format("{} has dtype {}, {} is wanted", name, c10::toString(from.scalar_type()), c10::toString(to.scalar_type())));
+    problems.add(
+        fmt::format("{} has dtype {}, {} is wanted", name, c10::toString(from.scalar_type()), c10::toString(to.scalar_type())));
   } else {
     to.copy_(from);
   }
@@ -91,7 +92,8 @@ void init_module_state(torch::nn::Module& module, const StateDict& state, const 
   const at::NoGradGuard no_grad;
   Problems problems;
   const StateDict own = module_state(module);
-  const bool whole = std::any_of(state.entries.begin(), state.entries.end(), [&](const auto& entry) { return own.find(entry.name) != nullptr; });
+  const bool whole =
+      std::any_of(state.entries.begin(), state.entries.end(), [&](const auto& entry) { return own.find(entry.name) != nullptr; });
   const std::string prefix = whole ? "" : "backbone.";
   std::vector<std::string> fresh;
   for (const auto& [name, tensor] : own.entries) {
@@ -117,7 +119,8 @@ void init_module_state(torch::nn::Module& module, const StateDict& state, const 
 void init_backbone_state(torch::nn::Module& backbone, const StateDict& state, const std::string& where) {
   const at::NoGradGuard no_grad;
   Problems problems;
-  const bool prefixed = std::any_of(state.entries.begin(), state.entries.end(), [](const auto& entry) { return entry.name.starts_with("backbone."); });
+  const bool prefixed = std::any_of(state.entries.begin(), state.entries.end(),
+                                    [](const auto& entry) { return entry.name.starts_with("backbone."); });
   for (const auto& [name, tensor] : module_state(backbone).entries) {
     const std::string source = (prefixed ? "backbone." : "") + name;
     if (const at::Tensor* from = state.find(source)) {

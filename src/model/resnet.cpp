@@ -33,7 +33,8 @@ class Block : public nn::Module {
       conv3_ = register_module("conv3", convolution(width, out, 1, 1));
       bn3_ = register_module("bn3", nn::BatchNorm2d(out));
     }
-    if (stride != 1 || in != out) downsample_ = register_module("downsample", nn::Sequential(convolution(in, out, 1, stride), nn::BatchNorm2d(out)));
+    if (stride != 1 || in != out)
+      downsample_ = register_module("downsample", nn::Sequential(convolution(in, out, 1, stride), nn::BatchNorm2d(out)));
   }
 
   at::Tensor forward(const at::Tensor& x) {
@@ -52,7 +53,8 @@ class Block : public nn::Module {
 
 class ResNet final : public Backbone {
  public:
-  ResNet(bool bottleneck, const std::array<int, 4>& blocks, std::int64_t channels) : channels_(channels), dimension_(bottleneck ? 2048 : 512) {
+  ResNet(bool bottleneck, const std::array<int, 4>& blocks, std::int64_t channels)
+      : channels_(channels), dimension_(bottleneck ? 2048 : 512) {
     conv1_ = register_module("conv1", nn::Conv2d(nn::Conv2dOptions(channels, 64, 7).stride(2).padding(3).bias(false)));
     bn1_ = register_module("bn1", nn::BatchNorm2d(64));
     std::int64_t in = 64;
@@ -85,7 +87,8 @@ class ResNet final : public Backbone {
   std::int64_t channels_, dimension_;
   nn::Conv2d conv1_{nullptr};
   nn::BatchNorm2d bn1_{nullptr};
-  std::array<nn::Sequential, 4> layers_{nn::Sequential{nullptr}, nn::Sequential{nullptr}, nn::Sequential{nullptr}, nn::Sequential{nullptr}};
+  std::array<nn::Sequential, 4> layers_{nn::Sequential{nullptr}, nn::Sequential{nullptr}, nn::Sequential{nullptr},
+                                        nn::Sequential{nullptr}};
 };
 
 }  // namespace

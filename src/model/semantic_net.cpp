@@ -41,7 +41,11 @@ SemanticNetImpl::SemanticNetImpl(const SemanticNetOptions& options) : options_(o
 SemanticNetOutput SemanticNetImpl::forward(const RegionBatch& regions) {
   const std::int64_t n = regions.features.size(1);
   // mask [B, N, 1]: 1 for a region that is there
-  const at::Tensor mask = at::arange(n, regions.counts.options()).unsqueeze(0).lt(regions.counts.unsqueeze(1)).to(regions.features.scalar_type()).unsqueeze(2);
+  const at::Tensor mask = at::arange(n, regions.counts.options())
+                              .unsqueeze(0)
+                              .lt(regions.counts.unsqueeze(1))
+                              .to(regions.features.scalar_type())
+                              .unsqueeze(2);
   const at::Tensor count = regions.counts.clamp_min(1).to(regions.features.scalar_type()).unsqueeze(1);
   SemanticNetOutput output;
   if (options_.fc) {
@@ -64,11 +68,12 @@ SemanticNetOutput SemanticNetImpl::weigh(const RegionBatch& regions, const at::T
   std::vector<at::Tensor> attention;
   for (std::int64_t t = 0; t < options_.steps; ++t) {
     const at::Tensor previous = h_att;
-    std::tie(h_att, c_att) = attention_lstm_(at::cat({h_cor, mean}, 1), std::make_tuple(h_att, c_att));                   // Eq 3, 4
-    const at::Tensor scores = score_(at::tanh(projected + hidden_(h_att).unsqueeze(1))).squeeze(2);                        // Eq 5
-    const at::Tensor alpha = at::softmax(scores + absent, 1);                                                              // Eq 6
-    const at::Tensor f_att = alpha.unsqueeze(1).bmm(f).squeeze(1);                                                         // Eq 7
-    std::tie(h_cor, c_cor) = correlation_lstm_(at::cat({options_.lag ? previous : h_att, f_att}, 1), std::make_tuple(h_cor, c_cor));  // Eq 8, 9
+    std::tie(h_att, c_att) = attention_lstm_(at::cat({h_cor, mean}, 1), std::make_tuple(h_att, c_att));  // Eq 3, 4
+    const at::Tensor scores = score_(at::tanh(projected + hidden_(h_att).unsqueeze(1))).squeeze(2);      // Eq 5
+    const at::Tensor alpha = at::softmax(scores + absent, 1);                                            // Eq 6
+    const at::Tensor f_att = alpha.unsqueeze(1).bmm(f).squeeze(1);                                       // Eq 7
+    std::tie(h_cor, c_cor) =
+        correlation_lstm_(at::cat({options_.lag ? previous : h_att, f_att}, 1), std::make_tuple(h_cor, c_cor));  // Eq 8, 9
     attention.push_back(alpha);
   }
   return {h_cor, at::stack(attention, 1)};  // Eq 10

@@ -24,7 +24,8 @@ StimuliNetImpl::StimuliNetImpl(const StimuliNetOptions& options) : options_(opti
     d += expression->dimension();
   }
   if (d == 0) throw ConfigError("model.branches is empty; global, semantic and expression are there to choose from");
-  classifier = register_module("classifier", torch::nn::Linear(torch::nn::LinearOptions(d, options.classes).bias(options.classifier_bias)));
+  classifier = register_module("classifier",
+                               torch::nn::Linear(torch::nn::LinearOptions(d, options.classes).bias(options.classifier_bias)));
 }
 
 StimuliNetOutput StimuliNetImpl::forward(const StimuliInput& input) {
@@ -37,7 +38,9 @@ StimuliNetOutput StimuliNetImpl::forward(const StimuliInput& input) {
     output.attention = seen.attention;
   }
   if (expression) {
-    const std::int64_t n = input.images.defined() ? input.images.size(0) : input.regions.features.defined() ? input.regions.features.size(0) : input.face_rows.size(0);
+    const std::int64_t n = input.images.defined()             ? input.images.size(0)
+                           : input.regions.features.defined() ? input.regions.features.size(0)
+                                                              : input.face_rows.size(0);
     at::Tensor v_e = at::zeros({n, expression->dimension()}, classifier->weight.options());
     if (input.faces.defined() && input.faces.size(0) > 0) {
       const at::Tensor found = expression->forward(input.faces);

@@ -53,7 +53,8 @@ std::string data_uri(std::string_view type, std::string_view bytes) {
   std::string text = fmt::format("data:{};base64,", type);
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     unsigned group = 0;
-    for (std::size_t j = 0; j < 3; ++j) group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+    for (std::size_t j = 0; j < 3; ++j)
+      group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
     for (std::size_t j = 0; j < 4; ++j) text += i + j > bytes.size() ? '=' : kDigits[group >> (18 - 6 * j) & 63];
   }
   return text;
@@ -105,22 +106,28 @@ std::string svg_plot(const std::string& title, const std::string& x_label, const
     }
     const char* color = kColors[i % kColors.size()];
     lines += fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\" points=\"{}\"/>\n", color, points);
-    legend += fmt::format("<rect x=\"{:.0f}\" y=\"8\" width=\"12\" height=\"4\" fill=\"{}\"/><text x=\"{:.0f}\" y=\"14\">{}</text>\n", legend_x, color, legend_x + 16,
-                          html_escape(curves[i].name));
+    legend +=
+        fmt::format("<rect x=\"{:.0f}\" y=\"8\" width=\"12\" height=\"4\" fill=\"{}\"/><text x=\"{:.0f}\" y=\"14\">{}</text>\n",
+                    legend_x, color, legend_x + 16, html_escape(curves[i].name));
     legend_x += 34 + 7.0 * static_cast<double>(curves[i].name.size());
     summary += fmt::format("{}{}: {:.4g} at the end", summary.empty() ? "" : "; ", html_escape(curves[i].name), last);
   }
   std::string axes;
   for (double step = tick_step(ys, 5), y = std::ceil(ys.low / step) * step; y <= ys.high + 1e-9; y += step) {
-    axes += fmt::format("<line x1=\"{:.0f}\" x2=\"{:.0f}\" y1=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"#ddd\"/><text x=\"{:.0f}\" y=\"{:.1f}\" text-anchor=\"end\">{:.4g}</text>\n",
-                        kLeft, kWidth - kRight, py(y), py(y), kLeft - 6, py(y) + 4, y);
+    axes += fmt::format(
+        "<line x1=\"{:.0f}\" x2=\"{:.0f}\" y1=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"#ddd\"/><text x=\"{:.0f}\" y=\"{:.1f}\" "
+        "text-anchor=\"end\">{:.4g}</text>\n",
+        kLeft, kWidth - kRight, py(y), py(y), kLeft - 6, py(y) + 4, y);
   }
   for (double step = tick_step(xs, 7), x = std::ceil(xs.low / step) * step; x <= xs.high + 1e-9; x += step) {
-    axes += fmt::format("<text x=\"{:.1f}\" y=\"{:.0f}\" text-anchor=\"middle\">{:.6g}</text>\n", px(x), kHeight - kBottom + 16, x);
+    axes +=
+        fmt::format("<text x=\"{:.1f}\" y=\"{:.0f}\" text-anchor=\"middle\">{:.6g}</text>\n", px(x), kHeight - kBottom + 16, x);
   }
-  axes += fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\" text-anchor=\"middle\">{}</text>\n", (kLeft + kWidth) / 2, kHeight - 6, html_escape(x_label));
+  axes += fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\" text-anchor=\"middle\">{}</text>\n", (kLeft + kWidth) / 2, kHeight - 6,
+                      html_escape(x_label));
   return fmt::format(
-      "<figure style=\"margin:0\"><svg viewBox=\"0 0 {:.0f} {:.0f}\" width=\"{:.0f}\" role=\"img\" aria-label=\"{}: {}\" font-size=\"12\" "
+      "<figure style=\"margin:0\"><svg viewBox=\"0 0 {:.0f} {:.0f}\" width=\"{:.0f}\" role=\"img\" aria-label=\"{}: {}\" "
+      "font-size=\"12\" "
       "font-family=\"system-ui, sans-serif\"><title>{}: {}</title>\n{}{}{}</svg></figure>\n",
       kWidth, kHeight, kWidth, html_escape(title), summary, html_escape(title), summary, axes, lines, legend);
 }

@@ -22,7 +22,8 @@ std::string encode_jpeg(const Image& image) {
 std::string thumbnail_html(const std::filesystem::path& file, int side, const std::string& alternative) {
   try {
     const Image image = load_image(file, Transform{.resize = side, .crop = Crop::kNone, .flip = false}, {});
-    return fmt::format("<img alt=\"{}\" src=\"{}\" height=\"{}\">", html_escape(alternative), data_uri("image/jpeg", encode_jpeg(image)), side);
+    return fmt::format("<img alt=\"{}\" src=\"{}\" height=\"{}\">", html_escape(alternative),
+                       data_uri("image/jpeg", encode_jpeg(image)), side);
   } catch (const Error&) {
     return fmt::format("<span class=\"missing\">{} cannot be read</span>", html_escape(file.filename().string()));
   }

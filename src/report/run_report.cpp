@@ -35,14 +35,17 @@ Lines read_lines(const fs::path& file) {
   const std::string text = read_file(file);
   for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
     Json line = Json::parse(text.substr(begin, end - begin), nullptr, false);
-    if (!line.is_object() || !line.contains("split") || !line.contains("step")) throw DataError(file.string() + ": a line is no metrics line");
+    if (!line.is_object() || !line.contains("split") || !line.contains("step"))
+      throw DataError(file.string() + ": a line is no metrics line");
     (line["split"] == "val" ? lines.val : lines.train).push_back(std::move(line));
   }
   return lines;
 }
 
 double number(const Json& json) { return json.is_number() ? json.get<double>() : NAN; }
-std::string cell(const Json& json) { return json.is_number_integer() ? json.dump() : json.is_number() ? fmt::format("{:.4f}", json.get<double>()) : "–"; }
+std::string cell(const Json& json) {
+  return json.is_number_integer() ? json.dump() : json.is_number() ? fmt::format("{:.4f}", json.get<double>()) : "–";
+}
 
 Curve curve(const std::string& name, const std::vector<Json>& lines, const std::string& key) {
   Curve result{name, {}};
@@ -70,7 +73,8 @@ std::string curves(const Lines& lines) {
   std::vector<Curve> losses, metrics;
   for (const auto& key : keys_with(lines.train, "loss")) losses.push_back(curve("train " + key, lines.train, key));
   for (const auto& key : keys_with(lines.val, "loss")) losses.push_back(curve("val " + key, lines.val, key));
-  for (const char* key : {"top1", "top5", "balanced_accuracy", "mAP", "polarity_accuracy", "hard_errors", "AP", "AP50"}) metrics.push_back(curve(key, lines.val, key));
+  for (const char* key : {"top1", "top5", "balanced_accuracy", "mAP", "polarity_accuracy", "hard_errors", "AP", "AP50"})
+    metrics.push_back(curve(key, lines.val, key));
   std::erase_if(metrics, [](const Curve& c) { return c.points.empty(); });
   std::string html = svg_plot("Loss", "step", losses);
   html += svg_plot("Validation", "step", metrics);
@@ -98,11 +102,13 @@ std::string evaluations(const Lines& lines) {
 std::string classes_table(const Json& validation) {
   if (!validation.contains("per_class")) return {};
   std::string html =
-      "<div class=\"wide\"><table><tr><th scope=\"col\">class</th><th scope=\"col\">positives</th><th scope=\"col\">average precision</th>"
+      "<div class=\"wide\"><table><tr><th scope=\"col\">class</th><th scope=\"col\">positives</th><th scope=\"col\">average "
+      "precision</th>"
       "<th scope=\"col\">precision</th><th scope=\"col\">recall</th><th scope=\"col\">F1</th></tr>\n";
   for (const auto& [name, values] : validation["per_class"].items()) {
     html += fmt::format("<tr><th scope=\"row\">{}</th>", html_escape(name));
-    for (const char* key : {"positives", "ap", "precision", "recall", "f1"}) html += "<td>" + cell(values.value(key, Json())) + "</td>";
+    for (const char* key : {"positives", "ap", "precision", "recall", "f1"})
+      html += "<td>" + cell(values.value(key, Json())) + "</td>";
     html += "</tr>\n";
   }
   return html + "</table></div>\n";
@@ -110,7 +116,9 @@ std::string classes_table(const Json& validation) {
 
 /// Rows = truth. A cell's colour is its part of the row.
 std::string confusion_matrix(const std::vector<std::string>& classes, const std::vector<std::vector<std::uint64_t>>& counts) {
-  std::string html = "<p>Rows are the truth, columns the prediction; darker is a larger part of the row.</p>\n<div class=\"wide\"><table class=\"matrix\"><tr><td></td>";
+  std::string html =
+      "<p>Rows are the truth, columns the prediction; darker is a larger part of the row.</p>\n<div class=\"wide\"><table "
+      "class=\"matrix\"><tr><td></td>";
   for (const auto& name : classes) html += fmt::format("<th scope=\"col\"><span>{}</span></th>", html_escape(name));
   html += "</tr>\n";
   for (std::size_t i = 0; i < classes.size(); ++i) {
@@ -119,8 +127,9 @@ std::string confusion_matrix(const std::vector<std::string>& classes, const std:
     html += fmt::format("<tr><th scope=\"row\">{}</th>", html_escape(classes[i]));
     for (std::size_t j = 0; j < classes.size(); ++j) {
       const double part = sum ? static_cast<double>(counts[i][j]) / static_cast<double>(sum) : 0;
-      html += fmt::format("<td style=\"background:rgba({},{:.2f});color:{}\" title=\"{} predicted as {}\">{}</td>", i == j ? "0,114,178" : "213,94,0", part,
-                          part > 0.6 ? "#fff" : "#1a1a1a", html_escape(classes[i]), html_escape(classes[j]), counts[i][j] ? std::to_string(counts[i][j]) : "");
+      html += fmt::format("<td style=\"background:rgba({},{:.2f});color:{}\" title=\"{} predicted as {}\">{}</td>",
+                          i == j ? "0,114,178" : "213,94,0", part, part > 0.6 ? "#fff" : "#1a1a1a", html_escape(classes[i]),
+                          html_escape(classes[j]), counts[i][j] ? std::to_string(counts[i][j]) : "");
     }
     html += "</tr>\n";
   }
@@ -136,8 +145,12 @@ std::string confused_pairs(const std::vector<std::string>& classes, const std::v
   }
   std::stable_sort(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) { return a[0] > b[0]; });
   pairs.resize(std::min<std::size_t>(pairs.size(), 25));
-  std::string html = fmt::format("<p>{} classes: the most frequent confusions.</p>\n<table><tr><th scope=\"col\">truth</th><th scope=\"col\">prediction</th><th scope=\"col\">samples</th></tr>\n", classes.size());
-  for (const auto& [count, i, j] : pairs) html += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", html_escape(classes[i]), html_escape(classes[j]), count);
+  std::string html = fmt::format(
+      "<p>{} classes: the most frequent confusions.</p>\n<table><tr><th scope=\"col\">truth</th><th "
+      "scope=\"col\">prediction</th><th scope=\"col\">samples</th></tr>\n",
+      classes.size());
+  for (const auto& [count, i, j] : pairs)
+    html += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", html_escape(classes[i]), html_escape(classes[j]), count);
   return html + "</table>\n";
 }
 
@@ -154,8 +167,10 @@ std::string examples(const Json& validation, const fs::path& images) {
   for (const Json& example : validation["examples"]) {
     const std::string name = example["image"], prediction = example["prediction"];
     const std::string labels = fmt::format("{}", fmt::join(example["labels"].get<std::vector<std::string>>(), ", "));
-    groups[example["right"]] += fmt::format("<figure>{}<figcaption>{} {:.2f}<br>truth: {}<br><small>{}</small></figcaption></figure>\n",
-                                            thumbnail_html(images / name, 112, name), html_escape(prediction), number(example["probability"]), html_escape(labels), html_escape(name));
+    groups[example["right"]] +=
+        fmt::format("<figure>{}<figcaption>{} {:.2f}<br>truth: {}<br><small>{}</small></figcaption></figure>\n",
+                    thumbnail_html(images / name, 112, name), html_escape(prediction), number(example["probability"]),
+                    html_escape(labels), html_escape(name));
   }
   std::string html;
   if (!groups[true].empty()) html += "<h3>Right, most confident</h3>\n<div class=\"strip\">" + groups[true] + "</div>\n";
@@ -163,7 +178,9 @@ std::string examples(const Json& validation, const fs::path& images) {
   return html;
 }
 
-std::string file_text(const fs::path& file) { return fs::exists(file) ? fmt::format("<pre>{}</pre>\n", html_escape(read_file(file))) : ""; }
+std::string file_text(const fs::path& file) {
+  return fs::exists(file) ? fmt::format("<pre>{}</pre>\n", html_escape(read_file(file))) : "";
+}
 
 /// The last evaluation in a sentence.
 std::string summary(const Lines& lines) {
@@ -177,7 +194,8 @@ std::string summary(const Lines& lines) {
     }
     html += fmt::format("{}", fmt::join(parts, ", "));
   } else if (!lines.train.empty()) {
-    html += fmt::format("After step {}: loss <strong>{}</strong>", cell(lines.train.back()["step"]), cell(lines.train.back()["loss"]));
+    html += fmt::format("After step {}: loss <strong>{}</strong>", cell(lines.train.back()["step"]),
+                        cell(lines.train.back()["loss"]));
   } else {
     html += "Nothing has been measured yet";
   }

@@ -12,10 +12,14 @@ namespace {
 /// A tensor of n rows, float; @throws WeightsError
 at::Tensor rows(const StateDict& state, const std::string& name, std::int64_t dimensions, const std::string& where) {
   const at::Tensor* tensor = state.find(name);
-  if (!tensor) throw WeightsError(fmt::format("{}: {} is missing; a region file has features [n, F], boxes [n, 4] and scores [n]", where, name));
-  if (tensor->dim() != dimensions || !tensor->is_floating_point()) throw WeightsError(fmt::format("{}: {} is no float tensor of {} dimensions", where, name, dimensions));
+  if (!tensor)
+    throw WeightsError(
+        fmt::format("{}: {} is missing; a region file has features [n, F], boxes [n, 4] and scores [n]", where, name));
+  if (tensor->dim() != dimensions || !tensor->is_floating_point())
+    throw WeightsError(fmt::format("{}: {} is no float tensor of {} dimensions", where, name, dimensions));
   at::Tensor dense = tensor->to(at::kFloat);
-  if (!dense.isfinite().all().item<bool>()) throw WeightsError(fmt::format("{}: {} holds NaN or infinite values; extract the regions of this image again", where, name));
+  if (!dense.isfinite().all().item<bool>())
+    throw WeightsError(fmt::format("{}: {} holds NaN or infinite values; extract the regions of this image again", where, name));
   return dense;
 }
 
@@ -31,23 +35,29 @@ std::vector<std::string> names(const StateDict& state, const std::string& key) {
 RegionFile read_region_file(const std::filesystem::path& file, std::int64_t width) {
   const std::string where = file.string();
   const StateDict state = read_safetensors(file);
-  RegionFile regions{.features = rows(state, "features", 2, where), .boxes = rows(state, "boxes", 2, where), .scores = rows(state, "scores", 1, where)};
+  RegionFile regions{.features = rows(state, "features", 2, where),
+                     .boxes = rows(state, "boxes", 2, where),
+                     .scores = rows(state, "scores", 1, where)};
   const std::int64_t n = regions.features.size(0);
   if (regions.boxes.size(0) != n || regions.scores.size(0) != n || regions.boxes.size(1) != 4) {
-    throw WeightsError(fmt::format("{}: {} features, {} boxes of {} numbers and {} scores do not fit together", where, n, regions.boxes.size(0),
-                                   regions.boxes.size(1), regions.scores.size(0)));
+    throw WeightsError(fmt::format("{}: {} features, {} boxes of {} numbers and {} scores do not fit together", where, n,
+                                   regions.boxes.size(0), regions.boxes.size(1), regions.scores.size(0)));
   }
   if (width > 0 && n > 0 && regions.features.size(1) != width) {
-    throw WeightsError(fmt::format("{}: features are {} wide, {} is wanted; the regions of a data set come from one detector", where, regions.features.size(1), width));
+    throw WeightsError(fmt::format("{}: features are {} wide, {} is wanted; the regions of a data set come from one detector",
+                                   where, regions.features.size(1), width));
   }
   regions.classes = names(state, "classes");
   regions.attribute_names = names(state, "attributes");
-  for (const auto& [name, target, list] : {std::tuple{"labels", &regions.labels, &regions.classes}, std::tuple{"attributes", &regions.attributes, &regions.attribute_names}}) {
+  for (const auto& [name, target, list] : {std::tuple{"labels", &regions.labels, &regions.classes},
+                                           std::tuple{"attributes", &regions.attributes, &regions.attribute_names}}) {
     const at::Tensor* ids = state.find(name);
     if (!ids) continue;
     *target = ids->to(at::kLong);
     if (target->sizes() != at::IntArrayRef({n})) throw WeightsError(fmt::format("{}: {} for {} regions", where, name, n));
-    const bool known = n == 0 || list->empty() || (target->min().item<std::int64_t>() >= 0 && target->max().item<std::int64_t>() < static_cast<std::int64_t>(list->size()));
+    const bool known =
+        n == 0 || list->empty() ||
+        (target->min().item<std::int64_t>() >= 0 && target->max().item<std::int64_t>() < static_cast<std::int64_t>(list->size()));
     if (!known) throw WeightsError(fmt::format("{}: {} name no class of the file's list", where, name));
   }
   return regions;

@@ -9,12 +9,14 @@ namespace {
 
 /// True if word `i` of the list stood earlier in it. Lists are short: no set is needed.
 bool repeated(std::span<const std::uint32_t> words, std::size_t i) {
-  return std::find(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(i), words[i]) != words.begin() + static_cast<std::ptrdiff_t>(i);
+  return std::find(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(i), words[i]) !=
+         words.begin() + static_cast<std::ptrdiff_t>(i);
 }
 
 }  // namespace
 
-KeywordEncoder::KeywordEncoder(const Manifest& manifest, const Vocabulary& vocabulary, const std::vector<std::string>& classes, int max_keywords)
+KeywordEncoder::KeywordEncoder(const Manifest& manifest, const Vocabulary& vocabulary, const std::vector<std::string>& classes,
+                               int max_keywords)
     : manifest_(&manifest), max_keywords_(max_keywords), unknown_(static_cast<std::int64_t>(vocabulary.size())) {
   const std::unordered_set<std::string_view> emotions(classes.begin(), classes.end());
   row_of_word_.resize(manifest.word_count());

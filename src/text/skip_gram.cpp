@@ -6,8 +6,10 @@
 
 namespace emotion {
 
-__attribute__((target_clones("arch=haswell", "default"))) void skip_gram_update(const float* __restrict input, float* __restrict output,
-                                                                                float* __restrict gradient, std::size_t width, float label, float alpha) {
+__attribute__((target_clones("arch=haswell", "default"))) void skip_gram_update(const float* __restrict input,
+                                                                                float* __restrict output,
+                                                                                float* __restrict gradient, std::size_t width,
+                                                                                float label, float alpha) {
   float dot = 0;
   for (std::size_t d = 0; d < width; ++d) dot += input[d] * output[d];
   const float f = 1.0F / (1.0F + std::exp(-std::clamp(dot, -30.0F, 30.0F)));
@@ -18,7 +20,8 @@ __attribute__((target_clones("arch=haswell", "default"))) void skip_gram_update(
   }
 }
 
-__attribute__((target_clones("arch=haswell", "default"))) void add_to(float* __restrict to, const float* __restrict from, std::size_t width) {
+__attribute__((target_clones("arch=haswell", "default"))) void add_to(float* __restrict to, const float* __restrict from,
+                                                                      std::size_t width) {
   for (std::size_t d = 0; d < width; ++d) to[d] += from[d];
 }
 

@@ -11,7 +11,8 @@ namespace emotion {
 TextCNNImpl::TextCNNImpl(const TextCNNOptions& options) : options_(options) {
   namespace nn = torch::nn;
   const std::int64_t d = options.dimension;
-  embedding = register_module("embedding", nn::Embedding(nn::EmbeddingOptions(options.vocabulary + 2, d).padding_idx(options.vocabulary + 1)));
+  embedding = register_module("embedding",
+                              nn::Embedding(nn::EmbeddingOptions(options.vocabulary + 2, d).padding_idx(options.vocabulary + 1)));
   embedding->weight.requires_grad_(!options.static_embedding);
   conv = register_module("conv", nn::Conv1d(nn::Conv1dOptions(d, d, 1)));
   norm = register_module("norm", nn::BatchNorm1d(d));
@@ -22,7 +23,8 @@ TextCNNImpl::TextCNNImpl(const TextCNNOptions& options) : options_(options) {
 at::Tensor TextCNNImpl::forward(const at::Tensor& ids) {
   at::Tensor words = ids;
   if (is_training() && options_.word_dropout > 0) {
-    const at::Tensor dropped = at::bernoulli(at::empty(ids.sizes(), ids.options().dtype(at::kFloat)).fill_(options_.word_dropout)).to(at::kBool);
+    const at::Tensor dropped =
+        at::bernoulli(at::empty(ids.sizes(), ids.options().dtype(at::kFloat)).fill_(options_.word_dropout)).to(at::kBool);
     words = at::where(dropped, at::full_like(ids, options_.vocabulary + 1), ids);
   }
   at::Tensor x = conv(embedding(words).transpose(1, 2)).relu_();  // [B, dimension, L]

@@ -12,7 +12,8 @@ Vocabulary::Vocabulary(std::vector<std::string> words) : words_(std::move(words)
   for (std::size_t row = 0; row < words_.size(); ++row) {
     if (words_[row].empty()) throw DataError(fmt::format("vocabulary: word {} is empty", row));
     const auto [first, added] = rows_.emplace(words_[row], static_cast<std::uint32_t>(row));
-    if (!added) throw DataError(fmt::format("vocabulary: '{}' stands twice, as words {} and {}", words_[row], first->second, row));
+    if (!added)
+      throw DataError(fmt::format("vocabulary: '{}' stands twice, as words {} and {}", words_[row], first->second, row));
   }
 }
 
@@ -25,9 +26,11 @@ Vocabulary Vocabulary::read(const std::filesystem::path& file) {
     std::string word = text.substr(begin, end - begin);
     begin = end + 1;
     if (!word.empty() && word.back() == '\r') word.pop_back();
-    if (word.empty()) throw DataError(fmt::format("{}:{}: an empty line; one word a line is wanted", file.string(), words.size() + 1));
+    if (word.empty())
+      throw DataError(fmt::format("{}:{}: an empty line; one word a line is wanted", file.string(), words.size() + 1));
     const auto [first, added] = lines.emplace(word, words.size() + 1);
-    if (!added) throw DataError(fmt::format("{}:{}: '{}' stands in line {} as well", file.string(), words.size() + 1, word, first->second));
+    if (!added)
+      throw DataError(fmt::format("{}:{}: '{}' stands in line {} as well", file.string(), words.size() + 1, word, first->second));
     words.push_back(std::move(word));
   }
   if (words.empty()) throw DataError(file.string() + ": the vocabulary is empty");

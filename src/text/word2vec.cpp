@@ -35,8 +35,12 @@ Corpus make_corpus(const std::vector<std::string>& words, const std::vector<std:
   std::vector<std::uint32_t> order(words.size());
   std::iota(order.begin(), order.end(), 0U);
   std::erase_if(order, [&](std::uint32_t id) { return counts[id] < static_cast<std::uint64_t>(min_count) || counts[id] == 0; });
-  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return counts[a] != counts[b] ? counts[a] > counts[b] : words[a] < words[b]; });
-  if (order.empty()) throw DataError(fmt::format("word2vec: no word stands {} times or more in {} keyword lists; lower --min-count", min_count, lists.size()));
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return counts[a] != counts[b] ? counts[a] > counts[b] : words[a] < words[b];
+  });
+  if (order.empty())
+    throw DataError(
+        fmt::format("word2vec: no word stands {} times or more in {} keyword lists; lower --min-count", min_count, lists.size()));
   Corpus corpus;
   std::vector<std::int64_t> row(words.size(), -1);
   for (const std::uint32_t id : order) {
@@ -110,12 +114,14 @@ class Trainer {
   }
 
   WordVectors train() {
-    const int threads = options_.threads > 0 ? options_.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-    log_info("word2vec: {} words, {} keywords in {} lists, {} epochs, {} threads", corpus_.words.size(), corpus_.tokens, corpus_.lists.size(),
-             options_.epochs, threads);
+    const int threads =
+        options_.threads > 0 ? options_.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    log_info("word2vec: {} words, {} keywords in {} lists, {} epochs, {} threads", corpus_.words.size(), corpus_.tokens,
+             corpus_.lists.size(), options_.epochs, threads);
     const auto begin = std::chrono::steady_clock::now();
     std::vector<std::thread> pool;
-    for (int t = 0; t < threads; ++t) pool.emplace_back([this, t, threads] { run(static_cast<std::size_t>(t), static_cast<std::size_t>(threads)); });
+    for (int t = 0; t < threads; ++t)
+      pool.emplace_back([this, t, threads] { run(static_cast<std::size_t>(t), static_cast<std::size_t>(threads)); });
     while (running(threads)) report(begin);
     for (auto& thread : pool) thread.join();
     if (stop_requested()) throw Interrupted("word2vec: interrupted; nothing was written");
@@ -159,7 +165,8 @@ class Trainer {
   }
 
   double learning_rate() const {
-    const double part = static_cast<double>(done_.load(std::memory_order_relaxed)) / (static_cast<double>(corpus_.tokens) * options_.epochs);
+    const double part =
+        static_cast<double>(done_.load(std::memory_order_relaxed)) / (static_cast<double>(corpus_.tokens) * options_.epochs);
     return std::max(options_.min_alpha, options_.alpha - (options_.alpha - options_.min_alpha) * part);
   }
 
@@ -167,7 +174,8 @@ class Trainer {
     for (std::size_t i = 0; i < words.size(); ++i) {
       std::size_t low = 0, high = words.size();
       if (options_.window > 0) {  // nearer words count more: the window shrinks by chance
-        const std::size_t reach = static_cast<std::size_t>(options_.window) - random.below(static_cast<std::uint64_t>(options_.window));
+        const std::size_t reach =
+            static_cast<std::size_t>(options_.window) - random.below(static_cast<std::uint64_t>(options_.window));
         low = i > reach ? i - reach : 0;
         high = std::min(words.size(), i + reach + 1);
       }
@@ -192,7 +200,9 @@ class Trainer {
   WordVectors result() {
     const auto d = static_cast<std::size_t>(options_.dimension);
     std::vector<float> values(corpus_.words.size() * d);
-    for (std::size_t row = 0; row < corpus_.words.size(); ++row) std::copy_n(input_.begin() + static_cast<std::ptrdiff_t>(row * width_), d, values.begin() + static_cast<std::ptrdiff_t>(row * d));
+    for (std::size_t row = 0; row < corpus_.words.size(); ++row)
+      std::copy_n(input_.begin() + static_cast<std::ptrdiff_t>(row * width_), d,
+                  values.begin() + static_cast<std::ptrdiff_t>(row * d));
     return WordVectors::from_memory(std::move(corpus_.words), std::move(values), options_.dimension);
   }
 
@@ -209,7 +219,8 @@ class Trainer {
 
 }  // namespace
 
-WordVectors train_word2vec(const std::vector<std::string>& words, const std::vector<std::vector<std::uint32_t>>& lists, const Word2VecOptions& options) {
+WordVectors train_word2vec(const std::vector<std::string>& words, const std::vector<std::vector<std::uint32_t>>& lists,
+                           const Word2VecOptions& options) {
   if (options.dimension < 1 || options.negative < 1 || options.epochs < 1 || options.window < 0 || !(options.alpha > 0)) {
     throw ConfigError("word2vec: dimension, negative and epochs must be at least 1, window at least 0, alpha above 0");
   }

@@ -56,7 +56,9 @@ std::optional<Header> parse_header(std::string_view text) {
 }
 
 std::uint64_t line_of(std::string_view text, std::size_t at) {
-  return static_cast<std::uint64_t>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(at, text.size())), '\n')) + 1;
+  return static_cast<std::uint64_t>(
+             std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(at, text.size())), '\n')) +
+         1;
 }
 
 /// Text rows, with or without the header line: `word v1 v2 ..`.
@@ -73,7 +75,9 @@ TextRows read_text_rows(std::string_view text, const std::optional<Header>& head
   while (begin < text.size()) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     std::string_view line = text.substr(begin, end - begin);
-    const auto refuse = [&](const std::string& what) { throw DataError(fmt::format("{}:{}: {}", name, line_of(text, begin), what)); };
+    const auto refuse = [&](const std::string& what) {
+      throw DataError(fmt::format("{}:{}: {}", name, line_of(text, begin), what));
+    };
     while (!line.empty() && (line.back() == ' ' || line.back() == '\r')) line.remove_suffix(1);
     if (!line.empty()) {
       const std::size_t space = line.find(' ');
@@ -83,19 +87,23 @@ TextRows read_text_rows(std::string_view text, const std::optional<Header>& head
       for (std::size_t at = space; at < line.size(); ++count) {
         float value = 0;
         const auto [stop, error] = std::from_chars(line.data() + at + 1, line.data() + line.size(), value);
-        if (error != std::errc{} || !std::isfinite(value)) refuse(fmt::format("number {} of '{}' is not a finite number", count + 1, rows.words.back()));
+        if (error != std::errc{} || !std::isfinite(value))
+          refuse(fmt::format("number {} of '{}' is not a finite number", count + 1, rows.words.back()));
         rows.values.push_back(value);
         at = static_cast<std::size_t>(stop - line.data());
-        if (at < line.size() && line[at] != ' ') refuse(fmt::format("number {} of '{}' is not a finite number", count + 1, rows.words.back()));
+        if (at < line.size() && line[at] != ' ')
+          refuse(fmt::format("number {} of '{}' is not a finite number", count + 1, rows.words.back()));
       }
       if (rows.dimension == 0) rows.dimension = count;
-      if (count != rows.dimension) refuse(fmt::format("'{}' has {} numbers, {} are wanted", rows.words.back(), count, rows.dimension));
+      if (count != rows.dimension)
+        refuse(fmt::format("'{}' has {} numbers, {} are wanted", rows.words.back(), count, rows.dimension));
     }
     begin = end + 1;
   }
   if (rows.words.empty()) throw DataError(name + ": there are no word vectors in it");
   if (header && rows.words.size() != header->words) {
-    throw DataError(fmt::format("{}: the header says {} words, there are {}; the file may be truncated", name, header->words, rows.words.size()));
+    throw DataError(fmt::format("{}: the header says {} words, there are {}; the file may be truncated", name, header->words,
+                                rows.words.size()));
   }
   return rows;
 }
@@ -109,12 +117,16 @@ WordVectors WordVectors::open(const std::filesystem::path& file) {
   const std::string name = file.string();
   if (text.empty()) throw DataError(name + ": the file is empty");
   const auto header = parse_header(text);
-  if (header && (header->dimension == 0 || header->dimension > kMaxDimension || header->words == 0 || header->words > text.size() / 3)) {
-    throw DataError(fmt::format("{}: a header of {} words of {} numbers does not fit a file of {} bytes", name, header->words, header->dimension, text.size()));
+  if (header &&
+      (header->dimension == 0 || header->dimension > kMaxDimension || header->words == 0 || header->words > text.size() / 3)) {
+    throw DataError(fmt::format("{}: a header of {} words of {} numbers does not fit a file of {} bytes", name, header->words,
+                                header->dimension, text.size()));
   }
   // Google's binary rows are 4 bytes a number: bytes that text never holds follow the first word.
   const std::string_view head = text.substr(header ? header->end : 0, 4096);
-  const bool is_text = std::all_of(head.begin(), head.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\r' || c == '\t'; });
+  const bool is_text = std::all_of(head.begin(), head.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\r' || c == '\t';
+  });
   if (is_text) {
     TextRows rows = read_text_rows(text, header, name);
     data->map.reset();
@@ -131,7 +143,8 @@ WordVectors WordVectors::open(const std::filesystem::path& file) {
   data->dimension = static_cast<int>(header->dimension);
   const std::uint64_t row_size = header->dimension * sizeof(float);
   if (text.size() < header->end + header->words * (row_size + 2)) {
-    throw DataError(fmt::format("{}: truncated: {} words of {} numbers do not fit {} bytes", name, header->words, header->dimension, text.size()));
+    throw DataError(fmt::format("{}: truncated: {} words of {} numbers do not fit {} bytes", name, header->words,
+                                header->dimension, text.size()));
   }
   data->words.reserve(header->words);
   data->offsets.reserve(header->words);
@@ -154,7 +167,8 @@ WordVectors WordVectors::open(const std::filesystem::path& file) {
 
 WordVectors WordVectors::from_memory(std::vector<std::string> words, std::vector<float> values, int dimension) {
   if (dimension < 1 || values.size() != words.size() * static_cast<std::size_t>(dimension)) {
-    throw DataError(fmt::format("word vectors: {} words of {} numbers are not {} numbers", words.size(), dimension, values.size()));
+    throw DataError(
+        fmt::format("word vectors: {} words of {} numbers are not {} numbers", words.size(), dimension, values.size()));
   }
   auto data = std::make_shared<Data>();
   data->dimension = dimension;
@@ -189,14 +203,16 @@ void WordVectors::copy(std::size_t row, std::span<float> out) const {
   if (data_->map) {
     std::memcpy(out.data(), data_->row_bytes(row), width * sizeof(float));
     for (const float value : out.first(width)) {
-      if (!std::isfinite(value)) throw DataError(fmt::format("{}: the vector of '{}' is not finite", data_->map->path().string(), data_->words[row]));
+      if (!std::isfinite(value))
+        throw DataError(fmt::format("{}: the vector of '{}' is not finite", data_->map->path().string(), data_->words[row]));
     }
   } else {
     std::copy_n(data_->values.begin() + static_cast<std::ptrdiff_t>(row * width), width, out.begin());
   }
 }
 
-std::vector<std::pair<std::size_t, float>> WordVectors::nearest(std::span<const float> query, std::size_t k, std::span<const std::size_t> exclude) const {
+std::vector<std::pair<std::size_t, float>> WordVectors::nearest(std::span<const float> query, std::size_t k,
+                                                                std::span<const std::size_t> exclude) const {
   const auto width = static_cast<std::size_t>(data_->dimension);
   double query_norm = 0;
   for (const float value : query) query_norm += static_cast<double>(value) * value;
@@ -214,8 +230,9 @@ std::vector<std::pair<std::size_t, float>> WordVectors::nearest(std::span<const 
     scores.emplace_back(i, lengths > 0 ? static_cast<float>(dot / lengths) : 0.0F);
   }
   k = std::min(k, scores.size());
-  std::partial_sort(scores.begin(), scores.begin() + static_cast<std::ptrdiff_t>(k), scores.end(),
-                    [](const auto& a, const auto& b) { return a.second > b.second || (a.second == b.second && a.first < b.first); });
+  std::partial_sort(
+      scores.begin(), scores.begin() + static_cast<std::ptrdiff_t>(k), scores.end(),
+      [](const auto& a, const auto& b) { return a.second > b.second || (a.second == b.second && a.first < b.first); });
   scores.resize(k);
   return scores;
 }

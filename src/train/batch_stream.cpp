@@ -6,7 +6,8 @@
 
 namespace emotion {
 
-BatchStream::BatchStream(const Manifest& manifest, const std::vector<std::uint64_t>* chosen, const Sampler& sampler, Options options, const Device& device)
+BatchStream::BatchStream(const Manifest& manifest, const std::vector<std::uint64_t>* chosen, const Sampler& sampler,
+                         Options options, const Device& device)
     : manifest_(manifest), chosen_(chosen), sampler_(sampler), options_(std::move(options)), device_(device) {
   const auto batch = static_cast<std::int64_t>(options_.loader.batch);
   usable_ = static_cast<std::int64_t>(sampler_.epoch_size());

@@ -21,7 +21,8 @@ class BatchStream {
     bool images = true;
   };
   /// `sampler` counts the samples of `chosen`, or all of the manifest where that is null. All three must outlive the stream.
-  BatchStream(const Manifest& manifest, const std::vector<std::uint64_t>* chosen, const Sampler& sampler, Options options, const Device& device);
+  BatchStream(const Manifest& manifest, const std::vector<std::uint64_t>* chosen, const Sampler& sampler, Options options,
+              const Device& device);
 
   std::int64_t batches_per_epoch() const { return batches_per_epoch_; }
   /// Samples of batch b of an epoch, broken images counted.

@@ -22,7 +22,8 @@ namespace {
 
 fs::path step_name(std::int64_t step) { return "step-" + std::to_string(step); }
 
-std::vector<std::string> parse_list(const std::map<std::string, std::string>& metadata, const char* key, const std::string& where) {
+std::vector<std::string> parse_list(const std::map<std::string, std::string>& metadata, const char* key,
+                                    const std::string& where) {
   const auto found = metadata.find(key);
   if (found == metadata.end()) return {};
   try {
@@ -34,7 +35,8 @@ std::vector<std::string> parse_list(const std::map<std::string, std::string>& me
 
 }  // namespace
 
-void CheckpointFolder::save(std::int64_t step, const StateDict& model, const StateDict& state, std::int64_t best_step, int keep) const {
+void CheckpointFolder::save(std::int64_t step, const StateDict& model, const StateDict& state, std::int64_t best_step,
+                            int keep) const {
   const fs::path target = folder_ / step_name(step), temporary = folder_ / (".new-" + step_name(step).string());
   try {
     fs::remove_all(temporary);
@@ -55,7 +57,8 @@ void CheckpointFolder::save(std::int64_t step, const StateDict& model, const Sta
     std::erase(old, best_step);
     for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < old.size(); ++i) fs::remove_all(folder_ / step_name(old[i]));
   } catch (const fs::filesystem_error& error) {
-    throw RunError(fmt::format("{}: cannot be written: {}; the last checkpoint is intact", target.string(), error.code().message()));
+    throw RunError(
+        fmt::format("{}: cannot be written: {}; the last checkpoint is intact", target.string(), error.code().message()));
   } catch (const RunError& error) {
     std::error_code ignored;
     fs::remove_all(temporary, ignored);  // gives the space back
@@ -68,7 +71,8 @@ std::vector<std::int64_t> CheckpointFolder::steps() const {
   for (const auto& entry : fs::directory_iterator(folder_)) {
     const std::string name = entry.path().filename().string();
     std::int64_t step = 0;
-    if (name.starts_with("step-") && std::from_chars(name.data() + 5, name.data() + name.size(), step).ec == std::errc{}) found.push_back(step);
+    if (name.starts_with("step-") && std::from_chars(name.data() + 5, name.data() + name.size(), step).ec == std::errc{})
+      found.push_back(step);
   }
   std::sort(found.begin(), found.end());
   return found;
@@ -86,7 +90,8 @@ fs::path find_model_file(const fs::path& checkpoint) {
     if (fs::is_regular_file(checkpoint / place)) return checkpoint / place;
   }
   const char* what = fs::exists(checkpoint) ? "no model.safetensors and no checkpoints in it" : "no such file or run folder";
-  throw WeightsError(fmt::format("{}: {}; give a run folder, a checkpoint's folder or a weights file", checkpoint.string(), what));
+  throw WeightsError(
+      fmt::format("{}: {}; give a run folder, a checkpoint's folder or a weights file", checkpoint.string(), what));
 }
 
 std::map<std::string, std::string> ModelInfo::to_metadata() const {
@@ -110,10 +115,12 @@ TrainedTextCNN load_textcnn(const fs::path& checkpoint) {
   const fs::path file = find_model_file(checkpoint);
   const StateDict state = read_safetensors(file);
   const ModelInfo info = ModelInfo::from_metadata(state.metadata, file.string());
-  if (info.task != "textcnn") throw WeightsError(fmt::format("{}: a TextCNN is wanted, its metadata says task '{}'", file.string(), info.task));
+  if (info.task != "textcnn")
+    throw WeightsError(fmt::format("{}: a TextCNN is wanted, its metadata says task '{}'", file.string(), info.task));
   const at::Tensor* embedding = state.find("embedding.weight");
   if (!embedding || embedding->dim() != 2 || embedding->size(0) != static_cast<std::int64_t>(info.vocabulary.size()) + 2) {
-    throw WeightsError(fmt::format("{}: embedding.weight does not have two rows more than the {} words of the vocabulary", file.string(), info.vocabulary.size()));
+    throw WeightsError(fmt::format("{}: embedding.weight does not have two rows more than the {} words of the vocabulary",
+                                   file.string(), info.vocabulary.size()));
   }
   TrainedTextCNN trained;
   trained.vocabulary = Vocabulary(info.vocabulary);

@@ -39,13 +39,16 @@ at::Device parse_device(const std::string& name) {
     return driver && open_cuda_library() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
   }
   int index = 0;
-  if (name.starts_with("cuda:") && name.size() > 5 && name.size() <= 8 && name.find_first_not_of("0123456789", 5) == std::string::npos) {
+  if (name.starts_with("cuda:") && name.size() > 5 && name.size() <= 8 &&
+      name.find_first_not_of("0123456789", 5) == std::string::npos) {
     index = std::stoi(name.substr(5));
   } else if (name != "cuda") {
     throw ConfigError("device '" + name + "' is not known; auto, cpu, cuda or cuda:N");
   }
   if (!open_cuda_library()) {
-    throw RunError("device " + name + ": no CUDA device can be used here; install the driver and the CUDA libraries (tools/setup.sh --cuda), or take --device cpu");
+    throw RunError("device " + name +
+                   ": no CUDA device can be used here; install the driver and the CUDA libraries (tools/setup.sh --cuda), or "
+                   "take --device cpu");
   }
   const auto count = c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount();
   if (index >= count) throw RunError("device " + name + ": there are " + std::to_string(count) + " CUDA devices, counted from 0");
@@ -80,9 +83,7 @@ void Device::place(torch::nn::Module& module) const {
   }
 }
 
-at::Tensor Device::move(const at::Tensor& tensor) const {
-  return is_cpu() ? tensor : tensor.to(device_, /*non_blocking=*/true);
-}
+at::Tensor Device::move(const at::Tensor& tensor) const { return is_cpu() ? tensor : tensor.to(device_, /*non_blocking=*/true); }
 
 at::Tensor Device::images(const ImageBatch& batch) const {
   const auto n = static_cast<std::int64_t>(batch.samples.size());
@@ -129,7 +130,8 @@ void Device::set_random_state(const at::Tensor& state) const {
   auto cpu = at::detail::getDefaultCPUGenerator();
   const std::int64_t cpu_size = cpu.get_state().numel();
   if (state.scalar_type() != at::kByte || state.dim() != 1 || state.numel() < cpu_size) {
-    throw WeightsError("the state of the random generator has another size than this LibTorch's; resume with the version that saved it");
+    throw WeightsError(
+        "the state of the random generator has another size than this LibTorch's; resume with the version that saved it");
   }
   const std::lock_guard<std::mutex> lock(cpu.mutex());
   cpu.set_state(state.narrow(0, 0, cpu_size).clone());

@@ -85,13 +85,14 @@ class Adam final : public Optimizer {
     }
     Group group = make_group(parameters_, which);
     const auto update = decoupled_ ? static_cast<Update>(at::_fused_adamw_) : static_cast<Update>(at::_fused_adam_);
-    update(group.values, group.gradients, pick(first_, which), pick(second_, which), {}, pick(steps_, which), learning_rate, config_.betas[0],
-           config_.betas[1], config_.weight_decay, config_.eps.value_or(1e-8), /*amsgrad=*/false, /*maximize=*/false, {}, {});
+    update(group.values, group.gradients, pick(first_, which), pick(second_, which), {}, pick(steps_, which), learning_rate,
+           config_.betas[0], config_.betas[1], config_.weight_decay, config_.eps.value_or(1e-8), /*amsgrad=*/false,
+           /*maximize=*/false, {}, {});
   }
 
  private:
-  /// PyTorch's operations on a CPU in their order. The first steps move each weight by its gradient's sign: with another rounding,
-  /// gradients that are nearly zero would send two runs apart.
+  /// PyTorch's operations on a CPU in their order. The first steps move each weight by its gradient's sign: with another
+  /// rounding, gradients that are nearly zero would send two runs apart.
   void step_one(std::size_t i, double learning_rate) {
     at::Tensor value = parameters_[i].tensor.detach(), gradient = parameters_[i].tensor.grad();
     const auto [beta1, beta2] = config_.betas;
@@ -104,8 +105,9 @@ class Adam final : public Optimizer {
     value.addcdiv_(first_[i], denominator, -learning_rate / (1 - std::pow(beta1, step)));
   }
 
-  using Update = void (*)(at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, double, double,
-                          double, double, double, bool, bool, const std::optional<at::Tensor>&, const std::optional<at::Tensor>&);
+  using Update = void (*)(at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, double,
+                          double, double, double, double, bool, bool, const std::optional<at::Tensor>&,
+                          const std::optional<at::Tensor>&);
   OptimizerConfig config_;
   bool decoupled_;
   Tensors &first_, &second_, &steps_;
@@ -122,8 +124,8 @@ class Adagrad final : public Optimizer {
     Group group = make_group(parameters_, which);
     Tensors steps = pick(steps_, which);
     for (auto& step : steps) step.add_(1);
-    at::_fused_adagrad_(group.values, group.gradients, pick(sums_, which), steps, learning_rate, config_.lr_decay, config_.weight_decay,
-                        config_.eps.value_or(1e-10), /*maximize=*/false);
+    at::_fused_adagrad_(group.values, group.gradients, pick(sums_, which), steps, learning_rate, config_.lr_decay,
+                        config_.weight_decay, config_.eps.value_or(1e-10), /*maximize=*/false);
   }
 
  private:
@@ -135,7 +137,10 @@ class Adagrad final : public Optimizer {
 class Adadelta final : public Optimizer {
  public:
   Adadelta(const OptimizerConfig& config, std::vector<NamedParameter> parameters)
-      : Optimizer(std::move(parameters)), config_(config), squares_(add_state("square_avg", 0)), updates_(add_state("acc_delta", 0)) {}
+      : Optimizer(std::move(parameters)),
+        config_(config),
+        squares_(add_state("square_avg", 0)),
+        updates_(add_state("acc_delta", 0)) {}
   void step(double learning_rate) override {
     const at::NoGradGuard no_grad;
     const double eps = config_.eps.value_or(1e-6);
@@ -203,7 +208,8 @@ void Optimizer::load_state(const StateDict& state, const std::string& where) {
       const std::string name = kind.name + "." + parameters_[i].name;
       const at::Tensor* saved = state.find(name);
       if (!saved || saved->sizes() != (*kind.tensors)[i].sizes()) {
-        throw WeightsError(where + ": " + name + (saved ? " has another shape" : " is missing") + "; resume with the config that saved it");
+        throw WeightsError(where + ": " + name + (saved ? " has another shape" : " is missing") +
+                           "; resume with the config that saved it");
       }
       (*kind.tensors)[i].copy_(*saved);
     }

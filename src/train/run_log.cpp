@@ -21,7 +21,8 @@ std::string lines_up_to(const std::string& text, std::int64_t step) {
     if (end == std::string::npos) break;
     const std::string line = text.substr(begin, end + 1 - begin);
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.contains("step") && json["step"].is_number() && json["step"].get<std::int64_t>() <= step) kept += line;
+    if (json.is_object() && json.contains("step") && json["step"].is_number() && json["step"].get<std::int64_t>() <= step)
+      kept += line;
     begin = end + 1;
   }
   return kept;
@@ -36,7 +37,8 @@ RunLog::RunLog(const std::filesystem::path& run, std::int64_t step) : file_(run 
   events_ = std::make_unique<EventWriter>(run, step);
 }
 
-void RunLog::write(const std::string& split, std::int64_t step, std::int64_t epoch, const std::vector<std::pair<std::string, double>>& values) {
+void RunLog::write(const std::string& split, std::int64_t step, std::int64_t epoch,
+                   const std::vector<std::pair<std::string, double>>& values) {
   nlohmann::ordered_json line{{"split", split}, {"step", step}, {"epoch", epoch}};
   for (const auto& [name, value] : values) {
     line[name] = std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);

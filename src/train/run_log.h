@@ -18,7 +18,8 @@ class RunLog {
   /// Goes on with the lines up to `step`; later ones, written before the run was killed, are dropped. step < 0: a new run.
   RunLog(const std::filesystem::path& run, std::int64_t step);
   /// One line; NaN becomes null. @throws RunError if the disk is full
-  void write(const std::string& split, std::int64_t step, std::int64_t epoch, const std::vector<std::pair<std::string, double>>& values);
+  void write(const std::string& split, std::int64_t step, std::int64_t epoch,
+             const std::vector<std::pair<std::string, double>>& values);
 
  private:
   std::filesystem::path file_;

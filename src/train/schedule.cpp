@@ -22,7 +22,8 @@ double Schedule::without_warmup(std::int64_t step) const {
   const std::int64_t epoch = step / steps_per_epoch_;
   if (config_.name == "step") return base_lr_ * std::pow(config_.gamma, static_cast<double>(epoch / config_.every));
   if (config_.name == "multistep") {
-    const auto passed = std::count_if(config_.milestones.begin(), config_.milestones.end(), [&](int milestone) { return milestone <= epoch; });
+    const auto passed =
+        std::count_if(config_.milestones.begin(), config_.milestones.end(), [&](int milestone) { return milestone <= epoch; });
     return base_lr_ * std::pow(config_.gamma, static_cast<double>(passed));
   }
   if (config_.name == "cosine") {

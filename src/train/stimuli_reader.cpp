@@ -31,8 +31,10 @@ struct StimuliReader::Data {
       with_face += !m[i].face.empty();
       if (options.regions && options.width == 0 && !m[i].regions.empty()) options.width = read_regions(i).size(1);
     }
-    if (options.regions && with_regions == 0) throw DataError(m.file().string() + ": no sample has regions; emotion_data regions finds them");
-    if (options.faces && with_face == 0) throw DataError(m.file().string() + ": no sample has a face; emotion_data faces finds them");
+    if (options.regions && with_regions == 0)
+      throw DataError(m.file().string() + ": no sample has regions; emotion_data regions finds them");
+    if (options.faces && with_face == 0)
+      throw DataError(m.file().string() + ": no sample has a face; emotion_data faces finds them");
   }
 
   bool reserve(std::int64_t bytes) const {
@@ -59,7 +61,8 @@ struct StimuliReader::Data {
   Image read_face(std::size_t i) const {
     if (faces[i]) return *faces[i];
     try {
-      Image face = load_image(path_below(manifest.dataset().images(), manifest[i].face), Transform{.resize = 0, .crop = Crop::kNone, .flip = false}, {});
+      Image face = load_image(path_below(manifest.dataset().images(), manifest[i].face),
+                              Transform{.resize = 0, .crop = Crop::kNone, .flip = false}, {});
       if (reserve(static_cast<std::int64_t>(face.pixels.size()))) faces[i] = face;
       return face;
     } catch (const Error& error) {
@@ -76,7 +79,8 @@ struct StimuliReader::Data {
       for (std::int64_t i = begin; i < end; ++i) {
         const at::Tensor rows = read_regions(samples[static_cast<std::size_t>(i)]);
         counts[static_cast<std::size_t>(i)] = rows.size(0);
-        if (rows.size(0) > 0) std::copy_n(rows.const_data_ptr<float>(), rows.numel(), features.data_ptr<float>() + i * features.stride(0));
+        if (rows.size(0) > 0)
+          std::copy_n(rows.const_data_ptr<float>(), rows.numel(), features.data_ptr<float>() + i * features.stride(0));
       }
     });
     return {features, at::tensor(counts, at::kLong)};
@@ -94,7 +98,8 @@ struct StimuliReader::Data {
     if (rows.empty()) return {};
     std::vector<Image> images(rows.size());
     at::parallel_for(0, static_cast<std::int64_t>(rows.size()), 4, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) images[static_cast<std::size_t>(i)] = read_face(batch.samples[static_cast<std::size_t>(i)]);
+      for (std::int64_t i = begin; i < end; ++i)
+        images[static_cast<std::size_t>(i)] = read_face(batch.samples[static_cast<std::size_t>(i)]);
     });
     batch.width = images[0].width;
     batch.height = images[0].height;
@@ -102,8 +107,9 @@ struct StimuliReader::Data {
     batch.pixels = std::make_shared<std::uint8_t[]>(bytes * images.size());
     for (std::size_t i = 0; i < images.size(); ++i) {
       if (images[i].width != batch.width || images[i].height != batch.height) {
-        throw DataError(fmt::format("{}: its face is {}x{}, others are {}x{}; find the faces of a data set with one size", manifest.place(batch.samples[i]),
-                                    images[i].width, images[i].height, batch.width, batch.height));
+        throw DataError(fmt::format("{}: its face is {}x{}, others are {}x{}; find the faces of a data set with one size",
+                                    manifest.place(batch.samples[i]), images[i].width, images[i].height, batch.width,
+                                    batch.height));
       }
       std::copy(images[i].pixels.begin(), images[i].pixels.end(), batch.pixels.get() + i * bytes);
     }
@@ -111,7 +117,8 @@ struct StimuliReader::Data {
   }
 };
 
-StimuliReader::StimuliReader(const Manifest& manifest, const Options& options) : data_(std::make_unique<Data>(manifest, options)) {}
+StimuliReader::StimuliReader(const Manifest& manifest, const Options& options)
+    : data_(std::make_unique<Data>(manifest, options)) {}
 StimuliReader::~StimuliReader() = default;
 StimuliReader::StimuliReader(StimuliReader&&) noexcept = default;
 
@@ -135,27 +142,39 @@ StimuliInput StimuliReader::read(const std::vector<std::uint64_t>& samples, cons
 }
 
 StimuliReader::Options stimuli_reader_options(const RunConfig& config, std::int64_t width) {
-  const auto has = [&](const char* name) { return std::find(config.model.branches.begin(), config.model.branches.end(), name) != config.model.branches.end(); };
-  return {.regions = has("semantic"), .faces = has("expression"), .max_regions = config.model.semantic.regions, .width = width,
+  const auto has = [&](const char* name) {
+    return std::find(config.model.branches.begin(), config.model.branches.end(), name) != config.model.branches.end();
+  };
+  return {.regions = has("semantic"),
+          .faces = has("expression"),
+          .max_regions = config.model.semantic.regions,
+          .width = width,
           .cache_bytes = std::int64_t{config.data.cache_mb} << 20};
 }
 
 StimuliNetOptions stimuli_net_options(const RunConfig& config, std::int64_t classes, std::int64_t width) {
-  const auto has = [&](const char* name) { return std::find(config.model.branches.begin(), config.model.branches.end(), name) != config.model.branches.end(); };
+  const auto has = [&](const char* name) {
+    return std::find(config.model.branches.begin(), config.model.branches.end(), name) != config.model.branches.end();
+  };
   const SemanticConfig& semantic = config.model.semantic;
   return {.global = has("global"),
           .semantic = has("semantic"),
           .expression = has("expression"),
           .backbone = config.model.backbone,
           .expression_backbone = config.model.expression_backbone,
-          .semantic_net = {.feature = width, .attention = semantic.attention, .steps = semantic.steps, .lag = semantic.lag, .fc = semantic.variant == "fc"},
+          .semantic_net = {.feature = width,
+                           .attention = semantic.attention,
+                           .steps = semantic.steps,
+                           .lag = semantic.lag,
+                           .fc = semantic.variant == "fc"},
           .face_channels = config.model.channels,
           .classes = classes,
           .classifier_bias = config.model.classifier_bias,
           .luminance = config.model.color == "y"};
 }
 
-TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings, const Device& device) {
+TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings,
+                                   const Device& device) {
   TrainedStimuliNet trained;
   trained.file = find_model_file(checkpoint);
   const std::string where = trained.file.string();
@@ -167,7 +186,9 @@ TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, cons
   // The width of the regions' features is nowhere but in the weights.
   std::int64_t width = 1;
   const bool fc = trained.config.model.semantic.variant == "fc";
-  if (const at::Tensor* weight = state.find(fc ? "semantic.fc.0.weight" : "semantic.attention.feature.weight"); weight && weight->dim() == 2) width = weight->size(1);
+  if (const at::Tensor* weight = state.find(fc ? "semantic.fc.0.weight" : "semantic.attention.feature.weight");
+      weight && weight->dim() == 2)
+    width = weight->size(1);
   trained.network = StimuliNet(stimuli_net_options(trained.config, static_cast<std::int64_t>(info.classes.size()), width));
   load_module_state(*trained.network, state, where);
   device.place(*trained.network);

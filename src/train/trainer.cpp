@@ -9,9 +9,9 @@
 #include <ATen/Context.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 #include <sys/resource.h>
 #include <torch/version.h>
+#include <nlohmann/json.hpp>
 
 #include "batch_stream.h"
 #include "emotion/data/targets.h"
@@ -51,8 +51,8 @@ struct EvaluationResult {
 
 /// What a checkpoint remembers beside weights, optimiser and random state.
 struct RunState {
-  std::int64_t step = 0;       // steps done
-  bool evaluated = true;       // the evaluation due after `step` has run
+  std::int64_t step = 0;  // steps done
+  bool evaluated = true;  // the evaluation due after `step` has run
   std::int64_t best_step = -1;
   double best_value = 0;
 };
@@ -74,7 +74,8 @@ class Trainer {
     if (config.train.ema > 0) average_.emplace(task_->network(), config.train.ema);
     const Manifest& train = task_->manifest(Split::kTrain);
     const auto* chosen = task_->chosen(Split::kTrain);
-    stream_ = std::make_unique<BatchStream>(train, chosen, sampler(chosen ? chosen->size() : train.size(), config.data.fraction), stream_options(), device_);
+    stream_ = std::make_unique<BatchStream>(train, chosen, sampler(chosen ? chosen->size() : train.size(), config.data.fraction),
+                                            stream_options(), device_);
     if (const Manifest* extra = task_->extra_manifest()) {
       extra_stream_ = std::make_unique<BatchStream>(*extra, nullptr, sampler(extra->size(), 1.0), stream_options(), device_);
     }
@@ -121,8 +122,8 @@ class Trainer {
     for (const auto& parameter : task_->network().parameters()) parameters += parameter.numel();
     log_info("emotion {}, LibTorch {}", EMOTION_VERSION, TORCH_VERSION);
     log_info("{}: {} training samples, {} classes, {:.1f} M parameters, {} steps of {} samples on {}", config_.task,
-             task_->manifest(Split::kTrain).size(), task_->info().classes.size(), static_cast<double>(parameters) / 1e6, total_steps_,
-             config_.train.batch * config_.train.accumulate, device_.describe());
+             task_->manifest(Split::kTrain).size(), task_->info().classes.size(), static_cast<double>(parameters) / 1e6,
+             total_steps_, config_.train.batch * config_.train.accumulate, device_.describe());
     if (state_.step > 0) log_info("resumed after step {}", state_.step);
   }
 
@@ -186,9 +187,12 @@ class Trainer {
     values.emplace_back("data_wait", std::clamp((waited - waited_at_log_) / std::max(seconds, 1e-9), 0.0, 1.0));
     detail_.clear();
     for (const auto& [name, value] : values) {
-      if (name == "samples_per_second") detail_ += fmt::format("{:.0f} img/s  ", value);
-      else if (name == "data_wait") detail_ += fmt::format("waiting {:.0f} %", 100 * value);
-      else detail_ += fmt::format("{} {:.4g}  ", name, value);
+      if (name == "samples_per_second")
+        detail_ += fmt::format("{:.0f} img/s  ", value);
+      else if (name == "data_wait")
+        detail_ += fmt::format("waiting {:.0f} %", 100 * value);
+      else
+        detail_ += fmt::format("{} {:.4g}  ", name, value);
     }
     log_->write("train", state_.step, epoch, values);
     logged_at_ = Clock::now();
@@ -209,7 +213,8 @@ class Trainer {
       report(epoch, result->values);
       keep_best(result->values);
       if (hooks_.evaluated && !task_->evaluates_itself()) {
-        hooks_.evaluated({state_.step, epoch, result->predictions, result->samples, result->metrics, task_->manifest(Split::kValidation), task_->info().classes});
+        hooks_.evaluated({state_.step, epoch, result->predictions, result->samples, result->metrics,
+                          task_->manifest(Split::kValidation), task_->info().classes});
       }
     }
     state_.evaluated = true;
@@ -262,7 +267,8 @@ class Trainer {
       const TaskOutput output = task_->forward(batch, nullptr, Split::kValidation);
       losses.add(state_.step, output, static_cast<std::int64_t>(batch.samples.size()));
       const at::Tensor logits = output.logits.to(at::kFloat).cpu().contiguous();
-      predictions.scores.insert(predictions.scores.end(), logits.const_data_ptr<float>(), logits.const_data_ptr<float>() + logits.numel());
+      predictions.scores.insert(predictions.scores.end(), logits.const_data_ptr<float>(),
+                                logits.const_data_ptr<float>() + logits.numel());
       for (const std::uint64_t sample : batch.samples) predictions.labels.push_back(task_->labels(sample));
       samples.insert(samples.end(), batch.samples.begin(), batch.samples.end());
       progress.update(predictions.size());
@@ -276,7 +282,9 @@ class Trainer {
                                  {"balanced_accuracy", metrics.balanced_accuracy},
                                  {"mAP", metrics.mean_average_precision}});
     if (!predictions.polarity.empty()) {
-      values.insert(values.end(), {{"polarity_accuracy", metrics.polarity_accuracy}, {"easy_errors", metrics.easy_errors}, {"hard_errors", metrics.hard_errors}});
+      values.insert(values.end(), {{"polarity_accuracy", metrics.polarity_accuracy},
+                                   {"easy_errors", metrics.easy_errors},
+                                   {"hard_errors", metrics.hard_errors}});
     }
     return EvaluationResult{std::move(values), std::move(predictions), std::move(samples), metrics};
   }
@@ -309,7 +317,8 @@ class Trainer {
     StateDict model;
     {
       const WeightAverage::Swap averaged(average_ ? &*average_ : nullptr);
-      for (auto& entry : module_state(task_->network()).entries) model.add(entry.name, average_ ? entry.tensor.detach().clone() : entry.tensor.detach());
+      for (auto& entry : module_state(task_->network()).entries)
+        model.add(entry.name, average_ ? entry.tensor.detach().clone() : entry.tensor.detach());
     }
     model.metadata = task_->info().to_metadata();
     model.metadata["step"] = std::to_string(state_.step);
@@ -349,7 +358,8 @@ class Trainer {
   }
 
   [[noreturn]] void interrupted() const {
-    throw Interrupted(fmt::format("interrupted after step {}; saved, go on with: emotion_train --config {} --resume", state_.step, (run_ / "config.yaml").string()));
+    throw Interrupted(fmt::format("interrupted after step {}; saved, go on with: emotion_train --config {} --resume", state_.step,
+                                  (run_ / "config.yaml").string()));
   }
 
   void finish() {
@@ -360,7 +370,9 @@ class Trainer {
     if (!skipped.empty()) log_warning("{} broken images were skipped", skipped.size());
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
-    const std::string best = state_.best_step >= 0 ? fmt::format(", best {} {:.4f} at step {}", config_.checkpoint.best, state_.best_value, state_.best_step) : "";
+    const std::string best = state_.best_step >= 0 ? fmt::format(", best {} {:.4f} at step {}", config_.checkpoint.best,
+                                                                 state_.best_value, state_.best_step)
+                                                   : "";
     log_info("done after {} steps in {}{}; peak memory {:.2f} GB; {}", state_.step, format_duration(seconds_since(begin_)), best,
              static_cast<double>(usage.ru_maxrss) / 1048576, run_.string());
   }
@@ -386,8 +398,14 @@ class Trainer {
 
 /// Keys that may differ when a run goes on: they do not change what is computed.
 const std::set<std::string>& free_keys() {
-  static const std::set<std::string> keys{"output",         "device",           "data.workers",  "train.epochs",
-                                          "train.max_steps", "train.log_every", "checkpoint.every_minutes", "checkpoint.keep"};
+  static const std::set<std::string> keys{"output",
+                                          "device",
+                                          "data.workers",
+                                          "train.epochs",
+                                          "train.max_steps",
+                                          "train.log_every",
+                                          "checkpoint.every_minutes",
+                                          "checkpoint.keep"};
   return keys;
 }
 
@@ -400,7 +418,8 @@ void check_same_config(const RunConfig& config, const fs::path& stored_file) {
       different.push_back(fmt::format("{} was {}, is {}", now[i].first, before[i].second, now[i].second));
     }
   }
-  if (!different.empty()) throw ConfigError(fmt::format("{}: --resume with another config: {}", stored_file.string(), fmt::join(different, "; ")));
+  if (!different.empty())
+    throw ConfigError(fmt::format("{}: --resume with another config: {}", stored_file.string(), fmt::join(different, "; ")));
 }
 
 /// Makes the run folder, or checks that the one there can be gone on with.

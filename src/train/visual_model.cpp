@@ -19,7 +19,8 @@ RunConfig stored_config(const ModelInfo& info, const std::string& where, const s
 
 }  // namespace
 
-VisualModel VisualModel::open(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings, const Device& device) {
+VisualModel VisualModel::open(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings,
+                              const Device& device) {
   VisualModel model;
   model.file_ = find_model_file(checkpoint);
   const std::string where = model.file_.string();
@@ -47,7 +48,8 @@ VisualModel VisualModel::open(const std::filesystem::path& checkpoint, const std
     }
     model.network_ = network.ptr();
   } else if (info.task == "classifier" || info.task == "expression") {
-    ImageClassifier network(model.config_.model.backbone, static_cast<std::int64_t>(info.classes.size()), model.config_.model.channels);
+    ImageClassifier network(model.config_.model.backbone, static_cast<std::int64_t>(info.classes.size()),
+                            model.config_.model.channels);
     load_module_state(*network, state, where);
     device.place(*network);
     model.backbone_ = network->backbone;
@@ -68,7 +70,8 @@ VisualModel VisualModel::open(const std::filesystem::path& checkpoint, const std
 }
 
 at::Tensor VisualModel::logits(const at::Tensor& features) const {
-  if (!weight_.defined()) throw WeightsError(file_.string() + ": a plain backbone has no classes; train a classifier or use emotion_probe");
+  if (!weight_.defined())
+    throw WeightsError(file_.string() + ": a plain backbone has no classes; train a classifier or use emotion_probe");
   return at::linear(features, weight_, bias_);
 }
 

@@ -4,7 +4,8 @@
 
 namespace emotion {
 
-WeightAverage::WeightAverage(torch::nn::Module& network, double decay) : network_(network), decay_(decay), parameters_(network.parameters()) {
+WeightAverage::WeightAverage(torch::nn::Module& network, double decay)
+    : network_(network), decay_(decay), parameters_(network.parameters()) {
   for (const auto& parameter : parameters_) averages_.push_back(parameter.detach().clone());
 }
 
@@ -18,7 +19,8 @@ void WeightAverage::restore(const StateDict& model) {
   std::size_t i = 0;
   for (const auto& item : network_.named_parameters()) {
     const at::Tensor* saved = model.find(item.key());
-    if (!saved || saved->sizes() != averages_[i].sizes()) throw WeightsError("model.safetensors: " + item.key() + " is missing or has another shape");
+    if (!saved || saved->sizes() != averages_[i].sizes())
+      throw WeightsError("model.safetensors: " + item.key() + " is missing or has another shape");
     averages_[i++].copy_(*saved);
   }
 }

@@ -9,7 +9,8 @@
 
 namespace emotion {
 
-/// Exponential moving average of a network's parameters: a <- decay a + (1 - decay) w after every step. Buffers are the network's own.
+/// Exponential moving average of a network's parameters: a <- decay a + (1 - decay) w after every step. Buffers are the network's
+/// own.
 class WeightAverage {
  public:
   /// The network must outlive the average.

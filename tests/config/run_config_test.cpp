@@ -32,8 +32,10 @@ class RunConfigTest : public ::testing::Test {
 };
 
 TEST_F(RunConfigTest, DefaultsAndValues) {
-  const RunConfig config = load("task: classifier\n" + kData + "optimizer: {lr: 1e-2}\nschedule: {name: multistep, milestones: [10, 15]}\ntrain:\n  amp: off\n  batch: 32\n",
-                                {"train.epochs=5", "optimizer.betas=[0.8, 0.9]"});
+  const RunConfig config =
+      load("task: classifier\n" + kData +
+               "optimizer: {lr: 1e-2}\nschedule: {name: multistep, milestones: [10, 15]}\ntrain:\n  amp: off\n  batch: 32\n",
+           {"train.epochs=5", "optimizer.betas=[0.8, 0.9]"});
   EXPECT_EQ(config.optimizer.lr, 1e-2);
   EXPECT_EQ(config.schedule.milestones, (std::vector<int>{10, 15}));
   EXPECT_EQ(config.train.amp, "off");
@@ -43,27 +45,44 @@ TEST_F(RunConfigTest, DefaultsAndValues) {
 }
 
 TEST_F(RunConfigTest, ErrorsPointAtLineAndColumn) {
-  EXPECT_EQ(error("task: classifier\n" + kData + "optimiser:\n  lr: 1\n"), "paper.yaml:3:1: unknown key optimiser; did you mean optimizer?");
-  EXPECT_EQ(error("task: classifier\n" + kData + "train:\n  bacth: 3\n"), "paper.yaml:4:3: unknown key train.bacth; did you mean train.batch?");
-  EXPECT_EQ(error("task: classifier\n" + kData + "train:\n  batch: many\n"), "paper.yaml:4:10: train.batch is 'many'; an integer >= 1 is wanted");
-  EXPECT_EQ(error("task: classifier\n" + kData + "train: {batch: -4}\n"), "paper.yaml:3:16: train.batch is '-4'; an integer >= 1 is wanted");
-  EXPECT_EQ(error("task: classifier\n" + kData + "train: {batch: 1.5}\n"), "paper.yaml:3:16: train.batch is '1.5'; an integer >= 1 is wanted");
-  EXPECT_EQ(error("task: classifier\n" + kData + "optimizer: {lr: .nan}\n"), "paper.yaml:3:17: optimizer.lr is '.nan'; a number > 0 is wanted");
-  EXPECT_EQ(error("task: classifier\n" + kData + "optimizer: {momentum: 1}\n"), "paper.yaml:3:23: optimizer.momentum is '1'; a number in [0, 1) is wanted");
-  EXPECT_EQ(error("task: clasifier\n" + kData), "paper.yaml:1:7: task is 'clasifier'; one of textcnn, emotionnet, classifier, stimuli, expression, detector is wanted");
-  EXPECT_EQ(error("task: classifier\ndata: {train: d}\n"), "paper.yaml:2:15: data.train is 'd'; {dataset: DIR, split: NAME} is wanted");
-  EXPECT_EQ(error("task: classifier\n" + kData + "train: 3\n"), "paper.yaml:3:8: train is a section: a mapping of keys is wanted");
-  EXPECT_EQ(error("task: classifier\n"), "paper.yaml: data.train is missing; data: {train: {dataset: DIR, split: train}} is wanted");
-  EXPECT_EQ(error("task: classifier\n" + kData + "seed: 1\nseed: 2\n").substr(0, 48), "paper.yaml:4:1: key seed stands twice; the first");
+  EXPECT_EQ(error("task: classifier\n" + kData + "optimiser:\n  lr: 1\n"),
+            "paper.yaml:3:1: unknown key optimiser; did you mean optimizer?");
+  EXPECT_EQ(error("task: classifier\n" + kData + "train:\n  bacth: 3\n"),
+            "paper.yaml:4:3: unknown key train.bacth; did you mean train.batch?");
+  EXPECT_EQ(error("task: classifier\n" + kData + "train:\n  batch: many\n"),
+            "paper.yaml:4:10: train.batch is 'many'; an integer >= 1 is wanted");
+  EXPECT_EQ(error("task: classifier\n" + kData + "train: {batch: -4}\n"),
+            "paper.yaml:3:16: train.batch is '-4'; an integer >= 1 is wanted");
+  EXPECT_EQ(error("task: classifier\n" + kData + "train: {batch: 1.5}\n"),
+            "paper.yaml:3:16: train.batch is '1.5'; an integer >= 1 is wanted");
+  EXPECT_EQ(error("task: classifier\n" + kData + "optimizer: {lr: .nan}\n"),
+            "paper.yaml:3:17: optimizer.lr is '.nan'; a number > 0 is wanted");
+  EXPECT_EQ(error("task: classifier\n" + kData + "optimizer: {momentum: 1}\n"),
+            "paper.yaml:3:23: optimizer.momentum is '1'; a number in [0, 1) is wanted");
+  EXPECT_EQ(
+      error("task: clasifier\n" + kData),
+      "paper.yaml:1:7: task is 'clasifier'; one of textcnn, emotionnet, classifier, stimuli, expression, detector is wanted");
+  EXPECT_EQ(error("task: classifier\ndata: {train: d}\n"),
+            "paper.yaml:2:15: data.train is 'd'; {dataset: DIR, split: NAME} is wanted");
+  EXPECT_EQ(error("task: classifier\n" + kData + "train: 3\n"),
+            "paper.yaml:3:8: train is a section: a mapping of keys is wanted");
+  EXPECT_EQ(error("task: classifier\n"),
+            "paper.yaml: data.train is missing; data: {train: {dataset: DIR, split: train}} is wanted");
+  EXPECT_EQ(error("task: classifier\n" + kData + "seed: 1\nseed: 2\n").substr(0, 48),
+            "paper.yaml:4:1: key seed stands twice; the first");
   EXPECT_THAT(error("task: [classifier\n"), HasSubstr("paper.yaml:2:1: not valid YAML: "));
   EXPECT_EQ(error("task: !!python/object:os.system x\n").substr(0, 27), "paper.yaml:1:7: the tag tag");
-  EXPECT_EQ(error("task: classifier\n" + kData, {"train.batch"}), "--set train.batch: key=value is wanted, for instance --set train.epochs=5");
-  EXPECT_EQ(error("task: classifier\n" + kData, {"train.bacth=1"}), "--set train.bacth=1: unknown key train.bacth; did you mean train.batch?");
-  EXPECT_EQ(error("task: classifier\n" + kData + "device: gpu\n"), "paper.yaml: device is 'gpu'; auto, cpu, cuda or cuda:N is wanted");
+  EXPECT_EQ(error("task: classifier\n" + kData, {"train.batch"}),
+            "--set train.batch: key=value is wanted, for instance --set train.epochs=5");
+  EXPECT_EQ(error("task: classifier\n" + kData, {"train.bacth=1"}),
+            "--set train.bacth=1: unknown key train.bacth; did you mean train.batch?");
+  EXPECT_EQ(error("task: classifier\n" + kData + "device: gpu\n"),
+            "paper.yaml: device is 'gpu'; auto, cpu, cuda or cuda:N is wanted");
 }
 
 TEST_F(RunConfigTest, NothingIsParsedAndIgnored) {
-  EXPECT_EQ(error("task: classifier\n" + kData + "loss: {soft_label: true}\n"), "paper.yaml:3:8: loss.soft_label has no effect on task classifier; it belongs to emotionnet");
+  EXPECT_EQ(error("task: classifier\n" + kData + "loss: {soft_label: true}\n"),
+            "paper.yaml:3:8: loss.soft_label has no effect on task classifier; it belongs to emotionnet");
   EXPECT_EQ(error("task: stimuli\n" + kData + "loss: {embedding_weight: 0}\n"),
             "paper.yaml:3:8: loss.embedding_weight has no effect on task stimuli; it belongs to emotionnet");
   EXPECT_EQ(error("task: classifier\n" + kData + "model: {semantic: {regions: 3}}\n"),
@@ -73,7 +92,9 @@ TEST_F(RunConfigTest, NothingIsParsedAndIgnored) {
 }
 
 TEST_F(RunConfigTest, NestedSectionsAndLists) {
-  const RunConfig config = load("task: stimuli\n" + kData + "model: {branches: [global, expression], semantic: {regions: 3, lag: false}}\n", {"model.semantic.steps=4"});
+  const RunConfig config =
+      load("task: stimuli\n" + kData + "model: {branches: [global, expression], semantic: {regions: 3, lag: false}}\n",
+           {"model.semantic.steps=4"});
   EXPECT_EQ(config.model.branches, (std::vector<std::string>{"global", "expression"}));
   EXPECT_EQ(config.model.semantic.regions, 3);
   EXPECT_EQ(config.model.semantic.steps, 4);
@@ -86,7 +107,8 @@ TEST_F(RunConfigTest, NestedSectionsAndLists) {
 }
 
 TEST_F(RunConfigTest, ExtendsMergesAndNamesCircles) {
-  write_text(folder_.path() / "base.yaml", "task: classifier\n" + kData + "train: {batch: 8, epochs: 3}\nschedule: {milestones: [1, 2]}\n");
+  write_text(folder_.path() / "base.yaml",
+             "task: classifier\n" + kData + "train: {batch: 8, epochs: 3}\nschedule: {milestones: [1, 2]}\n");
   const RunConfig config = load("extends: base.yaml\ntrain: {epochs: 4}\nschedule: {milestones: [5]}\n");
   EXPECT_EQ(config.train.batch, 8);
   EXPECT_EQ(config.train.epochs, 4);
@@ -132,11 +154,13 @@ TEST_F(RunConfigTest, PrintingAndReadingGivesTheSameConfig) {
 }
 
 TEST_F(RunConfigTest, MutatedFilesAreReadOrRefusedButNeverCrash) {
-  const std::string yaml = "task: classifier\n" + kData + "train: {batch: 8, epochs: 3}\noptimizer: {name: sgd, betas: [0.9, 0.99]}\n";
+  const std::string yaml =
+      "task: classifier\n" + kData + "train: {batch: 8, epochs: 3}\noptimizer: {name: sgd, betas: [0.9, 0.99]}\n";
   Random random{5};
   for (int i = 0; i < 3000; ++i) {
     std::string mutated = yaml;
-    for (int flips = 0; flips < 3; ++flips) mutated[random.below(mutated.size())] = "{}[]:,&*!|>'\"#\n\t -a0\x80"[random.below(22)];
+    for (int flips = 0; flips < 3; ++flips)
+      mutated[random.below(mutated.size())] = "{}[]:,&*!|>'\"#\n\t -a0\x80"[random.below(22)];
     error(mutated);
   }
 }
@@ -154,7 +178,8 @@ TEST_F(RunConfigTest, TheSchemaNamesEveryKeyOnce) {
 
 TEST_F(RunConfigTest, EveryConfigOfTheProjectLoads) {
   std::size_t seen = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(EMOTION_TEST_DATA) / "../../configs")) {
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(std::filesystem::path(EMOTION_TEST_DATA) / "../../configs")) {
     if (entry.path().extension() != ".yaml") continue;
     EXPECT_NO_THROW(load_run_config(entry.path(), {})) << entry.path();
     ++seen;

@@ -66,11 +66,12 @@ TEST_P(DecodeTest, GivesPillowsPixels) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, DecodeTest,
-                         ::testing::Values("odd420.jpg", "odd422.jpg", "odd444.jpg", "progressive.jpg", "restart.jpg", "grey.jpg", "cmyk.jpg", "one.jpg", "exif1.jpg",
-                                           "exif2.jpg", "exif3.jpg", "exif4.jpg", "exif5.jpg", "exif6.jpg", "exif7.jpg", "exif8.jpg", "rgb.png", "rgba.png", "grey.png",
-                                           "grey_alpha.png", "palette.png", "palette_transparent.png", "bilevel.png", "rgb16.png", "grey16.png", "lossy.webp",
-                                           "alpha.webp", "rgb.bmp", "palette.bmp", "grey.bmp", "rgb.tiff", "grey.tiff", "palette.gif", "plain.gif",
-                                           "animated.gif"));
+                         ::testing::Values("odd420.jpg", "odd422.jpg", "odd444.jpg", "progressive.jpg", "restart.jpg", "grey.jpg",
+                                           "cmyk.jpg", "one.jpg", "exif1.jpg", "exif2.jpg", "exif3.jpg", "exif4.jpg", "exif5.jpg",
+                                           "exif6.jpg", "exif7.jpg", "exif8.jpg", "rgb.png", "rgba.png", "grey.png",
+                                           "grey_alpha.png", "palette.png", "palette_transparent.png", "bilevel.png", "rgb16.png",
+                                           "grey16.png", "lossy.webp", "alpha.webp", "rgb.bmp", "palette.bmp", "grey.bmp",
+                                           "rgb.tiff", "grey.tiff", "palette.gif", "plain.gif", "animated.gif"));
 
 TEST(EvaluationTest, GivesTorchvisionsPixels) {
   std::size_t seen = 0;
@@ -78,8 +79,12 @@ TEST(EvaluationTest, GivesTorchvisionsPixels) {
     // NAME.EXT.RESIZE.SIZE.png
     const std::string name = entry.path().stem().string();
     const std::size_t last = name.rfind('.'), middle = name.rfind('.', last - 1);
-    const Transform transform{.resize = std::stoi(name.substr(middle + 1)), .size = std::stoi(name.substr(last + 1)), .crop = Crop::kCenter, .flip = false};
-    const Difference difference = compare(load_image(kFixtures / name.substr(0, middle), transform, {}), decode_image(entry.path()));
+    const Transform transform{.resize = std::stoi(name.substr(middle + 1)),
+                              .size = std::stoi(name.substr(last + 1)),
+                              .crop = Crop::kCenter,
+                              .flip = false};
+    const Difference difference =
+        compare(load_image(kFixtures / name.substr(0, middle), transform, {}), decode_image(entry.path()));
     EXPECT_LE(difference.beyond_one, 0.001) << name;
     ++seen;
   }
@@ -144,13 +149,15 @@ TEST(BrokenImageTest, EveryErrorNamesTheFileAndTheReason) {
   std::string huge = read_file(kFixtures / "rgb.png");
   huge.replace(16, 8, std::string("\x00\x01\x00\x00\x00\x01\x00\x00", 8));
   EXPECT_EQ(error("huge.png", huge), "huge.png: a picture of 65536 x 65536 pixels is refused; at most 2^28 are read");
-  EXPECT_EQ(error_of<DataError>([&] { decode_image(folder.path() / "none.jpg"); }).substr(folder.path().string().size() + 1, 9), "none.jpg:");
+  EXPECT_EQ(error_of<DataError>([&] { decode_image(folder.path() / "none.jpg"); }).substr(folder.path().string().size() + 1, 9),
+            "none.jpg:");
   EXPECT_NE(error_of<DataError>([&] { decode_image(folder.path()); }), "no error");
 }
 
 TEST(BrokenImageTest, ACutFileNeverCrashesTheDecoder) {
   const ScratchFolder folder;
-  for (const char* name : {"odd420.jpg", "progressive.jpg", "rgb.png", "plain.gif", "palette.gif", "rgb.bmp", "lossy.webp", "exif6.jpg"}) {
+  for (const char* name :
+       {"odd420.jpg", "progressive.jpg", "rgb.png", "plain.gif", "palette.gif", "rgb.bmp", "lossy.webp", "exif6.jpg"}) {
     const std::string whole = read_file(kFixtures / name);
     for (std::size_t size = 0; size < whole.size(); size += 1 + whole.size() / 150) {
       const std::string cut = whole.substr(0, size);
@@ -179,17 +186,21 @@ TEST(RandomResizedCropTest, HasTorchvisionsDistribution) {
     const int draws = 4000;
     std::vector<int> lefts;
     for (int i = 0; i < draws; ++i) {
-      const Image crop = load_image(file, {.size = 8, .crop = Crop::kRandomResized, .flip = false}, {9, 0, static_cast<std::uint64_t>(i)});
+      const Image crop =
+          load_image(file, {.size = 8, .crop = Crop::kRandomResized, .flip = false}, {9, 0, static_cast<std::uint64_t>(i)});
       // Bilinear: columns are linear in x, so the left edge is extrapolated from the two inner columns 1 and 6.
       const double slope = (crop.row(4)[18] - crop.row(4)[3]) / 5.0;
       lefts.push_back(static_cast<int>(std::lround(crop.row(4)[3] - slope - slope / 2)));
     }
     for (const auto& quantile : shape["left"]) {
       const int value = quantile[0];
-      const double part = static_cast<double>(std::count_if(lefts.begin(), lefts.end(), [&](int left) { return left <= value; })) / draws;
-      const double before = static_cast<double>(std::count_if(lefts.begin(), lefts.end(), [&](int left) { return left <= value - 1; })) / draws;
+      const double part =
+          static_cast<double>(std::count_if(lefts.begin(), lefts.end(), [&](int left) { return left <= value; })) / draws;
+      const double before =
+          static_cast<double>(std::count_if(lefts.begin(), lefts.end(), [&](int left) { return left <= value - 1; })) / draws;
       // The extrapolation is good to a pixel: the golden part lies between its neighbours, within sampling error.
-      const double after = static_cast<double>(std::count_if(lefts.begin(), lefts.end(), [&](int left) { return left <= value + 1; })) / draws;
+      const double after =
+          static_cast<double>(std::count_if(lefts.begin(), lefts.end(), [&](int left) { return left <= value + 1; })) / draws;
       EXPECT_GT(quantile[1].get<double>(), before - 0.04) << shape["width"] << " left " << value << " " << part;
       EXPECT_LT(quantile[1].get<double>(), after + 0.04) << shape["width"] << " left " << value << " " << part;
     }

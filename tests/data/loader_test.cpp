@@ -40,7 +40,8 @@ TEST_F(LoaderTest, PixelsAndOrderDoNotDependOnThreadsOrBatches) {
   const Manifest data = manifest();
   const auto load = [&](int workers, std::size_t batch, int ahead) {
     std::string pixels;
-    ImageLoader loader(data, {.transform = {.size = 24}, .seed = 3, .batch = batch, .workers = workers, .ahead = ahead}, order(data.size()), 2);
+    ImageLoader loader(data, {.transform = {.size = 24}, .seed = 3, .batch = batch, .workers = workers, .ahead = ahead},
+                       order(data.size()), 2);
     std::uint64_t expected = data.size();
     while (const auto images = loader.next()) {
       for (const std::uint64_t sample : images->samples) EXPECT_EQ(sample, --expected);
@@ -67,14 +68,16 @@ TEST_F(LoaderTest, ABrokenImageStopsAndIsNamed) {
   const std::string jpeg = read_file(file);
   write_text(file, jpeg.substr(0, jpeg.size() / 3));
   ImageLoader loader(data, {.transform = {.size = 16}, .batch = 48, .workers = 2}, order(data.size()), 0);
-  EXPECT_EQ(error_of<DataError>([&] { loader.next(); }), data.place(5) + ": " + file.string() + ": broken JPEG: Premature end of JPEG file");
+  EXPECT_EQ(error_of<DataError>([&] { loader.next(); }),
+            data.place(5) + ": " + file.string() + ": broken JPEG: Premature end of JPEG file");
 }
 
 TEST_F(LoaderTest, ABrokenImageIsSkippedWhenAskedAndListed) {
   const Manifest data = manifest();
   write_text(data.image_path(5), "not a picture");
   std::filesystem::remove(data.image_path(9));
-  ImageLoader loader(data, {.transform = {.size = 16}, .batch = 48, .workers = 2, .on_error = OnError::kSkip}, order(data.size()), 0);
+  ImageLoader loader(data, {.transform = {.size = 16}, .batch = 48, .workers = 2, .on_error = OnError::kSkip}, order(data.size()),
+                     0);
   const auto images = loader.next();
   ASSERT_TRUE(images);
   EXPECT_EQ(images->samples.size(), data.size() - 2);
@@ -110,7 +113,8 @@ TEST(SamplerTest, RanksShareAnEpoch) {
   const Sampler whole{.size = 11, .seed = 2};
   const auto all = whole.order(3);
   std::vector<std::uint64_t> joined;
-  const auto a = Sampler{.size = 11, .seed = 2, .rank = 0, .world_size = 2}.order(3), b = Sampler{.size = 11, .seed = 2, .rank = 1, .world_size = 2}.order(3);
+  const auto a = Sampler{.size = 11, .seed = 2, .rank = 0, .world_size = 2}.order(3),
+             b = Sampler{.size = 11, .seed = 2, .rank = 1, .world_size = 2}.order(3);
   ASSERT_EQ(a.size(), 6U);
   ASSERT_EQ(b.size(), 6U);
   for (std::size_t i = 0; i < 6; ++i) {
@@ -136,7 +140,8 @@ TEST(SynthTest, ListsAreLikeStockEmotions) {
     }
     for (const auto label : manifest[i].labels) {  // the emotion words stand among the keywords
       const auto& words = manifest[i].keywords;
-      EXPECT_TRUE(std::any_of(words.begin(), words.end(), [&](std::uint32_t w) { return manifest.word(w) == manifest.dataset().classes[label]; }));
+      EXPECT_TRUE(std::any_of(words.begin(), words.end(),
+                              [&](std::uint32_t w) { return manifest.word(w) == manifest.dataset().classes[label]; }));
     }
   }
   const auto n = static_cast<double>(manifest.size());
@@ -164,8 +169,10 @@ TEST(SynthTest, TheSameSeedGivesTheSameBytesWithAnyThreads) {
   const std::string one = bytes(7, 1, "a");
   EXPECT_EQ(one, bytes(7, 3, "b"));
   EXPECT_NE(one, bytes(8, 1, "c"));
-  EXPECT_EQ(error_of<ConfigError>([&] { bytes(7, 1, "a"); }), (folder.path() / "a").string() + ": there is something already; give another --out or remove it");
-  EXPECT_EQ(error_of<ConfigError>([&] { write_synth({.kind = "stock", .out = folder.path() / "n", .count = 3}); }), "--count is 3; 10 to 10000000 is wanted");
+  EXPECT_EQ(error_of<ConfigError>([&] { bytes(7, 1, "a"); }),
+            (folder.path() / "a").string() + ": there is something already; give another --out or remove it");
+  EXPECT_EQ(error_of<ConfigError>([&] { write_synth({.kind = "stock", .out = folder.path() / "n", .count = 3}); }),
+            "--count is 3; 10 to 10000000 is wanted");
 }
 
 }  // namespace

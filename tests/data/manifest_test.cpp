@@ -21,7 +21,8 @@ using ::testing::HasSubstr;
 class ManifestTest : public ::testing::Test {
  protected:
   void SetUp() override { set_log_level(LogLevel::kOff); }
-  Dataset dataset(const std::string& jsonl, const std::string& yaml = "name: t\nclasses: [awe, fear, calm]\nsplits: {train: train.jsonl}\n") const {
+  Dataset dataset(const std::string& jsonl,
+                  const std::string& yaml = "name: t\nclasses: [awe, fear, calm]\nsplits: {train: train.jsonl}\n") const {
     write_text(folder_.path() / "dataset.yaml", yaml);
     write_text(folder_.path() / "train.jsonl", jsonl);
     return Dataset::open(folder_.path());
@@ -39,10 +40,11 @@ class ManifestTest : public ::testing::Test {
 };
 
 TEST_F(ManifestTest, ReadsWhatALineSays) {
-  const Manifest manifest = Manifest::open(
-      dataset("{\"image\": \"a.jpg\", \"labels\": [\"awe\", 2], \"keywords\": [\"sky\", \"awe\", \"sky\"], \"votes\": [0, \"fear\"], \"box\": [1, 2.5, 3, 4], "
-              "\"face\": \"f/a.png\", \"regions\": \"r/a.safetensors\"}\n\n{\"image\": \"dir/b.jpg\"}\n"),
-      "train");
+  const Manifest manifest =
+      Manifest::open(dataset("{\"image\": \"a.jpg\", \"labels\": [\"awe\", 2], \"keywords\": [\"sky\", \"awe\", \"sky\"], "
+                             "\"votes\": [0, \"fear\"], \"box\": [1, 2.5, 3, 4], "
+                             "\"face\": \"f/a.png\", \"regions\": \"r/a.safetensors\"}\n\n{\"image\": \"dir/b.jpg\"}\n"),
+                     "train");
   ASSERT_EQ(manifest.size(), 2U);
   const SampleView sample = manifest[0];
   EXPECT_EQ(sample.image, "a.jpg");
@@ -64,13 +66,18 @@ TEST_F(ManifestTest, EveryBrokenLineIsNamed) {
   const std::string more = "; emotion_data verify lists every problem";
   EXPECT_EQ(error("{\"image\": \"a\"}\nnonsense\n"), "train.jsonl:2: not a JSON object" + more);
   EXPECT_EQ(error("{\"labels\": [\"awe\"]}\n"), "train.jsonl:1: \"image\" is missing" + more);
-  EXPECT_EQ(error("{\"image\": \"a\", \"labels\": [\"aw\"]}\n"), "train.jsonl:1: \"labels\": unknown class 'aw'; did you mean awe?" + more);
-  EXPECT_EQ(error("{\"image\": \"a\", \"labels\": [3]}\n"), "train.jsonl:1: \"labels\": class id 3 is out of range; there are 3 classes" + more);
-  EXPECT_EQ(error("{\"image\": \"a\", \"labels\": [-1]}\n"), "train.jsonl:1: \"labels\": a class is a name or an id from 0" + more);
+  EXPECT_EQ(error("{\"image\": \"a\", \"labels\": [\"aw\"]}\n"),
+            "train.jsonl:1: \"labels\": unknown class 'aw'; did you mean awe?" + more);
+  EXPECT_EQ(error("{\"image\": \"a\", \"labels\": [3]}\n"),
+            "train.jsonl:1: \"labels\": class id 3 is out of range; there are 3 classes" + more);
+  EXPECT_EQ(error("{\"image\": \"a\", \"labels\": [-1]}\n"),
+            "train.jsonl:1: \"labels\": a class is a name or an id from 0" + more);
   EXPECT_EQ(error("{\"image\": \"a\", \"labels\": [0, \"awe\"]}\n"), "train.jsonl:1: \"labels\": class awe stands twice" + more);
   EXPECT_EQ(error("{\"image\": \"a\", \"labls\": []}\n"), "train.jsonl:1: unknown key \"labls\"; did you mean labels?" + more);
-  EXPECT_EQ(error("{\"image\": \"a\", \"box\": [1, 2, 0, 4]}\n"), "train.jsonl:1: \"box\": width and height must be above 0" + more);
-  EXPECT_EQ(error("{\"image\": \"a\"}\n{\"image\": \"a\"}\n"), "train.jsonl:2: image a stands twice; the first is in line 1" + more);
+  EXPECT_EQ(error("{\"image\": \"a\", \"box\": [1, 2, 0, 4]}\n"),
+            "train.jsonl:1: \"box\": width and height must be above 0" + more);
+  EXPECT_EQ(error("{\"image\": \"a\"}\n{\"image\": \"a\"}\n"),
+            "train.jsonl:2: image a stands twice; the first is in line 1" + more);
   EXPECT_THAT(error("{\"image\": \"../../etc/passwd\"}\n"), HasSubstr("train.jsonl:1: \"image\": "));
   EXPECT_THAT(error("{\"image\": \"/etc/passwd\"}\n"), HasSubstr("train.jsonl:1: \"image\": "));
   EXPECT_EQ(error("\n"), "train.jsonl: the split is empty");
@@ -78,7 +85,8 @@ TEST_F(ManifestTest, EveryBrokenLineIsNamed) {
 
 TEST_F(ManifestTest, VerifyListsThemAll) {
   const Dataset data = dataset("nonsense\n{\"image\": \"a\"}\n{\"image\": \"b\", \"labels\": [9]}\n");
-  EXPECT_THAT(line_problems(data, "train"), ElementsAre(HasSubstr("train.jsonl:1: not a JSON object"), HasSubstr("train.jsonl:3: \"labels\": class id 9")));
+  EXPECT_THAT(line_problems(data, "train"),
+              ElementsAre(HasSubstr("train.jsonl:1: not a JSON object"), HasSubstr("train.jsonl:3: \"labels\": class id 9")));
   const Manifest manifest = Manifest::open(dataset("{\"image\": \"none.jpg\"}\n"), "train");
   EXPECT_THAT(image_problems(manifest, 2), ElementsAre(HasSubstr("train.jsonl:1: " + (folder_.path() / "none.jpg").string())));
 }
@@ -86,14 +94,18 @@ TEST_F(ManifestTest, VerifyListsThemAll) {
 TEST_F(ManifestTest, DatasetYamlErrorsNameLineAndColumn) {
   EXPECT_EQ(yaml_error("classes: [a]\nsplit: {train: x}\n"), "dataset.yaml:2:1: unknown key split; did you mean splits?");
   EXPECT_EQ(yaml_error("classes: [a, b, a]\nsplits: {train: x}\n"), "dataset.yaml:1:17: class a stands twice");
-  EXPECT_EQ(yaml_error("classes: [aw, b]\nsplits: {t: x}\npolarity: {positive: [awe]}\n"), "dataset.yaml:3:23: polarity names the unknown class awe; did you mean aw?");
+  EXPECT_EQ(yaml_error("classes: [aw, b]\nsplits: {t: x}\npolarity: {positive: [awe]}\n"),
+            "dataset.yaml:3:23: polarity names the unknown class awe; did you mean aw?");
   EXPECT_THAT(yaml_error("classes: [a\n"), HasSubstr("not valid YAML"));
-  EXPECT_THAT(error_of<DataError>([&] { dataset("").split_file("test"); }), HasSubstr("there is no split 'test'; there are train"));
+  EXPECT_THAT(error_of<DataError>([&] { dataset("").split_file("test"); }),
+              HasSubstr("there is no split 'test'; there are train"));
 }
 
 TEST_F(ManifestTest, TheIndexFollowsTheFileAndSurvivesDamage) {
   std::string lines;
-  for (int i = 0; i < 50; ++i) lines += fmt::format("{{\"image\": \"{}.jpg\", \"labels\": [{}], \"keywords\": [\"w{}\", \"w{}\"]}}\n", i, i % 3, i % 7, i % 5);
+  for (int i = 0; i < 50; ++i)
+    lines +=
+        fmt::format("{{\"image\": \"{}.jpg\", \"labels\": [{}], \"keywords\": [\"w{}\", \"w{}\"]}}\n", i, i % 3, i % 7, i % 5);
   const Dataset data = dataset(lines);
   const auto content = [&] {
     std::string text;
@@ -146,8 +158,9 @@ TEST_F(ManifestTest, TheWriterWritesWhatTheManifestReads) {
 }
 
 TEST_F(ManifestTest, TargetsComeFromLabelsKeywordsOrAFile) {
-  const Manifest manifest =
-      Manifest::open(dataset("{\"image\": \"a\", \"labels\": [\"awe\"], \"keywords\": [\"fear\", \"sky\"]}\n{\"image\": \"b\", \"keywords\": [\"calm\", \"sky\"]}\n"), "train");
+  const Manifest manifest = Manifest::open(dataset("{\"image\": \"a\", \"labels\": [\"awe\"], \"keywords\": [\"fear\", "
+                                                   "\"sky\"]}\n{\"image\": \"b\", \"keywords\": [\"calm\", \"sky\"]}\n"),
+                                           "train");
   const auto targets = TargetClasses::make("labels", manifest);
   const SplitTargets labels(manifest, targets, "labels", false);
   EXPECT_THAT(labels(0), ElementsAre(0));
@@ -185,7 +198,8 @@ class ImportTest : public ManifestTest {
 };
 
 TEST_F(ImportTest, CsvWithQuotesKeywordsAndSplits) {
-  CsvImport options = csv("image,label,tags,part\na.jpg,awe,\"sky; sea\",train\n\"c, d.jpg\",\"fear;awe\",,train\nb.jpg,fear,night,test\n");
+  CsvImport options =
+      csv("image,label,tags,part\na.jpg,awe,\"sky; sea\",train\n\"c, d.jpg\",\"fear;awe\",,train\nb.jpg,fear,night,test\n");
   options.keywords_column = "tags";
   options.split_column = "part";
   import_csv(options);
@@ -205,7 +219,8 @@ TEST_F(ImportTest, CsvErrorsNameTheLine) {
   EXPECT_EQ(import_error(csv("image,label\na.jpg\n")), "table.csv:2: 1 fields, the header has 2");
   EXPECT_EQ(import_error(csv("image,label\na.jpg,\"awe\n")), "table.csv:2: a quote is not closed");
   EXPECT_EQ(import_error(csv("image,label\na.jpg,\n")), "table.csv:2: the label is empty");
-  EXPECT_EQ(import_error(csv("image,label\na.jpg,awe\nb.jpg,awe\na.jpg,fear\n")), "table.csv:4: image a.jpg stands in line 2 as well");
+  EXPECT_EQ(import_error(csv("image,label\na.jpg,awe\nb.jpg,awe\na.jpg,fear\n")),
+            "table.csv:4: image a.jpg stands in line 2 as well");
   EXPECT_THAT(import_error(csv("image,label\nnone.jpg,awe\n")), HasSubstr("table.csv:2: "));
   EXPECT_THAT(import_error(csv("image,label\n../table.csv,awe\n")), HasSubstr("table.csv:2: "));
   CsvImport options = csv("image,label\na.jpg,awe\n");
@@ -214,7 +229,8 @@ TEST_F(ImportTest, CsvErrorsNameTheLine) {
 }
 
 TEST_F(ImportTest, FoldersAreClassesAndTheSplitIsSeeded) {
-  for (int i = 0; i < 20; ++i) write_text(folder_.path() / "photos" / (i % 2 ? "joy" : "anger") / (std::to_string(i) + ".JPG"), "x");
+  for (int i = 0; i < 20; ++i)
+    write_text(folder_.path() / "photos" / (i % 2 ? "joy" : "anger") / (std::to_string(i) + ".JPG"), "x");
   const auto names = [&](std::uint64_t seed, const std::string& out) {
     import_folder({.root = folder_.path() / "photos", .out = folder_.path() / out, .split = "50/50", .seed = seed});
     std::string text;

@@ -29,7 +29,8 @@ class SafetensorsTest : public ::testing::Test {
     const std::string text = error_of<WeightsError>([&] { read_safetensors(file()); });
     return text == "no error" ? text : text.substr(file().string().size() + 2);
   }
-  static std::string tensor(const std::string& name, const std::string& dtype, const std::string& shape, const std::string& offsets) {
+  static std::string tensor(const std::string& name, const std::string& dtype, const std::string& shape,
+                            const std::string& offsets) {
     return fmt::format("\"{}\":{{\"dtype\":\"{}\",\"shape\":{},\"data_offsets\":{}}}", name, dtype, shape, offsets);
   }
   ScratchFolder folder_;
@@ -38,7 +39,8 @@ class SafetensorsTest : public ::testing::Test {
 TEST_F(SafetensorsTest, EveryTypeComesBack) {
   StateDict state;
   state.metadata = {{"classes", "[\"awe\"]"}, {"task", "textcnn"}};
-  for (const auto type : {at::kFloat, at::kDouble, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool}) {
+  for (const auto type :
+       {at::kFloat, at::kDouble, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool}) {
     state.add(c10::toString(type), at::arange(6).view({2, 3}).to(type));
   }
   state.add("scalar", at::ones({}));
@@ -61,15 +63,21 @@ TEST_F(SafetensorsTest, WhatDoesNotFitIsRefused) {
   EXPECT_EQ(error("{" + tensor("a", "F32", "[1]", "[0,4]") + "}", four), "no error");
   EXPECT_EQ(error("nonsense"), "not a safetensors file: the header is not valid JSON");
   EXPECT_EQ(error("[]"), "not a safetensors file: the header is not a JSON object");
-  EXPECT_EQ(error("{" + tensor("a", "F32", "[1]", "[0,8]") + "}", four), "tensor a: bytes 0 to 8 lie outside the file's 4 bytes of data; the file may be truncated");
-  EXPECT_EQ(error("{" + tensor("a", "F32", "[2]", "[0,4]") + "}", four), "tensor a: its shape wants 8 bytes, data_offsets give 4");
+  EXPECT_EQ(error("{" + tensor("a", "F32", "[1]", "[0,8]") + "}", four),
+            "tensor a: bytes 0 to 8 lie outside the file's 4 bytes of data; the file may be truncated");
+  EXPECT_EQ(error("{" + tensor("a", "F32", "[2]", "[0,4]") + "}", four),
+            "tensor a: its shape wants 8 bytes, data_offsets give 4");
   EXPECT_EQ(error("{" + tensor("a", "F8", "[1]", "[0,4]") + "}", four), "tensor a: dtype F8 is not known");
-  EXPECT_EQ(error("{" + tensor("a", "F32", "[-1]", "[0,4]") + "}", four), "tensor a: a length of the shape is not a whole number");
-  EXPECT_EQ(error("{" + tensor("a", "F32", "[1099511627776,1099511627776]", "[0,4]") + "}", four), "tensor a: the shape is larger than any file");
-  EXPECT_EQ(error("{" + tensor("a", "U8", "[4]", "[0,4]") + "," + tensor("b", "U8", "[2]", "[2,4]") + "}", four), "tensor b overlaps another");
+  EXPECT_EQ(error("{" + tensor("a", "F32", "[-1]", "[0,4]") + "}", four),
+            "tensor a: a length of the shape is not a whole number");
+  EXPECT_EQ(error("{" + tensor("a", "F32", "[1099511627776,1099511627776]", "[0,4]") + "}", four),
+            "tensor a: the shape is larger than any file");
+  EXPECT_EQ(error("{" + tensor("a", "U8", "[4]", "[0,4]") + "," + tensor("b", "U8", "[2]", "[2,4]") + "}", four),
+            "tensor b overlaps another");
   EXPECT_EQ(error("{" + tensor("a", "U8", "[2]", "[2,4]") + "}", four), "2 bytes before tensor a belong to no tensor");
   EXPECT_EQ(error("{" + tensor("a", "U8", "[2]", "[0,2]") + "}", four), "2 bytes at the end belong to no tensor");
-  EXPECT_EQ(error("{" + tensor("a", "U8", "[2]", "[0,2]") + "," + tensor("a", "U8", "[2]", "[2,4]") + "}", four), "the header names 'a' twice");
+  EXPECT_EQ(error("{" + tensor("a", "U8", "[2]", "[0,2]") + "," + tensor("a", "U8", "[2]", "[2,4]") + "}", four),
+            "the header names 'a' twice");
   EXPECT_EQ(error("{\"a\":{\"dtype\":\"F32\"}}"), "tensor a: dtype, shape and data_offsets are wanted");
   EXPECT_EQ(error("{\"__metadata__\":{\"a\":1}}"), "__metadata__ a is not text");
   write_text(file(), std::string("\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10));
@@ -87,7 +95,8 @@ TEST_F(SafetensorsTest, MutatedFilesAreReadOrRefusedButNeverCrash) {
   Random random{1};
   for (int i = 0; i < 3000; ++i) {
     std::string mutated = whole.substr(0, i % 3 ? whole.size() : random.below(whole.size() + 1));
-    for (int flips = 0; flips < 3 && !mutated.empty(); ++flips) mutated[random.below(mutated.size())] = static_cast<char>(random());
+    for (int flips = 0; flips < 3 && !mutated.empty(); ++flips)
+      mutated[random.below(mutated.size())] = static_cast<char>(random());
     write_text(file(), mutated);
     try {
       read_safetensors(file());
@@ -113,7 +122,8 @@ TEST(PthTest, NothingIsExecuted) {
   const std::string marker = "/tmp/emotion_pickle_was_executed";
   std::filesystem::remove(marker);
   for (const char* name : {"hostile_zip.pth", "hostile_legacy.pth"}) {
-    EXPECT_THAT(error_of<WeightsError>([&] { read_weights(kFixtures + "/" + name); }), HasSubstr("refused: it wants to call posix.system; only state_dicts are read"));
+    EXPECT_THAT(error_of<WeightsError>([&] { read_weights(kFixtures + "/" + name); }),
+                HasSubstr("refused: it wants to call posix.system; only state_dicts are read"));
   }
   EXPECT_FALSE(std::filesystem::exists(marker));
 }
@@ -127,7 +137,9 @@ TEST(PthTest, DeepNestingAndHugeLengthsAreRefused) {
   EXPECT_THAT(error("\x80\x02" + std::string(400000, ']') + std::string(399999, 'a') + "."), HasSubstr("p.pth"));
   EXPECT_THAT(error(std::string("\x80\x02X\xff\xff\xff\xff", 7) + "abc."), HasSubstr("truncated"));
   EXPECT_THAT(error(std::string("\x80\x02h\x05......", 10)), HasSubstr("a value that was not stored is read"));
-  EXPECT_THAT(error("\x80\x02" "cos\nsystem\n."), HasSubstr("refused: it wants to call os.system"));
+  EXPECT_THAT(error("\x80\x02"
+                    "cos\nsystem\n."),
+              HasSubstr("refused: it wants to call os.system"));
   EXPECT_THAT(error("<html>not found</html>"), HasSubstr("not a weights file: neither safetensors nor torch.save's forms"));
 }
 

@@ -14,7 +14,8 @@ namespace {
 const std::vector<std::int8_t> kPolarity{1, 1, 1, 1, -1, -1, -1, -1};
 
 HierarchicalLoss loss_of(const std::vector<double>& probabilities, std::int64_t truth, double weight = 1) {
-  return hierarchical_cross_entropy(at::log(at::tensor(probabilities)).unsqueeze(0).to(at::kFloat), at::tensor({truth}), kPolarity, weight);
+  return hierarchical_cross_entropy(at::log(at::tensor(probabilities)).unsqueeze(0).to(at::kFloat), at::tensor({truth}),
+                                    kPolarity, weight);
 }
 
 // Fig 7: with p = 0.1 for the truth the emotion loss is 2.30 in both cases; the polarity loss is 0.11 (0.9 on the right side)
@@ -27,7 +28,8 @@ TEST(HierarchicalCrossEntropy, NumbersOfFigure7) {
   EXPECT_NEAR(hard.emotion.item<double>(), 2.30, 0.005);
   EXPECT_NEAR(hard.polarity.item<double>(), 1.61, 0.005);
   EXPECT_NEAR(hard.total.item<double>(), 2.302585 + 1.609438, 1e-5);
-  EXPECT_NEAR(loss_of({0.1, 0.04, 0.03, 0.03, 0.6, 0.1, 0.05, 0.05}, 0, 0.5).total.item<double>(), 2.302585 + 0.5 * 1.609438, 1e-5);
+  EXPECT_NEAR(loss_of({0.1, 0.04, 0.03, 0.03, 0.6, 0.1, 0.05, 0.05}, 0, 0.5).total.item<double>(), 2.302585 + 0.5 * 1.609438,
+              1e-5);
 }
 
 TEST(HierarchicalCrossEntropy, WithoutWeightIsPlainCrossEntropyAndNeedsNoPolarity) {
@@ -47,7 +49,8 @@ TEST(HierarchicalCrossEntropy, GradientIsTheEquationsAndFiniteForExtremeLogits) 
     const double pk = p[k].item<double>();
     EXPECT_NEAR(logits.grad()[0][k].item<double>(), k < 4 ? pk - pk / right : pk, 1e-6) << k;
   }
-  at::Tensor extreme = at::tensor({-500.0F, -500.0F, -500.0F, -500.0F, 500.0F, 0.0F, 0.0F, 0.0F}).unsqueeze(0).requires_grad_(true);
+  at::Tensor extreme =
+      at::tensor({-500.0F, -500.0F, -500.0F, -500.0F, 500.0F, 0.0F, 0.0F, 0.0F}).unsqueeze(0).requires_grad_(true);
   const HierarchicalLoss loss = hierarchical_cross_entropy(extreme, at::tensor({std::int64_t{0}}), kPolarity, 1);
   loss.total.backward();
   EXPECT_NEAR(loss.polarity.item<double>(), 1000 - std::log(4), 1e-3);

@@ -17,7 +17,8 @@ namespace {
 
 TEST(SoftTargetsTest, Eq1ByHand) {
   // p = (.6, .395, .005) loses its last entry; q marks class 2: (.6, .395, 1) / 1.995.
-  const at::Tensor y = soft_targets(at::tensor({0.6F, 0.395F, 0.005F}).view({1, 3}), at::tensor({0.0F, 0.0F, 1.0F}).view({1, 3}), 0.01);
+  const at::Tensor y =
+      soft_targets(at::tensor({0.6F, 0.395F, 0.005F}).view({1, 3}), at::tensor({0.0F, 0.0F, 1.0F}).view({1, 3}), 0.01);
   EXPECT_NEAR(y[0][0].item<double>(), 0.6 / 1.995, 1e-6);
   EXPECT_NEAR(y[0][1].item<double>(), 0.395 / 1.995, 1e-6);
   EXPECT_NEAR(y[0][2].item<double>(), 1 / 1.995, 1e-6);
@@ -25,7 +26,8 @@ TEST(SoftTargetsTest, Eq1ByHand) {
 
 TEST(SoftCrossEntropyTest, Eq2ByHand) {
   // logits (0, ln 3): softmax (1/4, 3/4); targets (.5, .5): -(.5 ln .25 + .5 ln .75)
-  const at::Tensor loss = soft_cross_entropy(at::tensor({0.0F, std::log(3.0F)}).view({1, 2}), at::tensor({0.5F, 0.5F}).view({1, 2}));
+  const at::Tensor loss =
+      soft_cross_entropy(at::tensor({0.0F, std::log(3.0F)}).view({1, 2}), at::tensor({0.5F, 0.5F}).view({1, 2}));
   EXPECT_NEAR(loss.item<double>(), -0.5 * (std::log(0.25) + std::log(0.75)), 1e-6);
 }
 
@@ -35,7 +37,8 @@ TEST(SoftCrossEntropyTest, StaysFiniteWhereSoftmaxUnderflows) {
 }
 
 TEST(EmbeddingLossTest, Eq3ByHandAndASampleWithoutTextCounts) {
-  const at::Tensor v = at::tensor({1.0F, 0.0F, 3.0F, 4.0F, 1.0F, 1.0F}).view({3, 2}), t = at::tensor({1.0F, 1.0F, 4.0F, 3.0F, 0.0F, 0.0F}).view({3, 2});
+  const at::Tensor v = at::tensor({1.0F, 0.0F, 3.0F, 4.0F, 1.0F, 1.0F}).view({3, 2}),
+                   t = at::tensor({1.0F, 1.0F, 4.0F, 3.0F, 0.0F, 0.0F}).view({3, 2});
   const at::Tensor loss = embedding_loss(v, t, at::tensor({1.0F, 1.0F, 0.0F}).to(at::kBool));
   EXPECT_NEAR(loss.item<double>(), ((1 - 1 / std::sqrt(2.0)) + (1 - 24.0 / 25.0) + 0) / 3, 1e-6);
 }
@@ -50,14 +53,17 @@ TEST(CrossEntropyTest, SmoothingAndWeightsByHand) {
   const at::Tensor logits = at::tensor({0.0F, std::log(3.0F)}).view({1, 2}), label = at::tensor({std::int64_t{1}});
   // Smoothing .2: targets (.1, .9).
   EXPECT_NEAR(cross_entropy(logits, label, {}, 0.2).item<double>(), -(0.1 * std::log(0.25) + 0.9 * std::log(0.75)), 1e-6);
-  const at::Tensor two = at::tensor({0.0F, std::log(3.0F), 0.0F, 0.0F}).view({2, 2}), labels = at::tensor({std::int64_t{1}, std::int64_t{0}});
+  const at::Tensor two = at::tensor({0.0F, std::log(3.0F), 0.0F, 0.0F}).view({2, 2}),
+                   labels = at::tensor({std::int64_t{1}, std::int64_t{0}});
   // Weighted mean with weights (3, 1).
-  EXPECT_NEAR(cross_entropy(two, labels, at::tensor({3.0F, 1.0F}), 0).item<double>(), (1 * -std::log(0.75) + 3 * -std::log(0.5)) / 4, 1e-6);
+  EXPECT_NEAR(cross_entropy(two, labels, at::tensor({3.0F, 1.0F}), 0).item<double>(),
+              (1 * -std::log(0.75) + 3 * -std::log(0.5)) / 4, 1e-6);
 }
 
 TEST(AveragePrecisionTest, ByHandWithTies) {
   // Sorted: 1, 0, 1, 0 -> precision 1 at recall .5, 2/3 at recall 1.
-  EXPECT_NEAR(average_precision(std::vector<float>{0.9F, 0.8F, 0.7F, 0.1F}, std::vector<std::uint8_t>{1, 0, 1, 0}), 0.5 * 1 + 0.5 * 2 / 3, 1e-12);
+  EXPECT_NEAR(average_precision(std::vector<float>{0.9F, 0.8F, 0.7F, 0.1F}, std::vector<std::uint8_t>{1, 0, 1, 0}),
+              0.5 * 1 + 0.5 * 2 / 3, 1e-12);
   // All scores equal: one threshold, precision = part of positives.
   EXPECT_NEAR(average_precision(std::vector<float>{0.5F, 0.5F, 0.5F, 0.5F}, std::vector<std::uint8_t>{1, 0, 0, 0}), 0.25, 1e-12);
   EXPECT_TRUE(std::isnan(average_precision(std::vector<float>{0.5F}, std::vector<std::uint8_t>{0})));

@@ -14,7 +14,8 @@ inline void fill_by_formula(torch::nn::Module& module) {
   const at::NoGradGuard no_grad;
   for (auto& [name, tensor] : module_state(module).entries) {
     const std::string leaf = name.substr(name.rfind('.') + 1);
-    const double offset = static_cast<double>(crc32(0, reinterpret_cast<const Bytef*>(name.data()), static_cast<uInt>(name.size())) % 1000);
+    const double offset =
+        static_cast<double>(crc32(0, reinterpret_cast<const Bytef*>(name.data()), static_cast<uInt>(name.size())) % 1000);
     at::Tensor values = at::sin(at::arange(tensor.numel(), at::kDouble) * 0.7390851 + offset);
     if (leaf == "num_batches_tracked") {
       values.zero_();
@@ -37,7 +38,8 @@ inline void fill_by_noise(torch::nn::Module& module) {
   fill_by_formula(module);
   for (auto& [name, tensor] : module_state(module).entries) {
     if (!name.substr(name.rfind('.') + 1).starts_with("weight") || tensor.dim() == 1) continue;
-    const double offset = static_cast<double>(crc32(0, reinterpret_cast<const Bytef*>(name.data()), static_cast<uInt>(name.size())) % 1000);
+    const double offset =
+        static_cast<double>(crc32(0, reinterpret_cast<const Bytef*>(name.data()), static_cast<uInt>(name.size())) % 1000);
     const at::Tensor u = at::sin((at::arange(tensor.numel(), at::kDouble) + 1) * 0.7390851 + offset) * 43758.5453;
     const double scale = std::sqrt(24.0 * static_cast<double>(tensor.size(0)) / static_cast<double>(tensor.numel()));
     at::Tensor(tensor).copy_(((u - u.floor() - 0.5) * scale).view(tensor.sizes()));

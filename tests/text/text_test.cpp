@@ -86,13 +86,15 @@ std::pair<std::vector<std::string>, std::vector<std::vector<std::uint32_t>>> top
 TEST(Word2VecTest, WordsOfATopicBecomeNeighbours) {
   set_log_level(LogLevel::kOff);
   const auto [words, lists] = topic_lists();
-  const WordVectors vectors = train_word2vec(words, lists, {.dimension = 32, .window = 0, .epochs = 5, .min_count = 1, .subsample = 0});
+  const WordVectors vectors =
+      train_word2vec(words, lists, {.dimension = 32, .window = 0, .epochs = 5, .min_count = 1, .subsample = 0});
   std::vector<float> row(32);
   int right = 0;
   for (std::size_t i = 0; i < vectors.size(); ++i) {
     vectors.copy(i, row);
     const std::size_t self[] = {i};
-    for (const auto& [other, score] : vectors.nearest(row, 5, self)) right += vectors.word(other).substr(0, 2) == vectors.word(i).substr(0, 2);
+    for (const auto& [other, score] : vectors.nearest(row, 5, self))
+      right += vectors.word(other).substr(0, 2) == vectors.word(i).substr(0, 2);
   }
   EXPECT_GT(right / (5.0 * static_cast<double>(vectors.size())), 0.9);
 }
@@ -101,20 +103,24 @@ TEST(Word2VecTest, OneThreadAndOneSeedGiveTheSameBits) {
   set_log_level(LogLevel::kOff);
   const auto [words, lists] = topic_lists();
   const auto first = [&](std::uint64_t seed) {
-    const WordVectors vectors = train_word2vec(words, lists, {.dimension = 16, .epochs = 1, .min_count = 1, .threads = 1, .seed = seed});
+    const WordVectors vectors =
+        train_word2vec(words, lists, {.dimension = 16, .epochs = 1, .min_count = 1, .threads = 1, .seed = seed});
     std::vector<float> row(16);
     vectors.copy(3, row);
     return row;
   };
   EXPECT_EQ(first(1), first(1));
   EXPECT_NE(first(1), first(2));
-  EXPECT_THAT(error_of<DataError>([&] { train_word2vec({"a"}, {{0}}, {.min_count = 5}); }), HasSubstr("no word stands 5 times or more in 1 keyword lists"));
+  EXPECT_THAT(error_of<DataError>([&] { train_word2vec({"a"}, {{0}}, {.min_count = 5}); }),
+              HasSubstr("no word stands 5 times or more in 1 keyword lists"));
 }
 
 TEST(KeywordEncoderTest, DropsEmotionsAndRepeatsAndPads) {
   const ScratchFolder folder;
   write_text(folder.path() / "dataset.yaml", "classes: [awe]\nsplits: {train: t.jsonl}\n");
-  write_text(folder.path() / "t.jsonl", "{\"image\": \"a\", \"keywords\": [\"sky\", \"awe\", \"new\", \"sky\", \"sea\"]}\n{\"image\": \"b\", \"keywords\": [\"awe\"]}\n");
+  write_text(folder.path() / "t.jsonl",
+             "{\"image\": \"a\", \"keywords\": [\"sky\", \"awe\", \"new\", \"sky\", \"sea\"]}\n{\"image\": \"b\", \"keywords\": "
+             "[\"awe\"]}\n");
   const Manifest manifest = Manifest::open(Dataset::open(folder.path()), "train");
   const Vocabulary vocabulary({"sea", "sky"});
   std::vector<std::int64_t> ids(4);

@@ -24,7 +24,7 @@ TEST(ScheduleTest, MultistepChangesAtItsEpochs) {
 
 TEST(ScheduleTest, CosineFallsFromTheEndOfWarmUpToItsLastRate) {
   const Schedule schedule({.name = "cosine", .milestones = {}, .warmup = 1, .min_lr = 0.1}, 1.0, 10, 110);
-  EXPECT_DOUBLE_EQ(schedule.learning_rate(0), 0.1);   // 1 / 10 of the way up
+  EXPECT_DOUBLE_EQ(schedule.learning_rate(0), 0.1);  // 1 / 10 of the way up
   EXPECT_DOUBLE_EQ(schedule.learning_rate(9), 1.0);
   EXPECT_DOUBLE_EQ(schedule.learning_rate(10), 1.0);
   EXPECT_NEAR(schedule.learning_rate(60), 0.1 + 0.45, 1e-12);  // half of the hundred steps

@@ -29,23 +29,26 @@ class StepTest : public ::testing::Test {
   }
 
   /// Trains five steps and compares losses and weights with FILE's golden NAME.
-  void follow(const std::string& file, const std::string& name, const std::string& task, const torch::nn::Module& network, const std::string& extra) {
+  void follow(const std::string& file, const std::string& name, const std::string& task, const torch::nn::Module& network,
+              const std::string& extra) {
     const std::string split = task == "stimuli" ? "stimuli" : task == "classifier" ? "single" : "train";
     const std::string pixels = task == "textcnn" ? "" : ", augment: none, flip: false, resize: 0";
     const std::string yaml = fmt::format(
-        "task: {}\noutput: {}\ndata: {{train: {{dataset: {}/tiny, split: {}}}, shuffle: false{}}}\n{}\nschedule: {{name: constant}}\n", task,
-        (folder_.path() / "run").string(), kFixtures, split, pixels, extra);
+        "task: {}\noutput: {}\ndata: {{train: {{dataset: {}/tiny, split: {}}}, shuffle: false{}}}\n{}\nschedule: {{name: "
+        "constant}}\n",
+        task, (folder_.path() / "run").string(), kFixtures, split, pixels, extra);
     write_text(folder_.path() / "run.yaml", yaml);
     const RunConfig config =
-        load_run_config(folder_.path() / "run.yaml", {"model.init=" + write_init(network), "train.max_steps=5", "train.log_every=1", "train.epochs=9",
-                                                      "train.batch=8", "device=cpu"});
+        load_run_config(folder_.path() / "run.yaml", {"model.init=" + write_init(network), "train.max_steps=5",
+                                                      "train.log_every=1", "train.epochs=9", "train.batch=8", "device=cpu"});
     train(config, false);
     const auto expected = nlohmann::json::parse(read_file(kFixtures + "/" + file)).at(name);
     std::ifstream lines(folder_.path() / "run/metrics.jsonl");
     std::string line;
     for (std::size_t step = 0; step < 5; ++step) {
       ASSERT_TRUE(std::getline(lines, line));
-      EXPECT_NEAR(nlohmann::json::parse(line).at("loss").get<double>(), expected["losses"][step].get<double>(), 2e-5) << "step " << step + 1;
+      EXPECT_NEAR(nlohmann::json::parse(line).at("loss").get<double>(), expected["losses"][step].get<double>(), 2e-5)
+          << "step " << step + 1;
     }
     const StateDict state = read_safetensors(folder_.path() / "run/checkpoints/last/model.safetensors");
     ASSERT_EQ(state.entries.size(), expected["state"].size());

@@ -22,9 +22,13 @@ class FormulaStepTest : public StepTest {
  protected:
   std::string write_teacher() {
     StateDict state = module_state(*formula_textcnn());
-    state.metadata = ModelInfo{"textcnn", "{\"text\": {\"max_keywords\": 12}}", {"awe", "fear", "calm", "anger"}, {},
-                               {"sky", "sea", "night", "fire", "tree", "lake", "ghost", "storm", "garden", "smoke"}}
-                         .to_metadata();
+    state.metadata = ModelInfo{
+        "textcnn",
+        "{\"text\": {\"max_keywords\": 12}}",
+        {"awe", "fear", "calm", "anger"},
+        {},
+        {"sky", "sea", "night", "fire", "tree", "lake", "ghost", "storm", "garden",
+         "smoke"}}.to_metadata();
     write_safetensors(folder_.path() / "teacher.safetensors", state);
     return (folder_.path() / "teacher.safetensors").string();
   }
@@ -41,7 +45,8 @@ TEST_F(FormulaStepTest, ClassifierWithSgd) {
 TEST_F(FormulaStepTest, ClassifierAccumulatesGradients) {
   ImageClassifier network("resnet18", 4);
   fill_by_formula(*network);
-  follow("steps.json", "classifier_accumulate", "classifier", *network, "model: {backbone: resnet18}\ntrain: {accumulate: 2}\n" + kSgd + "}");
+  follow("steps.json", "classifier_accumulate", "classifier", *network,
+         "model: {backbone: resnet18}\ntrain: {accumulate: 2}\n" + kSgd + "}");
 }
 
 TEST_F(FormulaStepTest, ClassifierClipsGradients) {
@@ -53,28 +58,34 @@ TEST_F(FormulaStepTest, ClassifierClipsGradients) {
 TEST_F(FormulaStepTest, ClassifierWithAdamW) {
   ImageClassifier network("resnet18", 4);
   fill_by_formula(*network);
-  follow("steps.json", "classifier_adamw", "classifier", *network, "model: {backbone: resnet18}\noptimizer: {name: adamw, lr: 1.0e-4, weight_decay: 0.01}");
+  follow("steps.json", "classifier_adamw", "classifier", *network,
+         "model: {backbone: resnet18}\noptimizer: {name: adamw, lr: 1.0e-4, weight_decay: 0.01}");
 }
 
 TEST_F(FormulaStepTest, EmotionNetWithSoftLabelsAndEmbedding) {
   EmotionNet network(EmotionNetOptions{.backbone = "resnet18", .classes = 4});
   fill_by_formula(*network);
-  follow("steps.json", "emotionnet_sgd", "emotionnet", *network,
-         fmt::format("model: {{backbone: resnet18}}\ntext: {{textcnn: {}, word2vec: {}/tiny/word2vec.txt, max_keywords: 12}}\n{}}}", write_teacher(), kFixtures, kSgd));
+  follow(
+      "steps.json", "emotionnet_sgd", "emotionnet", *network,
+      fmt::format("model: {{backbone: resnet18}}\ntext: {{textcnn: {}, word2vec: {}/tiny/word2vec.txt, max_keywords: 12}}\n{}}}",
+                  write_teacher(), kFixtures, kSgd));
 }
 
 TEST_F(FormulaStepTest, EmotionNetWithHardLabels) {
   EmotionNet network(EmotionNetOptions{.backbone = "resnet18", .classes = 4});
   fill_by_formula(*network);
-  follow("steps.json", "emotionnet_hard", "emotionnet", *network, "model: {backbone: resnet18}\nloss: {soft_label: false, embedding_weight: 0}\n" + kSgd + "}");
+  follow("steps.json", "emotionnet_hard", "emotionnet", *network,
+         "model: {backbone: resnet18}\nloss: {soft_label: false, embedding_weight: 0}\n" + kSgd + "}");
 }
 
 class TextStepTest : public FormulaStepTest {
  protected:
-  void follow_text(const std::string& name, const std::string& hard_target, const std::string& optimizer, const std::string& model = "") {
+  void follow_text(const std::string& name, const std::string& hard_target, const std::string& optimizer,
+                   const std::string& model = "") {
     follow("steps.json", name, "textcnn", *formula_textcnn(),
-           fmt::format("text: {{vocabulary: {}/tiny/vocabulary.txt, max_keywords: 12}}\nloss: {{hard_target: {}}}\nmodel: {{dropout: 0{}}}\noptimizer: {}", kFixtures,
-                       hard_target, model, optimizer));
+           fmt::format("text: {{vocabulary: {}/tiny/vocabulary.txt, max_keywords: 12}}\nloss: {{hard_target: {}}}\nmodel: "
+                       "{{dropout: 0{}}}\noptimizer: {}",
+                       kFixtures, hard_target, model, optimizer));
   }
 };
 
@@ -82,7 +93,8 @@ TEST_F(TextStepTest, Adagrad) { follow_text("textcnn_adagrad", "indicator", "{na
 TEST_F(TextStepTest, Adadelta) { follow_text("textcnn_adadelta", "mean", "{name: adadelta, lr: 0.1, weight_decay: 0}"); }
 TEST_F(TextStepTest, Adam) { follow_text("textcnn_adam", "mean", "{name: adam, lr: 1.0e-3, weight_decay: 0}"); }
 TEST_F(TextStepTest, AStaticEmbeddingIsNotTrained) {
-  follow_text("textcnn_static", "mean", "{name: sgd, lr: 0.001, momentum: 0.9, weight_decay: 1.0e-4}", ", static_embedding: true");
+  follow_text("textcnn_static", "mean", "{name: sgd, lr: 0.001, momentum: 0.9, weight_decay: 1.0e-4}",
+              ", static_embedding: true");
 }
 
 }  // namespace

@@ -17,7 +17,9 @@ class StimuliStepTest : public StepTest {
     StimuliNet network(options);
     fill_by_noise(*network);
     follow("stimuli_steps.json", name, "stimuli", *network,
-           fmt::format("model: {{backbone: resnet18, {}}}\nloss: {{{}}}\noptimizer: {{name: sgd, lr: 2.0e-5, momentum: 0.9, weight_decay: 1.0e-4}}\ntrain: {{channels_last: false}}", model, loss));
+           fmt::format("model: {{backbone: resnet18, {}}}\nloss: {{{}}}\noptimizer: {{name: sgd, lr: 2.0e-5, momentum: 0.9, "
+                       "weight_decay: 1.0e-4}}\ntrain: {{channels_last: false}}",
+                       model, loss));
   }
 };
 
@@ -28,7 +30,8 @@ TEST_F(StimuliStepTest, AsThePaperPrintsIt) {
 TEST_F(StimuliStepTest, UpDownFormWithoutBias) {
   StimuliNetOptions options{.classifier_bias = false};
   options.semantic_net.lag = false;
-  follow_stimuli("up_down", options, "classifier_bias: false, semantic: {regions: 4, steps: 3, attention: 16, lag: false}", "polarity_weight: 0.5");
+  follow_stimuli("up_down", options, "classifier_bias: false, semantic: {regions: 4, steps: 3, attention: 16, lag: false}",
+                 "polarity_weight: 0.5");
 }
 
 TEST_F(StimuliStepTest, FullyConnectedLayersAndLuminance) {

@@ -33,8 +33,10 @@ class TrainerTest : public ::testing::Test {
   /// A small TextCNN training: dropout, shuffling and several epochs, a second in all.
   std::string config(const std::string& extra = "") const {
     const auto file = folder_.path() / "run.yaml";
-    write_text(file, fmt::format("task: textcnn\nseed: 3\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, val: {{dataset: {0}, split: train}}}}\n"
-                                 "optimizer: {{name: adam, lr: 0.01}}\nmodel: {{dropout: 0.5}}\ntrain: {{epochs: 30, batch: 4, log_every: 3, ema: 0.9}}\n"
+    write_text(file, fmt::format("task: textcnn\nseed: 3\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, val: "
+                                 "{{dataset: {0}, split: train}}}}\n"
+                                 "optimizer: {{name: adam, lr: 0.01}}\nmodel: {{dropout: 0.5}}\ntrain: {{epochs: 30, batch: 4, "
+                                 "log_every: 3, ema: 0.9}}\n"
                                  "checkpoint: {{every_minutes: 0.00001, keep: 2}}\n{1}",
                                  kTiny, extra));
     return file.string();
@@ -60,15 +62,19 @@ class TrainerTest : public ::testing::Test {
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), read_file(folder_.path() / "stderr")};
   }
 
-  std::vector<std::string> command(const std::string& config_file, const std::string& output, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> all{std::string(EMOTION_BIN) + "/emotion_train", "--config", config_file, "--output", (folder_.path() / output).string()};
+  std::vector<std::string> command(const std::string& config_file, const std::string& output,
+                                   const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> all{std::string(EMOTION_BIN) + "/emotion_train", "--config", config_file, "--output",
+                                 (folder_.path() / output).string()};
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
   Result run(const std::string& config_file, const std::string& output, const std::vector<std::string>& more = {}) const {
     return wait(start(command(config_file, output, more)));
   }
-  std::string weights(const std::string& output) const { return read_file(folder_.path() / output / "checkpoints/last/model.safetensors"); }
+  std::string weights(const std::string& output) const {
+    return read_file(folder_.path() / output / "checkpoints/last/model.safetensors");
+  }
 
   ScratchFolder folder_;
 };
@@ -124,7 +130,8 @@ TEST_F(TrainerTest, ASignalSavesAndExitsWith130) {
 TEST_F(TrainerTest, KeepsTheNewestCheckpointsAndTheBest) {
   ASSERT_EQ(run(config(), "run").code, 0);
   std::set<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder_.path() / "run/checkpoints")) names.insert(entry.path().filename().string());
+  for (const auto& entry : fs::directory_iterator(folder_.path() / "run/checkpoints"))
+    names.insert(entry.path().filename().string());
   EXPECT_TRUE(names.contains("last") && names.contains("best") && names.contains("step-120"));
   EXPECT_LE(names.size(), 5U);  // two, the best, and the two links
 }
@@ -133,7 +140,8 @@ TEST_F(TrainerTest, AUsedOutputFolderIsRefused) {
   write_text(folder_.path() / "run/notes.txt", "mine");
   const Result result = run(config(), "run");
   EXPECT_EQ(result.code, 2);
-  EXPECT_EQ(result.errors, (folder_.path() / "run").string() + ": the output folder is in use; --resume goes on with it, --output takes another\n");
+  EXPECT_EQ(result.errors, (folder_.path() / "run").string() +
+                               ": the output folder is in use; --resume goes on with it, --output takes another\n");
 }
 
 TEST_F(TrainerTest, ResumingWithAnotherConfigNamesTheKeys) {
@@ -160,7 +168,8 @@ TEST_F(TrainerTest, AFullDiskStopsTheRunAndKeepsTheLastCheckpoint) {
   EXPECT_EQ(result.code, 1);
   EXPECT_THAT(result.errors, HasSubstr("the last checkpoint is intact"));
   EXPECT_EQ(weights("run"), before);
-  for (const auto& entry : fs::directory_iterator(folder_.path() / "run/checkpoints")) EXPECT_FALSE(entry.path().filename().string().starts_with(".new")) << entry.path();
+  for (const auto& entry : fs::directory_iterator(folder_.path() / "run/checkpoints"))
+    EXPECT_FALSE(entry.path().filename().string().starts_with(".new")) << entry.path();
 }
 
 TEST_F(TrainerTest, BadInputIsOneLineAndItsExitCode) {

@@ -19,20 +19,20 @@ struct SplitConfig {
 
 struct DataConfig {
   SplitConfig train, val;
-  std::string targets = "labels";  ///< labels | keywords | FILE (keyword -> coarser class)
-  SplitConfig extra;               ///< three_branch only
-  double fraction = 1.0;           ///< part of the training set, seeded
-  int resize = 256;                ///< shorter side, pixels; 0 = as stored
-  int size = 224;                  ///< crop, pixels
-  std::string augment = "random_resized_crop";  ///< random_resized_crop | random_crop | center_crop | none
-  std::array<double, 2> scale{0.08, 1.0};        ///< random_resized_crop: part of the area
+  std::string targets = "labels";                 ///< labels | keywords | FILE (keyword -> coarser class)
+  SplitConfig extra;                              ///< three_branch only
+  double fraction = 1.0;                          ///< part of the training set, seeded
+  int resize = 256;                               ///< shorter side, pixels; 0 = as stored
+  int size = 224;                                 ///< crop, pixels
+  std::string augment = "random_resized_crop";    ///< random_resized_crop | random_crop | center_crop | none
+  std::array<double, 2> scale{0.08, 1.0};         ///< random_resized_crop: part of the area
   std::array<double, 2> ratio{3.0 / 4, 4.0 / 3};  ///< random_resized_crop: width / height
   bool flip = true;
   bool shuffle = true;
-  std::string picture = "image";   ///< classifier, expression: image | face
-  int cache_mb = 1024;             ///< stimuli
-  int workers = 0;                 ///< threads; 0 = one per core
-  std::string on_error = "stop";   ///< stop | skip
+  std::string picture = "image";  ///< classifier, expression: image | face
+  int cache_mb = 1024;            ///< stimuli
+  int workers = 0;                ///< threads; 0 = one per core
+  std::string on_error = "stop";  ///< stop | skip
   bool operator==(const DataConfig&) const = default;
 };
 
@@ -61,16 +61,16 @@ struct DetectorConfig {
 struct ModelConfig {
   std::string backbone = "resnet50";
   std::string init;
-  std::string head = "two_branch";  ///< two_branch | joint | three_branch
-  double dropout = 0.5;             ///< textcnn
-  double word_dropout = 0.0;        ///< textcnn
-  bool static_embedding = false;    ///< textcnn
+  std::string head = "two_branch";                                        ///< two_branch | joint | three_branch
+  double dropout = 0.5;                                                   ///< textcnn
+  double word_dropout = 0.0;                                              ///< textcnn
+  bool static_embedding = false;                                          ///< textcnn
   std::vector<std::string> branches{"global", "semantic", "expression"};  ///< stimuli
-  std::string color = "rgb";        ///< stimuli: rgb | y
-  bool classifier_bias = true;      ///< stimuli
-  SemanticConfig semantic;          ///< stimuli
-  std::string expression_backbone = "resnet18", expression_init;  ///< stimuli
-  int channels = 3;                 ///< stimuli, expression: 3 | 1
+  std::string color = "rgb";                                              ///< stimuli: rgb | y
+  bool classifier_bias = true;                                            ///< stimuli
+  SemanticConfig semantic;                                                ///< stimuli
+  std::string expression_backbone = "resnet18", expression_init;          ///< stimuli
+  int channels = 3;                                                       ///< stimuli, expression: 3 | 1
   DetectorConfig detector;
   bool operator==(const ModelConfig&) const = default;
 };
@@ -80,24 +80,24 @@ struct LossConfig {
   double soft_threshold = 0.01;
   std::string hard_target = "indicator";  ///< indicator | mean
   double embedding_weight = 1.0;
-  double extra_weight = 1.0;              ///< three_branch
-  double polarity_weight = 1.0;           ///< stimuli: lambda of Eq 18
-  double label_smoothing = 0.0;           ///< classifier
-  std::string class_weights = "none";     ///< classifier: none | balanced
+  double extra_weight = 1.0;           ///< three_branch
+  double polarity_weight = 1.0;        ///< stimuli: lambda of Eq 18
+  double label_smoothing = 0.0;        ///< classifier
+  std::string class_weights = "none";  ///< classifier: none | balanced
   bool operator==(const LossConfig&) const = default;
 };
 
 struct OptimizerConfig {
   std::string name = "sgd";  ///< sgd | adam | adamw | adagrad | adadelta
   double lr = 1e-3;
-  double momentum = 0.9;     ///< sgd
-  bool nesterov = false;     ///< sgd
+  double momentum = 0.9;  ///< sgd
+  bool nesterov = false;  ///< sgd
   double weight_decay = 1e-5;
   std::array<double, 2> betas{0.9, 0.999};  ///< adam, adamw
-  std::optional<double> eps;  ///< default as PyTorch's: adam 1e-8, adagrad 1e-10, adadelta 1e-6
-  double rho = 0.9;           ///< adadelta
-  double lr_decay = 0.0;      ///< adagrad
-  double clip_norm = 0.0;     ///< 0 = off
+  std::optional<double> eps;                ///< default as PyTorch's: adam 1e-8, adagrad 1e-10, adadelta 1e-6
+  double rho = 0.9;                         ///< adadelta
+  double lr_decay = 0.0;                    ///< adagrad
+  double clip_norm = 0.0;                   ///< 0 = off
   bool operator==(const OptimizerConfig&) const = default;
 };
 

@@ -25,8 +25,8 @@ struct LoaderOptions {
   Picture picture = Picture::kImage;
   std::uint64_t seed = 1;
   std::size_t batch = 256;
-  int workers = 0;        ///< threads; 0 = one per core
-  int ahead = 0;          ///< batches decoded before they are asked for; 0 = workers + 1. Bounds the memory
+  int workers = 0;  ///< threads; 0 = one per core
+  int ahead = 0;    ///< batches decoded before they are asked for; 0 = workers + 1. Bounds the memory
   OnError on_error = OnError::kStop;
   bool crop_box = false;  ///< the sample's box is the picture (EMOTIC-B)
   /// Makes the pixel buffer of a batch, for instance in pinned memory; empty = ordinary memory.
@@ -35,9 +35,9 @@ struct LoaderOptions {
 
 /// Decoded images of consecutive places of an order.
 struct ImageBatch {
-  std::vector<std::uint64_t> samples;        ///< sample numbers, in the order asked for; broken ones (kSkip) left out
-  int width = 0, height = 0;                 ///< pixels; one size a batch
-  std::shared_ptr<std::uint8_t[]> pixels;    ///< [samples.size(), height, width, 3] RGB
+  std::vector<std::uint64_t> samples;      ///< sample numbers, in the order asked for; broken ones (kSkip) left out
+  int width = 0, height = 0;               ///< pixels; one size a batch
+  std::shared_ptr<std::uint8_t[]> pixels;  ///< [samples.size(), height, width, 3] RGB
 };
 
 /// Decodes a list of samples on worker threads and hands them out in order.
@@ -47,7 +47,8 @@ class ImageLoader {
  public:
   /// Starts the threads. `order` and `first` name the samples of one epoch, starting at position `first` of the order.
   /// `manifest` must outlive the loader.
-  ImageLoader(const Manifest& manifest, LoaderOptions options, std::vector<std::uint64_t> order, std::uint64_t epoch, std::size_t first = 0);
+  ImageLoader(const Manifest& manifest, LoaderOptions options, std::vector<std::uint64_t> order, std::uint64_t epoch,
+              std::size_t first = 0);
   ~ImageLoader();
   ImageLoader(const ImageLoader&) = delete;
   ImageLoader& operator=(const ImageLoader&) = delete;

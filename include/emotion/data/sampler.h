@@ -9,9 +9,9 @@ namespace emotion {
 ///
 /// Rank r of w takes positions r, r + w, .. of the epoch's order. Depends on nothing but these numbers.
 struct Sampler {
-  std::uint64_t size = 0;     ///< samples of the split
-  double fraction = 1.0;      ///< part of the split used; the same part in every epoch, drawn by seed
-  bool shuffle = true;        ///< a new permutation each epoch
+  std::uint64_t size = 0;  ///< samples of the split
+  double fraction = 1.0;   ///< part of the split used; the same part in every epoch, drawn by seed
+  bool shuffle = true;     ///< a new permutation each epoch
   std::uint64_t seed = 1;
   int rank = 0, world_size = 1;
 

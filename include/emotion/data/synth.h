@@ -8,12 +8,13 @@ namespace emotion {
 
 /// The embedded world: small drawn scenes whose weather, colours and objects follow from a mood.
 struct SynthConfig {
-  std::string kind;              ///< stock: keyword lists and 32 emotion classes, 15 % of the lists with wrong emotions; affect: 8 clean classes
+  std::string
+      kind;  ///< stock: keyword lists and 32 emotion classes, 15 % of the lists with wrong emotions; affect: 8 clean classes
   std::filesystem::path out;
-  int count = 4000;              ///< pictures; 80 % train, 10 % val, 10 % test
-  int size = 128;                ///< side, pixels
+  int count = 4000;  ///< pictures; 80 % train, 10 % val, 10 % test
+  int size = 128;    ///< side, pixels
   std::uint64_t seed = 1;
-  int workers = 0;               ///< threads; 0 = one per core. The bytes do not depend on it
+  int workers = 0;  ///< threads; 0 = one per core. The bytes do not depend on it
 };
 
 /// Writes a data set. @throws ConfigError for absurd values or an output folder that is not empty, RunError (disk), Interrupted

@@ -15,7 +15,8 @@ struct TargetClasses {
   std::unordered_map<std::string, std::uint32_t> class_of_word;
 
   /// spec: `labels`: the data set's classes. `keywords`: every keyword of the split a class, in alphabetical order.
-  /// `one_vs_all:CLASS`: CLASS and `not CLASS`. Otherwise a file of `keyword<TAB>class` lines; its classes in the order they first occur.
+  /// `one_vs_all:CLASS`: CLASS and `not CLASS`. Otherwise a file of `keyword<TAB>class` lines; its classes in the order they
+  /// first occur.
   /// @throws DataError with file:line
   static TargetClasses make(const std::string& spec, const Manifest& train);
 };

@@ -20,12 +20,12 @@ struct DataConfig;
 
 /// From stored pixels to a network's input, still 8-bit RGB. Defaults are the papers' (design of EmotionNet).
 struct Transform {
-  int resize = 256;                                ///< shorter side in pixels before cropping; 0 = as stored. Unused by kRandomResized
-  int size = 224;                                  ///< side of the square output in pixels; unused by kNone
+  int resize = 256;  ///< shorter side in pixels before cropping; 0 = as stored. Unused by kRandomResized
+  int size = 224;    ///< side of the square output in pixels; unused by kNone
   Crop crop = Crop::kRandomResized;
-  bool flip = true;                                ///< mirrored with probability 1/2
-  std::array<double, 2> scale{0.08, 1.0};          ///< kRandomResized: part of the area
-  std::array<double, 2> ratio{3.0 / 4, 4.0 / 3};   ///< kRandomResized: width / height
+  bool flip = true;                               ///< mirrored with probability 1/2
+  std::array<double, 2> scale{0.08, 1.0};         ///< kRandomResized: part of the area
+  std::array<double, 2> ratio{3.0 / 4, 4.0 / 3};  ///< kRandomResized: width / height
   /// The same without chance: what validation uses (resize, then centre crop; kNone stays kNone).
   Transform deterministic() const;
 };

@@ -14,7 +14,8 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each);
 
 /// Features of a whole split, float [n, D] on the CPU; row order = manifest order.
-at::Tensor extract_features(const VisualModel& model, const Device& device, const Manifest& manifest, int batch = 64, int workers = 0);
+at::Tensor extract_features(const VisualModel& model, const Device& device, const Manifest& manifest, int batch = 64,
+                            int workers = 0);
 
 /// A manifest over the images below a folder, sorted by path. `scratch` is a folder for it, removed by the caller.
 Manifest folder_manifest(const std::filesystem::path& folder, const std::filesystem::path& scratch);

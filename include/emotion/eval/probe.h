@@ -12,12 +12,13 @@ namespace emotion {
 
 /// A linear classifier on frozen features.
 struct ProbeOptions {
-  std::string solver = "lbfgs";  ///< lbfgs: the optimum of scikit-learn's LogisticRegression objective; sgd: as the papers train it
-  double C = 1.0;                ///< lbfgs: inverse of the L2 penalty on the weights (the bias is free)
-  int epochs = 30, batch = 256;  ///< sgd
+  std::string solver =
+      "lbfgs";     ///< lbfgs: the optimum of scikit-learn's LogisticRegression objective; sgd: as the papers train it
+  double C = 1.0;  ///< lbfgs: inverse of the L2 penalty on the weights (the bias is free)
+  int epochs = 30, batch = 256;                          ///< sgd
   double lr = 0.1, momentum = 0.9, weight_decay = 1e-5;  ///< sgd; lr / 10 every 10 epochs
-  bool multi_label = false;      ///< binary cross-entropy for each class instead of softmax
-  std::uint64_t seed = 1;        ///< sgd: order
+  bool multi_label = false;                              ///< binary cross-entropy for each class instead of softmax
+  std::uint64_t seed = 1;                                ///< sgd: order
 };
 
 struct LinearModel {

@@ -21,6 +21,7 @@ at::Tensor soft_cross_entropy(const at::Tensor& logits, const at::Tensor& target
 at::Tensor embedding_loss(const at::Tensor& projection, const at::Tensor& text, const at::Tensor& has_text);
 
 /// torch.nn.functional.cross_entropy with class weights (undefined = none) and label smoothing. logits [B, K], labels int64 [B].
-at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& class_weights, double label_smoothing);
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& class_weights,
+                         double label_smoothing);
 
 }  // namespace emotion

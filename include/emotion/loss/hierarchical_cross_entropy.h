@@ -18,7 +18,7 @@ struct HierarchicalLoss {
 /// p_pol sums p_emo over the classes of a polarity (Eq 14, 15), taken as a logsumexp of the log-softmax so that nothing
 /// underflows. logits [B, C] float; labels int64 [B]; polarity: 1 or -1 for each class (unused, and may be empty, at weight 0).
 /// @throws DataError if polarity has another size than C
-HierarchicalLoss hierarchical_cross_entropy(const at::Tensor& logits, const at::Tensor& labels, const std::vector<std::int8_t>& polarity,
-                                            double polarity_weight);
+HierarchicalLoss hierarchical_cross_entropy(const at::Tensor& logits, const at::Tensor& labels,
+                                            const std::vector<std::int8_t>& polarity, double polarity_weight);
 
 }  // namespace emotion

@@ -23,7 +23,8 @@ class Backbone : public torch::nn::Module {
 };
 
 /// resnet18, resnet34, resnet50, resnet101, vgg16, alexnet, with torchvision's initialisation (drawn from torch's default
-/// CPU generator in torchvision's order). `channels` 1 (ResNets): a stem for grey pictures, which reads the mean of the three channels.
+/// CPU generator in torchvision's order). `channels` 1 (ResNets): a stem for grey pictures, which reads the mean of the three
+/// channels.
 /// @throws ConfigError listing the names
 std::shared_ptr<Backbone> make_backbone(std::string_view name, std::int64_t channels = 3);
 const std::vector<std::string>& backbone_names();

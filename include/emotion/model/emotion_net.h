@@ -20,9 +20,9 @@ Head parse_head(std::string_view name);
 struct EmotionNetOptions {
   std::string backbone = "resnet50";
   Head head = Head::kTwoBranch;
-  std::int64_t classes = 0;         ///< K
-  std::int64_t extra_classes = 0;   ///< three_branch only
-  std::int64_t embedding = 300;     ///< width of the joint text-visual space
+  std::int64_t classes = 0;        ///< K
+  std::int64_t extra_classes = 0;  ///< three_branch only
+  std::int64_t embedding = 300;    ///< width of the joint text-visual space
 };
 
 struct EmotionNetOutput {

@@ -9,7 +9,8 @@
 
 namespace emotion {
 
-/// Parameters and buffers of a module under their dotted names, parameters first within each submodule as torch.state_dict() orders them.
+/// Parameters and buffers of a module under their dotted names, parameters first within each submodule as torch.state_dict()
+/// orders them.
 StateDict module_state(const torch::nn::Module& module);
 
 /// Copies `state` into `module`. Names and shapes must agree exactly.
@@ -18,12 +19,13 @@ void load_module_state(torch::nn::Module& module, const StateDict& state, const 
 
 /// For `model.init`: copies what a whole model's file or a plain torchvision backbone's file has for `module`.
 ///
-/// Accepted: the module's own names (heads of other shapes, `classifier.` and the like, are left at their initialisation and named in the log),
-/// or names of its backbone without `backbone.` (fc./classifier of torchvision ignored).
+/// Accepted: the module's own names (heads of other shapes, `classifier.` and the like, are left at their initialisation and
+/// named in the log), or names of its backbone without `backbone.` (fc./classifier of torchvision ignored).
 /// @throws WeightsError if a backbone tensor is missing or misshapen, all listed at once
 void init_module_state(torch::nn::Module& module, const StateDict& state, const std::string& where);
 
-/// The same for a backbone alone, from a file that has it under its own names (torchvision's) or under `backbone.`; heads are left out.
+/// The same for a backbone alone, from a file that has it under its own names (torchvision's) or under `backbone.`; heads are
+/// left out.
 /// @throws WeightsError listing every missing or misshapen tensor
 void init_backbone_state(torch::nn::Module& backbone, const StateDict& state, const std::string& where);
 

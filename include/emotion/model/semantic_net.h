@@ -16,12 +16,12 @@ struct RegionBatch {
 };
 
 struct SemanticNetOptions {
-  std::int64_t feature = 2048;    ///< F: width of a region's feature
-  std::int64_t hidden = 512;      ///< H = d2
-  std::int64_t attention = 512;   ///< M
-  std::int64_t steps = 10;        ///< T
-  bool lag = true;                ///< Eq 9 as printed: the correlation LSTM reads h_att of the step before; false: of this step
-  bool fc = false;                ///< Table II's other form: fully connected layers in place of the LSTMs
+  std::int64_t feature = 2048;   ///< F: width of a region's feature
+  std::int64_t hidden = 512;     ///< H = d2
+  std::int64_t attention = 512;  ///< M
+  std::int64_t steps = 10;       ///< T
+  bool lag = true;               ///< Eq 9 as printed: the correlation LSTM reads h_att of the step before; false: of this step
+  bool fc = false;               ///< Table II's other form: fully connected layers in place of the LSTMs
 };
 
 struct SemanticNetOutput {

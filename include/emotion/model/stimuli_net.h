@@ -46,7 +46,8 @@ class StimuliNetImpl : public torch::nn::Module {
 
   const StimuliNetOptions& options() const { return options_; }
   std::int64_t dimension() const { return classifier->options.in_features(); }
-  /// Class activation map of class k over the images: the classifier's weights of v_g over the Global-Net's last feature map, float [B, h, w].
+  /// Class activation map of class k over the images: the classifier's weights of v_g over the Global-Net's last feature map,
+  /// float [B, h, w].
   at::Tensor activation_map(const at::Tensor& images, std::int64_t k);
 
   std::shared_ptr<Backbone> global, expression;  ///< null where switched off

@@ -15,7 +15,8 @@ namespace emotion {
 class KeywordEncoder {
  public:
   /// The manifest must outlive the encoder.
-  KeywordEncoder(const Manifest& manifest, const Vocabulary& vocabulary, const std::vector<std::string>& classes, int max_keywords);
+  KeywordEncoder(const Manifest& manifest, const Vocabulary& vocabulary, const std::vector<std::string>& classes,
+                 int max_keywords);
 
   int max_keywords() const { return max_keywords_; }
   /// Writes max_keywords ids: the distinct non-emotion keywords in the line's order (row of the vocabulary, V where unknown),

@@ -15,12 +15,12 @@
 namespace emotion {
 
 struct TextCNNOptions {
-  std::int64_t vocabulary = 0;      ///< V: known words; row V is the unknown word, row V + 1 the padding (zero)
-  std::int64_t classes = 0;         ///< K
-  std::int64_t dimension = 300;     ///< of embedding, convolution and hidden layer
+  std::int64_t vocabulary = 0;   ///< V: known words; row V is the unknown word, row V + 1 the padding (zero)
+  std::int64_t classes = 0;      ///< K
+  std::int64_t dimension = 300;  ///< of embedding, convolution and hidden layer
   double dropout = 0.5;
-  double word_dropout = 0.0;        ///< training: part of the words replaced by padding
-  bool static_embedding = false;    ///< the embedding is not trained
+  double word_dropout = 0.0;      ///< training: part of the words replaced by padding
+  bool static_embedding = false;  ///< the embedding is not trained
 };
 
 /// Keywords -> emotions: embedding -> conv k=1 -> ReLU -> mean over all positions (padding included) -> batch norm ->

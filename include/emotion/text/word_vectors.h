@@ -12,7 +12,8 @@
 
 namespace emotion {
 
-/// Word vectors: a file in Google's word2vec form (.bin memory-mapped: only rows that are asked for are read; .txt), or in memory.
+/// Word vectors: a file in Google's word2vec form (.bin memory-mapped: only rows that are asked for are read; .txt), or in
+/// memory.
 ///
 /// A keyword is looked up as it stands, then lower-cased, then with spaces as underscores (Google's phrases).
 class WordVectors {
@@ -42,14 +43,14 @@ class WordVectors {
 /// Skip-gram with negative sampling (Mikolov et al., 2013).
 struct Word2VecOptions {
   int dimension = 300;
-  int window = 5;             ///< words each side; a keyword list has no order, so a window of the list's length is usual: 0 = whole list
-  int negative = 5;           ///< noise words a pair
+  int window = 5;    ///< words each side; a keyword list has no order, so a window of the list's length is usual: 0 = whole list
+  int negative = 5;  ///< noise words a pair
   int epochs = 5;
-  int min_count = 5;          ///< rarer words are dropped
-  double alpha = 0.025;       ///< first learning rate, falling linearly to min_alpha
+  int min_count = 5;     ///< rarer words are dropped
+  double alpha = 0.025;  ///< first learning rate, falling linearly to min_alpha
   double min_alpha = 0.0001;
-  double subsample = 1e-3;    ///< frequent words are dropped with 1 - sqrt(t/f) - t/f as in the reference implementation; 0 = never
-  int threads = 0;            ///< 0 = one per core; with 1 the same seed gives the same bits
+  double subsample = 1e-3;  ///< frequent words are dropped with 1 - sqrt(t/f) - t/f as in the reference implementation; 0 = never
+  int threads = 0;          ///< 0 = one per core; with 1 the same seed gives the same bits
   std::uint64_t seed = 1;
 };
 

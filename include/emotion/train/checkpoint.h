@@ -21,7 +21,8 @@ class CheckpointFolder {
  public:
   explicit CheckpointFolder(std::filesystem::path run) : folder_(std::move(run) / "checkpoints") {}
 
-  /// Saves step N, makes it `last`, makes `best_step` `best` (where there is one), and removes all but the newest `keep` and the best.
+  /// Saves step N, makes it `last`, makes `best_step` `best` (where there is one), and removes all but the newest `keep` and the
+  /// best.
   /// @throws RunError; every older checkpoint is then intact
   void save(std::int64_t step, const StateDict& model, const StateDict& state, std::int64_t best_step, int keep) const;
   /// Folder of the last whole checkpoint.

@@ -14,7 +14,8 @@
 
 namespace emotion {
 
-/// Reads what the manifest says of a sample's stimuli: its region file and its face. What was read stays in memory up to a budget.
+/// Reads what the manifest says of a sample's stimuli: its region file and its face. What was read stays in memory up to a
+/// budget.
 class StimuliReader {
  public:
   struct Options {
@@ -54,6 +55,7 @@ struct TrainedStimuliNet {
   std::filesystem::path file;
 };
 /// @throws WeightsError
-TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings, const Device& device);
+TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings,
+                                   const Device& device);
 
 }  // namespace emotion

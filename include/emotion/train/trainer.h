@@ -13,7 +13,7 @@ namespace emotion {
 
 /// What an evaluation of the validation split found.
 struct Evaluation {
-  std::int64_t step, epoch;                   ///< steps done; the epoch that ended, from 1
+  std::int64_t step, epoch;  ///< steps done; the epoch that ended, from 1
   const Predictions& predictions;
   const std::vector<std::uint64_t>& samples;  ///< the manifest's number of each row of predictions
   const ClassificationMetrics& metrics;
@@ -29,7 +29,8 @@ struct TrainHooks {
 /// Runs a training from its config into its run folder, from the start or, with `resume`, from the last checkpoint.
 ///
 /// A run that is killed at any instant and resumed ends with the same weights as one that never was.
-/// @throws ConfigError (bad config, the folder is in use), DataError, WeightsError, RunError (NaN loss, disk full), Interrupted after saving
+/// @throws ConfigError (bad config, the folder is in use), DataError, WeightsError, RunError (NaN loss, disk full), Interrupted
+/// after saving
 void train(const RunConfig& config, bool resume, const TrainHooks& hooks = {});
 
 }  // namespace emotion

@@ -18,7 +18,8 @@ class VisualModel {
   /// checkpoint: a run folder, a checkpoint's folder or a weights file. A plain backbone (torchvision's names, .pth or
   /// .safetensors) works too, with the setting model.backbone=NAME; it has no classes. `settings` override the stored config.
   /// @throws WeightsError, ConfigError
-  static VisualModel open(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings, const Device& device);
+  static VisualModel open(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings,
+                          const Device& device);
 
   const RunConfig& config() const { return config_; }
   const std::string& task() const { return task_; }

@@ -25,7 +25,8 @@ Scalar hsv(double h, double s, double v) {
 
 class Painter {
  public:
-  Painter(const Scene& scene, int size, Random& random) : scene_(scene), size_(size), random_(random), image_(size, size, CV_8UC3) {}
+  Painter(const Scene& scene, int size, Random& random)
+      : scene_(scene), size_(size), random_(random), image_(size, size, CV_8UC3) {}
 
   std::vector<unsigned char> paint() {
     sky();
@@ -42,11 +43,15 @@ class Painter {
   int px(double part) const { return static_cast<int>(std::lround(part * size_)); }
   Point at(double x, double y) const { return {px(x), px(y)}; }
   int thick(double part) const { return std::max(1, px(part)); }
-  void disc(double x, double y, double r, const Scalar& color) { cv::circle(image_, at(x, y), std::max(1, px(r)), color, cv::FILLED, cv::LINE_AA); }
+  void disc(double x, double y, double r, const Scalar& color) {
+    cv::circle(image_, at(x, y), std::max(1, px(r)), color, cv::FILLED, cv::LINE_AA);
+  }
   void line(double x0, double y0, double x1, double y1, const Scalar& color, double width) {
     cv::line(image_, at(x0, y0), at(x1, y1), color, thick(width), cv::LINE_AA);
   }
-  void box(double x0, double y0, double x1, double y1, const Scalar& color) { cv::rectangle(image_, at(x0, y0), at(x1, y1), color, cv::FILLED); }
+  void box(double x0, double y0, double x1, double y1, const Scalar& color) {
+    cv::rectangle(image_, at(x0, y0), at(x1, y1), color, cv::FILLED);
+  }
   void polygon(std::initializer_list<std::pair<double, double>> corners, const Scalar& color) {
     std::vector<Point> points;
     for (const auto& [x, y] : corners) points.push_back(at(x, y));
@@ -73,12 +78,15 @@ class Painter {
         break;
       case Weather::kNight:
         gradient(0, edge, hsv(0.66, 0.6, 0.08 + 0.1 * v), hsv(0.65, 0.5, 0.2 + 0.2 * v));
-        for (int i = 0; i < 25; ++i) disc(random_.uniform(), random_.uniform(0, scene_.horizon), 0.004, hsv(0.15, 0.1, random_.uniform(0.6, 1)));
+        for (int i = 0; i < 25; ++i)
+          disc(random_.uniform(), random_.uniform(0, scene_.horizon), 0.004, hsv(0.15, 0.1, random_.uniform(0.6, 1)));
         disc(random_.uniform(0.1, 0.9), random_.uniform(0.1, 0.25), 0.055, hsv(0.15, 0.12, 0.95));
         break;
       case Weather::kStorm:
         gradient(0, edge, hsv(h, 0.2 + 0.3 * s, 0.12 + 0.15 * v), hsv(h, 0.35, 0.3 + 0.25 * v));
-        for (int i = 0; i < 7; ++i) disc(random_.uniform(), random_.uniform(0, 0.25), random_.uniform(0.07, 0.15), hsv(0.65, 0.1, random_.uniform(0.15, 0.3)));
+        for (int i = 0; i < 7; ++i)
+          disc(random_.uniform(), random_.uniform(0, 0.25), random_.uniform(0.07, 0.15),
+               hsv(0.65, 0.1, random_.uniform(0.15, 0.3)));
         break;
       case Weather::kFog: gradient(0, edge, hsv(h, 0.08, 0.55 + 0.2 * v), hsv(h, 0.05, 0.7 + 0.15 * v)); break;
       case Weather::kRain: gradient(0, edge, hsv(0.6, 0.15, 0.35 + 0.15 * v), hsv(0.6, 0.12, 0.5 + 0.2 * v)); break;
@@ -87,7 +95,8 @@ class Painter {
         gradient(0, edge, hsv(0.66, 0.7, 0.1), hsv(0.6, 0.6, 0.3));
         for (int i = 0; i < 5; ++i) {
           const double x = random_.uniform(), c = random_.uniform(0.3, 0.5);
-          for (int j = 0; j < 4; ++j) line(x + 0.03 * j, 0.05, x + 0.06 * j - 0.1, scene_.horizon - 0.1, hsv(c, 0.7, 0.3 + 0.12 * j), 0.02);
+          for (int j = 0; j < 4; ++j)
+            line(x + 0.03 * j, 0.05, x + 0.06 * j - 0.1, scene_.horizon - 0.1, hsv(c, 0.7, 0.3 + 0.12 * j), 0.02);
         }
         break;
     }
@@ -98,7 +107,8 @@ class Painter {
     gradient(px(scene_.horizon), size_, hsv(h, 0.75 * s, 0.3 + 0.45 * v), hsv(h + 0.02, 0.9 * s, 0.15 + 0.4 * v));
     for (int i = 0; i < 18; ++i) {
       const double y = random_.uniform(scene_.horizon, 1), x = random_.uniform();
-      line(x, y, x + random_.uniform(0.02, 0.1), y, hsv(h + random_.uniform(-0.03, 0.03), 0.6 * s, v * random_.uniform(0.3, 0.8)), 0.006);
+      line(x, y, x + random_.uniform(0.02, 0.1), y, hsv(h + random_.uniform(-0.03, 0.03), 0.6 * s, v * random_.uniform(0.3, 0.8)),
+           0.006);
     }
   }
 
@@ -115,7 +125,8 @@ class Painter {
         disc(x, standing - r * 0.5, r * 0.5, hsv(0.14, 0.8, 1));
         disc(x - r * 0.17, standing - r * 0.62, r * 0.06, hsv(0, 0, 0.1));
         disc(x + r * 0.17, standing - r * 0.62, r * 0.06, hsv(0, 0, 0.1));
-        cv::ellipse(image_, at(x, standing - r * 0.45), {px(r * 0.27), px(r * 0.22)}, 0, 20, 160, hsv(0, 0, 0.1), thick(r * 0.06), cv::LINE_AA);
+        cv::ellipse(image_, at(x, standing - r * 0.45), {px(r * 0.27), px(r * 0.22)}, 0, 20, 160, hsv(0, 0, 0.1), thick(r * 0.06),
+                    cv::LINE_AA);
         break;
       case Thing::kConfetti:
         for (int i = 0; i < 22; ++i) {
@@ -125,11 +136,13 @@ class Painter {
         break;
       case Thing::kTree:
         line(x, standing, x, standing - r * 0.7, hsv(0.07, 0.6, 0.4), r * 0.14);
-        for (const double dx : {-0.25, 0.25, 0.0}) disc(x + dx * r, standing - r * (0.85 + 0.2 * (dx == 0)), r * 0.34, hsv(0.28 + 0.08 * t, 0.6, 0.5 + 0.2 * t));
+        for (const double dx : {-0.25, 0.25, 0.0})
+          disc(x + dx * r, standing - r * (0.85 + 0.2 * (dx == 0)), r * 0.34, hsv(0.28 + 0.08 * t, 0.6, 0.5 + 0.2 * t));
         break;
       case Thing::kCottage:
         box(x - r * 0.5, standing - r * 0.6, x + r * 0.5, standing, hsv(0.1, 0.3, 0.85));
-        polygon({{x - r * 0.62, standing - r * 0.6}, {x + r * 0.62, standing - r * 0.6}, {x, standing - r * 1.1}}, hsv(0.02, 0.7, 0.6));
+        polygon({{x - r * 0.62, standing - r * 0.6}, {x + r * 0.62, standing - r * 0.6}, {x, standing - r * 1.1}},
+                hsv(0.02, 0.7, 0.6));
         box(x - r * 0.1, standing - r * 0.35, x + r * 0.1, standing, hsv(0.08, 0.6, 0.35));
         box(x + r * 0.2, standing - r * 0.45, x + r * 0.38, standing - r * 0.25, hsv(0.14, 0.5, 1));
         break;
@@ -137,13 +150,17 @@ class Painter {
         for (int i = 0; i < 4; ++i) {
           const double fx = x + (i - 1.5) * r * 0.4, fy = standing - r * (0.4 + 0.1 * (i % 2));
           line(fx, standing, fx, fy, hsv(0.32, 0.7, 0.5), 0.01);
-          for (int k = 0; k < 5; ++k) disc(fx + r * 0.11 * std::cos(1.257 * k), fy + r * 0.11 * std::sin(1.257 * k), r * 0.08, hsv(0.85 + 0.2 * t, 0.6, 1));
+          for (int k = 0; k < 5; ++k)
+            disc(fx + r * 0.11 * std::cos(1.257 * k), fy + r * 0.11 * std::sin(1.257 * k), r * 0.08, hsv(0.85 + 0.2 * t, 0.6, 1));
           disc(fx, fy, r * 0.06, hsv(0.14, 0.8, 1));
         }
         break;
       case Thing::kLake:
-        cv::ellipse(image_, at(x, standing), {px(r * 1.5), px(r * 0.35)}, 0, 0, 360, hsv(0.56, 0.5, 0.8), cv::FILLED, cv::LINE_AA);
-        for (int i = 0; i < 3; ++i) line(x - r * (0.8 - 0.2 * i), standing + r * 0.1 * (i - 1), x + r * (0.3 + 0.2 * i), standing + r * 0.1 * (i - 1), hsv(0.56, 0.2, 0.95), 0.008);
+        cv::ellipse(image_, at(x, standing), {px(r * 1.5), px(r * 0.35)}, 0, 0, 360, hsv(0.56, 0.5, 0.8), cv::FILLED,
+                    cv::LINE_AA);
+        for (int i = 0; i < 3; ++i)
+          line(x - r * (0.8 - 0.2 * i), standing + r * 0.1 * (i - 1), x + r * (0.3 + 0.2 * i), standing + r * 0.1 * (i - 1),
+               hsv(0.56, 0.2, 0.95), 0.008);
         break;
       case Thing::kMountain: {
         const double b = scene_.horizon + 0.02, h = b - r * 1.9;
@@ -153,7 +170,8 @@ class Painter {
       }
       case Thing::kRainbow:
         for (int i = 0; i < 6; ++i) {
-          cv::ellipse(image_, at(x, scene_.horizon), {px(r * 2.2 - 0.022 * i), px(r * 2.2 - 0.022 * i)}, 0, 180, 360, hsv(0.13 * i, 0.65, 1), thick(0.022), cv::LINE_AA);
+          cv::ellipse(image_, at(x, scene_.horizon), {px(r * 2.2 - 0.022 * i), px(r * 2.2 - 0.022 * i)}, 0, 180, 360,
+                      hsv(0.13 * i, 0.65, 1), thick(0.022), cv::LINE_AA);
         }
         break;
       case Thing::kFirework:
@@ -171,9 +189,14 @@ class Painter {
         box(x - r * 0.14, flying + r * 0.95, x + r * 0.14, flying + r * 1.15, hsv(0.08, 0.6, 0.45));
         break;
       case Thing::kSail:
-        polygon({{x - r * 0.6, standing - r * 0.2}, {x + r * 0.6, standing - r * 0.2}, {x + r * 0.4, standing}, {x - r * 0.4, standing}}, hsv(0.05, 0.6, 0.45));
+        polygon({{x - r * 0.6, standing - r * 0.2},
+                 {x + r * 0.6, standing - r * 0.2},
+                 {x + r * 0.4, standing},
+                 {x - r * 0.4, standing}},
+                hsv(0.05, 0.6, 0.45));
         polygon({{x, standing - r * 1.3}, {x, standing - r * 0.25}, {x + r * 0.55, standing - r * 0.25}}, hsv(t, 0.6, 1));
-        polygon({{x - r * 0.05, standing - r * 1.1}, {x - r * 0.05, standing - r * 0.25}, {x - r * 0.45, standing - r * 0.25}}, hsv(0, 0, 1));
+        polygon({{x - r * 0.05, standing - r * 1.1}, {x - r * 0.05, standing - r * 0.25}, {x - r * 0.45, standing - r * 0.25}},
+                hsv(0, 0, 1));
         break;
       case Thing::kBareTree: {
         const Scalar bark = hsv(0.07, 0.3, 0.12);
@@ -196,7 +219,9 @@ class Painter {
         break;
       }
       case Thing::kWeb:
-        for (int i = 0; i < 8; ++i) line(x, flying, x + r * 1.2 * std::cos(CV_PI * i / 4), flying + r * 1.2 * std::sin(CV_PI * i / 4), hsv(0, 0, 0.8), 0.005);
+        for (int i = 0; i < 8; ++i)
+          line(x, flying, x + r * 1.2 * std::cos(CV_PI * i / 4), flying + r * 1.2 * std::sin(CV_PI * i / 4), hsv(0, 0, 0.8),
+               0.005);
         for (int k = 1; k < 5; ++k) cv::circle(image_, at(x, flying), px(r * 0.25 * k), hsv(0, 0, 0.75), 1, cv::LINE_AA);
         disc(x + r * 0.3, flying + r * 0.3, r * 0.12, hsv(0, 0, 0.05));
         break;
@@ -227,19 +252,28 @@ class Painter {
         }
         break;
       case Thing::kBin:
-        polygon({{x - r * 0.4, standing - r * 0.8}, {x + r * 0.4, standing - r * 0.8}, {x + r * 0.3, standing}, {x - r * 0.3, standing}}, hsv(0.3, 0.2, 0.35));
-        for (int i = 0; i < 5; ++i) disc(x + (i - 2) * r * 0.17, standing - r * (0.85 + 0.06 * (i % 2)), r * 0.13, hsv(0.1 + 0.06 * i, 0.5, 0.5));
+        polygon({{x - r * 0.4, standing - r * 0.8},
+                 {x + r * 0.4, standing - r * 0.8},
+                 {x + r * 0.3, standing},
+                 {x - r * 0.3, standing}},
+                hsv(0.3, 0.2, 0.35));
+        for (int i = 0; i < 5; ++i)
+          disc(x + (i - 2) * r * 0.17, standing - r * (0.85 + 0.06 * (i % 2)), r * 0.13, hsv(0.1 + 0.06 * i, 0.5, 0.5));
         break;
       case Thing::kSlime: {
         const Scalar slime = hsv(0.2 + 0.08 * t, 0.8, 0.6);
         cv::ellipse(image_, at(x, standing), {px(r * 0.8), px(r * 0.25)}, 0, 0, 360, slime, cv::FILLED, cv::LINE_AA);
-        for (int i = 0; i < 5; ++i) disc(x + (i - 2) * r * 0.3, standing - r * random_.uniform(0, 0.3), r * random_.uniform(0.1, 0.22), slime);
+        for (int i = 0; i < 5; ++i)
+          disc(x + (i - 2) * r * 0.3, standing - r * random_.uniform(0, 0.3), r * random_.uniform(0.1, 0.22), slime);
         for (int i = 0; i < 3; ++i) disc(x + (i - 1) * r * 0.35, standing - r * 0.1, r * 0.06, hsv(0.2, 0.3, 0.9));
         break;
       }
       case Thing::kFlame:
         for (const auto& [scale, hue] : {std::pair{1.0, 0.01}, std::pair{0.7, 0.07}, std::pair{0.4, 0.14}}) {
-          polygon({{x - r * 0.45 * scale, standing - r * 0.25 * scale}, {x, standing - r * 1.3 * scale}, {x + r * 0.45 * scale, standing - r * 0.25 * scale}}, hsv(hue, 0.9, 1));
+          polygon({{x - r * 0.45 * scale, standing - r * 0.25 * scale},
+                   {x, standing - r * 1.3 * scale},
+                   {x + r * 0.45 * scale, standing - r * 0.25 * scale}},
+                  hsv(hue, 0.9, 1));
           disc(x, standing - r * 0.3 * scale, r * 0.42 * scale, hsv(hue, 0.9, 1));
         }
         break;
@@ -256,11 +290,14 @@ class Painter {
       case Thing::kSpike:
         for (int i = 0; i < 5; ++i) {
           const double sx = x + (i - 2) * r * 0.35;
-          polygon({{sx - r * 0.16, standing}, {sx + r * 0.16, standing}, {sx + r * 0.05, standing - r * (0.6 + 0.3 * (i % 2))}}, hsv(0.0, 0.5 * t, 0.2));
+          polygon({{sx - r * 0.16, standing}, {sx + r * 0.16, standing}, {sx + r * 0.05, standing - r * (0.6 + 0.3 * (i % 2))}},
+                  hsv(0.0, 0.5 * t, 0.2));
         }
         break;
       case Thing::kCloud:
-        for (int i = 0; i < 4; ++i) disc(x + (i - 1.5) * r * 0.35, flying * 0.6 + r * 0.1 * (i % 2), r * 0.28, hsv(0.6, 0.05, 0.55 + 0.4 * scene_.brightness));
+        for (int i = 0; i < 4; ++i)
+          disc(x + (i - 1.5) * r * 0.35, flying * 0.6 + r * 0.1 * (i % 2), r * 0.28,
+               hsv(0.6, 0.05, 0.55 + 0.4 * scene_.brightness));
         break;
       case Thing::kBird:
         for (int i = 0; i < 3; ++i) {
@@ -271,7 +308,11 @@ class Painter {
         break;
       case Thing::kCar:
         box(x - r * 0.6, standing - r * 0.4, x + r * 0.6, standing - r * 0.1, hsv(t, 0.6, 0.7));
-        polygon({{x - r * 0.35, standing - r * 0.4}, {x + r * 0.35, standing - r * 0.4}, {x + r * 0.22, standing - r * 0.65}, {x - r * 0.25, standing - r * 0.65}}, hsv(0.55, 0.2, 0.8));
+        polygon({{x - r * 0.35, standing - r * 0.4},
+                 {x + r * 0.35, standing - r * 0.4},
+                 {x + r * 0.22, standing - r * 0.65},
+                 {x - r * 0.25, standing - r * 0.65}},
+                hsv(0.55, 0.2, 0.8));
         disc(x - r * 0.35, standing - r * 0.08, r * 0.12, hsv(0, 0, 0.1));
         disc(x + r * 0.35, standing - r * 0.08, r * 0.12, hsv(0, 0, 0.1));
         break;

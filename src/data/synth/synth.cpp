@@ -27,9 +27,12 @@ constexpr std::uint64_t kSceneStream = 0x736365, kWordStream = 0x776f72, kPaintS
 constexpr double kWrongLists = 0.15;  // pictures whose emotion keywords are of another mood
 
 void check(const SynthConfig& config) {
-  if (config.kind != "stock" && config.kind != "affect") throw ConfigError("synth '" + config.kind + "' is not known; stock or affect");
-  if (config.count < 10 || config.count > 10'000'000) throw ConfigError(fmt::format("--count is {}; 10 to 10000000 is wanted", config.count));
-  if (config.size < 16 || config.size > 2048) throw ConfigError(fmt::format("--size is {}; 16 to 2048 pixels are wanted", config.size));
+  if (config.kind != "stock" && config.kind != "affect")
+    throw ConfigError("synth '" + config.kind + "' is not known; stock or affect");
+  if (config.count < 10 || config.count > 10'000'000)
+    throw ConfigError(fmt::format("--count is {}; 10 to 10000000 is wanted", config.count));
+  if (config.size < 16 || config.size > 2048)
+    throw ConfigError(fmt::format("--size is {}; 16 to 2048 pixels are wanted", config.size));
   if (fs::exists(config.out) && (!fs::is_directory(config.out) || !fs::is_empty(config.out))) {
     throw ConfigError(config.out.string() + ": there is something already; give another --out or remove it");
   }
@@ -72,7 +75,8 @@ Sample make_sample(const SynthConfig& config, std::uint64_t number) {
   cv::imencode(".jpg", bgr, jpeg, {cv::IMWRITE_JPEG_QUALITY, 90});
   std::FILE* file = std::fopen((config.out / sample.image).c_str(), "wb");
   const bool written = file && std::fwrite(jpeg.data(), 1, jpeg.size(), file) == jpeg.size();
-  if (!file || std::fclose(file) != 0 || !written) throw RunError((config.out / sample.image).string() + ": cannot be written; is the disk full?");
+  if (!file || std::fclose(file) != 0 || !written)
+    throw RunError((config.out / sample.image).string() + ": cannot be written; is the disk full?");
   return sample;
 }
 
@@ -95,7 +99,8 @@ std::vector<Sample> make_samples(const SynthConfig& config) {
     }
   };
   cv::setNumThreads(1);
-  const unsigned workers = config.workers > 0 ? static_cast<unsigned>(config.workers) : std::max(1U, std::thread::hardware_concurrency());
+  const unsigned workers =
+      config.workers > 0 ? static_cast<unsigned>(config.workers) : std::max(1U, std::thread::hardware_concurrency());
   std::vector<std::thread> threads;
   for (unsigned t = 0; t < workers; ++t) threads.emplace_back(work);
   Progress progress("synth " + config.kind, samples.size());
@@ -132,14 +137,16 @@ void write_synth(const SynthConfig& config) {
     (synth::is_positive(mood) ? dataset.positive : dataset.negative).push_back(dataset.classes[k]);
   }
   const std::size_t train = samples.size() * 8 / 10, val = samples.size() * 9 / 10;
-  for (const auto& [split, begin, end] : {std::tuple{"train", std::size_t{0}, train}, std::tuple{"val", train, val}, std::tuple{"test", val, samples.size()}}) {
+  for (const auto& [split, begin, end] :
+       {std::tuple{"train", std::size_t{0}, train}, std::tuple{"val", train, val}, std::tuple{"test", val, samples.size()}}) {
     ManifestWriter writer(config.out / (std::string(split) + ".jsonl"));
     for (std::size_t i = begin; i < end; ++i) writer.write(samples[i]);
     writer.close();
     dataset.splits.emplace_back(split, std::string(split) + ".jsonl");
   }
   dataset.save();  // last: a folder without it is no data set
-  log_info("{}: {} pictures of {} x {}, {} classes", config.out.string(), config.count, config.size, config.size, dataset.classes.size());
+  log_info("{}: {} pictures of {} x {}, {} classes", config.out.string(), config.count, config.size, config.size,
+           dataset.classes.size());
 }
 
 }  // namespace emotion

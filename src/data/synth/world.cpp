@@ -21,37 +21,66 @@ const std::array<std::array<std::string_view, 4>, kMoods> kEmotionWords{{{"amuse
 const std::array<WordList, kMoods> kMoodWords{
     {{"party", "smile", "joke", "carnival", "kids", "laughter", "toy", "clown", "birthday", "game", "colorful", "holiday"},
      {"garden", "relaxation", "home", "meadow", "tea", "rest", "harmony", "spring", "idyll", "leisure", "cozy", "comfort"},
-     {"summit", "panorama", "universe", "landmark", "vast", "scenic", "heritage", "grandeur", "horizon", "epic", "view", "wilderness"},
+     {"summit", "panorama", "universe", "landmark", "vast", "scenic", "heritage", "grandeur", "horizon", "epic", "view",
+      "wilderness"},
      {"festival", "speed", "concert", "sport", "celebration", "race", "crowd", "jump", "victory", "journey", "dance", "action"},
-     {"darkness", "haunted", "shadow", "mystery", "halloween", "danger", "threat", "nightmare", "creepy", "evil", "spooky", "abandoned"},
+     {"darkness", "haunted", "shadow", "mystery", "halloween", "danger", "threat", "nightmare", "creepy", "evil", "spooky",
+      "abandoned"},
      {"tears", "grief", "funeral", "loss", "alone", "depression", "autumn", "goodbye", "memory", "broken", "solitude", "regret"},
      {"garbage", "dirt", "rotten", "smell", "waste", "mold", "pollution", "filth", "insect", "toxic", "trash", "decay"},
-     {"conflict", "protest", "fight", "explosion", "war", "shout", "violence", "destruction", "riot", "aggression", "tension", "crash"}}};
+     {"conflict", "protest", "fight", "explosion", "war", "shout", "violence", "destruction", "riot", "aggression", "tension",
+      "crash"}}};
 
 const std::array<WordList, static_cast<std::size_t>(Thing::kThings)> kThingWords{
-    {{"balloon", "helium", "string", "float"}, {"smiley", "face", "emoji", "yellow"}, {"confetti", "paper", "decoration", "scatter"},
-     {"tree", "leaf", "forest", "green"}, {"cottage", "house", "roof", "village"}, {"flower", "blossom", "petal", "bloom"},
-     {"lake", "water", "reflection", "shore"}, {"mountain", "peak", "snow", "hiking"}, {"rainbow", "arc", "spectrum", "sky"},
-     {"fireworks", "sparks", "newyear", "pyrotechnics"}, {"hotair", "basket", "flight", "ride"}, {"sail", "boat", "sea", "regatta"},
-     {"branch", "bare", "winter", "dead"}, {"ghost", "spirit", "sheet", "phantom"}, {"spider", "web", "net", "crawl"},
-     {"gravestone", "cemetery", "cross", "tomb"}, {"person", "silhouette", "walk", "adult"}, {"puddle", "wet", "street", "mirror"},
-     {"fly", "bug", "wing", "swarm"}, {"bin", "container", "litter", "alley"}, {"slime", "goo", "sticky", "drip"},
-     {"fire", "flame", "burn", "heat"}, {"lightning", "thunder", "bolt", "electricity"}, {"spike", "sharp", "barrier", "metal"},
-     {"cloud", "cumulus", "fluffy", "air"}, {"bird", "gull", "fly", "animal"}, {"car", "vehicle", "road", "transport"},
+    {{"balloon", "helium", "string", "float"},
+     {"smiley", "face", "emoji", "yellow"},
+     {"confetti", "paper", "decoration", "scatter"},
+     {"tree", "leaf", "forest", "green"},
+     {"cottage", "house", "roof", "village"},
+     {"flower", "blossom", "petal", "bloom"},
+     {"lake", "water", "reflection", "shore"},
+     {"mountain", "peak", "snow", "hiking"},
+     {"rainbow", "arc", "spectrum", "sky"},
+     {"fireworks", "sparks", "newyear", "pyrotechnics"},
+     {"hotair", "basket", "flight", "ride"},
+     {"sail", "boat", "sea", "regatta"},
+     {"branch", "bare", "winter", "dead"},
+     {"ghost", "spirit", "sheet", "phantom"},
+     {"spider", "web", "net", "crawl"},
+     {"gravestone", "cemetery", "cross", "tomb"},
+     {"person", "silhouette", "walk", "adult"},
+     {"puddle", "wet", "street", "mirror"},
+     {"fly", "bug", "wing", "swarm"},
+     {"bin", "container", "litter", "alley"},
+     {"slime", "goo", "sticky", "drip"},
+     {"fire", "flame", "burn", "heat"},
+     {"lightning", "thunder", "bolt", "electricity"},
+     {"spike", "sharp", "barrier", "metal"},
+     {"cloud", "cumulus", "fluffy", "air"},
+     {"bird", "gull", "fly", "animal"},
+     {"car", "vehicle", "road", "transport"},
      {"lamp", "light", "post", "evening"}}};
 
-const std::array<WordList, 8> kWeatherWords{{{"sun", "blue", "summer", "daylight", "bright", "outdoor"}, {"sunset", "orange", "dusk", "golden", "warm", "outdoor"},
-                                             {"night", "moon", "stars", "dark", "midnight", "outdoor"}, {"storm", "thunderstorm", "dramatic", "wind", "black", "outdoor"},
-                                             {"fog", "mist", "haze", "grey", "morning", "outdoor"}, {"rain", "drops", "weather", "cold", "umbrella", "outdoor"},
-                                             {"room", "interior", "wall", "indoor", "floor", "studio"}, {"aurora", "arctic", "polar", "cosmos", "northern", "outdoor"}}};
+const std::array<WordList, 8> kWeatherWords{{{"sun", "blue", "summer", "daylight", "bright", "outdoor"},
+                                             {"sunset", "orange", "dusk", "golden", "warm", "outdoor"},
+                                             {"night", "moon", "stars", "dark", "midnight", "outdoor"},
+                                             {"storm", "thunderstorm", "dramatic", "wind", "black", "outdoor"},
+                                             {"fog", "mist", "haze", "grey", "morning", "outdoor"},
+                                             {"rain", "drops", "weather", "cold", "umbrella", "outdoor"},
+                                             {"room", "interior", "wall", "indoor", "floor", "studio"},
+                                             {"aurora", "arctic", "polar", "cosmos", "northern", "outdoor"}}};
 
-const WordList kCommonWords{"photography", "background", "nature", "color", "concept", "image", "beautiful", "travel", "art", "design", "vertical", "horizontal",
-                            "people", "landscape", "closeup", "composition", "picture", "scene", "symbol", "texture", "object", "abstract", "season", "day",
-                            "environment", "lifestyle", "element", "space", "pattern", "style", "creative", "modern", "traditional", "single", "group", "small"};
+const WordList kCommonWords{
+    "photography", "background", "nature",     "color",    "concept",   "image",       "beautiful",   "travel",    "art",
+    "design",      "vertical",   "horizontal", "people",   "landscape", "closeup",     "composition", "picture",   "scene",
+    "symbol",      "texture",    "object",     "abstract", "season",    "day",         "environment", "lifestyle", "element",
+    "space",       "pattern",    "style",      "creative", "modern",    "traditional", "single",      "group",     "small"};
 
 /// How likely each weather is under each mood; rows need not sum to 1.
-constexpr double kWeatherOf[kMoods][8] = {{6, 2, .3, .1, .2, .4, 4, .1}, {5, 4, .5, .1, .6, .3, 2, .2}, {3, 3, 3, .4, .5, .1, .1, 5}, {3, 3, 4, .5, .2, .2, 1.5, .3},
-                                          {.1, .5, 5, 3, 3, 1, 1.5, .2}, {.4, 1, 1.5, 1, 3, 6, 1, .1}, {1, .5, .7, .5, 2, 1.5, 5, .1}, {.6, 2, 1.5, 6, .5, .5, 1.5, .1}};
+constexpr double kWeatherOf[kMoods][8] = {{6, 2, .3, .1, .2, .4, 4, .1},  {5, 4, .5, .1, .6, .3, 2, .2},
+                                          {3, 3, 3, .4, .5, .1, .1, 5},   {3, 3, 4, .5, .2, .2, 1.5, .3},
+                                          {.1, .5, 5, 3, 3, 1, 1.5, .2},  {.4, 1, 1.5, 1, 3, 6, 1, .1},
+                                          {1, .5, .7, .5, 2, 1.5, 5, .1}, {.6, 2, 1.5, 6, .5, .5, 1.5, .1}};
 
 const std::array<std::vector<Thing>, kMoods> kThingsOf{{{Thing::kBalloon, Thing::kSmiley, Thing::kConfetti, Thing::kBalloon},
                                                         {Thing::kTree, Thing::kCottage, Thing::kFlower, Thing::kLake},
@@ -64,7 +93,8 @@ const std::array<std::vector<Thing>, kMoods> kThingsOf{{{Thing::kBalloon, Thing:
 const std::vector<Thing> kNeutralThings{Thing::kCloud, Thing::kBird, Thing::kCar, Thing::kLamp, Thing::kTree, Thing::kFigure};
 
 /// hue (degrees), saturation, brightness of the light of each mood.
-constexpr double kLight[kMoods][3] = {{48, .75, .95}, {110, .5, .85}, {215, .6, .75}, {20, .85, .9}, {265, .45, .3}, {215, .25, .5}, {75, .55, .5}, {5, .8, .55}};
+constexpr double kLight[kMoods][3] = {{48, .75, .95}, {110, .5, .85}, {215, .6, .75}, {20, .85, .9},
+                                      {265, .45, .3}, {215, .25, .5}, {75, .55, .5},  {5, .8, .55}};
 
 template <class Range>
 const auto& choose(const Range& range, Random& random) {
@@ -111,7 +141,8 @@ Scene make_scene(Random& random) {
   scene.second = related_mood(scene.mood, random);
   scene.strength = random.uniform(0.35, 1.0);
   const int source = random.uniform() < 0.8 ? scene.mood : scene.second;
-  scene.weather = random.uniform() < 0.12 ? static_cast<Weather>(random.below(8)) : static_cast<Weather>(pick_weighted(kWeatherOf[source], random));
+  scene.weather = random.uniform() < 0.12 ? static_cast<Weather>(random.below(8))
+                                          : static_cast<Weather>(pick_weighted(kWeatherOf[source], random));
   const double mix = random.uniform(0, 0.45);
   const double* first = kLight[scene.mood];
   const double* second = kLight[scene.second];
@@ -124,9 +155,11 @@ Scene make_scene(Random& random) {
   for (std::uint64_t i = 0; i < count; ++i) {
     const double x = random.uniform();
     const double typical = 0.72 * scene.strength;
-    const auto& things = x < typical ? kThingsOf[static_cast<std::size_t>(scene.mood)]
-                                     : x < typical + 0.12 ? kThingsOf[static_cast<std::size_t>(scene.second)] : kNeutralThings;
-    scene.things.push_back({choose(things, random), random.uniform(0.1, 0.9), random.uniform(0, 1), random.uniform(0.12, 0.3), random.uniform()});
+    const auto& things = x < typical          ? kThingsOf[static_cast<std::size_t>(scene.mood)]
+                         : x < typical + 0.12 ? kThingsOf[static_cast<std::size_t>(scene.second)]
+                                              : kNeutralThings;
+    scene.things.push_back(
+        {choose(things, random), random.uniform(0.1, 0.9), random.uniform(0, 1), random.uniform(0.12, 0.3), random.uniform()});
   }
   return scene;
 }
@@ -166,7 +199,8 @@ Words make_words(const Scene& scene, int said_mood, int said_second, Random& ran
   const auto target = 42 + static_cast<std::int64_t>(std::lround(7 * random.normal()));
   while (static_cast<std::int64_t>(words.others.size()) < std::clamp<std::int64_t>(target, 20, 70)) {
     if (random.uniform() < 0.45) {
-      const auto rank = static_cast<std::size_t>(std::exp(random.uniform() * std::log(static_cast<double>(kCommonWords.size()) + 1))) - 1;
+      const auto rank =
+          static_cast<std::size_t>(std::exp(random.uniform() * std::log(static_cast<double>(kCommonWords.size()) + 1))) - 1;
       add_distinct(words.others, kCommonWords[std::min(rank, kCommonWords.size() - 1)]);
     }
     add_distinct(words.others, rare_word(random));

@@ -12,13 +12,41 @@ namespace emotion::synth {
 
 /// Mikels' eight emotions in the order of the wheel: neighbours are related, the far side is opposite.
 enum Mood { kAmusement, kContentment, kAwe, kExcitement, kFear, kSadness, kDisgust, kAnger, kMoods };
-inline constexpr std::array<const char*, kMoods> kMoodNames{"amusement", "contentment", "awe", "excitement", "fear", "sadness", "disgust", "anger"};
+inline constexpr std::array<const char*, kMoods> kMoodNames{"amusement", "contentment", "awe",     "excitement",
+                                                            "fear",      "sadness",     "disgust", "anger"};
 inline bool is_positive(int mood) { return mood <= kExcitement; }
 
 enum class Weather { kSunny, kSunset, kNight, kStorm, kFog, kRain, kRoom, kAurora };
 enum class Thing {
-  kBalloon, kSmiley, kConfetti, kTree, kCottage, kFlower, kLake, kMountain, kRainbow, kFirework, kAirBalloon, kSail,
-  kBareTree, kGhost, kWeb, kGrave, kFigure, kPuddle, kFly, kBin, kSlime, kFlame, kLightning, kSpike, kCloud, kBird, kCar, kLamp, kThings
+  kBalloon,
+  kSmiley,
+  kConfetti,
+  kTree,
+  kCottage,
+  kFlower,
+  kLake,
+  kMountain,
+  kRainbow,
+  kFirework,
+  kAirBalloon,
+  kSail,
+  kBareTree,
+  kGhost,
+  kWeb,
+  kGrave,
+  kFigure,
+  kPuddle,
+  kFly,
+  kBin,
+  kSlime,
+  kFlame,
+  kLightning,
+  kSpike,
+  kCloud,
+  kBird,
+  kCar,
+  kLamp,
+  kThings
 };
 
 /// One object of a picture; places and sizes as parts of the side.
@@ -29,12 +57,12 @@ struct Placed {
 };
 
 struct Scene {
-  int mood, second;   ///< second: a weaker mood that is mixed in
-  double strength;    ///< 0 .. 1: how plainly the mood shows
+  int mood, second;  ///< second: a weaker mood that is mixed in
+  double strength;   ///< 0 .. 1: how plainly the mood shows
   Weather weather;
   double hue, saturation, brightness;  ///< of the ground light: degrees / 360, 0 .. 1, 0 .. 1
-  double horizon;     ///< part of the side
-  double grain;       ///< noise of the picture, levels
+  double horizon;                      ///< part of the side
+  double grain;                        ///< noise of the picture, levels
   std::vector<Placed> things;
 };
 
@@ -42,7 +70,8 @@ Scene make_scene(Random& random);
 
 /// The stock classes: four words a mood, mood by mood.
 std::vector<std::string> emotion_words();
-/// Words a picture of this scene carries: emotional ones (of `said_mood`, which is another mood where the list is wrong) and others.
+/// Words a picture of this scene carries: emotional ones (of `said_mood`, which is another mood where the list is wrong) and
+/// others.
 struct Words {
   std::vector<std::string> emotional, others;
 };

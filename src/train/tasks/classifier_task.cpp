@@ -13,7 +13,10 @@ namespace {
 class ClassifierTask final : public Task {
  public:
   ClassifierTask(const RunConfig& config, const Device& device)
-      : config_(config), device_(device), data_(config, /*single=*/true), network_(config.model.backbone, static_cast<std::int64_t>(data_.classes().size()), config.model.channels) {
+      : config_(config),
+        device_(device),
+        data_(config, /*single=*/true),
+        network_(config.model.backbone, static_cast<std::int64_t>(data_.classes().size()), config.model.channels) {
     if (config.data.picture == "face") {
       choose_faces(Split::kTrain, train_faces_);
       if (data_.has_validation()) choose_faces(Split::kValidation, validation_faces_);
@@ -75,6 +78,8 @@ class ClassifierTask final : public Task {
 
 }  // namespace
 
-std::unique_ptr<Task> make_classifier_task(const RunConfig& config, const Device& device) { return std::make_unique<ClassifierTask>(config, device); }
+std::unique_ptr<Task> make_classifier_task(const RunConfig& config, const Device& device) {
+  return std::make_unique<ClassifierTask>(config, device);
+}
 
 }  // namespace emotion

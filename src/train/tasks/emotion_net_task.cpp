@@ -26,7 +26,8 @@ struct SplitText {
 
 class EmotionNetTask final : public Task {
  public:
-  EmotionNetTask(const RunConfig& config, const Device& device) : config_(config), device_(device), data_(config, /*single=*/false) {
+  EmotionNetTask(const RunConfig& config, const Device& device)
+      : config_(config), device_(device), data_(config, /*single=*/false) {
     if (config.loss.soft_label) open_textcnn();
     if (!config.text.word2vec.empty()) word_vectors_ = WordVectors::open(config.text.word2vec);
     add_text(Split::kTrain);
@@ -74,7 +75,9 @@ class EmotionNetTask final : public Task {
     return result;
   }
 
-  ModelInfo info() const override { return {"emotionnet", print_run_config(config_), data_.classes(), extra_classes_.classes, {}}; }
+  ModelInfo info() const override {
+    return {"emotionnet", print_run_config(config_), data_.classes(), extra_classes_.classes, {}};
+  }
 
  private:
   void open_textcnn() {
@@ -104,7 +107,8 @@ class EmotionNetTask final : public Task {
     }
     if (word_vectors_) {
       text.vectors.emplace(manifest, *word_vectors_);
-      log_info("{}: {:.1f} % of its {} keywords have a vector", manifest.file().string(), 100 * text.vectors->coverage(), manifest.word_count());
+      log_info("{}: {:.1f} % of its {} keywords have a vector", manifest.file().string(), 100 * text.vectors->coverage(),
+               manifest.word_count());
     }
   }
   const SplitText& text(Split split) const { return texts_[split == Split::kTrain ? 0 : 1]; }
@@ -126,7 +130,8 @@ class EmotionNetTask final : public Task {
     const auto n = static_cast<std::int64_t>(samples.size());
     at::Tensor means = at::empty({n, vectors.dimension()}), has_text = at::empty({n}, at::kBool);
     for (std::int64_t i = 0; i < n; ++i) {
-      has_text.data_ptr<bool>()[i] = vectors.mean(samples[static_cast<std::size_t>(i)], means.data_ptr<float>() + i * vectors.dimension());
+      has_text.data_ptr<bool>()[i] =
+          vectors.mean(samples[static_cast<std::size_t>(i)], means.data_ptr<float>() + i * vectors.dimension());
     }
     return {device_.move(means), device_.move(has_text)};
   }
@@ -151,6 +156,8 @@ class EmotionNetTask final : public Task {
 
 }  // namespace
 
-std::unique_ptr<Task> make_emotion_net_task(const RunConfig& config, const Device& device) { return std::make_unique<EmotionNetTask>(config, device); }
+std::unique_ptr<Task> make_emotion_net_task(const RunConfig& config, const Device& device) {
+  return std::make_unique<EmotionNetTask>(config, device);
+}
 
 }  // namespace emotion

@@ -23,10 +23,13 @@ class StimuliTask final : public Task {
       const Dataset& dataset = data_[Split::kTrain].manifest.dataset();
       polarity_ = class_polarity(dataset, data_.classes());
       if (polarity_.empty()) {
-        throw DataError((dataset.root / "dataset.yaml").string() + ": not every class has a polarity; add polarity: {positive: [..], negative: [..]}, or set loss.polarity_weight to 0");
+        throw DataError(
+            (dataset.root / "dataset.yaml").string() +
+            ": not every class has a polarity; add polarity: {positive: [..], negative: [..]}, or set loss.polarity_weight to 0");
       }
     }
-    network_ = StimuliNet(stimuli_net_options(config, static_cast<std::int64_t>(data_.classes().size()), std::max<std::int64_t>(readers_[0].width(), 1)));
+    network_ = StimuliNet(stimuli_net_options(config, static_cast<std::int64_t>(data_.classes().size()),
+                                              std::max<std::int64_t>(readers_[0].width(), 1)));
     if (!config.model.init.empty()) init(read_weights(config.model.init), config.model.init);
     if (!config.model.expression_init.empty()) init_expression();
     device_.place(*network_);
@@ -45,7 +48,8 @@ class StimuliTask final : public Task {
     for (const std::uint64_t sample : batch.samples) ids.push_back(data_[split].targets(sample)[0]);
     TaskOutput output;
     output.logits = network_->forward(input).logits;
-    const HierarchicalLoss loss = hierarchical_cross_entropy(output.logits, device_.move(at::tensor(ids)), polarity_, config_.loss.polarity_weight);
+    const HierarchicalLoss loss =
+        hierarchical_cross_entropy(output.logits, device_.move(at::tensor(ids)), polarity_, config_.loss.polarity_weight);
     output.loss = loss.total;
     if (loss.polarity.defined()) output.parts = {{"loss_emotion", loss.emotion}, {"loss_polarity", loss.polarity}};
     return output;
@@ -58,12 +62,15 @@ class StimuliTask final : public Task {
     const std::int64_t width = split == Split::kTrain ? 0 : readers_[0].width();
     const Manifest& manifest = data_[split].manifest;
     readers_.emplace_back(manifest, stimuli_reader_options(config_, width));
-    log_info("{}: {} of {} samples have regions, {} a face", manifest.file().string(), readers_.back().with_regions(), manifest.size(), readers_.back().with_face());
+    log_info("{}: {} of {} samples have regions, {} a face", manifest.file().string(), readers_.back().with_regions(),
+             manifest.size(), readers_.back().with_face());
   }
 
   /// A whole StimuliNet, or a backbone for the Global-Net.
   void init(const StateDict& state, const std::string& where) {
-    const bool whole = std::any_of(state.entries.begin(), state.entries.end(), [](const auto& entry) { return entry.name.starts_with("global.") || entry.name.starts_with("semantic."); });
+    const bool whole = std::any_of(state.entries.begin(), state.entries.end(), [](const auto& entry) {
+      return entry.name.starts_with("global.") || entry.name.starts_with("semantic.");
+    });
     if (whole) {
       init_module_state(*network_, state, where);
     } else if (network_->global) {
@@ -89,6 +96,8 @@ class StimuliTask final : public Task {
 
 }  // namespace
 
-std::unique_ptr<Task> make_stimuli_task(const RunConfig& config, const Device& device) { return std::make_unique<StimuliTask>(config, device); }
+std::unique_ptr<Task> make_stimuli_task(const RunConfig& config, const Device& device) {
+  return std::make_unique<StimuliTask>(config, device);
+}
 
 }  // namespace emotion

@@ -10,7 +10,8 @@ Manifest open_manifest(const SplitConfig& split) { return Manifest::open(Dataset
 
 }  // namespace
 
-std::unique_ptr<LabelledSplit> open_split(const SplitConfig& split, const TargetClasses& classes, const std::string& spec, bool single) {
+std::unique_ptr<LabelledSplit> open_split(const SplitConfig& split, const TargetClasses& classes, const std::string& spec,
+                                          bool single) {
   Manifest manifest = open_manifest(split);
   SplitTargets none(manifest, classes, spec, single);  // checks every sample
   auto opened = std::make_unique<LabelledSplit>(LabelledSplit{std::move(manifest), std::move(none)});

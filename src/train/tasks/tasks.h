@@ -37,6 +37,7 @@ class TaskData {
 };
 
 /// Opens a split and reads its classes. The result does not move: its targets look at its manifest.
-std::unique_ptr<LabelledSplit> open_split(const SplitConfig& split, const TargetClasses& classes, const std::string& spec, bool single);
+std::unique_ptr<LabelledSplit> open_split(const SplitConfig& split, const TargetClasses& classes, const std::string& spec,
+                                          bool single);
 
 }  // namespace emotion

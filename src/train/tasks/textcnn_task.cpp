@@ -25,7 +25,8 @@ at::Tensor encode_keywords(const KeywordEncoder& encoder, const std::vector<std:
 void check_keywords(const KeywordEncoder& encoder, const Manifest& manifest) {
   std::vector<std::int64_t> ids(static_cast<std::size_t>(encoder.max_keywords()));
   for (std::size_t i = 0; i < manifest.size(); ++i) {
-    if (encoder.encode(i, ids.data()) == 0) throw DataError(manifest.place(i) + ": no non-emotion keyword: the TextCNN has nothing to read");
+    if (encoder.encode(i, ids.data()) == 0)
+      throw DataError(manifest.place(i) + ": no non-emotion keyword: the TextCNN has nothing to read");
   }
 }
 
@@ -89,7 +90,8 @@ class TextCNNTask final : public Task {
     std::optional<StateDict> init;
     if (!config_.model.init.empty()) {
       init = read_weights(config_.model.init);
-      if (const at::Tensor* embedding = init->find("embedding.weight"); embedding && embedding->dim() == 2) options.dimension = embedding->size(1);
+      if (const at::Tensor* embedding = init->find("embedding.weight"); embedding && embedding->dim() == 2)
+        options.dimension = embedding->size(1);
     }
     network_ = TextCNN(options);
     if (init) {
@@ -125,6 +127,8 @@ class TextCNNTask final : public Task {
 
 }  // namespace
 
-std::unique_ptr<Task> make_textcnn_task(const RunConfig& config, const Device& device) { return std::make_unique<TextCNNTask>(config, device); }
+std::unique_ptr<Task> make_textcnn_task(const RunConfig& config, const Device& device) {
+  return std::make_unique<TextCNNTask>(config, device);
+}
 
 }  // namespace emotion
