@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "command_line.h"
 #include "emotion/commands/data.h"
 
@@ -5,8 +7,9 @@ namespace {
 
 CLI::App* add_import(CLI::App& app, emotion::ImportOptions& o) {
   auto* sub = app.add_subcommand("import", "makes a data set from images and labels; the images stay where they are");
-  sub->add_option("format,--format", o.format,
-                  "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image; csv: a table with a header")
+  sub->add_option(
+         "format,--format", o.format,
+         "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image; csv: a table with a header; or a published one, below")
       ->required()
       ->type_name("FORMAT");
   sub->add_option("--root", o.root, "folder of the images")->required()->type_name("DIR");
@@ -17,8 +20,18 @@ CLI::App* add_import(CLI::App& app, emotion::ImportOptions& o) {
   sub->add_option("--keywords-column", o.keywords_column, "csv: keywords of the image");
   sub->add_option("--split-column", o.split_column, "csv: name of the split; else --split");
   sub->add_option("--separator", o.separator, "csv: between several labels or keywords in a field")->capture_default_str();
-  sub->add_option("--split", o.split, "80/20 -> train, val; 80/5/15 -> train, val, test; drawn by --seed")->capture_default_str();
+  sub->add_option(
+         "--split", o.split,
+         "80/20 or 80/5/15, drawn by --seed (default: the published split, else the paper's ratio; folder and csv: 80/20)")
+      ->type_name("RATIO");
+  sub->add_option("--folds", o.folds, "published sets: this many folds by class instead, splits fold0-train, fold0-test ..");
   sub->add_option("--seed", o.seed)->capture_default_str();
+  std::string formats = "FORMAT of published data sets, --root the folder as unpacked:";
+  for (const auto& format : emotion::kImportFormatNames) {
+    formats += "\n  " + std::string(format.name) + std::string(12 - std::min<std::size_t>(format.name.size(), 11), ' ') +
+               std::string(format.layout);
+  }
+  sub->footer(formats);
   return sub;
 }
 

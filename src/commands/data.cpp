@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "emotion/data/import.h"
+#include "emotion/data/importers.h"
 #include "emotion/data/manifest.h"
 #include "emotion/data/synth.h"
 #include "emotion/data/verify.h"
@@ -86,8 +87,12 @@ void print_stats(const std::string& split, const nlohmann::ordered_json& stats) 
 void emotion_data_import(const emotion::ImportOptions& o) {
   using namespace emotion;
   if (o.root.empty() || o.out.empty()) throw ConfigError("import needs --root DIR and --out DATASET");
+  const bool plain = o.format == "folder" || o.format == "csv";
+  if (plain && o.folds != 0) throw ConfigError("import " + o.format + ": --folds is for published data sets");
+  if (!plain && !o.file.empty()) throw ConfigError("import " + o.format + ": --file is for csv");
+  const std::string split = o.split.empty() ? "80/20" : o.split;
   if (o.format == "folder") {
-    import_folder({.root = o.root, .out = o.out, .split = o.split, .seed = o.seed});
+    import_folder({.root = o.root, .out = o.out, .split = split, .seed = o.seed});
   } else if (o.format == "csv") {
     if (o.file.empty()) throw ConfigError("import csv needs --file FILE");
     import_csv({.file = o.file,
@@ -98,10 +103,10 @@ void emotion_data_import(const emotion::ImportOptions& o) {
                 .keywords_column = o.keywords_column,
                 .split_column = o.split_column,
                 .separator = o.separator,
-                .split = o.split,
+                .split = split,
                 .seed = o.seed});
   } else {
-    throw ConfigError("import format '" + o.format + "' is not known; folder or csv");
+    import_published({.format = o.format, .root = o.root, .out = o.out, .split = o.split, .folds = o.folds, .seed = o.seed});
   }
 }
 

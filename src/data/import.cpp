@@ -4,36 +4,25 @@
 #include <charconv>
 #include <cmath>
 #include <map>
-#include <numeric>
 #include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "csv.h"
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
-#include "emotion/nearest.h"
-#include "emotion/random.h"
+#include "importers/csv.h"
+#include "importers/draft.h"
+#include "importers/files.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::uint64_t kSplitStream = 0x73706c;
-
 using SplitSamples = std::vector<std::pair<std::string, std::vector<Sample>>>;
-
-bool is_image(const fs::path& file) {
-  std::string extension = file.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  static const std::set<std::string> known{".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"};
-  return known.contains(extension);
-}
 
 std::vector<fs::path> sorted_entries(const fs::path& folder) {
   std::vector<fs::path> entries;
@@ -42,34 +31,14 @@ std::vector<fs::path> sorted_entries(const fs::path& folder) {
   return entries;
 }
 
-/// A seeded permutation cut at the ratio's places; within a split the order of the source is kept.
 SplitSamples split_randomly(std::vector<Sample> samples, const SplitRatio& ratio, std::uint64_t seed) {
-  std::vector<std::size_t> order(samples.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  Random random{seed, kSplitStream};
-  random.shuffle(std::span(order));
-  const double sum = std::accumulate(ratio.parts.begin(), ratio.parts.end(), 0.0);
   SplitSamples splits;
-  double passed = 0;
-  std::size_t begin = 0;
-  for (std::size_t part = 0; part < ratio.parts.size(); ++part) {
-    passed += ratio.parts[part];
-    const auto end = static_cast<std::size_t>(std::llround(passed / sum * static_cast<double>(samples.size())));
-    std::vector<std::size_t> chosen(order.begin() + static_cast<std::ptrdiff_t>(begin),
-                                    order.begin() + static_cast<std::ptrdiff_t>(end));
-    std::sort(chosen.begin(), chosen.end());
+  const auto parts = draw_split(samples.size(), ratio, seed);
+  for (std::size_t part = 0; part < parts.size(); ++part) {
     auto& [name, list] = splits.emplace_back(ratio.names()[part], std::vector<Sample>{});
-    for (const std::size_t i : chosen) list.push_back(samples[i]);
-    begin = end;
+    for (const std::size_t i : parts[part]) list.push_back(samples[i]);
   }
   return splits;
-}
-
-/// image_root as dataset.yaml has it: relative to the data set where both lie below one folder, else absolute.
-fs::path relative_root(const fs::path& root, const fs::path& out) {
-  const fs::path relative = fs::weakly_canonical(root).lexically_relative(fs::weakly_canonical(out));
-  const auto ups = std::count(relative.begin(), relative.end(), "..");
-  return relative.empty() || ups > 2 ? fs::weakly_canonical(root) : relative;
 }
 
 void write_dataset(const fs::path& out, const std::string& name, const fs::path& image_root, std::vector<std::string> classes,
@@ -104,7 +73,7 @@ void collect_classes(const fs::path& root, const fs::path& prefix, std::vector<s
     const std::string cls = folder.filename().string();
     const std::size_t before = samples.size();
     for (const fs::path& file : sorted_entries(folder)) {
-      if (is_image(file))
+      if (!is_junk(file.filename().string()) && has_picture_name(file))
         samples.push_back({.image = (prefix / cls / file.filename()).string(),
                            .labels = {cls},
                            .keywords = {},

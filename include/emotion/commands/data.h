@@ -5,12 +5,14 @@
 #include <vector>
 
 #include "emotion/commands/common.h"
+#include "emotion/data/import_formats.h"
 
 namespace emotion {
 
 struct ImportOptions {
   std::string format, file, root, out;
-  std::string image_column = "image", label_column = "label", keywords_column, split_column, separator = ";", split = "80/20";
+  std::string image_column = "image", label_column = "label", keywords_column, split_column, separator = ";", split;
+  int folds = 0;
   std::uint64_t seed = 1;
 };
 

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace emotion {
+
+struct ImportRequest {
+  std::string format;          ///< a name of kImportFormatNames
+  std::filesystem::path root;  ///< the folder as it was unpacked
+  std::filesystem::path out;   ///< data set to make
+  std::string split;           ///< `80/20` -> train, test; `80/5/15` -> train, val, test. Empty: published, else the paper's
+  int folds = 0;               ///< above 0: fold0-train, fold0-test .. by class, instead of a split
+  std::uint64_t seed = 1;      ///< of what is drawn
+};
+
+/// Makes a data set of a published one, in its published class order and split; what differs from the published counts is told in
+/// the log, what cannot be used is listed in OUT/missing.txt (`path<TAB>reason`), what must be fetched first in OUT/urls.tsv
+/// (`path below the image root<TAB>url`). Pictures stay where they are.
+/// @throws ConfigError for an unknown format, a bad split or an OUT that has a data set; DataError naming file and line
+void import_published(const ImportRequest& request);
+
+}  // namespace emotion

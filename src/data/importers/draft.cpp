@@ -1,0 +1,312 @@
+#include "draft.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <numeric>
+
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+#include "emotion/progress.h"
+#include "emotion/random.h"
+#include "emotion/signals.h"
+#include "emotions.h"
+#include "files.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint64_t kSplitStream = 0x73706c, kFoldStream = 0x666f6c;
+
+/// `name found (published n)` of each count that differs.
+std::string differences(const std::map<std::string, std::uint64_t>& found,
+                        const std::vector<std::pair<std::string, std::uint64_t>>& published) {
+  std::string text;
+  for (const auto& [name, count] : published) {
+    const auto place = found.find(name);
+    const std::uint64_t here = place == found.end() ? 0 : place->second;
+    if (here != count) text += fmt::format("{}{} {} ({})", text.empty() ? "" : ", ", name, here, count);
+  }
+  return text;
+}
+
+/// A table of two columns; what would break a line becomes a blank.
+void write_pairs(const fs::path& file, const std::vector<std::pair<std::string, std::string>>& pairs) {
+  const auto field = [](std::string text) {
+    for (char& c : text) {
+      if (c == '\t' || c == '\n' || c == '\r') c = ' ';
+    }
+    return text;
+  };
+  write_file_atomically(file, [&](std::ostream& out) {
+    for (const auto& [first, second] : pairs) out << field(first) << '\t' << field(second) << '\n';
+  });
+}
+
+}  // namespace
+
+std::uint32_t Names::id(const std::string& name) {
+  const auto [place, added] = ids_.emplace(name, static_cast<std::uint32_t>(names_.size()));
+  if (added) names_.push_back(name);
+  return place->second;
+}
+
+ImportDraft::ImportDraft(ImportRequest request) : image_root(request.out), request_(std::move(request)) {
+  if (fs::exists(request_.out / "dataset.yaml"))
+    throw ConfigError(request_.out.string() + ": there is a data set already; give another --out");
+  if (!request_.split.empty()) SplitRatio::parse(request_.split);
+  if (request_.folds != 0 && (request_.folds < 2 || request_.folds > 100))
+    throw ConfigError(fmt::format("--folds is {}; 2 to 100, or 0 for a split, is wanted", request_.folds));
+  if (request_.folds != 0 && !request_.split.empty()) throw ConfigError("--folds and --split exclude each other");
+}
+
+void ImportDraft::add(const Sample& sample, const std::string& split, std::string url) {
+  path_below(image_root, sample.image);
+  std::string key = sample.image;
+  if (sample.box) key.append(1, '\0').append(reinterpret_cast<const char*>(sample.box->data()), sizeof *sample.box);
+  if (!seen_.insert(std::move(key)).second) {
+    ++repeated_;
+    return leave_out(sample.image, "stands twice; the first is taken");
+  }
+  Row row{sample.image, std::move(url), split, sample.face, {}, 0, 0, 0, sample.box};
+  const auto append = [&](const std::vector<std::string>& words, std::uint32_t& count) {
+    for (const auto& word : words) row.ids.push_back(names_.id(word));
+    count = static_cast<std::uint32_t>(words.size());
+  };
+  append(sample.labels, row.labels);
+  append(sample.keywords, row.keywords);
+  append(sample.votes, row.votes);
+  rows_.push_back(std::move(row));
+}
+
+/// Rows without a picture go to missing.txt, unless their URLs are all there is so far.
+void ImportDraft::drop_missing() {
+  Progress progress("import " + request_.format + ": pictures", rows_.size());
+  std::vector<std::string> problems(rows_.size());
+  std::unordered_map<std::string_view, std::size_t> first;
+  std::size_t good = 0, with_url = 0, number = 0;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    if (stop_requested()) throw Interrupted("import: interrupted; nothing was written");
+    const auto [place, added] = first.emplace(rows_[i].image, i);
+    problems[i] = added ? picture_problem(path_below(image_root, rows_[i].image)) : problems[place->second];
+    good += problems[i].empty();
+    with_url += !rows_[i].url.empty();
+    progress.update(i + 1);
+  }
+  std::vector<std::pair<std::string, std::string>> urls;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    if (!problems[i].empty() && !rows_[i].url.empty()) urls.emplace_back(rows_[i].image, rows_[i].url);
+  }
+  std::error_code error;
+  fs::create_directories(out(), error);
+  if (error) throw RunError(out().string() + ": cannot be made: " + error.message());
+  if (!urls.empty()) write_pairs(out() / "urls.tsv", urls);
+  if (good == 0 && with_url == rows_.size() && with_url > 0) {
+    note("no picture is there yet: all {} rows are kept, their URLs are in {}; fetch them before training", with_url,
+         (out() / "urls.tsv").string());
+  } else {
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      if (!problems[i].empty()) {
+        leave_out(rows_[i].image, problems[i]);
+        continue;
+      }
+      if (number != i) rows_[number] = std::move(rows_[i]);
+      ++number;
+    }
+    if (number == 0 && !rows_.empty()) {
+      throw DataError(fmt::format("{}: none of the {} pictures can be used; {}: {}", image_root.string(), rows_.size(),
+                                  missing_.back().first, missing_.back().second));
+    }
+    rows_.resize(number);
+  }
+  if (missing_.empty()) return;
+  const fs::path list = out() / "missing.txt";
+  write_pairs(list, missing_);
+  warn("{} rows are left out, listed with the reason in {}{}", missing_.size(), list.string(),
+       repeated_ > 0 ? fmt::format("; {} of them repeat a picture", repeated_) : "");
+}
+
+void ImportDraft::compare(const PublishedCounts& published) const {
+  std::map<std::string, std::uint64_t> by_class, by_split;
+  for (const Row& row : rows_) {
+    for (std::uint32_t i = 0; i < row.labels; ++i) ++by_class[names_[row.ids[i]]];
+    ++by_split[row.split];
+  }
+  std::uint64_t total = published.total;
+  if (total == 0) {
+    for (const auto& [name, count] : published.splits.empty() ? published.classes : published.splits) total += count;
+  }
+  const std::string classes_differ = differences(by_class, published.classes);
+  const std::string splits_differ = by_split.contains("") ? std::string() : differences(by_split, published.splits);
+  if (total == 0) return note("{} samples; no published count is known", rows_.size());
+  if (rows_.size() == total && classes_differ.empty() && splits_differ.empty()) return note("{} samples, as published", total);
+  std::string text = fmt::format("{} samples; published: {}", rows_.size(), total);
+  if (!classes_differ.empty()) text += "; by class, published in brackets: " + classes_differ;
+  if (!splits_differ.empty()) text += "; by split: " + splits_differ;
+  warn("{}", text);
+}
+
+std::vector<std::vector<std::size_t>> draw_split(std::size_t count, const SplitRatio& ratio, std::uint64_t seed) {
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  Random random{seed, kSplitStream};
+  random.shuffle(std::span(order));
+  const double sum = std::accumulate(ratio.parts.begin(), ratio.parts.end(), 0.0);
+  std::vector<std::vector<std::size_t>> splits;
+  double passed = 0;
+  std::size_t begin = 0;
+  for (const double part : ratio.parts) {
+    passed += part;
+    const auto end = static_cast<std::size_t>(std::llround(passed / sum * static_cast<double>(count)));
+    auto& chosen =
+        splits.emplace_back(order.begin() + static_cast<std::ptrdiff_t>(begin), order.begin() + static_cast<std::ptrdiff_t>(end));
+    std::sort(chosen.begin(), chosen.end());
+    begin = end;
+  }
+  return splits;
+}
+
+ImportDraft::Splits ImportDraft::make_splits(const std::string& ratio_text) const {
+  const bool given = std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return !row.split.empty(); });
+  if (request_.folds > 0) return make_folds();
+  Splits splits;
+  if (given && request_.split.empty()) {
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      const std::string name = rows_[i].split.empty() ? "train" : rows_[i].split;
+      auto found = std::find_if(splits.begin(), splits.end(), [&](const auto& s) { return s.first == name; });
+      if (found == splits.end()) found = splits.insert(splits.end(), {name, {}});
+      found->second.push_back(i);
+    }
+    static const std::vector<std::string> order{"train", "val", "test"};
+    std::stable_sort(splits.begin(), splits.end(), [](const auto& a, const auto& b) {
+      return std::find(order.begin(), order.end(), a.first) < std::find(order.begin(), order.end(), b.first);
+    });
+    return splits;
+  }
+  if (given) note("the published split is set aside for --split {}", request_.split);
+  const SplitRatio ratio = SplitRatio::parse(request_.split.empty() ? ratio_text : request_.split);
+  if (!given && request_.split.empty()) note("no split is published: {} drawn by seed {}", ratio_text, request_.seed);
+  std::vector<std::string> names = ratio.names();
+  if (names.size() == 2) names[1] = "test";  // the papers' words
+  auto parts = draw_split(rows_.size(), ratio, request_.seed);
+  for (std::size_t part = 0; part < parts.size(); ++part) splits.emplace_back(names[part], std::move(parts[part]));
+  return splits;
+}
+
+/// Each class in K random batches (Machajdik and Hanbury 2010, Sec. 5); fold k tests on the k-th of every class.
+ImportDraft::Splits ImportDraft::make_folds() const {
+  const auto folds = static_cast<std::size_t>(request_.folds);
+  std::map<std::string, std::vector<std::size_t>> by_class;
+  for (std::size_t i = 0; i < rows_.size(); ++i)
+    by_class[rows_[i].labels > 0 ? names_[rows_[i].ids[0]] : std::string()].push_back(i);
+  std::vector<std::size_t> fold_of(rows_.size());
+  std::uint64_t number = 0;
+  for (auto& [name, members] : by_class) {
+    Random random{request_.seed, kFoldStream, number++};
+    random.shuffle(std::span(members));
+    for (std::size_t i = 0; i < members.size(); ++i) fold_of[members[i]] = i % folds;
+    if (members.size() < folds) warn("class {} has {} samples, fewer than {} folds", name, members.size(), folds);
+  }
+  Splits splits;
+  for (std::size_t fold = 0; fold < folds; ++fold) {
+    std::vector<std::size_t> train, test;
+    for (std::size_t i = 0; i < rows_.size(); ++i) (fold_of[i] == fold ? test : train).push_back(i);
+    splits.emplace_back(fmt::format("fold{}-train", fold), std::move(train));
+    splits.emplace_back(fmt::format("fold{}-test", fold), std::move(test));
+  }
+  return splits;
+}
+
+Sample ImportDraft::sample(const Row& row) const {
+  Sample sample;
+  sample.image = row.image;
+  sample.face = row.face;
+  sample.box = row.box;
+  auto id = row.ids.begin();
+  for (std::uint32_t i = 0; i < row.labels; ++i) sample.labels.push_back(names_[*id++]);
+  for (std::uint32_t i = 0; i < row.keywords; ++i) sample.keywords.push_back(names_[*id++]);
+  for (std::uint32_t i = 0; i < row.votes; ++i) sample.votes.push_back(names_[*id++]);
+  return sample;
+}
+
+void ImportDraft::write(const Splits& splits) const {
+  Dataset dataset;
+  dataset.root = out();
+  dataset.name = request_.format;
+  dataset.classes = classes;
+  dataset.positive = positive;
+  dataset.negative = negative;
+  dataset.image_root = fs::weakly_canonical(image_root) == fs::weakly_canonical(out()) ? "." : relative_root(image_root, out());
+  std::string summary;
+  for (const auto& [split, rows] : splits) {
+    if (rows.empty())
+      throw DataError(fmt::format("{}: split {} would be empty; there are too few samples", request_.format, split));
+    ManifestWriter writer(out() / (split + ".jsonl"));
+    for (const std::size_t i : rows) writer.write(sample(rows_[i]));
+    writer.close();
+    dataset.splits.emplace_back(split, split + ".jsonl");
+    summary += fmt::format("{}{} {}", summary.empty() ? "" : ", ", split, rows.size());
+  }
+  dataset.save();  // last: a folder without dataset.yaml is no data set
+  log_info("{}: {} classes; {}", out().string(), classes.size(), summary);
+}
+
+void ImportDraft::finish(const std::string& ratio, const PublishedCounts& published) {
+  if (rows_.empty()) {
+    throw DataError(fmt::format("{}: no sample found; is it the folder that emotion_data import --help describes for {}?",
+                                request_.root.string(), request_.format));
+  }
+  drop_missing();
+  compare(published);
+  write(make_splits(ratio));
+}
+
+fs::path relative_root(const fs::path& root, const fs::path& out) {
+  const fs::path relative = fs::weakly_canonical(root).lexically_relative(fs::weakly_canonical(out));
+  const auto ups = std::count(relative.begin(), relative.end(), "..");
+  return relative.empty() || ups > 2 ? fs::weakly_canonical(root) : relative;
+}
+
+Sample labelled(std::string image, std::string label) {
+  Sample sample;
+  sample.image = std::move(image);
+  sample.labels.push_back(std::move(label));
+  return sample;
+}
+
+bool has_class_folders(const fs::path& folder, const std::vector<std::string>& classes) {
+  if (!fs::is_directory(folder)) return false;
+  const auto names = folders_of(folder);
+  return std::count_if(names.begin(), names.end(), [&](const auto& name) { return class_called(name, classes).has_value(); }) >=
+         2;
+}
+
+bool add_class_folders(ImportDraft& draft, const fs::path& folder, const std::string& split) {
+  bool any = false;
+  std::uint64_t other = 0;
+  for (const auto& name : folders_of(draft.image_root / folder)) {
+    const auto cls = class_called(name, draft.classes);
+    const auto files = files_of(draft.image_root, folder / name, true);
+    if (!cls) {
+      if (std::any_of(files.begin(), files.end(), [](const auto& file) { return has_picture_name(file); }))
+        draft.warn("folder {} is called like no class; it is passed over", (folder / name).generic_string());
+      continue;
+    }
+    if (*cls != name) draft.note("folder {} is class {}", name, *cls);
+    any = true;
+    for (const auto& file : files) {
+      if (has_picture_name(file) || picture_problem(draft.image_root / file).empty()) {
+        draft.add(labelled(file, *cls), split);
+      } else {
+        ++other;
+      }
+    }
+  }
+  if (other > 0) draft.note("{} files are no pictures and are not called so; passed over", other);
+  return any;
+}
+
+}  // namespace emotion

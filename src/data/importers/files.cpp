@@ -1,0 +1,133 @@
+#include "files.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <fstream>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+std::vector<TextLine> read_lines(const fs::path& file) {
+  std::string text = read_file(file);
+  if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
+  std::vector<TextLine> lines;
+  std::uint64_t number = 1;
+  for (std::size_t begin = 0; begin < text.size(); ++number) {
+    const std::size_t end = std::min(text.find_first_of("\r\n", begin), text.size());
+    const std::string_view line = trimmed(std::string_view(text).substr(begin, end - begin));
+    if (!line.empty()) lines.push_back({number, std::string(line)});
+    begin = end + 1;
+    if (begin < text.size() && text[end] == '\r' && text[begin] == '\n') ++begin;
+  }
+  return lines;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
+}
+
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return lower;
+}
+
+std::vector<std::string> pieces(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(separator, begin), text.size());
+    parts.emplace_back(trimmed(text.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+std::string file_name_of_url(std::string_view url) {
+  url = url.substr(0, url.find_first_of("?#"));
+  while (url.ends_with('/')) url.remove_suffix(1);
+  if (const std::size_t slash = url.rfind('/'); slash != std::string_view::npos) url.remove_prefix(slash + 1);
+  std::string name(url.substr(url.size() > 200 ? url.size() - 200 : 0));
+  for (char& c : name) {
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '-') c = '_';
+  }
+  if (name.find_first_not_of('.') == std::string::npos || name[0] == '.') name = "_" + name;
+  return has_picture_name(name) ? name : name + ".jpg";
+}
+
+bool is_junk(std::string_view name) {
+  return name.starts_with('.') || name == "Thumbs.db" || name == "desktop.ini" || name == "__MACOSX";
+}
+
+bool has_picture_name(const fs::path& file) {
+  static const std::set<std::string> known{".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"};
+  return known.contains(lower_case(file.extension().string()));
+}
+
+std::vector<std::string> files_of(const fs::path& root, const fs::path& folder, bool deep) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(root / folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (is_junk(name)) continue;
+    if (entry.is_regular_file()) files.push_back((folder / name).generic_string());
+    if (deep && entry.is_directory() && !entry.is_symlink()) {  // a link could lead back up
+      for (auto& file : files_of(root, folder / name, true)) files.push_back(std::move(file));
+    }
+  }
+  if (error) throw DataError(fmt::format("{}: cannot be read: {}", (root / folder).string(), error.message()));
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::vector<std::string> folders_of(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.is_directory() && !is_junk(entry.path().filename().string())) names.push_back(entry.path().filename().string());
+  }
+  if (error) throw DataError(fmt::format("{}: cannot be read: {}", folder.string(), error.message()));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+fs::path find_folder(const fs::path& root, const std::vector<std::string>& names,
+                     const std::function<bool(const fs::path&)>& fits) {
+  if (fits(root)) return root;
+  for (const auto& name : names) {
+    if (fs::is_directory(root / name) && fits(root / name)) return root / name;
+  }
+  return {};
+}
+
+std::string picture_problem(const fs::path& file) {
+  std::error_code error;
+  if (!fs::is_regular_file(file, error)) return "no such file";
+  std::array<char, 64> bytes{};
+  std::ifstream in(file, std::ios::binary);
+  in.read(bytes.data(), bytes.size());
+  const std::string_view head(bytes.data(), static_cast<std::size_t>(in.gcount()));
+  if (head.empty()) return "an empty file, or not readable";
+  using namespace std::string_view_literals;
+  for (const std::string_view magic :
+       {"\xff\xd8\xff"sv, "\x89PNG\r\n\x1a\n"sv, "GIF87a"sv, "GIF89a"sv, "BM"sv, "II*\0"sv, "MM\0*"sv}) {
+    if (head.starts_with(magic)) return {};
+  }
+  if (head.starts_with("RIFF") && head.size() >= 12 && head.substr(8, 4) == "WEBP") return {};
+  const std::string text = lower_case(trimmed(head));
+  if (text.starts_with("<!doctype html") || text.starts_with("<html") || text.starts_with("<?xml"))
+    return "a web page, not a picture";
+  if (head.starts_with("\x00\x05\x16\x07"sv)) return "a Macintosh resource file, not a picture";
+  return fmt::format("not a picture: begins with {:02x} {:02x}", static_cast<unsigned char>(head[0]),
+                     static_cast<unsigned char>(head.size() > 1 ? head[1] : '\0'));
+}
+
+}  // namespace emotion
