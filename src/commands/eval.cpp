@@ -5,14 +5,12 @@
 
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
-#include "emotion/data/sampler.h"
 #include "emotion/data/targets.h"
 #include "emotion/error.h"
 #include "emotion/eval/extract.h"
+#include "emotion/eval/labels.h"
 #include "emotion/eval/metrics_json.h"
-#include "emotion/eval/probe.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
 #include "emotion/text/keywords.h"
@@ -25,22 +23,6 @@ namespace {
 
 VisualModel open_model(const CheckpointOptions& options, const Device& device) {
   return VisualModel::open(options.checkpoint, options.settings, device);
-}
-
-/// Right classes of a split, by the names of `classes`.
-std::vector<std::vector<std::uint32_t>> true_labels(const Manifest& manifest, const std::vector<std::string>& classes,
-                                                    const std::string& spec) {
-  TargetClasses targets;
-  targets.classes = classes;
-  if (spec == "labels" || spec == "keywords") {
-    for (std::uint32_t k = 0; k < classes.size(); ++k) targets.class_of_word.emplace(classes[k], k);
-  } else {
-    targets = TargetClasses::make(spec, manifest);
-  }
-  const SplitTargets split(manifest, targets, spec, /*single=*/false);
-  std::vector<std::vector<std::uint32_t>> labels;
-  for (std::size_t i = 0; i < manifest.size(); ++i) labels.push_back(split(i));
-  return labels;
 }
 
 /// metrics.json in a folder, and the table on stdout.
@@ -74,20 +56,6 @@ void predict_text(const fs::path& file, const Manifest& manifest, int batch, Pre
   }
 }
 
-at::Tensor multi_hot(const std::vector<std::vector<std::uint32_t>>& labels, std::size_t classes) {
-  at::Tensor targets = at::zeros({static_cast<std::int64_t>(labels.size()), static_cast<std::int64_t>(classes)}, at::kDouble);
-  double* row = targets.data_ptr<double>();
-  for (const auto& ids : labels) {
-    for (const std::uint32_t id : ids) row[id] = 1;
-    row += classes;
-  }
-  return targets;
-}
-
-bool several_labels(const std::vector<std::vector<std::uint32_t>>& labels) {
-  return std::any_of(labels.begin(), labels.end(), [](const auto& ids) { return ids.size() > 1; });
-}
-
 }  // namespace
 }  // namespace emotion
 
@@ -116,48 +84,6 @@ void emotion_eval(const emotion::EvalOptions& o) {
                    [&](const auto&, const at::Tensor& features) { append_scores(predictions, model.logits(features)); });
   }
   give(classification_metrics(predictions), info.classes, predictions.size(), o.output);
-}
-
-void emotion_probe(const emotion::ProbeCommand& o) {
-  using namespace emotion;
-  RunConfig config;
-  if (!o.config.empty()) config = load_run_config(o.config, o.settings);
-  CheckpointOptions checkpoint = o;
-  if (checkpoint.checkpoint.empty()) checkpoint.checkpoint = o.config.empty() ? "" : config.output;
-  if (!o.config.empty()) checkpoint.settings.clear();  // they were for the config
-  const std::string data = o.data.empty() ? config.data.train.dataset : o.data;
-  if (checkpoint.checkpoint.empty() || data.empty())
-    throw ConfigError("--config FILE, or --checkpoint RUN and --data DATASET are wanted");
-  const Device device = Device::open(o.device);
-  const VisualModel model = open_model(checkpoint, device);
-  const Dataset dataset = Dataset::open(data);
-  const Manifest train = Manifest::open(dataset, o.train_split), test = Manifest::open(dataset, o.test_split);
-  const auto train_labels = true_labels(train, dataset.classes, "labels"),
-             test_labels = true_labels(test, dataset.classes, "labels");
-  ProbeOptions options;
-  options.solver = !o.solver.empty() ? o.solver : o.config.empty() ? "lbfgs" : config.probe.solver;
-  options.C = o.C > 0 ? o.C : config.probe.C;
-  options.seed = o.seed;
-  options.multi_label = several_labels(train_labels) || several_labels(test_labels);
-
-  at::Tensor features = extract_features(model, device, train, o.batch, o.workers),
-             targets = multi_hot(train_labels, dataset.classes.size());
-  if (o.fraction < 1) {
-    auto rows = Sampler{.size = train.size(), .fraction = o.fraction, .shuffle = false, .seed = o.seed}.order(0);
-    const at::Tensor chosen = at::zeros({static_cast<std::int64_t>(rows.size())}, at::kLong);
-    std::copy(rows.begin(), rows.end(), chosen.data_ptr<std::int64_t>());
-    features = features.index_select(0, chosen);
-    targets = targets.index_select(0, chosen);
-  }
-  log_info("probe: {} of {} features, {} samples, solver {}", features.size(1), model.file().string(), features.size(0),
-           options.solver);
-  const LinearModel linear = fit_probe(features, targets, options);
-  Predictions predictions;
-  predictions.classes = dataset.classes.size();
-  predictions.labels = test_labels;
-  predictions.polarity = class_polarity(dataset, dataset.classes);
-  append_scores(predictions, probe_scores(linear, extract_features(model, device, test, o.batch, o.workers)));
-  give(classification_metrics(predictions), dataset.classes, predictions.size(), o.output);
 }
 
 void emotion_extract(const emotion::ExtractOptions& o) {

@@ -177,11 +177,38 @@ void visit_fields(Config& c, Visit&& visit) {
   visit(Field{"train.ema", kAllTasks, "decay of averaged weights, which are evaluated and saved; 0 = off", {}, 0, 1, false, true},
         c.train.ema);
 
-  visit(
-      Field{
-          "probe.solver", kAllTasks, "emotion_probe: lbfgs finds the optimum, sgd follows the papers' recipe", {"sgd", "lbfgs"}},
-      c.probe.solver);
-  visit(Field{"probe.C", kAllTasks, "emotion_probe: inverse of the L2 penalty, as scikit-learn's", {}, 0, 1e12, true}, c.probe.C);
+  constexpr unsigned kProbe = kAllTasks;
+  visit(Field{"probe.method",
+              kProbe,
+              "emotion_probe: a linear layer on frozen features, nearest neighbours, or the whole network trained on",
+              {"linear", "knn", "fine_tune"}},
+        c.probe.method);
+  visit(Field{"probe.checkpoint", kProbe, "network that is measured; default: the run that output names; random: untrained"},
+        c.probe.checkpoint);
+  visit(Field{"probe.test", kProbe, "test data; default: split test of the training data set"}, c.probe.test);
+  visit(Field{"probe.solver", kProbe, "lbfgs finds the optimum, sgd follows the papers' recipe", {"sgd", "lbfgs"}},
+        c.probe.solver);
+  visit(Field{"probe.C", kProbe, "lbfgs: inverse of the L2 penalty, as scikit-learn's", {}, 0, 1e12, true}, c.probe.C);
+  visit(Field{"probe.lr", kProbe, "sgd: learning rate", {}, 0, 1e6, true}, c.probe.lr);
+  visit(Field{"probe.batch", kProbe, "sgd: samples a step", {}, 1, kManySamples}, c.probe.batch);
+  visit(Field{"probe.epochs", kProbe, "sgd: passes over the training features", {}, 1, kManySamples}, c.probe.epochs);
+  visit(Field{"probe.every", kProbe, "sgd: epochs until the learning rate falls to a tenth; 0 = never", {}, 0, kManySamples},
+        c.probe.every);
+  visit(Field{"probe.momentum", kProbe, "sgd", {}, 0, 1, false, true}, c.probe.momentum);
+  visit(Field{"probe.weight_decay", kProbe, "sgd: L2 penalty", {}, 0, 1e6}, c.probe.weight_decay);
+  visit(Field{"probe.epoch_samples", kProbe, "sgd: samples an epoch, as many of every class; 0 = every sample once", {}, 0, 1e9},
+        c.probe.epoch_samples);
+  visit(Field{"probe.sweep", kProbe, "values of lr (sgd), C (lbfgs) or k (knn); validation data choose one", {}, 0, 1e12, true},
+        c.probe.sweep);
+  visit(Field{"probe.k", kProbe, "knn: neighbours by cosine that vote", {}, 1, 1e6}, c.probe.k);
+  visit(Field{"probe.seeds", kProbe, "repetitions, of which mean and standard deviation are given", {}, 1, 1e4}, c.probe.seeds);
+  visit(Field{"probe.folds", kProbe, "cross-validation over the training split; 0 = the test split is measured", {}, 0, 1e4},
+        c.probe.folds);
+  visit(Field{"probe.one_vs_all", kProbe, "a binary problem for each class instead of softmax"}, c.probe.one_vs_all);
+  visit(Field{"probe.views", kProbe, "augmented views of a training picture; 0 = the one that validation sees", {}, 0, 1e4},
+        c.probe.views);
+  visit(Field{"probe.crop_box", kProbe, "the sample's box is the picture"}, c.probe.crop_box);
+  visit(Field{"probe.cache", kProbe, "folder where features are kept; default ~/.cache/emotion/features"}, c.probe.cache);
 
   visit(
       Field{

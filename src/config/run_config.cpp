@@ -135,6 +135,12 @@ class Reader {
     for (const auto& item : node.items) value.push_back(number<int>(field, item));
   }
 
+  static void read(const Field& field, const ConfigNode& node, std::vector<double>& value) {
+    if (node.kind != ConfigNode::Kind::kSequence) wrong(field, node, "a list of numbers");
+    value.clear();
+    for (const auto& item : node.items) value.push_back(number<double>(field, item));
+  }
+
   static void read(const Field& field, const ConfigNode& node, std::vector<std::string>& value) {
     const std::string wanted = fmt::format("a list of {}", fmt::join(field.choices, ", "));
     if (node.kind != ConfigNode::Kind::kSequence) wrong(field, node, wanted);
@@ -295,6 +301,7 @@ std::string to_text(const std::optional<double>& value) { return value ? to_text
 std::string to_text(const std::array<double, 2>& value) { return fmt::format("[{}, {}]", value[0], value[1]); }
 std::string to_text(const std::vector<std::string>& value) { return fmt::format("[{}]", fmt::join(value, ", ")); }
 std::string to_text(const std::vector<int>& value) { return fmt::format("[{}]", fmt::join(value, ", ")); }
+std::string to_text(const std::vector<double>& value) { return fmt::format("[{}]", fmt::join(value, ", ")); }
 std::string to_text(const SplitConfig& value) {
   return value ? fmt::format("{{dataset: {}, split: {}}}", to_text(value.dataset), to_text(value.split)) : "";
 }
@@ -306,6 +313,7 @@ const char* type_name() {
   if constexpr (std::is_same_v<T, double> || std::is_same_v<T, std::optional<double>>) return "number";
   if constexpr (std::is_same_v<T, std::array<double, 2>>) return "two numbers";
   if constexpr (std::is_same_v<T, std::vector<int>>) return "list of integers";
+  if constexpr (std::is_same_v<T, std::vector<double>>) return "list of numbers";
   if constexpr (std::is_same_v<T, std::vector<std::string>>) return "list";
   if constexpr (std::is_same_v<T, SplitConfig>) return "split";
   return "text";
@@ -321,7 +329,15 @@ RunConfig load_run_config(const std::filesystem::path& file, const std::vector<s
 
 RunConfig parse_run_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& settings) {
   ConfigNode root = parse_yaml(yaml, name);
-  for (const auto& setting : settings) apply_setting(root, setting);
+  // The stored text may be of another version; what is set here and now may not be misspelt.
+  ConfigNode set_now;
+  set_now.kind = ConfigNode::Kind::kMapping;
+  for (const auto& setting : settings) {
+    apply_setting(root, setting);
+    apply_setting(set_now, setting);
+  }
+  static const Keys keys;
+  check_keys(set_now, "", keys, "");
   RunConfig config;
   Reader reader(root);
   visit_fields(config, reader);

@@ -11,16 +11,18 @@
 
 namespace emotion {
 
-void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers,
+void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, const PictureView& view,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each) {
   const at::NoGradGuard no_grad;
-  LoaderOptions options{.transform = model.transform(),
-                        .batch = static_cast<std::size_t>(batch),
-                        .workers = workers,
+  LoaderOptions options{.transform = view.transform,
+                        .seed = view.seed,
+                        .batch = static_cast<std::size_t>(view.batch),
+                        .workers = view.workers,
+                        .crop_box = view.crop_box,
                         .allocate = device.allocator()};
   std::vector<std::uint64_t> order(manifest.size());
   std::iota(order.begin(), order.end(), std::uint64_t{0});
-  ImageLoader loader(manifest, options, order, 0);
+  ImageLoader loader(manifest, options, order, view.view);
   Progress progress("images", manifest.size());
   std::uint64_t done = 0;
   while (const auto images = loader.next()) {
@@ -30,11 +32,25 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
   }
 }
 
+void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers,
+                    const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each) {
+  for_each_batch(model, device, manifest, {.transform = model.transform(), .batch = batch, .workers = workers}, each);
+}
+
 at::Tensor extract_features(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers) {
   std::vector<at::Tensor> parts;
   for_each_batch(model, device, manifest, batch, workers,
                  [&](const auto&, const at::Tensor& features) { parts.push_back(features.cpu()); });
   return at::cat(parts);
+}
+
+at::Tensor extract_file(const VisualModel& model, const Device& device, const std::filesystem::path& file) {
+  const at::NoGradGuard no_grad;
+  const Image image = load_image(file, model.transform(), {});
+  ImageBatch batch{.samples = {0}, .width = image.width, .height = image.height, .pixels = {}};
+  batch.pixels = std::make_shared<std::uint8_t[]>(image.pixels.size());
+  std::copy(image.pixels.begin(), image.pixels.end(), batch.pixels.get());
+  return model.features(device.images(batch)).to(at::kFloat).cpu();
 }
 
 Manifest folder_manifest(const std::filesystem::path& folder, const std::filesystem::path& scratch) {

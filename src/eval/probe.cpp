@@ -1,147 +1,141 @@
 #include "emotion/eval/probe.h"
 
+#include <algorithm>
 #include <cmath>
-#include <deque>
+#include <limits>
+#include <span>
 
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/from_blob.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/log_softmax.h>
-#include <ATen/ops/ones.h>
 #include <ATen/ops/softplus.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/topk.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
 
 #include "emotion/data/sampler.h"
 #include "emotion/error.h"
-#include "emotion/log.h"
+#include "emotion/random.h"
+#include "emotion/signals.h"
+#include "lbfgs.h"
 
 namespace emotion {
 namespace {
 
-/// Value and gradient of the regularised loss at parameters [K, D + 1] (the last column is the bias).
-class Objective {
- public:
-  Objective(const at::Tensor& features, const at::Tensor& targets, const ProbeOptions& options)
-      : x_(at::cat({features, at::ones({features.size(0), 1}, features.options())}, 1)), y_(targets), options_(options) {}
+constexpr std::int64_t kBlock = 4096;                         // rows turned into float64 at a time
+constexpr std::int64_t kKeptBytes = std::int64_t{512} << 20;  // of float64 rows that are kept
+constexpr std::uint64_t kUniformStream = 0x756e69;
 
-  std::pair<double, at::Tensor> operator()(const at::Tensor& w) const {
-    const at::Tensor logits = x_.matmul(w.t());
-    at::Tensor loss, gradient;  // of logits
-    if (options_.multi_label) {
-      loss = (at::softplus(logits) - y_ * logits).sum();
-      gradient = logits.sigmoid() - y_;
+/// [V, n, D], whatever was given.
+at::Tensor with_views(const at::Tensor& features) { return features.dim() == 2 ? features.unsqueeze(0) : features; }
+
+at::Tensor all_rows(const at::Tensor& rows, std::int64_t n) { return rows.defined() ? rows : at::arange(n, at::kLong); }
+
+/// The features and targets of the chosen rows, block by block in float64; small ones are kept.
+///
+/// Features are centred: with a free bias that leaves the optimum where it is, and features behind a ReLU, all positive, are far
+/// better conditioned.
+class Blocks {
+ public:
+  Blocks(const at::Tensor& features, const at::Tensor& targets, const at::Tensor& rows)
+      : features_(features), targets_(targets), rows_(rows), mean_(at::zeros({features.size(2)}, at::kDouble)) {
+    const std::int64_t views = features.size(0), per_view = (rows.size(0) + kBlock - 1) / kBlock;
+    count_ = views * per_view;
+    per_view_ = per_view;
+    at::Tensor sum = at::zeros_like(mean_);
+    for (std::int64_t i = 0; i < count_; ++i) sum += read(i).first.sum(0);
+    mean_ = sum / static_cast<double>(views * rows.size(0));
+    if (views * rows.size(0) * features.size(2) * 8 <= kKeptBytes) {
+      for (std::int64_t i = 0; i < count_; ++i) kept_.push_back(read(i));
+    }
+  }
+  std::int64_t count() const { return count_; }
+  const at::Tensor& mean() const { return mean_; }
+  std::pair<at::Tensor, at::Tensor> operator[](std::int64_t i) const {
+    return kept_.empty() ? read(i) : kept_[static_cast<std::size_t>(i)];
+  }
+
+ private:
+  std::pair<at::Tensor, at::Tensor> read(std::int64_t i) const {
+    const std::int64_t begin = i % per_view_ * kBlock;
+    const at::Tensor rows = rows_.narrow(0, begin, std::min(kBlock, rows_.size(0) - begin));
+    return {features_[i / per_view_].index_select(0, rows).to(at::kDouble) - mean_, targets_.index_select(0, rows)};
+  }
+
+  at::Tensor features_, targets_, rows_, mean_;
+  std::int64_t count_ = 0, per_view_ = 0;
+  std::vector<std::pair<at::Tensor, at::Tensor>> kept_;
+};
+
+/// Value and gradient of C * sum of losses + |W|^2 / 2 at [K, D + 1]; the last column is the bias.
+std::pair<double, at::Tensor> objective(const Blocks& blocks, const at::Tensor& parameters, double C, bool sigmoid) {
+  const std::int64_t dimension = parameters.size(1) - 1;
+  const at::Tensor w = parameters.narrow(1, 0, dimension), b = parameters.select(1, dimension);
+  at::Tensor gradient = at::zeros_like(parameters);
+  double sum = 0;
+  for (std::int64_t i = 0; i < blocks.count(); ++i) {
+    const auto [x, y] = blocks[i];
+    const at::Tensor logits = x.matmul(w.t()) + b;
+    at::Tensor of_logits;
+    if (sigmoid) {
+      sum += (at::softplus(logits) - y * logits).sum().item<double>();
+      of_logits = logits.sigmoid() - y;
     } else {
       const at::Tensor log_p = at::log_softmax(logits, 1);
-      loss = -(y_ * log_p).sum();
-      gradient = log_p.exp() - y_;
+      sum -= (y * log_p).sum().item<double>();
+      of_logits = log_p.exp() - y;
     }
-    at::Tensor penalised = w.clone();
-    penalised.select(1, w.size(1) - 1).zero_();
-    const double value = options_.C * loss.item<double>() + 0.5 * penalised.square().sum().item<double>();
-    return {value, options_.C * gradient.t().matmul(x_) + penalised};
+    gradient.narrow(1, 0, dimension).add_(of_logits.t().matmul(x), C);
+    gradient.select(1, dimension).add_(of_logits.sum(0), C);
   }
+  gradient.narrow(1, 0, dimension).add_(w);
+  return {C * sum + 0.5 * w.square().sum().item<double>(), gradient};
+}
 
- private:
-  at::Tensor x_, y_;
-  ProbeOptions options_;
-};
+LinearModel fit_lbfgs(const at::Tensor& x, const at::Tensor& y, const at::Tensor& rows, const ProbeOptions& options) {
+  const bool binary = !options.multi_label && y.size(1) == 2;
+  const Blocks blocks(x, binary ? y.narrow(1, 1, 1) : y, rows);
+  const double C = options.C / static_cast<double>(x.size(0));
+  const bool sigmoid = options.multi_label || binary;
+  constexpr double kMeanTolerance = 1e-6;  // of the gradient a sample: a hundredth of scikit-learn's
+  Lbfgs lbfgs([&](const at::Tensor& w) { return objective(blocks, w, C, sigmoid); },
+              kMeanTolerance * options.C * static_cast<double>(rows.size(0)));
+  at::Tensor w = lbfgs.minimise(at::zeros({binary ? 1 : y.size(1), x.size(2) + 1}, at::kDouble));
+  if (binary) w = at::cat({w * -0.5, w * 0.5});  // softmax of the two is the sigmoid of their difference
+  const at::Tensor weight = w.narrow(1, 0, x.size(2)).contiguous();
+  return {weight, w.select(1, x.size(2)) - weight.matmul(blocks.mean())};
+}
 
-/// Limited-memory BFGS (Nocedal and Wright, 2006, algorithm 7.4) with a backtracking and widening line search (Wolfe).
-class Lbfgs {
- public:
-  /// Done when no entry of the gradient is above `tolerance`.
-  Lbfgs(const Objective& objective, double tolerance) : objective_(objective), tolerance_(tolerance) {}
+/// Rows of one epoch, in order.
+at::Tensor epoch_rows(const at::Tensor& y, const at::Tensor& rows, const ProbeOptions& options, std::uint64_t epoch) {
+  if (options.epoch_samples > 0) return at::tensor(class_uniform_rows(y, rows, options.epoch_samples, options.seed, epoch));
+  const Sampler sampler{.size = static_cast<std::uint64_t>(rows.size(0)), .seed = options.seed};
+  const auto order = sampler.order(epoch);
+  return rows.index_select(0, at::tensor(std::vector<std::int64_t>(order.begin(), order.end())));
+}
 
-  at::Tensor minimise(at::Tensor w) {
-    auto [value, gradient] = objective_(w);
-    for (int iteration = 0; iteration < kMaxIterations; ++iteration) {
-      if (gradient.abs().max().item<double>() < tolerance_) return w;
-      at::Tensor direction = -times_inverse_hessian(gradient);
-      double slope = dot(direction, gradient);
-      if (!(slope < 0)) {  // rounding has spoilt the memory
-        pairs_.clear();
-        direction = -gradient;
-        slope = -dot(gradient, gradient);
-      }
-      const double first = iteration == 0 ? std::min(1.0, 1 / gradient.abs().sum().item<double>()) : 1.0;
-      auto [step, next_value, next_gradient] = line_search(w, direction, value, slope, first);
-      if (step == 0) return w;  // no smaller value can be told apart in float64
-      const at::Tensor s = direction * step, y = next_gradient - gradient;
-      if (dot(s, y) > 1e-12 * dot(y, y)) pairs_.push_back({s, y, 1 / dot(s, y)});
-      if (pairs_.size() > 10) pairs_.pop_front();
-      w = w + s;
-      value = next_value;
-      gradient = next_gradient;
-    }
-    log_warning("probe: not converged after {} iterations", kMaxIterations);
-    return w;
-  }
-
- private:
-  static constexpr int kMaxIterations = 2000;
-  struct Pair {
-    at::Tensor s, y;
-    double rho;
-  };
-  struct Step {
-    double length, value;
-    at::Tensor gradient;
-  };
-
-  static double dot(const at::Tensor& a, const at::Tensor& b) { return (a * b).sum().item<double>(); }
-
-  at::Tensor times_inverse_hessian(const at::Tensor& gradient) const {
-    at::Tensor q = gradient.clone();
-    std::vector<double> alpha(pairs_.size());
-    for (std::size_t i = pairs_.size(); i-- > 0;) {
-      alpha[i] = pairs_[i].rho * dot(pairs_[i].s, q);
-      q.sub_(pairs_[i].y, alpha[i]);
-    }
-    if (!pairs_.empty()) q.mul_(1 / (pairs_.back().rho * dot(pairs_.back().y, pairs_.back().y)));
-    for (std::size_t i = 0; i < pairs_.size(); ++i) q.add_(pairs_[i].s, alpha[i] - pairs_[i].rho * dot(pairs_[i].y, q));
-    return q;
-  }
-
-  /// A step that meets both Wolfe conditions, by bisection.
-  Step line_search(const at::Tensor& w, const at::Tensor& direction, double value, double slope, double length) const {
-    double low = 0, high = INFINITY;
-    for (int attempt = 0; attempt < 50; ++attempt) {
-      auto [next_value, gradient] = objective_(w + direction * length);
-      if (!(next_value <= value + 1e-4 * length * slope)) {
-        high = length;
-      } else if (dot(gradient, direction) < 0.9 * slope) {
-        low = length;
-      } else {
-        return {length, next_value, gradient};
-      }
-      length = std::isinf(high) ? 2 * length : 0.5 * (low + high);
-    }
-    return {0, value, {}};
-  }
-
-  const Objective& objective_;
-  double tolerance_;
-  std::deque<Pair> pairs_;
-};
-
-LinearModel fit_sgd(const at::Tensor& x, const at::Tensor& y, const ProbeOptions& options) {
-  at::Tensor w = at::zeros({y.size(1), x.size(1)}, at::kDouble), b = at::zeros({y.size(1)}, at::kDouble);
+LinearModel fit_sgd(const at::Tensor& x, const at::Tensor& y, const at::Tensor& rows, const ProbeOptions& options) {
+  at::Tensor w = at::zeros({y.size(1), x.size(2)}, at::kDouble), b = at::zeros({y.size(1)}, at::kDouble);
   at::Tensor momentum_w = at::zeros_like(w), momentum_b = at::zeros_like(b);
-  const Sampler sampler{.size = static_cast<std::uint64_t>(x.size(0)), .seed = options.seed};
   for (int epoch = 0; epoch < options.epochs; ++epoch) {
-    auto order = sampler.order(static_cast<std::uint64_t>(epoch));
-    const at::Tensor rows = at::from_blob(order.data(), {x.size(0)}, at::kLong);
-    const double lr = options.lr * std::pow(0.1, epoch / 10);
-    for (std::int64_t begin = 0; begin < x.size(0); begin += options.batch) {
-      const at::Tensor chosen = rows.narrow(0, begin, std::min<std::int64_t>(options.batch, x.size(0) - begin));
-      const at::Tensor xb = x.index_select(0, chosen), yb = y.index_select(0, chosen);
+    if (stop_requested()) throw Interrupted("interrupted; nothing was written");
+    const at::Tensor order = epoch_rows(y, rows, options, static_cast<std::uint64_t>(epoch)), view = x[epoch % x.size(0)];
+    const double lr = options.every > 0 ? options.lr * std::pow(0.1, epoch / options.every) : options.lr;
+    for (std::int64_t begin = 0; begin < order.size(0); begin += options.batch) {
+      const at::Tensor chosen = order.narrow(0, begin, std::min<std::int64_t>(options.batch, order.size(0) - begin));
+      const at::Tensor xb = view.index_select(0, chosen).to(at::kDouble), yb = y.index_select(0, chosen);
       const at::Tensor logits = xb.matmul(w.t()) + b;
       const at::Tensor p = options.multi_label ? logits.sigmoid() : at::log_softmax(logits, 1).exp();
-      const at::Tensor gradient = (p - yb) / static_cast<double>(chosen.size(0));
+      // The mean over the batch; for binary cross-entropy over the classes too, as PyTorch's.
+      const double count = static_cast<double>(chosen.size(0)) * (options.multi_label ? static_cast<double>(y.size(1)) : 1.0);
+      const at::Tensor gradient = (p - yb) / count;
       momentum_w.mul_(options.momentum).add_(gradient.t().matmul(xb) + w * options.weight_decay);
-      momentum_b.mul_(options.momentum).add_(gradient.sum(0));
+      momentum_b.mul_(options.momentum).add_(gradient.sum(0) + b * options.weight_decay);
       w.sub_(momentum_w, lr);
       b.sub_(momentum_b, lr);
     }
@@ -149,27 +143,101 @@ LinearModel fit_sgd(const at::Tensor& x, const at::Tensor& y, const ProbeOptions
   return {w, b};
 }
 
-}  // namespace
-
-LinearModel fit_probe(const at::Tensor& features, const at::Tensor& targets, const ProbeOptions& options) {
-  const at::NoGradGuard no_grad;
-  const at::Tensor x = features.to(at::kDouble), y = targets.to(at::kDouble);
-  if (x.size(0) == 0) throw DataError("probe: there is no training sample");
-  if (!at::isfinite(x).all().item<bool>()) throw DataError("probe: the features hold NaN or infinite values");
-  if (!options.multi_label && (y.sum(0) > 0).sum().item<std::int64_t>() < 2)
-    throw DataError("probe: the training samples are all of one class");
-  if (options.solver == "sgd") return fit_sgd(x, y, options);
-  if (options.solver != "lbfgs") throw ConfigError("probe.solver is '" + options.solver + "'; sgd or lbfgs");
-  const Objective objective(x, y, options);
-  constexpr double kMeanTolerance = 1e-6;  // of the gradient a sample: a hundredth of scikit-learn's
-  const at::Tensor w = Lbfgs(objective, kMeanTolerance * options.C * static_cast<double>(x.size(0)))
-                           .minimise(at::zeros({y.size(1), x.size(1) + 1}, at::kDouble));
-  return {w.narrow(1, 0, x.size(1)).contiguous(), w.select(1, x.size(1)).contiguous()};
+/// @throws DataError at the first row that is not finite
+void check_finite(const at::Tensor& features, const at::Tensor& rows) {
+  for (std::int64_t view = 0; view < features.size(0); ++view) {
+    for (std::int64_t begin = 0; begin < rows.size(0); begin += kBlock) {
+      const at::Tensor block = rows.narrow(0, begin, std::min(kBlock, rows.size(0) - begin));
+      const at::Tensor finite = at::isfinite(features[view].index_select(0, block)).all(1);
+      if (finite.all().item<bool>()) continue;
+      const std::int64_t row = block[finite.logical_not().nonzero()[0].item<std::int64_t>()].item<std::int64_t>();
+      throw DataError(
+          fmt::format("probe: the features of row {} hold NaN or infinite values; the network they come from is broken", row));
+    }
+  }
 }
 
-at::Tensor probe_scores(const LinearModel& model, const at::Tensor& features) {
+}  // namespace
+
+std::vector<std::int64_t> class_uniform_rows(const at::Tensor& targets, const at::Tensor& rows, std::int64_t samples,
+                                             std::uint64_t seed, std::uint64_t epoch) {
+  std::vector<std::vector<std::int64_t>> of_class;
+  for (std::int64_t k = 0; k < targets.size(1); ++k) {
+    const at::Tensor mine = rows.index_select(0, targets.select(1, k).index_select(0, rows).nonzero().view(-1)).contiguous();
+    if (mine.numel() > 0)
+      of_class.emplace_back(mine.const_data_ptr<std::int64_t>(), mine.const_data_ptr<std::int64_t>() + mine.numel());
+  }
+  Random random{seed, epoch, kUniformStream};
+  random.shuffle(std::span(of_class));  // which classes get one more
+  const auto classes = static_cast<std::int64_t>(of_class.size());
+  std::vector<std::int64_t> order;
+  for (std::int64_t k = 0; k < classes; ++k) {
+    auto& mine = of_class[static_cast<std::size_t>(k)];
+    for (std::int64_t left = samples / classes + (k < samples % classes); left > 0;) {
+      random.shuffle(std::span(mine));
+      const auto taken = std::min(left, static_cast<std::int64_t>(mine.size()));
+      order.insert(order.end(), mine.begin(), mine.begin() + taken);
+      left -= taken;
+    }
+  }
+  random.shuffle(std::span(order));
+  return order;
+}
+
+LinearModel fit_probe(const at::Tensor& features, const at::Tensor& targets, const ProbeOptions& options,
+                      const at::Tensor& rows_in) {
   const at::NoGradGuard no_grad;
-  return (features.to(at::kDouble).matmul(model.weight.t()) + model.bias).to(at::kFloat);
+  if (options.solver != "sgd" && options.solver != "lbfgs")
+    throw ConfigError("probe.solver is '" + options.solver + "'; sgd or lbfgs");
+  const at::Tensor x = with_views(features), y = targets.to(at::kDouble), rows = all_rows(rows_in, x.size(1));
+  if (rows.size(0) == 0) throw DataError("probe: there is no training sample");
+  check_finite(x, rows);
+  // A class without a positive (or without a negative, with several labels) has no optimum: its score is a constant.
+  const at::Tensor positives = y.index_select(0, rows).sum(0), all = at::full({}, static_cast<double>(rows.size(0)), at::kDouble);
+  const at::Tensor learned = options.multi_label ? (positives > 0).logical_and(positives < all) : positives > 0;
+  const at::Tensor classes = learned.nonzero().view(-1);
+  if (classes.size(0) < (options.multi_label ? 1 : 2))
+    throw DataError("probe: the training samples are all of one class; at least two are needed");
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  LinearModel model{at::zeros({y.size(1), x.size(2)}, at::kDouble),
+                    at::full({y.size(1)}, -kInfinity, at::kDouble).masked_fill(positives == all, kInfinity)};
+  const at::Tensor wanted = y.index_select(1, classes);
+  const LinearModel fitted = options.solver == "sgd" ? fit_sgd(x, wanted, rows, options) : fit_lbfgs(x, wanted, rows, options);
+  model.weight.index_copy_(0, classes, fitted.weight);
+  model.bias.index_copy_(0, classes, fitted.bias);
+  return model;
+}
+
+at::Tensor probe_scores(const LinearModel& model, const at::Tensor& features, const at::Tensor& rows_in) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor x = with_views(features)[0], rows = all_rows(rows_in, x.size(0));
+  check_finite(x.unsqueeze(0), rows);
+  at::Tensor scores = at::empty({rows.size(0), model.bias.size(0)}, at::kFloat);
+  for (std::int64_t begin = 0; begin < rows.size(0); begin += kBlock) {
+    const std::int64_t n = std::min(kBlock, rows.size(0) - begin);
+    const at::Tensor block = x.index_select(0, rows.narrow(0, begin, n)).to(at::kDouble);
+    scores.narrow(0, begin, n).copy_(block.matmul(model.weight.t()) + model.bias);
+  }
+  return scores;
+}
+
+at::Tensor knn_scores(const at::Tensor& train, const at::Tensor& targets, const at::Tensor& queries, int k) {
+  const at::NoGradGuard no_grad;
+  const std::int64_t n = train.size(0);
+  if (k < 1 || k > n) throw DataError(fmt::format("knn: k is {}, there are {} training samples", k, n));
+  for (const at::Tensor& side : {train, queries}) check_finite(side.unsqueeze(0), at::arange(side.size(0), at::kLong));
+  const auto unit = [](const at::Tensor& x) { return x / x.norm(2, 1, true).clamp_min(1e-12); };
+  const at::Tensor known = unit(train.to(at::kFloat)), y = targets.to(at::kFloat);
+  at::Tensor scores = at::empty({queries.size(0), y.size(1)}, at::kFloat);
+  const std::int64_t step = std::clamp<std::int64_t>((std::int64_t{1} << 25) / n, 1, kBlock);  // 128 MB of cosines
+  for (std::int64_t begin = 0; begin < queries.size(0); begin += step) {
+    if (stop_requested()) throw Interrupted("interrupted; nothing was written");
+    const std::int64_t m = std::min(step, queries.size(0) - begin);
+    const at::Tensor cosine = unit(queries.narrow(0, begin, m).to(at::kFloat)).matmul(known.t());
+    const at::Tensor nearest = std::get<1>(at::topk(cosine, k));  // [m, k]
+    scores.narrow(0, begin, m).copy_(y.index_select(0, nearest.reshape(-1)).view({m, k, -1}).mean(1));
+  }
+  return scores;
 }
 
 }  // namespace emotion

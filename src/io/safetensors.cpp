@@ -13,6 +13,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/mapped_tensor.h"
 #include "emotion/io/weights.h"
 
 namespace emotion {
@@ -197,6 +198,39 @@ std::map<std::string, std::string> read_safetensors_metadata(const std::filesyst
   return read_header(map.bytes(), file).metadata;
 }
 
+MappedTensor map_tensor(const std::filesystem::path& file, const std::string& name) {
+  const auto map = std::make_shared<MappedFile>(file);
+  const Header header = read_header(map->bytes(), file);
+  const auto slot =
+      std::find_if(header.slots.begin(), header.slots.end(), [&](const Slot& candidate) { return candidate.name == name; });
+  if (slot == header.slots.end()) refuse(file, fmt::format("it has no tensor {}", name));
+  const std::uint64_t offset = header.data_offset + slot->begin;
+  if (slot->type != at::kFloat || offset % alignof(float) != 0) refuse(file, fmt::format("tensor {}: no aligned F32", name));
+  // from_blob wants a pointer that could be written to; the pages themselves refuse it.
+  void* place = const_cast<std::byte*>(map->bytes().data()) + offset;
+  return {at::from_blob(
+              place, slot->shape, [map](void*) {}, at::kFloat),
+          header.metadata};
+}
+
+namespace {
+
+/// Size and text of a header, padded so that the tensors start aligned.
+void write_header(std::ostream& out, const Json& json) {
+  std::string header = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  header.append((8 - header.size() % 8) % 8, ' ');
+  const std::uint64_t size = header.size();
+  out.write(reinterpret_cast<const char*>(&size), 8);
+  out.write(header.data(), static_cast<std::streamsize>(header.size()));
+}
+
+void write_data(std::ostream& out, const at::Tensor& tensor) {
+  const at::Tensor dense = tensor.detach().cpu().contiguous();
+  out.write(static_cast<const char*>(dense.const_data_ptr()), static_cast<std::streamsize>(dense.nbytes()));
+}
+
+}  // namespace
+
 void write_safetensors(const std::filesystem::path& file, const StateDict& state) {
   Json json = Json::object();
   if (!state.metadata.empty()) json["__metadata__"] = state.metadata;
@@ -210,16 +244,28 @@ void write_safetensors(const std::filesystem::path& file, const StateDict& state
                   {"data_offsets", {offset, offset + size}}};
     offset += size;
   }
-  std::string header = json.dump(-1, ' ', false, Json::error_handler_t::replace);
-  header.append((8 - header.size() % 8) % 8, ' ');  // tensors start aligned
   write_file_atomically(file, [&](std::ostream& out) {
-    const std::uint64_t size = header.size();
-    out.write(reinterpret_cast<const char*>(&size), 8);
-    out.write(header.data(), static_cast<std::streamsize>(header.size()));
-    for (const auto& entry : state.entries) {
-      const at::Tensor dense = entry.tensor.detach().cpu().contiguous();
-      out.write(static_cast<const char*>(dense.const_data_ptr()), static_cast<std::streamsize>(dense.nbytes()));
-    }
+    write_header(out, json);
+    for (const auto& entry : state.entries) write_data(out, entry.tensor);
+  });
+}
+
+void write_tensor_rows(const std::filesystem::path& file, const std::string& name, const std::vector<std::int64_t>& shape,
+                       const std::map<std::string, std::string>& metadata,
+                       const std::function<void(const std::function<void(const at::Tensor&)>&)>& produce) {
+  std::uint64_t wanted = sizeof(float), written = 0;
+  for (const std::int64_t length : shape) wanted *= static_cast<std::uint64_t>(length);
+  Json json = Json::object();
+  json["__metadata__"] = metadata;
+  json[name] = {{"dtype", "F32"}, {"shape", shape}, {"data_offsets", {0, wanted}}};
+  write_file_atomically(file, [&](std::ostream& out) {
+    write_header(out, json);
+    produce([&](const at::Tensor& rows) {
+      write_data(out, rows.to(at::kFloat));
+      written += static_cast<std::uint64_t>(rows.numel()) * sizeof(float);
+    });
+    if (written != wanted)
+      throw RunError(fmt::format("{}: {} bytes of tensor {} were produced, {} are wanted", file.string(), written, name, wanted));
   });
 }
 

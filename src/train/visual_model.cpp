@@ -1,5 +1,6 @@
 #include "emotion/train/visual_model.h"
 
+#include <ATen/Context.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/tensordot.h>
 #include <fmt/format.h>
@@ -42,6 +43,8 @@ VisualModel VisualModel::open(const std::filesystem::path& checkpoint, const std
     model.backbone_ = network->backbone;
     model.weight_ = network->classifier->weight;
     model.bias_ = network->classifier->bias;
+    model.projection_weight_ = network->projection->weight;
+    model.projection_bias_ = network->projection->bias;
     if (parse_head(model.config_.model.head) == Head::kJoint) {  // two linear layers with nothing between are one
       model.bias_ = at::linear(network->projection->bias, model.weight_, model.bias_);
       model.weight_ = model.weight_.matmul(network->projection->weight);
@@ -67,6 +70,26 @@ VisualModel VisualModel::open(const std::filesystem::path& checkpoint, const std
   }
   model.network_->eval();
   return model;
+}
+
+VisualModel VisualModel::untrained(const RunConfig& config, const Device& device) {
+  VisualModel model;
+  model.file_ = "random";
+  model.config_ = config;
+  at::manual_seed(config.seed);
+  ImageClassifier network(config.model.backbone, 1);
+  device.place(*network);
+  model.backbone_ = network->backbone;
+  model.network_ = network.ptr();
+  model.network_->eval();
+  return model;
+}
+
+at::Tensor VisualModel::projection(const at::Tensor& features) const {
+  if (!has_projection()) {
+    throw WeightsError(file_.string() + ": it has no projection to word vectors; a network of task emotionnet is wanted");
+  }
+  return at::linear(features, projection_weight_, projection_bias_);
 }
 
 at::Tensor VisualModel::logits(const at::Tensor& features) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,9 +21,16 @@ struct EvalOptions : CheckpointOptions {
 };
 
 struct ProbeCommand : CheckpointOptions {
-  std::string config, data, train_split = "train", test_split = "test", solver, output;
-  double C = 0, fraction = 1;
-  std::uint64_t seed = 1;
+  std::string config, data, train_split, validation_split, test_split, output;
+  std::string cache;      ///< empty: the default folder
+  bool no_cache = false;  ///< features are not kept
+  /// Flags that were given: each sets the key of its name in the probe section, over the config.
+  std::optional<std::string> method, solver, targets;
+  std::optional<double> C, lr, fraction;
+  std::optional<int> epochs, epoch_samples, k, seeds, folds, views;
+  std::optional<std::uint64_t> seed;
+  std::vector<double> sweep;
+  bool one_vs_all = false, crop_box = false;
 };
 
 struct ExtractOptions : CheckpointOptions {

@@ -123,9 +123,28 @@ struct TrainConfig {
   bool operator==(const TrainConfig&) const = default;
 };
 
+/// emotion_probe
 struct ProbeConfig {
-  std::string solver = "sgd";  ///< sgd | lbfgs
+  std::string method = "linear";  ///< linear | knn | fine_tune
+  std::string checkpoint;         ///< default: the run that `output` names
+  SplitConfig test;               ///< default: split `test` of the training data set
+  std::string solver = "sgd";     ///< sgd | lbfgs
   double C = 1.0;
+  double lr = 0.1;
+  int batch = 256;
+  int epochs = 30;
+  int every = 10;
+  double momentum = 0.9;
+  double weight_decay = 1e-5;
+  int epoch_samples = 0;
+  std::vector<double> sweep;
+  int k = 20;
+  int seeds = 1;
+  int folds = 0;
+  bool one_vs_all = false;
+  int views = 0;
+  bool crop_box = false;
+  std::string cache;
   bool operator==(const ProbeConfig&) const = default;
 };
 

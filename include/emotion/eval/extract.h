@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <vector>
 
@@ -8,14 +10,29 @@
 
 namespace emotion {
 
+/// How the pictures of a split become a network's input.
+struct PictureView {
+  Transform transform;
+  bool crop_box = false;   ///< the sample's box is the picture (EMOTIC-B); samples without one stay whole
+  std::uint64_t seed = 1;  ///< of augmentation, with `view`
+  std::uint64_t view = 0;
+  int batch = 64, workers = 0;
+};
+
 /// Runs a network over a whole split in manifest order. `each` gets the sample numbers of a batch and its features, float [n, D].
 /// @throws DataError for a broken image, Interrupted
+void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, const PictureView& view,
+                    const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each);
+/// The same with the transform that the network is evaluated with.
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each);
 
 /// Features of a whole split, float [n, D] on the CPU; row order = manifest order.
 at::Tensor extract_features(const VisualModel& model, const Device& device, const Manifest& manifest, int batch = 64,
                             int workers = 0);
+
+/// Features of one picture file, float [1, D] on the CPU. @throws DataError
+at::Tensor extract_file(const VisualModel& model, const Device& device, const std::filesystem::path& file);
 
 /// A manifest over the images below a folder, sorted by path. `scratch` is a folder for it, removed by the caller.
 Manifest folder_manifest(const std::filesystem::path& folder, const std::filesystem::path& scratch);

@@ -20,11 +20,13 @@ class VisualModel {
   /// @throws WeightsError, ConfigError
   static VisualModel open(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings,
                           const Device& device);
+  /// The backbone of `config` with the values training starts from, drawn by its seed: what features are without any training.
+  static VisualModel untrained(const RunConfig& config, const Device& device);
 
   const RunConfig& config() const { return config_; }
   const std::string& task() const { return task_; }
   const std::vector<std::string>& classes() const { return classes_; }
-  const std::filesystem::path& file() const { return file_; }
+  const std::filesystem::path& file() const { return file_; }  ///< `random` for an untrained one
   /// What evaluation does to an image: the run's transform without chance.
   Transform transform() const { return make_transform(config_.data).deterministic(); }
   std::int64_t dimension() const { return backbone_->dimension(); }
@@ -33,6 +35,12 @@ class VisualModel {
   at::Tensor features(const at::Tensor& images) const { return backbone_->forward(images); }
   /// features -> logits, float [n, K]. @throws WeightsError for a plain backbone
   at::Tensor logits(const at::Tensor& features) const;
+  /// features -> points in the space of word vectors (EmotionNet, W of Eq 3), float [n, E].
+  /// @throws WeightsError for a network without a projection
+  at::Tensor projection(const at::Tensor& features) const;
+  bool has_projection() const { return projection_weight_.defined(); }
+  /// E; 0 without a projection
+  std::int64_t embedding_dimension() const { return has_projection() ? projection_weight_.size(0) : 0; }
   /// Class activation maps (Zhou et al., 2016) of class k: the classifier's weights over the last feature map, float [n, h, w].
   /// @throws WeightsError where the network does not pool by a mean (VGG, AlexNet)
   at::Tensor activation_map(const at::Tensor& images, std::int64_t k) const;
@@ -44,7 +52,8 @@ class VisualModel {
   std::filesystem::path file_;
   std::shared_ptr<torch::nn::Module> network_;  // keeps what the next two belong to
   std::shared_ptr<Backbone> backbone_;
-  at::Tensor weight_, bias_;  // from features to logits: [K, D], [K]
+  at::Tensor weight_, bias_;                        // from features to logits: [K, D], [K]
+  at::Tensor projection_weight_, projection_bias_;  // [E, D], [E]
 };
 
 }  // namespace emotion

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <filesystem>
+
+#include <ATen/core/Tensor.h>
+
+#include "emotion/data/manifest.h"
+#include "emotion/eval/extract.h"
+#include "emotion/train/visual_model.h"
+
+namespace emotion {
+
+struct FeatureOptions {
+  std::filesystem::path cache;  ///< folder of kept features, made where it is missing; empty: nothing is kept
+  int views = 0;                ///< 0: one view without chance; N: N augmented views of every sample, for training
+  PictureView view;             ///< with `views`, view.transform is the training transform
+};
+
+/// Features of a split, float [max(views, 1), n, D] on the CPU, rows in manifest order; read-only where they come from the cache.
+///
+/// A kept file is used if the weights' content, the pictures (their names, boxes, sizes and times), the transform and the
+/// program are those it was made with; otherwise it is computed again, and the log says what has changed. It is written whole
+/// or not at all and under a lock: of two processes that want the same features, one computes them and the other waits. A
+/// folder that cannot be written costs a warning.
+/// @throws DataError for a broken image, Interrupted
+at::Tensor split_features(const VisualModel& model, const Device& device, const Manifest& manifest,
+                          const FeatureOptions& options);
+
+/// $XDG_CACHE_HOME/emotion/features, or ~/.cache/emotion/features; empty if neither variable is set.
+std::filesystem::path default_feature_cache();
+
+}  // namespace emotion

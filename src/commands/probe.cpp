@@ -1,0 +1,169 @@
+#include <cmath>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "emotion/commands/eval.h"
+#include "emotion/error.h"
+#include "emotion/eval/feature_cache.h"
+#include "emotion/eval/fine_tune.h"
+#include "emotion/eval/metrics_json.h"
+#include "emotion/eval/probe_experiment.h"
+#include "emotion/io/file.h"
+#include "emotion/io/weights.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+template <class T>
+void override_with(const std::optional<T>& flag, T& value) {
+  if (flag) value = *flag;
+}
+
+/// The config with the flags over it. Without --config: defaults, and lbfgs, which needs no learning rate.
+RunConfig resolve(const ProbeCommand& o) {
+  RunConfig config;
+  if (o.config.empty()) {
+    config.probe.solver = "lbfgs";
+  } else {
+    config = load_run_config(o.config, o.settings);
+  }
+  override_with(o.method, config.probe.method);
+  override_with(o.solver, config.probe.solver);
+  override_with(o.targets, config.data.targets);
+  override_with(o.C, config.probe.C);
+  override_with(o.lr, config.probe.lr);
+  override_with(o.fraction, config.data.fraction);
+  override_with(o.epochs, config.probe.epochs);
+  override_with(o.epoch_samples, config.probe.epoch_samples);
+  override_with(o.k, config.probe.k);
+  override_with(o.seeds, config.probe.seeds);
+  override_with(o.folds, config.probe.folds);
+  override_with(o.views, config.probe.views);
+  override_with(o.seed, config.seed);
+  if (!o.sweep.empty()) config.probe.sweep = o.sweep;
+  config.probe.one_vs_all = config.probe.one_vs_all || o.one_vs_all;
+  config.probe.crop_box = config.probe.crop_box || o.crop_box;
+  if (!o.cache.empty()) config.probe.cache = o.cache;
+  if (!o.checkpoint.empty()) config.probe.checkpoint = o.checkpoint;
+  if (!o.data.empty()) config.data.train = {o.data, "train"};
+  if (o.config.empty() && (o.checkpoint.empty() || o.data.empty()))
+    throw ConfigError("--config FILE, or --checkpoint RUN and --data DATASET are wanted");
+  return config;
+}
+
+/// Which splits are read: the flags', the config's, else train, val (where there is one) and test.
+void choose_splits(const ProbeCommand& o, const RunConfig& config, ProbeRequest& request) {
+  if (!o.train_split.empty()) request.train.split = o.train_split;
+  const std::string& data = request.train.dataset;
+  if (!o.data.empty()) request.test = {data, "test"};
+  if (!o.test_split.empty())
+    request.test = {o.data.empty() && config.probe.test ? config.probe.test.dataset : data, o.test_split};
+  if (!o.validation_split.empty()) {
+    request.validation = {data, o.validation_split};
+  } else if (!o.data.empty()) {
+    request.validation = {};
+    for (const auto& [name, file] : Dataset::open(data).splits) {
+      if (name == "val" && request.train.split != name && request.test.split != name) request.validation = {data, name};
+    }
+  }
+  if (request.validation && request.validation == request.test && !request.plan.sweep.empty())
+    throw ConfigError("probe: the sweep would be chosen on the test data; --val-split names other data");
+}
+
+nlohmann::ordered_json number(double value) {
+  return std::isnan(value) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
+}
+
+/// What metrics.json says of the probe itself.
+nlohmann::ordered_json probe_json(const ProbeRequest& request, const std::string& method, const ProbeReport& report) {
+  const ProbeOutcome& outcome = report.outcome;
+  nlohmann::ordered_json json{{"method", method},
+                              {"weights", report.weights.string()},
+                              {"dimension", report.dimension},
+                              {"score", outcome.score_name},
+                              {"mean", number(outcome.mean)},
+                              {"std", number(outcome.deviation)}};
+  if (method == "linear") json["solver"] = request.plan.fit.solver;
+  for (const ProbeTrial& trial : outcome.trials) {
+    nlohmann::ordered_json entry{{"seed", trial.seed}};
+    if (trial.fold >= 0) entry["fold"] = trial.fold;
+    entry["setting"] = trial.setting;
+    entry["validation"] = number(trial.validation);
+    entry["score"] = number(trial.score);
+    json["trials"].push_back(std::move(entry));
+  }
+  for (const auto& [setting, score] : outcome.tried)
+    json["sweep"].push_back({{"setting", setting}, {"validation", number(score)}});
+  for (std::size_t k = 0; k < outcome.binary_accuracy.size(); ++k)
+    json["binary_accuracy"][report.classes[k]] = outcome.binary_accuracy[k];
+  return json;
+}
+
+std::string probe_text(const std::string& method, const ProbeReport& report) {
+  const ProbeOutcome& outcome = report.outcome;
+  std::string text;
+  if (outcome.trials.size() > 1) {
+    text += fmt::format("{} over {} fits: {:.4f} +- {:.4f}\n", outcome.score_name, outcome.trials.size(), outcome.mean,
+                        outcome.deviation);
+  }
+  for (const auto& [setting, score] : outcome.tried) {
+    text += fmt::format("validation {} {:.4f} with {:g}{}\n", outcome.score_name, score, setting,
+                        setting == outcome.trials[0].setting ? "  (chosen)" : "");
+  }
+  double sum = 0;
+  for (const double accuracy : outcome.binary_accuracy) sum += accuracy;
+  if (sum > 0) {
+    text += fmt::format("one against all: mean accuracy {:.4f}\n", sum / static_cast<double>(outcome.binary_accuracy.size()));
+    for (std::size_t k = 0; k < report.classes.size(); ++k)
+      text += fmt::format("{:<24} {:>8.4f}\n", report.classes[k], outcome.binary_accuracy[k]);
+  }
+  return fmt::format("{} probe of {}\n", method, report.weights.string()) + text;
+}
+
+void write_output(const fs::path& folder, const ProbeRequest& request, const std::string& method, const ProbeReport& report) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw RunError(folder.string() + ": cannot be made: " + error.message());
+  const ProbeOutcome& outcome = report.outcome;
+  auto json = nlohmann::ordered_json::parse(metrics_json(outcome.metrics, report.classes, outcome.predictions.size()));
+  json["probe"] = probe_json(request, method, report);
+  write_file_atomically(folder / "metrics.json", json.dump(2) + "\n");
+  if (!outcome.model.weight.defined()) return;
+  StateDict linear;
+  linear.add("classifier.weight", outcome.model.weight.to(at::kFloat));
+  linear.add("classifier.bias", outcome.model.bias.to(at::kFloat));
+  linear.metadata = {{"classes", nlohmann::json(report.classes).dump()}, {"backbone", report.weights.string()}};
+  write_safetensors(folder / "probe.safetensors", linear);
+}
+
+}  // namespace
+}  // namespace emotion
+
+void emotion_probe(const emotion::ProbeCommand& o) {
+  using namespace emotion;
+  const RunConfig config = resolve(o);
+  ProbeRequest request = probe_request(config);
+  choose_splits(o, config, request);
+  if (o.config.empty()) {  // pictures as the checkpoint has them, and --set is for its config
+    request.pictures.reset();
+    request.backbone.clear();
+    request.settings = o.settings;
+  }
+  if (o.no_cache) request.cache.clear();
+  request.device = o.device == "auto" ? config.device : o.device;
+  request.batch = o.batch;
+  if (o.workers > 0) request.workers = o.workers;
+  // With a network of its own in probe.checkpoint, the config's output is where results go.
+  std::string output = o.output;
+  if (output.empty() && !o.config.empty() && !config.probe.checkpoint.empty() && o.checkpoint.empty()) output = config.output;
+  const bool tune = config.probe.method == "fine_tune";
+  if (tune && output.empty()) throw ConfigError("--output DIR is missing: fine-tuning writes a run folder");
+  const ProbeReport report = tune ? fine_tune(config, request, fs::path(output) / "fine_tune") : probe_checkpoint(request);
+  fmt::print("{}{}", probe_text(config.probe.method, report),
+             metrics_text(report.outcome.metrics, report.classes, report.outcome.predictions.size()));
+  if (!output.empty()) write_output(output, request, config.probe.method, report);
+}

@@ -1,0 +1,162 @@
+#include "emotion/eval/feature_cache.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <set>
+#include <system_error>
+
+#include <ATen/ops/empty.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "emotion/error.h"
+#include "emotion/io/content_hash.h"
+#include "emotion/io/file_lock.h"
+#include "emotion/io/mapped_tensor.h"
+#include "emotion/log.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kTensor = "features";
+/// To be raised when the same weights and pictures give other features: decoding, resizing, a network's forward pass.
+constexpr const char* kProgram = EMOTION_VERSION "/1";
+
+using Metadata = std::map<std::string, std::string>;
+
+std::string transform_text(const Transform& t, const FeatureOptions& options) {
+  std::string text = fmt::format("resize {} size {} crop {}{}", t.resize, t.size, static_cast<int>(t.crop),
+                                 options.view.crop_box ? " of the box" : "");
+  if (options.views > 0) {
+    text += fmt::format(" flip {} scale {},{} ratio {},{} views {} seed {}", t.flip, t.scale[0], t.scale[1], t.ratio[0],
+                        t.ratio[1], options.views, options.view.seed);
+  }
+  return text;
+}
+
+/// Names, boxes, sizes and times of a split's pictures. A packed set is asked for its shards, each once.
+std::string pictures_hash(const Manifest& manifest, bool boxes) {
+  ContentHash hash;
+  std::set<fs::path> seen;
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    const SampleView sample = manifest[i];
+    hash.add(sample.image);
+    if (boxes && sample.box) hash.add(std::as_bytes(std::span(*sample.box)));
+    std::string file = manifest.image_path(i).string();
+    const std::size_t member = file.find(".tar#");
+    if (member != std::string::npos) {
+      file.resize(member + 4);
+      if (!seen.insert(file).second) continue;
+    }
+    std::error_code missing;  // decoding says what is wrong with it
+    const auto size = static_cast<std::int64_t>(fs::file_size(file, missing));
+    const std::int64_t time = missing ? 0 : fs::last_write_time(file, missing).time_since_epoch().count();
+    hash.add(std::as_bytes(std::span(&size, 1)));
+    hash.add(std::as_bytes(std::span(&time, 1)));
+  }
+  return hash.hex();
+}
+
+Metadata content_key(const VisualModel& model, const Manifest& manifest, const FeatureOptions& options) {
+  const bool random = model.file() == "random";
+  return {{"weights", random ? fmt::format("random {}", model.config().seed) : file_hash(model.file())},
+          {"backbone", model.config().model.backbone},
+          {"pictures", pictures_hash(manifest, options.view.crop_box)},
+          {"transform", transform_text(options.view.transform, options)},
+          {"program", kProgram}};
+}
+
+/// Where the features of this request are kept: the name says whose they are, not what they were made from.
+fs::path cache_file(const VisualModel& model, const Manifest& manifest, const FeatureOptions& options) {
+  ContentHash hash;
+  hash.add(fs::absolute(model.file()).lexically_normal().string());
+  hash.add(fs::absolute(manifest.file()).lexically_normal().string());
+  hash.add(model.config().model.backbone);
+  hash.add(transform_text(options.view.transform, options));
+  return options.cache / fmt::format("{}-{}-{}.safetensors",
+                                     manifest.dataset().name.empty() ? "data" : manifest.dataset().root.filename().string(),
+                                     manifest.split(), hash.hex().substr(0, 16));
+}
+
+/// What a kept file holds, or nothing, saying why.
+std::optional<at::Tensor> kept_features(const fs::path& file, const Metadata& key, const at::IntArrayRef shape) {
+  if (!fs::exists(file)) return std::nullopt;
+  try {
+    const MappedTensor kept = map_tensor(file, kTensor);
+    std::vector<std::string> changed;
+    for (const auto& [name, value] : key) {
+      const auto found = kept.metadata.find(name);
+      if (found == kept.metadata.end() || found->second != value) changed.push_back(name);
+    }
+    if (changed.empty() && kept.tensor.sizes() != shape) changed.emplace_back("shape");
+    if (changed.empty()) return kept.tensor;
+    log_info("{}: kept features are old (changed: {}); computing them again", file.string(), fmt::join(changed, ", "));
+  } catch (const Error& error) {
+    log_warning("{}; computing the features again", error.what());
+  }
+  return std::nullopt;
+}
+
+/// Features view by view, in order.
+void compute(const VisualModel& model, const Device& device, const Manifest& manifest, const FeatureOptions& options,
+             const std::function<void(const at::Tensor&)>& rows) {
+  for (int view = 0; view < std::max(options.views, 1); ++view) {
+    PictureView pictures = options.view;
+    pictures.view = static_cast<std::uint64_t>(view);
+    if (options.views == 0) pictures.transform = pictures.transform.deterministic();
+    for_each_batch(model, device, manifest, pictures, [&](const auto&, const at::Tensor& features) { rows(features.cpu()); });
+  }
+}
+
+at::Tensor compute_in_memory(const VisualModel& model, const Device& device, const Manifest& manifest,
+                             const FeatureOptions& options, at::IntArrayRef shape) {
+  at::Tensor all = at::empty(shape, at::kFloat), flat = all.view({-1, shape.back()});
+  std::int64_t row = 0;
+  compute(model, device, manifest, options, [&](const at::Tensor& features) {
+    flat.narrow(0, row, features.size(0)).copy_(features);
+    row += features.size(0);
+  });
+  return all;
+}
+
+/// False, with a warning, where the folder cannot be used.
+bool make_cache(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (!error && ::access(folder.c_str(), W_OK | X_OK) == 0) return true;
+  log_warning("{}: features cannot be kept there; --cache DIR names another folder", folder.string());
+  return false;
+}
+
+}  // namespace
+
+fs::path default_feature_cache() {
+  for (const auto& [variable, below] : {std::pair{"XDG_CACHE_HOME", "emotion/features"}, {"HOME", ".cache/emotion/features"}}) {
+    const char* value = std::getenv(variable);
+    if (value != nullptr && *value != '\0') return fs::path(value) / below;
+  }
+  return {};
+}
+
+at::Tensor split_features(const VisualModel& model, const Device& device, const Manifest& manifest,
+                          const FeatureOptions& options) {
+  const std::vector<std::int64_t> shape{std::max(options.views, 1), static_cast<std::int64_t>(manifest.size()),
+                                        model.dimension()};
+  if (options.cache.empty() || !make_cache(options.cache)) return compute_in_memory(model, device, manifest, options, shape);
+  const Metadata key = content_key(model, manifest, options);
+  const fs::path file = cache_file(model, manifest, options);
+  const FileLock lock(file.string() + ".lock");
+  if (auto kept = kept_features(file, key, shape)) {
+    log_debug("{}: kept features are used", file.string());
+    return *kept;
+  }
+  write_tensor_rows(file, kTensor, shape, key, [&](const auto& rows) { compute(model, device, manifest, options, rows); });
+  return map_tensor(file, kTensor).tensor;
+}
+
+}  // namespace emotion

@@ -1,0 +1,28 @@
+#include "emotion/eval/labels.h"
+
+#include <algorithm>
+
+#include "emotion/data/targets.h"
+
+namespace emotion {
+
+std::vector<std::vector<std::uint32_t>> true_labels(const Manifest& manifest, const std::vector<std::string>& classes,
+                                                    const std::string& spec) {
+  TargetClasses targets;
+  targets.classes = classes;
+  if (spec == "labels" || spec == "keywords") {
+    for (std::uint32_t k = 0; k < classes.size(); ++k) targets.class_of_word.emplace(classes[k], k);
+  } else {
+    targets = TargetClasses::make(spec, manifest);
+  }
+  const SplitTargets split(manifest, targets, spec, /*single=*/false);
+  std::vector<std::vector<std::uint32_t>> labels;
+  for (std::size_t i = 0; i < manifest.size(); ++i) labels.push_back(split(i));
+  return labels;
+}
+
+bool several_labels(const std::vector<std::vector<std::uint32_t>>& labels) {
+  return std::any_of(labels.begin(), labels.end(), [](const auto& ids) { return ids.size() > 1; });
+}
+
+}  // namespace emotion

@@ -1,0 +1,146 @@
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "emotion/data/targets.h"
+#include "emotion/error.h"
+#include "emotion/eval/feature_cache.h"
+#include "emotion/eval/labels.h"
+#include "emotion/eval/probe_experiment.h"
+#include "emotion/log.h"
+#include "emotion/train/checkpoint.h"
+
+namespace emotion {
+namespace {
+
+/// A state_dict without metadata: its backbone has to be named.
+bool is_plain(const std::filesystem::path& file) {
+  return file.extension() != ".safetensors" || !read_safetensors_metadata(file).contains("task");
+}
+
+VisualModel open_network(const ProbeRequest& request, const Device& device) {
+  if (request.checkpoint.empty()) throw ConfigError("probe: no checkpoint is named");
+  std::vector<std::string> settings = request.settings;
+  const bool random = request.checkpoint == "random";
+  if (!request.backbone.empty() && (random || is_plain(find_model_file(request.checkpoint))))
+    settings.insert(settings.begin(), "model.backbone=" + request.backbone);
+  if (!random) return VisualModel::open(request.checkpoint, settings, device);
+  settings.insert(settings.begin(), fmt::format("seed={}", request.plan.seed));
+  return VisualModel::untrained(parse_run_config("{}", "--checkpoint random", settings), device);
+}
+
+Manifest open_manifest(const SplitConfig& split) { return Manifest::open(Dataset::open(split.dataset), split.split); }
+
+/// A split's manifest, labels and features.
+struct LoadedSplit {
+  Manifest manifest;
+  ProbeSplit split;
+};
+
+class SplitLoader {
+ public:
+  SplitLoader(const ProbeRequest& request, const VisualModel& model, const Device& device)
+      : request_(request), model_(model), device_(device) {}
+
+  /// `views`: augmented views, 0 for the one without chance.
+  std::unique_ptr<LoadedSplit> operator()(Manifest manifest, const std::vector<std::string>& classes, int views) const {
+    auto loaded = std::make_unique<LoadedSplit>(LoadedSplit{std::move(manifest), {}});
+    const Manifest& m = loaded->manifest;
+    loaded->split.labels = true_labels(m, classes, request_.targets);
+    if (request_.crop_box) check_boxes(m);
+    const Transform transform = make_transform(request_.pictures ? *request_.pictures : model_.config().data);
+    FeatureOptions options{.cache = request_.cache, .views = views, .view = {}};
+    options.view = {.transform = views > 0 ? transform : transform.deterministic(),
+                    .crop_box = request_.crop_box,
+                    .seed = request_.plan.seed,
+                    .batch = request_.batch,
+                    .workers = request_.workers};
+    loaded->split.features = split_features(model_, device_, m, options);
+    loaded->split.place = [&m](std::size_t i) { return m.place(i) + ": " + std::string(m[i].image); };
+    return loaded;
+  }
+
+ private:
+  static void check_boxes(const Manifest& manifest) {
+    std::size_t without = 0;
+    for (std::size_t i = 0; i < manifest.size(); ++i) without += !manifest[i].box;
+    if (without == manifest.size())
+      throw DataError(manifest.file().string() + ": box crops are asked for, and no sample has a box");
+    if (without > 0) log_warning("{}: {} samples have no box: their whole picture is used", manifest.file().string(), without);
+  }
+
+  const ProbeRequest& request_;
+  const VisualModel& model_;
+  const Device& device_;
+};
+
+}  // namespace
+
+ProbeReport probe_checkpoint(const ProbeRequest& request) {
+  const Device device = Device::open(request.device);
+  const VisualModel model = open_network(request, device);
+  ProbePlan plan = request.plan;
+  Manifest train_manifest = open_manifest(request.train);
+  ProbeReport report;
+  report.classes = TargetClasses::make(request.targets, train_manifest).classes;
+  report.polarity = class_polarity(train_manifest.dataset(), report.classes);
+  report.dimension = model.dimension();
+  report.weights = model.file();
+  const bool folds = plan.folds > 1;
+  if (!folds && !request.test) throw ConfigError("probe: no test data is named");
+  // Manifests are opened before any picture is: a missing split should not cost the features of another.
+  std::optional<Manifest> test_manifest, validation_manifest;
+  if (!folds) test_manifest = open_manifest(request.test);
+  if (!folds && request.validation && !plan.sweep.empty()) validation_manifest = open_manifest(request.validation);
+  const SplitLoader load(request, model, device);
+  const auto train = load(std::move(train_manifest), report.classes, request.views);
+  std::unique_ptr<LoadedSplit> validation, test;
+  if (validation_manifest) validation = load(std::move(*validation_manifest), report.classes, 0);
+  if (test_manifest) test = load(std::move(*test_manifest), report.classes, 0);
+  plan.fit.multi_label =
+      plan.fit.multi_label || several_labels(train->split.labels) || (test && several_labels(test->split.labels));
+  log_info("probe: {} features of {}, {} training samples, {}", model.dimension(), model.file().string(), train->manifest.size(),
+           plan.method == "knn" ? "nearest neighbours" : "solver " + plan.fit.solver);
+  report.outcome =
+      run_probe(plan, report.classes, train->split, validation ? &validation->split : nullptr, test ? &test->split : nullptr);
+  report.outcome.predictions.polarity = report.polarity;
+  report.outcome.metrics = classification_metrics(report.outcome.predictions);
+  return report;
+}
+
+ProbeRequest probe_request(const RunConfig& config) {
+  const ProbeConfig& p = config.probe;
+  ProbeRequest request;
+  request.checkpoint = p.checkpoint.empty() ? config.output : p.checkpoint;
+  request.backbone = config.model.backbone;
+  request.pictures = config.data;
+  request.train = config.data.train;
+  request.validation = config.data.val;
+  request.test = p.test ? p.test : SplitConfig{config.data.train.dataset, "test"};
+  request.targets = config.data.targets;
+  request.plan = {.method = p.method == "fine_tune" ? "linear" : p.method,
+                  .fit = {.solver = p.solver,
+                          .C = p.C,
+                          .epochs = p.epochs,
+                          .batch = p.batch,
+                          .lr = p.lr,
+                          .momentum = p.momentum,
+                          .weight_decay = p.weight_decay,
+                          .every = p.every,
+                          .epoch_samples = p.epoch_samples},
+                  .k = p.k,
+                  .sweep = p.sweep,
+                  .seeds = p.seeds,
+                  .folds = p.folds,
+                  .fraction = config.data.fraction,
+                  .one_vs_all = p.one_vs_all,
+                  .seed = config.seed};
+  request.views = p.views;
+  request.crop_box = p.crop_box;
+  request.cache = p.cache.empty() ? default_feature_cache() : std::filesystem::path(p.cache);
+  request.device = config.device;
+  request.workers = config.data.workers;
+  return request;
+}
+
+}  // namespace emotion

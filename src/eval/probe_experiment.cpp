@@ -1,0 +1,297 @@
+#include "emotion/eval/probe_experiment.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <span>
+
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "emotion/data/sampler.h"
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/random.h"
+
+namespace emotion {
+namespace {
+
+using Rows = std::vector<std::int64_t>;
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr std::uint64_t kFoldStream = 0x666f6c;
+constexpr int kHeldOut = 5;  // without validation data, one part in five chooses from the sweep
+
+at::Tensor multi_hot(const ProbeSplit& split, std::size_t classes) {
+  at::Tensor targets =
+      at::zeros({static_cast<std::int64_t>(split.labels.size()), static_cast<std::int64_t>(classes)}, at::kDouble);
+  double* row = targets.data_ptr<double>();
+  for (const auto& ids : split.labels) {
+    for (const std::uint32_t id : ids) row[id] = 1;
+    row += classes;
+  }
+  return targets;
+}
+
+at::Tensor as_tensor(const Rows& rows) { return at::tensor(rows, at::kLong); }
+
+/// A part number for each of `rows`, 0 .. parts - 1. Stratified: every class (by first label) is dealt out in turn.
+std::vector<int> deal(const ProbeSplit& split, const Rows& rows, int parts, std::uint64_t seed) {
+  std::map<std::uint32_t, std::vector<std::size_t>> of_class;
+  for (std::size_t i = 0; i < rows.size(); ++i) of_class[split.labels[static_cast<std::size_t>(rows[i])][0]].push_back(i);
+  std::vector<int> part(rows.size());
+  int next = 0;
+  for (auto& [label, places] : of_class) {
+    Random random{seed, label, kFoldStream};
+    random.shuffle(std::span(places));
+    for (const std::size_t place : places) part[place] = next++ % parts;
+  }
+  return part;
+}
+
+/// Rows in a part, and the others.
+std::pair<Rows, Rows> divide(const Rows& rows, const std::vector<int>& part, int number) {
+  std::pair<Rows, Rows> result;
+  for (std::size_t i = 0; i < rows.size(); ++i) (part[i] == number ? result.first : result.second).push_back(rows[i]);
+  return result;
+}
+
+std::vector<std::uint64_t> class_counts(const ProbeSplit& split, std::size_t classes) {
+  std::vector<std::uint64_t> counts(classes);
+  for (const auto& ids : split.labels) {
+    for (const std::uint32_t id : ids) ++counts[id];
+  }
+  return counts;
+}
+
+class Experiment {
+ public:
+  Experiment(const ProbePlan& plan, const std::vector<std::string>& classes, const ProbeSplit& train,
+             const ProbeSplit* validation, const ProbeSplit* test)
+      : plan_(plan),
+        classes_(classes),
+        train_(train),
+        validation_(validation),
+        test_(test),
+        targets_(multi_hot(train, classes.size())) {
+    check();
+  }
+
+  ProbeOutcome run() {
+    outcome_.score_name = plan_.fit.multi_label ? "mAP" : "top1";
+    for (int i = 0; i < plan_.seeds; ++i) {
+      const std::uint64_t seed = plan_.seed + static_cast<std::uint64_t>(i);
+      if (plan_.folds > 1) {
+        cross_validate(seed);
+      } else {
+        test_once(seed);
+      }
+    }
+    outcome_.metrics = classification_metrics(outcome_.predictions);
+    for (const auto& trial : outcome_.trials) outcome_.mean += trial.score / static_cast<double>(outcome_.trials.size());
+    double squares = 0;
+    for (const auto& trial : outcome_.trials) squares += (trial.score - outcome_.mean) * (trial.score - outcome_.mean);
+    const auto n = static_cast<double>(outcome_.trials.size());
+    outcome_.deviation = n > 1 ? std::sqrt(squares / (n - 1)) : kNaN;
+    return std::move(outcome_);
+  }
+
+ private:
+  void check() const {
+    if (plan_.method != "linear" && plan_.method != "knn")
+      throw ConfigError("probe.method is '" + plan_.method + "'; linear or knn");
+    if (train_.labels.empty()) throw DataError("probe: there is no training sample");
+    if (plan_.folds == 1) throw ConfigError("probe.folds is 1; 0 (none) or at least 2");
+    if (plan_.folds > 1 && plan_.fraction < 1)
+      throw ConfigError("probe.folds and a fraction of the training data do not go together");
+    if (plan_.method == "knn" && (train_.features.size(0) > 1 || plan_.one_vs_all))
+      throw ConfigError("probe.method knn takes neither views nor one_vs_all");
+    check_classes();
+    check_finite(train_, "training");
+    if (validation_) check_finite(*validation_, "validation");
+    if (test_) check_finite(*test_, "test");
+  }
+
+  /// Fails for a single class, and for folds or k that a class is too small for; names classes that are missing.
+  void check_classes() const {
+    const auto counts = class_counts(train_, classes_.size());
+    std::size_t smallest = classes_.size(), present = 0;
+    std::vector<std::string> missing;
+    for (std::size_t k = 0; k < classes_.size(); ++k) {
+      if (counts[k] == 0) {
+        missing.push_back(classes_[k]);
+        continue;
+      }
+      ++present;
+      if (smallest == classes_.size() || counts[k] < counts[smallest]) smallest = k;
+    }
+    if (present < 2) {
+      throw DataError(fmt::format("probe: all {} training samples are of class '{}'; at least two classes are needed",
+                                  train_.labels.size(), classes_[smallest]));
+    }
+    if (!missing.empty()) log_warning("probe: no training sample of {}: never predicted", fmt::join(missing, ", "));
+    if (plan_.folds > 1 && static_cast<std::uint64_t>(plan_.folds) > counts[smallest]) {
+      throw DataError(fmt::format("probe: {} folds, but class '{}' has {} samples; at most as many folds as those", plan_.folds,
+                                  classes_[smallest], counts[smallest]));
+    }
+    if (plan_.method == "knn" && plan_.sweep.empty() && static_cast<std::uint64_t>(plan_.k) > counts[smallest]) {
+      log_warning("probe: k is {}, but class '{}' has {} training samples: it can hardly win a vote", plan_.k, classes_[smallest],
+                  counts[smallest]);
+    }
+    if (!test_) return;
+    std::vector<std::string> untested;
+    const auto tested = class_counts(*test_, classes_.size());
+    for (std::size_t k = 0; k < classes_.size(); ++k) {
+      if (tested[k] == 0) untested.push_back(classes_[k]);
+    }
+    if (!untested.empty()) log_warning("probe: no test sample of {}: left out of mAP", fmt::join(untested, ", "));
+  }
+
+  static void check_finite(const ProbeSplit& split, const char* name) {
+    const at::Tensor finite = at::isfinite(split.features).all(2).all(0);
+    if (finite.all().item<bool>()) return;
+    const auto row = static_cast<std::size_t>(finite.logical_not().nonzero()[0].item<std::int64_t>());
+    throw DataError(fmt::format("{}: its features hold NaN or infinite values; the network they come from is broken",
+                                split.place ? split.place(row) : fmt::format("{} sample {}", name, row)));
+  }
+
+  Rows chosen_rows(std::uint64_t seed) const {
+    const auto order = Sampler{.size = train_.labels.size(), .fraction = plan_.fraction, .shuffle = false, .seed = seed}.order(0);
+    return {order.begin(), order.end()};
+  }
+
+  /// Fits on rows of the training split with `setting`, and scores [m, K] of rows (all where undefined) of `on`.
+  at::Tensor scores(const Rows& rows, double setting, const ProbeSplit& on, const at::Tensor& on_rows, std::uint64_t seed,
+                    LinearModel* model) const {
+    if (plan_.method == "knn") {
+      const at::Tensor chosen = as_tensor(rows), asked = on.features[0];
+      return knn_scores(train_.features[0].index_select(0, chosen), targets_.index_select(0, chosen),
+                        on_rows.defined() ? asked.index_select(0, on_rows) : asked, static_cast<int>(std::lround(setting)));
+    }
+    ProbeOptions options = plan_.fit;
+    options.seed = seed;
+    options.multi_label = options.multi_label || plan_.one_vs_all;
+    (options.solver == "sgd" ? options.lr : options.C) = setting;
+    const LinearModel fitted = fit_probe(train_.features, targets_, options, as_tensor(rows));
+    if (model) *model = fitted;
+    return probe_scores(fitted, on.features, on_rows);
+  }
+
+  /// The predictions of scores over rows of a split (all of them where `rows` is empty).
+  Predictions predictions(const at::Tensor& scores, const ProbeSplit& on, const Rows& rows) const {
+    Predictions result;
+    result.classes = classes_.size();
+    result.scores.assign(scores.const_data_ptr<float>(), scores.const_data_ptr<float>() + scores.numel());
+    if (rows.empty()) {
+      result.labels = on.labels;
+    } else {
+      for (const std::int64_t row : rows) result.labels.push_back(on.labels[static_cast<std::size_t>(row)]);
+    }
+    return result;
+  }
+
+  double score(const Predictions& predictions) const {
+    const ClassificationMetrics metrics = classification_metrics(predictions);
+    return plan_.fit.multi_label ? metrics.mean_average_precision : metrics.top1;
+  }
+
+  double default_setting() const {
+    return plan_.method == "knn" ? plan_.k : plan_.fit.solver == "sgd" ? plan_.fit.lr : plan_.fit.C;
+  }
+
+  /// The best of the sweep on validation data; of equal ones the first. Test samples take no part.
+  std::pair<double, double> choose(const Rows& rows, std::uint64_t seed, bool first) {
+    if (plan_.sweep.empty()) return {default_setting(), kNaN};
+    Rows fit = rows, held_out;
+    if (!validation_) std::tie(held_out, fit) = divide(rows, deal(train_, rows, kHeldOut, seed ^ kFoldStream), 0);
+    double best = kNaN, best_score = -1;
+    for (const double setting : plan_.sweep) {
+      const ProbeSplit& on = validation_ ? *validation_ : train_;
+      const at::Tensor s = scores(fit, setting, on, held_out.empty() ? at::Tensor() : as_tensor(held_out), seed, nullptr);
+      const double value = score(predictions(s, on, held_out));
+      if (first) outcome_.tried.emplace_back(setting, value);
+      log_debug("probe: setting {:g}: {} {:.4f} on validation", setting, outcome_.score_name, value);
+      if (value > best_score) {
+        best = setting;
+        best_score = value;
+      }
+    }
+    return {best, best_score};
+  }
+
+  void test_once(std::uint64_t seed) {
+    const Rows rows = chosen_rows(seed);
+    const bool first = outcome_.trials.empty();
+    const auto [setting, validation] = choose(rows, seed, first);
+    const Predictions found = predictions(scores(rows, setting, *test_, {}, seed, first ? &outcome_.model : nullptr), *test_, {});
+    outcome_.trials.push_back({seed, -1, setting, validation, score(found), rows.size()});
+    if (first) outcome_.predictions = found;
+  }
+
+  void cross_validate(std::uint64_t seed) {
+    const Rows rows = chosen_rows(seed);
+    const std::vector<int> part = deal(train_, rows, plan_.folds, seed);
+    const bool first = outcome_.trials.empty();
+    Predictions all;
+    all.classes = classes_.size();
+    all.labels = train_.labels;
+    all.scores.resize(rows.size() * classes_.size());
+    for (int fold = 0; fold < plan_.folds; ++fold) {
+      const auto [tested, fitted] = divide(rows, part, fold);
+      const bool first_fold = first && fold == 0;
+      const auto [setting, validation] = choose(fitted, seed, first_fold);
+      const at::Tensor s = scores(fitted, setting, train_, as_tensor(tested), seed, first_fold ? &outcome_.model : nullptr);
+      const Predictions found = predictions(s, train_, tested);
+      for (std::size_t i = 0; i < tested.size(); ++i) {
+        std::copy_n(found.scores.data() + i * classes_.size(), classes_.size(),
+                    all.scores.data() + static_cast<std::size_t>(tested[i]) * classes_.size());
+      }
+      outcome_.trials.push_back({seed, fold, setting, validation, score(found), fitted.size()});
+    }
+    if (first) outcome_.predictions = std::move(all);
+  }
+
+  const ProbePlan& plan_;
+  const std::vector<std::string>& classes_;
+  const ProbeSplit& train_;
+  const ProbeSplit *validation_, *test_;
+  at::Tensor targets_;
+  ProbeOutcome outcome_;
+};
+
+/// Accuracy of each class against the rest: a score above 0 (a probability above 1/2) says yes.
+std::vector<double> binary_accuracies(const Predictions& predictions) {
+  std::vector<double> right(predictions.classes);
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    for (std::size_t k = 0; k < predictions.classes; ++k) {
+      const auto& labels = predictions.labels[i];
+      const bool truth = std::find(labels.begin(), labels.end(), k) != labels.end();
+      right[k] += (predictions.scores[i * predictions.classes + k] > 0) == truth;
+    }
+  }
+  for (double& r : right) r /= static_cast<double>(predictions.size());
+  return right;
+}
+
+}  // namespace
+
+ProbeOutcome run_probe(const ProbePlan& plan, const std::vector<std::string>& classes, const ProbeSplit& train,
+                       const ProbeSplit* validation, const ProbeSplit* test) {
+  if (plan.folds > 1) {
+    test = nullptr;
+    validation = nullptr;  // every fold holds out its own
+  } else if (test == nullptr) {
+    throw ConfigError("probe: a test split is needed without folds");
+  }
+  ProbeOutcome outcome = Experiment(plan, classes, train, validation, test).run();
+  if (plan.one_vs_all) outcome.binary_accuracy = binary_accuracies(outcome.predictions);
+  return outcome;
+}
+
+}  // namespace emotion

@@ -1,0 +1,129 @@
+#include "emotion/eval/probe_experiment.h"
+
+#include <cmath>
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "../support/scratch.h"
+#include "emotion/error.h"
+#include "golden.h"
+
+namespace emotion {
+namespace {
+
+const std::vector<std::string> kClasses{"anger", "awe", "fear", "joy"};
+
+ProbeSplit split(const char* features, const char* labels) {
+  ProbeSplit result;
+  result.features = golden(features).unsqueeze(0);
+  result.labels = label_lists(hot_rows(golden(labels), 4));
+  return result;
+}
+ProbeSplit train_split() { return split("train_x", "train_y"); }
+ProbeSplit test_split() { return split("test_x", "test_y"); }
+
+TEST(ProbeExperimentTest, AccuracyIsScikitLearns) {
+  const ProbeSplit train = train_split(), test = test_split();
+  const ProbeOutcome outcome = run_probe({}, kClasses, train, nullptr, &test);
+  const double expected = (golden("softmax_one_predictions") == golden("test_y")).to(at::kDouble).mean().item<double>();
+  EXPECT_DOUBLE_EQ(outcome.metrics.top1, expected);
+  EXPECT_DOUBLE_EQ(outcome.mean, expected);
+  EXPECT_TRUE(std::isnan(outcome.deviation)) << "one fit has none";
+  EXPECT_EQ(outcome.score_name, "top1");
+}
+
+TEST(ProbeExperimentTest, TheSweepIsChosenOnValidationAndNeverOnTest) {
+  const ProbeSplit train = train_split(), test = test_split();
+  // Validation data whose labels are permuted: what fits the training data worst looks best there.
+  ProbeSplit validation = test_split();
+  for (auto& ids : validation.labels) ids[0] = (ids[0] + 1) % 4;
+  ProbePlan plan{.sweep = {1e-6, 1.0}};
+  const ProbeOutcome misled = run_probe(plan, kClasses, train, &validation, &test);
+  ASSERT_EQ(misled.tried.size(), 2U);
+  EXPECT_GT(misled.tried[0].second, misled.tried[1].second);
+  EXPECT_EQ(misled.trials[0].setting, 1e-6);
+  // Wrong test labels do not change the choice.
+  ProbeSplit wrong = test;
+  for (auto& ids : wrong.labels) ids[0] = (ids[0] + 1) % 4;
+  EXPECT_EQ(run_probe(plan, kClasses, train, nullptr, &wrong).trials[0].setting,
+            run_probe(plan, kClasses, train, nullptr, &test).trials[0].setting);
+  // The chosen setting alone gives the same accuracy: the fit that is measured sees all training samples.
+  const ProbeOutcome chosen = run_probe(plan, kClasses, train, nullptr, &test);
+  ProbePlan direct;
+  direct.fit.C = chosen.trials[0].setting;
+  EXPECT_EQ(run_probe(direct, kClasses, train, nullptr, &test).metrics.top1, chosen.metrics.top1);
+}
+
+TEST(ProbeExperimentTest, FoldsPredictEverySampleOnceUnseenAndAreStratified) {
+  const ProbeSplit train = train_split();
+  const ProbeOutcome outcome = run_probe({.folds = 5}, kClasses, train, nullptr, nullptr);
+  ASSERT_EQ(outcome.trials.size(), 5U);
+  std::uint64_t left_out = 0;
+  double mean = 0, squares = 0;
+  for (const ProbeTrial& trial : outcome.trials) {
+    EXPECT_EQ(trial.trained_on, 96U) << "120 samples in 5 parts";
+    left_out += 120 - trial.trained_on;
+    mean += trial.score / 5;
+  }
+  for (const ProbeTrial& trial : outcome.trials) squares += (trial.score - mean) * (trial.score - mean);
+  EXPECT_EQ(left_out, 120U);
+  EXPECT_NEAR(outcome.mean, mean, 1e-12);
+  EXPECT_NEAR(outcome.deviation, std::sqrt(squares / 4), 1e-12);
+  EXPECT_EQ(outcome.predictions.size(), 120U);
+  EXPECT_NEAR(outcome.metrics.top1, mean, 1e-12) << "folds of equal size";
+  // Labels that say nothing about features are not learned: a sample never sees its own label.
+  ProbeSplit noise = train_split();
+  std::uint64_t state = 1;
+  for (auto& ids : noise.labels)
+    ids[0] = static_cast<std::uint32_t>((state = state * 6364136223846793005ULL + 1442695040888963407ULL) >> 62);
+  ProbePlan nearest{.method = "knn", .k = 1, .folds = 5};
+  EXPECT_LT(run_probe(nearest, kClasses, noise, nullptr, nullptr).mean, 0.5) << "k = 1 would be right on a sample it has seen";
+}
+
+TEST(ProbeExperimentTest, SeedsAndFraction) {
+  const ProbeSplit train = train_split(), test = test_split();
+  const ProbeOutcome outcome = run_probe({.seeds = 4, .fraction = 0.25}, kClasses, train, nullptr, &test);
+  ASSERT_EQ(outcome.trials.size(), 4U);
+  EXPECT_EQ(outcome.trials[0].trained_on, 30U);
+  EXPECT_EQ(outcome.trials[3].seed, 4U);
+  EXPECT_GT(outcome.deviation, 0) << "other seeds draw other samples";
+}
+
+TEST(ProbeExperimentTest, OneAgainstAllCountsYesAndNo) {
+  const ProbeSplit train = train_split(), test = test_split();
+  const ProbeOutcome outcome = run_probe({.one_vs_all = true}, kClasses, train, nullptr, &test);
+  ASSERT_EQ(outcome.binary_accuracy.size(), 4U);
+  const at::Tensor scores = at::from_blob(const_cast<float*>(outcome.predictions.scores.data()), {60, 4});
+  const at::Tensor right = ((scores > 0) == (hot_rows(golden("test_y"), 4) > 0)).to(at::kDouble).mean(0);
+  for (std::int64_t k = 0; k < 4; ++k)
+    EXPECT_NEAR(outcome.binary_accuracy[static_cast<std::size_t>(k)], right[k].item<double>(), 1e-12);
+}
+
+TEST(ProbeExperimentTest, BadInput) {
+  ProbeSplit train = train_split(), test = test_split();
+  const auto error = [&](const ProbePlan& plan) {
+    return error_of<Error>([&] { run_probe(plan, kClasses, train, nullptr, &test); });
+  };
+  const at::Tensor counts = hot_rows(golden("train_y"), 4).sum(0);
+  const auto smallest = counts.argmin().item<std::int64_t>();
+  EXPECT_EQ(error({.folds = 60}),
+            fmt::format("probe: 60 folds, but class '{}' has {:.0f} samples; at most as many folds as those",
+                        kClasses[static_cast<std::size_t>(smallest)], counts[smallest].item<double>()));
+  EXPECT_EQ(error({.folds = 1}), "probe.folds is 1; 0 (none) or at least 2");
+  EXPECT_EQ(error({.method = "svm"}), "probe.method is 'svm'; linear or knn");
+  ProbePlan knn{.method = "knn", .k = 121};
+  EXPECT_EQ(error(knn), "knn: k is 121, there are 120 training samples");
+  train.place = [](std::size_t i) { return "train.jsonl:" + std::to_string(i + 1) + ": img/" + std::to_string(i) + ".jpg"; };
+  train.features = train.features.clone();
+  train.features[0][3][1] = INFINITY;
+  EXPECT_EQ(error({}),
+            "train.jsonl:4: img/3.jpg: its features hold NaN or infinite values; the network they come from is broken");
+  train = train_split();
+  for (auto& ids : train.labels) ids = {2};
+  EXPECT_EQ(error({}), "probe: all 120 training samples are of class 'fear'; at least two classes are needed");
+}
+
+}  // namespace
+}  // namespace emotion
