@@ -11,7 +11,7 @@ import torch.nn.functional as F
 import torchvision
 from PIL import Image
 
-from formula import fill, values
+from formula import fill, noise, values
 
 ROOT = pathlib.Path(__file__).parent.parent / "train" / "fixtures"
 TINY = ROOT / "tiny"
@@ -143,16 +143,15 @@ def main():
     with torch.no_grad():
         p = F.softmax(teacher(ids), 1)
 
-    sgd = lambda ps: torch.optim.SGD(ps, lr=0.001, momentum=0.9, weight_decay=1e-4)
+    sgd = lambda ps: torch.optim.SGD(ps, lr=1e-4, momentum=0.9, weight_decay=1e-4)
     golden = {}
 
     def classify(m, part):
         return F.cross_entropy(m.classifier(m.backbone(x[part])), single[part])
 
-    golden["classifier_sgd"] = train(Visual(4, False), classify, sgd)
-    golden["classifier_accumulate"] = train(Visual(4, False), classify, sgd, accumulate=2)
-    golden["classifier_clip"] = train(Visual(4, False), classify, sgd, clip=0.5)
-    golden["classifier_adamw"] = train(Visual(4, False), classify, lambda ps: torch.optim.AdamW(ps, lr=1e-4, weight_decay=0.01))
+    golden["classifier_sgd"] = train(Visual(4, False), classify, sgd, formula=noise)
+    golden["classifier_accumulate"] = train(Visual(4, False), classify, sgd, accumulate=2, formula=noise)
+    golden["classifier_clip"] = train(Visual(4, False), classify, sgd, clip=0.5, formula=noise)
 
     def emotion_net(m, part):
         f = m.backbone(x[part])
@@ -162,15 +161,20 @@ def main():
         cos = F.cosine_similarity(m.projection(f), text[part])
         return soft + torch.where(has_text[part], 1 - cos, torch.zeros(())).mean()
 
-    golden["emotionnet_sgd"] = train(Visual(4, True), emotion_net, sgd)
-    golden["emotionnet_hard"] = train(Visual(4, True), lambda m, part: soft_cross_entropy(m.classifier(m.backbone(x[part])), multi_hot(samples[part], True)), sgd)
+    golden["emotionnet_sgd"] = train(Visual(4, True), emotion_net, sgd, formula=noise)
+    golden["emotionnet_hard"] = train(Visual(4, True), lambda m, part: soft_cross_entropy(m.classifier(m.backbone(x[part])), multi_hot(samples[part], True)), sgd, formula=noise)
 
     for name, mean, make in [("adagrad", False, lambda ps: torch.optim.Adagrad(ps, lr=0.001)),
                              ("adadelta", True, lambda ps: torch.optim.Adadelta(ps, lr=0.1)),
-                             ("adam", True, lambda ps: torch.optim.Adam(ps, lr=1e-3))]:
+                             ("adam", True, lambda ps: torch.optim.Adam(ps, lr=1e-3)),
+                             ("adamw", True, lambda ps: torch.optim.AdamW(ps, lr=1e-3, weight_decay=0.5)),
+                             ("adam_decay", True, lambda ps: torch.optim.Adam(ps, lr=1e-3, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.1)),
+                             ("adagrad_decay", True, lambda ps: torch.optim.Adagrad(ps, lr=1e-3, lr_decay=0.1, weight_decay=0.1)),
+                             ("nesterov", True, lambda ps: torch.optim.SGD(ps, lr=0.01, momentum=0.8, nesterov=True, weight_decay=0.1))]:
         loss = lambda m, part, mean=mean: soft_cross_entropy(m(ids[part]), multi_hot(samples[part], mean))
         golden["textcnn_" + name] = train(TextCNN(), loss, make)
-    golden["textcnn_static"] = train(TextCNN(static=True), lambda m, part: soft_cross_entropy(m(ids[part]), multi_hot(samples[part], True)), sgd)
+    golden["textcnn_static"] = train(TextCNN(static=True), lambda m, part: soft_cross_entropy(m(ids[part]), multi_hot(samples[part], True)),
+                                     lambda ps: torch.optim.SGD(ps, lr=1e-3, momentum=0.9, weight_decay=1e-4))
     (ROOT / "steps.json").write_text(json.dumps(golden, separators=(",", ":")))
     print({k: v["losses"] for k, v in golden.items()}, "torch", torch.__version__)
 

