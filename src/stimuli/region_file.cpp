@@ -49,6 +49,7 @@ RegionFile read_region_file(const std::filesystem::path& file, std::int64_t widt
   }
   regions.classes = names(state, "classes");
   regions.attribute_names = names(state, "attributes");
+  if (const auto source = state.metadata.find("source"); source != state.metadata.end()) regions.source = source->second;
   for (const auto& [name, target, list] : {std::tuple{"labels", &regions.labels, &regions.classes},
                                            std::tuple{"attributes", &regions.attributes, &regions.attribute_names}}) {
     const at::Tensor* ids = state.find(name);
@@ -72,6 +73,7 @@ void write_region_file(const std::filesystem::path& file, const RegionFile& regi
   if (regions.attributes.defined()) state.add("attributes", regions.attributes);
   if (!regions.classes.empty()) state.metadata["classes"] = nlohmann::json(regions.classes).dump();
   if (!regions.attribute_names.empty()) state.metadata["attributes"] = nlohmann::json(regions.attribute_names).dump();
+  if (!regions.source.empty()) state.metadata["source"] = regions.source;
   write_safetensors(file, state);
 }
 
