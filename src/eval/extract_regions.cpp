@@ -6,11 +6,11 @@
 #include <optional>
 
 #include <fmt/format.h>
-#include <zlib.h>
 
 #include "emotion/data/loader.h"
 #include "emotion/data/manifest_update.h"
 #include "emotion/error.h"
+#include "emotion/io/content_hash.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
 #include "emotion/progress.h"
@@ -162,10 +162,10 @@ std::string region_path(const SampleView& sample) {
 }
 
 std::string region_source(const TrainedDetector& detector, std::int64_t top) {
-  const MappedFile weights(detector.file);
-  const auto crc = [](std::string_view text) { return crc32_z(0, reinterpret_cast<const Bytef*>(text.data()), text.size()); };
-  return fmt::format("weights {:08x}-{}, config {:08x}, top {}", crc(weights.text()), weights.text().size(),
-                     crc(print_run_config(detector.config)), top);
+  ContentHash hash;
+  hash.add(file_hash(detector.file));
+  hash.add(print_run_config(detector.config));
+  return fmt::format("{}, top {}", hash.hex(), top);
 }
 
 RegionSummary extract_regions(const Manifest& manifest, const TrainedDetector& detector, const Device& device,
