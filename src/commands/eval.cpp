@@ -15,6 +15,7 @@
 #include "emotion/log.h"
 #include "emotion/text/keywords.h"
 #include "emotion/train/checkpoint.h"
+#include "eval_detector.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
