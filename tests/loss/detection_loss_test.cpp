@@ -36,8 +36,13 @@ TEST(SampleCandidates, TakesAShareOfObjectsAndFillsWithBackground) {
 // Every candidate counts, so that nothing is drawn: three steps of SGD as torchvision's model takes them.
 TEST(DetectionLoss, LossesAndGradientsAreTorchvisions) {
   const auto golden = nlohmann::json::parse(read_file(std::string(EMOTION_TEST_DATA) + "/../stimuli/fixtures/detector.json"));
-  FasterRCNN network(
-      FasterRCNNOptions{.backbone = "resnet18", .classes = 5, .anchor_size = 8, .transform = {.min_size = 96, .max_size = 128}});
+  FasterRCNN network(FasterRCNNOptions{.backbone = "resnet18",
+                                       .classes = 5,
+                                       .channels = 32,
+                                       .head = 64,
+                                       .anchor_size = 8,
+                                       .transform = {.min_size = 96, .max_size = 128},
+                                       .train_proposals = 100});
   fill_detector(*network);
   network->train();
   const DetectorInput input = detector_input({detector_picture(75, 100, 0), detector_picture(96, 64, 1)}, network->transform());

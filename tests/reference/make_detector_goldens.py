@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
-from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.models.detection.backbone_utils import BackboneWithFPN, resnet_fpn_backbone
 from torchvision.ops import roi_align
 from torchvision.ops.misc import FrozenBatchNorm2d
 
@@ -33,10 +33,14 @@ def picture(height, width, phase):
     return torch.from_numpy(np.stack(planes)).float()
 
 
-def network(backbone, classes, min_size, max_size, anchor, **options):
+def network(backbone, classes, min_size, max_size, anchor, channels=256, head=1024, **options):
     body = resnet_fpn_backbone(backbone_name=backbone, weights=None, norm_layer=FrozenBatchNorm2d, trainable_layers=5)
+    if channels != 256:
+        body = BackboneWithFPN(body.body, {f"layer{i}": str(i - 1) for i in range(1, 5)}, [64, 128, 256, 512], channels)
+        body.body = resnet_fpn_backbone(backbone_name=backbone, weights=None, norm_layer=FrozenBatchNorm2d, trainable_layers=5).body
     anchors = AnchorGenerator(tuple((anchor << i,) for i in range(5)), ((0.5, 1.0, 2.0),) * 5)
-    model = FasterRCNN(body, num_classes=classes + 1, min_size=min_size, max_size=max_size, rpn_anchor_generator=anchors, **options)
+    model = FasterRCNN(body, min_size=min_size, max_size=max_size, rpn_anchor_generator=anchors, box_head=TwoMLPHead(49 * channels, head),
+                       box_predictor=FastRCNNPredictor(head, classes + 1), **options)
     fill(model, formula=noise)
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
@@ -104,7 +108,8 @@ def main():
     golden = {"torchvision": torchvision.__version__, "roi_align": roi_cases(),
               "resnet18": detect(network("resnet18", 5, 96, 128, 8), pair),
               "resnet50": detect(network("resnet50", 90, 160, 213, 32), [picture(90, 120, 2.0)])}
-    everything = dict(rpn_batch_size_per_image=10**6, box_batch_size_per_image=10**6)
+    everything = dict(channels=32, head=64, rpn_pre_nms_top_n_train=100, rpn_post_nms_top_n_train=100, rpn_batch_size_per_image=10**6,
+                      box_batch_size_per_image=10**6)
     targets = [{"boxes": torch.tensor([[10., 12., 40., 50.], [55., 20., 90., 60.], [0., 0., 99., 74.]]), "labels": torch.tensor([1, 3, 5])},
                {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}]
     golden["losses"] = losses(network("resnet18", 5, 96, 128, 8, **everything), pair, targets)
