@@ -43,6 +43,11 @@ RegionFile read_region_file(const std::filesystem::path& file, std::int64_t widt
     throw WeightsError(fmt::format("{}: {} features, {} boxes of {} numbers and {} scores do not fit together", where, n,
                                    regions.boxes.size(0), regions.boxes.size(1), regions.scores.size(0)));
   }
+  const at::Tensor inside_out = regions.boxes.narrow(1, 2, 2).lt(regions.boxes.narrow(1, 0, 2)).any(1);
+  if (inside_out.any().item<bool>()) {
+    throw WeightsError(fmt::format("{}: box {} is inside out; x1 y1 x2 y2 with x1 <= x2 and y1 <= y2 is wanted", where,
+                                   inside_out.to(at::kByte).argmax().item<std::int64_t>()));
+  }
   if (width > 0 && n > 0 && regions.features.size(1) != width) {
     throw WeightsError(fmt::format("{}: features are {} wide, {} is wanted; the regions of a data set come from one detector",
                                    where, regions.features.size(1), width));
