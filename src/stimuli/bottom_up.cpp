@@ -119,7 +119,7 @@ std::vector<Detections> BottomUpImpl::detect(const DetectorInput& input, bool wi
     const at::Tensor features = map(picture), boxes = propose(features, size, scale);
     Detections found = choose(boxes, region_features(features, boxes));
     found.boxes = clip_boxes(found.boxes / scale, original);
-    if (!with_features) found.features = {};
+    if (!with_features) found.features.reset();
     all.push_back(std::move(found));
   }
   return all;
