@@ -35,6 +35,36 @@ CLI::App* add_import(CLI::App& app, emotion::ImportOptions& o) {
   return sub;
 }
 
+CLI::App* add_regions(CLI::App& app, emotion::RegionsOptions& o) {
+  auto* sub =
+      app.add_subcommand("regions",
+                         "finds the objects of every image with a detector, writes their features, boxes and classes, and "
+                         "notes them in the manifest; goes on where it stopped");
+  sub->add_option("data,--data", o.data, "data set")->required()->type_name("DATASET");
+  sub->add_option(
+         "--checkpoint", o.checkpoint,
+         "detector: run folder or weights file; torchvision's Faster R-CNN and bottom-up attention's conversions work as "
+         "they are")
+      ->type_name("RUN|FILE");
+  sub->add_option("--import", o.import_from,
+                  "takes regions found elsewhere instead: a bottom-up .tsv, an .npz, or a folder of .npz files")
+      ->type_name("FILE|DIR");
+  sub->add_option("--objects", o.objects, "names of the classes, a line each, where the weights or the table have none")
+      ->type_name("FILE");
+  sub->add_option("--attributes", o.attributes, "names of the attributes, likewise")->type_name("FILE");
+  sub->add_option("--top", o.top, "regions of an image that are kept, best first; default: 10, with --import all");
+  sub->add_option("--split", o.split, "one split; default: all of them");
+  sub->add_option("--batch", o.batch, "images of a forward pass")->capture_default_str();
+  sub->add_option("--device", o.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  sub->add_option("--set", o.settings, "overrides a key of the detector's config")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  sub->add_option("--pictures", o.pictures, "folder for pictures with the regions drawn into them, named")->type_name("DIR");
+  sub->add_option("--count", o.count, "pictures drawn of a split; 0 = all")->capture_default_str();
+  sub->add_flag("--anew", o.anew, "makes regions that are there already again");
+  return sub;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -55,14 +85,18 @@ int main(int argc, char** argv) {
   stats->add_option("--json", stats_options.json, "writes JSON there instead")->type_name("FILE");
 
   emotion::SynthOptions synth_options;
-  auto* synth =
-      app.add_subcommand("synth", "makes a data set of drawn scenes: stock (keyword lists, noisy) or affect (8 clean classes)");
-  synth->add_option("kind", synth_options.kind, "stock or affect")->required();
+  auto* synth = app.add_subcommand("synth",
+                                   "makes a data set of drawn scenes: stock (keyword lists, noisy), affect (8 clean classes) or "
+                                   "scenes (the same 8, and boxes of the things in them for a detector)");
+  synth->add_option("kind", synth_options.kind, "stock, affect or scenes")->required();
   synth->add_option("--out", synth_options.out, "data set to make")->required()->type_name("DATASET");
   synth->add_option("--count", synth_options.count, "pictures; 80 % train, 10 % val, 10 % test")->capture_default_str();
   synth->add_option("--size", synth_options.size, "side, pixels")->capture_default_str();
   synth->add_option("--seed", synth_options.seed)->capture_default_str();
   synth->add_option("--workers", synth_options.workers, "threads; 0 = one per core")->capture_default_str();
+
+  emotion::RegionsOptions regions_options;
+  CLI::App* regions = add_regions(app, regions_options);
 
   emotion::PreviewOptions preview_options;
   auto* preview = app.add_subcommand("preview", "writes the pixels a run sees, before normalising, as PNG");
@@ -91,6 +125,7 @@ int main(int argc, char** argv) {
     if (verify->parsed()) emotion::call_library("emotion_data_verify", verify_options);
     if (stats->parsed()) emotion::call_library("emotion_data_stats", stats_options);
     if (synth->parsed()) emotion::call_library("emotion_data_synth", synth_options);
+    if (regions->parsed()) emotion::call_library("emotion_data_regions", regions_options);
     if (preview->parsed()) emotion::call_library("emotion_data_preview", preview_options);
     if (bench->parsed()) emotion::call_library("emotion_data_bench", bench_options);
   });

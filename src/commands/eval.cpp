@@ -15,6 +15,7 @@
 #include "emotion/log.h"
 #include "emotion/text/keywords.h"
 #include "emotion/train/checkpoint.h"
+#include "eval_detector.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -69,6 +70,7 @@ void emotion_eval(const emotion::EvalOptions& o) {
   const std::string data = o.data.empty() ? stored.data.val.dataset : o.data;
   const std::string split = !o.split.empty() ? o.split : o.data.empty() ? stored.data.val.split : "test";
   if (data.empty()) throw ConfigError("--data is missing: the checkpoint names no validation data");
+  if (info.task == "detector") return eval_detector(o, data, split);
   const Manifest manifest = Manifest::open(Dataset::open(data), split);
   if (info.classes.empty())
     throw WeightsError(file.string() + ": it names no classes; a plain backbone is measured by emotion_probe");

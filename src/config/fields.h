@@ -68,7 +68,7 @@ void visit_fields(Config& c, Visit&& visit) {
               {"image", "face"}},
         c.data.picture);
   visit(Field{"data.cache_mb", kStimuli, "region features and faces kept in memory, MB", {}, 0, 1e7}, c.data.cache_mb);
-  visit(Field{"data.workers", kImages | kDetector, "decoding threads; 0 = one per core", {}, 0, 1024}, c.data.workers);
+  visit(Field{"data.workers", kImages, "decoding threads; 0 = one per core", {}, 0, 1024}, c.data.workers);
   visit(Field{"data.on_error", kImages, "a broken image stops the run, or is skipped and listed", {"stop", "skip"}},
         c.data.on_error);
 
@@ -124,6 +124,39 @@ void visit_fields(Config& c, Visit&& visit) {
               1024},
         c.model.detector.anchor_size);
 
+  visit(Field{"model.detector.channels", kDetector, "channels of the feature pyramid", {}, 1, 65536}, c.model.detector.channels);
+  visit(Field{"model.detector.head", kDetector, "width of the box head: of a region's feature", {}, 1, 65536},
+        c.model.detector.head);
+  visit(Field{"model.detector.norm",
+              kDetector,
+              "norms of the backbone: frozen as pre-trained, or trained with the batch's statistics",
+              {"frozen", "batch"}},
+        c.model.detector.norm);
+  visit(Field{"model.detector.norm_eps", kDetector, "added to variances; torchvision's COCO weights of 2019 want 0", {}, 0, 1},
+        c.model.detector.norm_eps);
+  visit(Field{"model.detector.trainable_layers",
+              kDetector,
+              "layers of the backbone that are trained, from the last; 5 = all",
+              {},
+              0,
+              5},
+        c.model.detector.trainable_layers);
+  visit(Field{"model.detector.proposal_samples", kDetector, "anchors of a picture that count in the loss", {}, 1, 1e9},
+        c.model.detector.proposal_samples);
+  visit(Field{"model.detector.box_samples", kDetector, "proposals of a picture that count in the loss", {}, 1, 1e9},
+        c.model.detector.box_samples);
+  visit(Field{"model.detector.train_proposals", kDetector, "proposals of a level and of a picture in training", {}, 1, 1e6},
+        c.model.detector.train_proposals);
+  visit(Field{"model.detector.proposals", kDetector, "proposals of a level and of a picture when detecting", {}, 1, 1e6},
+        c.model.detector.proposals);
+  visit(Field{"model.detector.score_threshold", kDetector, "least score of a detection", {}, 0, 1},
+        c.model.detector.score_threshold);
+  visit(
+      Field{
+          "model.detector.nms_threshold", kDetector, "overlap from which the lesser of two detections of a class goes", {}, 0, 1},
+      c.model.detector.nms_threshold);
+  visit(Field{"model.detector.detections", kDetector, "most detections of a picture", {}, 1, 1e6}, c.model.detector.detections);
+
   visit(Field{"loss.soft_label", kEmotionNet, "targets from the TextCNN and the keywords (Eq 1); false: keywords alone"},
         c.loss.soft_label);
   visit(Field{"loss.soft_threshold", kEmotionNet, "smaller TextCNN probabilities count as 0", {}, 0, 1, false, true},
@@ -171,7 +204,7 @@ void visit_fields(Config& c, Visit&& visit) {
   visit(Field{"train.batch", kAllTasks, "samples a forward pass", {}, 1, kManySamples}, c.train.batch);
   visit(Field{"train.accumulate", kAllTasks, "batches whose gradients make one step", {}, 1, kManySamples}, c.train.accumulate);
   visit(Field{"train.amp", kAllTasks, "mixed precision", {"off", "bf16"}}, c.train.amp);
-  visit(Field{"train.channels_last", kImages, "memory order of images and weights"}, c.train.channels_last);
+  visit(Field{"train.channels_last", kImages | kDetector, "memory order of images and weights"}, c.train.channels_last);
   visit(Field{"train.max_steps", kAllTasks, "stop after that many steps; 0 = after the epochs", {}, 0, 1e15}, c.train.max_steps);
   visit(Field{"train.log_every", kAllTasks, "steps between lines of metrics.jsonl", {}, 1, 1e9}, c.train.log_every);
   visit(Field{"train.ema", kAllTasks, "decay of averaged weights, which are evaluated and saved; 0 = off", {}, 0, 1, false, true},

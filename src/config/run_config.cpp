@@ -267,6 +267,8 @@ RunConfig read_config(const ConfigNode& root, const std::string& name) {
   check_keys(root, "", keys, task ? task->text : config.task);
   Reader reader(root);
   visit_fields(config, reader);
+  const ConfigNode* checkpoint = root.find("checkpoint");
+  if (config.task == "detector" && !(checkpoint && checkpoint->find("best"))) config.checkpoint.best = "AP";
   check_together(config, name);
   return config;
 }

@@ -34,6 +34,9 @@ bool allowed(const std::string& name) {
                                               "torch.storage._TypedStorage",
                                               "numpy.core.multiarray.scalar",
                                               "numpy._core.multiarray.scalar",
+                                              "numpy.core.multiarray._reconstruct",
+                                              "numpy._core.multiarray._reconstruct",
+                                              "numpy.ndarray",
                                               "numpy.dtype",
                                               "_codecs.encode",
                                               "builtins.set",
@@ -207,13 +210,16 @@ void Unpickler::reduce() {
   }
   if (name == "torch.Size" && arguments->items.size() == 1 && arguments->items[0]->kind == Kind::kTuple)
     return push(arguments->items[0]);
-  push(make(Kind::kOpaque));  // a dtype, a numpy number: not part of a state_dict's tensors
+  if (reduce_numpy(name, arguments->items)) return;
+  push(make(Kind::kOpaque));  // a numpy number: not part of a state_dict's tensors
 }
 
 /// Attributes of an OrderedDict (_metadata) and the like are of no use.
 void Unpickler::build() {
-  pop();
+  const PicklePtr state = pop();
   if (stack_.empty()) refuse("broken: a value is missing");
+  PickleValue& value = *stack_.back();
+  if (value.kind == Kind::kOpaque && !value.text.empty()) build_numpy(value, *state);
 }
 
 bool Unpickler::step_container(unsigned char opcode) {

@@ -61,6 +61,8 @@ class Unpickler {
   void recall(std::uint64_t index);
   void reduce();
   void build();
+  bool reduce_numpy(const std::string& name, const std::vector<PicklePtr>& arguments);  // false: none of NumPy's
+  void build_numpy(PickleValue& value, const PickleValue& state);
   PicklePtr rebuild_tensor(const std::vector<PicklePtr>& arguments);
   bool step();  // false at STOP
   bool step_container(unsigned char opcode);

@@ -163,11 +163,14 @@ StateDict read_zip(const std::filesystem::path& file) {
 }
 
 /// torch.save before 1.6: five pickles (magic number, protocol, machine, the value, the keys of its storages), then each storage
-/// as its number of elements and its bytes.
+/// as its number of elements and its bytes. A single pickle of a dictionary of NumPy's arrays is read too.
 StateDict read_legacy(std::string_view bytes, const std::string& where) {
   Storages storages(where);
   Unpickler unpickler(bytes, where, [&](const PickleValue& id) { return storages.refer(id); });
-  for (int skipped = 0; skipped < 3; ++skipped) unpickler.load();
+  // A dictionary at once: a plain pickle, as detectron2 keeps weights made from Caffe's, arrays and all.
+  const PicklePtr first = unpickler.load();
+  if (first->kind == Kind::kDict) return Collector(where).collect(*first);
+  for (int skipped = 0; skipped < 2; ++skipped) unpickler.load();
   const PicklePtr root = unpickler.load(), keys = unpickler.load();
   if (keys->kind != Kind::kList) throw WeightsError(where + ": broken: the list of storages is missing");
   std::size_t at = unpickler.position();

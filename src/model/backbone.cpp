@@ -13,6 +13,8 @@ const std::vector<std::string>& backbone_names() {
   return names;
 }
 
+std::vector<at::Tensor> Backbone::stages(const at::Tensor&) { throw ConfigError("a feature pyramid needs a ResNet as backbone"); }
+
 std::shared_ptr<Backbone> make_backbone(std::string_view name, std::int64_t channels) {
   if (auto network = make_resnet(name, channels)) return network;
   if (channels != 3)

@@ -16,18 +16,21 @@ namespace {
 namespace nn = torch::nn;
 
 /// He et al., 2016; torchvision's V1.5: the stride of a bottleneck stands in its 3x3 convolution.
-nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride) {
-  return nn::Conv2d(nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
+nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t dilation = 1) {
+  return nn::Conv2d(
+      nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2 * dilation).dilation(dilation).bias(false));
 }
 
 /// A residual block: two 3x3 convolutions, or 1x1, 3x3 and 1x1 to four times the width.
 class Block : public nn::Module {
  public:
-  Block(bool bottleneck, std::int64_t in, std::int64_t width, std::int64_t stride) : bottleneck_(bottleneck) {
+  Block(bool bottleneck, std::int64_t in, std::int64_t width, std::int64_t stride, bool caffe = false, std::int64_t dilation = 1)
+      : bottleneck_(bottleneck) {
     const std::int64_t out = bottleneck ? 4 * width : width;
-    conv1_ = register_module("conv1", bottleneck ? convolution(in, width, 1, 1) : convolution(in, width, 3, stride));
+    conv1_ =
+        register_module("conv1", bottleneck ? convolution(in, width, 1, caffe ? stride : 1) : convolution(in, width, 3, stride));
     bn1_ = register_module("bn1", nn::BatchNorm2d(width));
-    conv2_ = register_module("conv2", convolution(width, width, 3, bottleneck ? stride : 1));
+    conv2_ = register_module("conv2", convolution(width, width, 3, bottleneck && !caffe ? stride : 1, dilation));
     bn2_ = register_module("bn2", nn::BatchNorm2d(width));
     if (bottleneck) {
       conv3_ = register_module("conv3", convolution(width, out, 1, 1));
@@ -74,16 +77,26 @@ class ResNet final : public Backbone {
   }
 
   at::Tensor feature_map(const at::Tensor& images) override {
-    at::Tensor x = bn1_(conv1_(channels_ == 1 ? images.mean(1, /*keepdim=*/true) : images)).relu_();
-    x = at::max_pool2d(x, 3, 2, 1);
+    at::Tensor x = stem(images);
     for (auto& layer : layers_) x = layer->forward(x);
     return x;
+  }
+  std::vector<at::Tensor> stages(const at::Tensor& images) override {
+    std::vector<at::Tensor> maps;
+    at::Tensor x = stem(images);
+    for (auto& layer : layers_) maps.push_back(x = layer->forward(x));
+    return maps;
   }
   at::Tensor pool(const at::Tensor& map) override { return at::adaptive_avg_pool2d(map, {1, 1}).flatten(1); }
   at::Tensor forward(const at::Tensor& images) override { return pool(feature_map(images)); }
   std::int64_t dimension() const override { return dimension_; }
 
  private:
+  at::Tensor stem(const at::Tensor& images) {
+    const at::Tensor x = bn1_(conv1_(channels_ == 1 ? images.mean(1, /*keepdim=*/true) : images)).relu_();
+    return at::max_pool2d(x, 3, 2, 1);
+  }
+
   std::int64_t channels_, dimension_;
   nn::Conv2d conv1_{nullptr};
   nn::BatchNorm2d bn1_{nullptr};
@@ -92,6 +105,13 @@ class ResNet final : public Backbone {
 };
 
 }  // namespace
+
+nn::Sequential make_caffe_layer(std::int64_t in, std::int64_t width, int blocks, std::int64_t stride, std::int64_t dilation) {
+  nn::Sequential layer;
+  for (int block = 0; block < blocks; ++block)
+    layer->push_back(std::make_shared<Block>(true, block == 0 ? in : 4 * width, width, block == 0 ? stride : 1, true, dilation));
+  return layer;
+}
 
 std::shared_ptr<Backbone> make_resnet(std::string_view name, std::int64_t channels) {
   if (name == "resnet18") return std::make_shared<ResNet>(false, std::array{2, 2, 2, 2}, channels);

@@ -43,12 +43,18 @@ RegionFile read_region_file(const std::filesystem::path& file, std::int64_t widt
     throw WeightsError(fmt::format("{}: {} features, {} boxes of {} numbers and {} scores do not fit together", where, n,
                                    regions.boxes.size(0), regions.boxes.size(1), regions.scores.size(0)));
   }
+  const at::Tensor inside_out = regions.boxes.narrow(1, 2, 2).lt(regions.boxes.narrow(1, 0, 2)).any(1);
+  if (inside_out.any().item<bool>()) {
+    throw WeightsError(fmt::format("{}: box {} is inside out; x1 y1 x2 y2 with x1 <= x2 and y1 <= y2 is wanted", where,
+                                   inside_out.to(at::kByte).argmax().item<std::int64_t>()));
+  }
   if (width > 0 && n > 0 && regions.features.size(1) != width) {
     throw WeightsError(fmt::format("{}: features are {} wide, {} is wanted; the regions of a data set come from one detector",
                                    where, regions.features.size(1), width));
   }
   regions.classes = names(state, "classes");
   regions.attribute_names = names(state, "attributes");
+  if (const auto source = state.metadata.find("source"); source != state.metadata.end()) regions.source = source->second;
   for (const auto& [name, target, list] : {std::tuple{"labels", &regions.labels, &regions.classes},
                                            std::tuple{"attributes", &regions.attributes, &regions.attribute_names}}) {
     const at::Tensor* ids = state.find(name);
@@ -72,6 +78,7 @@ void write_region_file(const std::filesystem::path& file, const RegionFile& regi
   if (regions.attributes.defined()) state.add("attributes", regions.attributes);
   if (!regions.classes.empty()) state.metadata["classes"] = nlohmann::json(regions.classes).dump();
   if (!regions.attribute_names.empty()) state.metadata["attributes"] = nlohmann::json(regions.attribute_names).dump();
+  if (!regions.source.empty()) state.metadata["source"] = regions.source;
   write_safetensors(file, state);
 }
 

@@ -118,6 +118,18 @@ TEST(PthTest, BothFormsOfTorchSaveAreRead) {
   }
 }
 
+TEST(PthTest, PlainPicklesOfNumpyArrays) {
+  for (const char* name : {"numpy2.pkl", "numpy4.pkl"}) {
+    const StateDict state = read_weights(kFixtures + "/" + name);
+    ASSERT_EQ(state.entries.size(), 4U) << name;
+    const at::Tensor weight = at::arange(6, at::kFloat).view({2, 3}) / 2;
+    EXPECT_TRUE(at::equal(*state.find("fc.weight"), weight)) << name;
+    EXPECT_TRUE(at::equal(*state.find("fc.transposed"), weight.t())) << name;
+    EXPECT_TRUE(at::equal(*state.find("big"), weight.to(at::kDouble))) << name;
+    EXPECT_TRUE(at::equal(*state.find("bytes"), at::arange(250, 256, at::kByte))) << name;
+  }
+}
+
 TEST(PthTest, NothingIsExecuted) {
   const std::string marker = "/tmp/emotion_pickle_was_executed";
   std::filesystem::remove(marker);
@@ -145,7 +157,7 @@ TEST(PthTest, DeepNestingAndHugeLengthsAreRefused) {
 
 TEST(PthTest, CutFilesAreRefused) {
   const ScratchFolder folder;
-  for (const char* name : {"zip.pth", "legacy.pth"}) {
+  for (const char* name : {"zip.pth", "legacy.pth", "numpy2.pkl"}) {
     const std::string whole = read_file(kFixtures + "/" + name);
     for (std::size_t size = 0; size < whole.size(); size += 1 + whole.size() / 60) {
       write_text(folder.path() / "cut.pth", whole.substr(0, size));

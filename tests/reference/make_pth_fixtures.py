@@ -4,8 +4,10 @@
 """
 import os
 import pathlib
+import pickle
 from collections import OrderedDict
 
+import numpy as np
 import torch
 
 OUT = pathlib.Path(__file__).parent.parent / "io" / "fixtures"
@@ -25,6 +27,12 @@ def main():
     torch.save(state, OUT / "legacy.pth", _use_new_zipfile_serialization=False)
     torch.save({"epoch": 3, "lr": 0.1, "state_dict": state, "optimizer": {"state": {}}}, OUT / "nested.pth")
     torch.save(OrderedDict(("module." + k, v) for k, v in state.items()), OUT / "parallel.pth")
+    # As weights converted from Caffe are kept: NumPy's arrays in a plain pickle, of either Python.
+    array = weight.numpy()
+    for protocol in (2, 4):
+        model = {"fc.weight": array, "fc.transposed": np.asfortranarray(array.T), "big": array.astype(">f8"), "bytes": np.arange(250, 256, dtype=np.uint8)}
+        with open(OUT / f"numpy{protocol}.pkl", "wb") as out:
+            pickle.dump({"model": model, "__author__": "nobody", "matching_heuristics": True}, out, protocol=protocol)
     torch.save({"state_dict": Hostile()}, OUT / "hostile_zip.pth")
     torch.save({"state_dict": Hostile()}, OUT / "hostile_legacy.pth", _use_new_zipfile_serialization=False)
 

@@ -31,6 +31,14 @@ struct SynthOptions {
   std::uint64_t seed = 1;
 };
 
+struct RegionsOptions {
+  std::string data, split, checkpoint, device = "auto", pictures, import_from, objects, attributes;
+  std::vector<std::string> settings;
+  int top = 0, batch = 4;
+  std::uint64_t count = 24;
+  bool anew = false;
+};
+
 struct PreviewOptions {
   std::string data, split = "val", config, out;
   std::vector<std::string> settings;
@@ -49,5 +57,6 @@ EMOTION_COMMAND void emotion_data_import(const emotion::ImportOptions& options);
 EMOTION_COMMAND void emotion_data_verify(const emotion::VerifyOptions& options);
 EMOTION_COMMAND void emotion_data_stats(const emotion::StatsOptions& options);
 EMOTION_COMMAND void emotion_data_synth(const emotion::SynthOptions& options);
+EMOTION_COMMAND void emotion_data_regions(const emotion::RegionsOptions& options);
 EMOTION_COMMAND void emotion_data_preview(const emotion::PreviewOptions& options);
 EMOTION_COMMAND void emotion_data_bench(const emotion::BenchOptions& options);

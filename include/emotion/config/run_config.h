@@ -55,6 +55,14 @@ struct SemanticConfig {
 struct DetectorConfig {
   int min_size = 800, max_size = 1333;
   int anchor_size = 32;
+  int channels = 256, head = 1024;
+  std::string norm = "frozen";  ///< frozen | batch
+  double norm_eps = 1e-5;
+  int trainable_layers = 5;
+  int proposal_samples = 256, box_samples = 512;
+  int train_proposals = 2000, proposals = 1000;
+  double score_threshold = 0.05, nms_threshold = 0.5;
+  int detections = 100;
   bool operator==(const DetectorConfig&) const = default;
 };
 

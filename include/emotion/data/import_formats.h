@@ -13,6 +13,7 @@ struct ImportFormatName {
 inline constexpr auto kImportFormatNames = std::to_array<ImportFormatName>({
     {"abstract", "abstract paintings (Machajdik 2010): abstract_0001.jpg .. and ABSTRACT_groundTruth.csv"},
     {"artphoto", "ArtPhoto (Machajdik 2010): CLASS_NUMBER.jpg in one folder"},
+    {"coco", "COCO, boxes for a detector: annotations/instances_{train,val}2017.json, {train,val}2017/FILE.jpg"},
     {"emoset", "EmoSet-118K: {train,val,test}.json, image/CLASS/ID.jpg"},
     {"emotion6", "Cornell Emotion6: images/CLASS/NUMBER.jpg, ground_truth.txt"},
     {"emotionroi", "EmotionROI: images/CLASS/FILE.jpg, training_testing_split/{training,testing}.txt"},
@@ -21,6 +22,7 @@ inline constexpr auto kImportFormatNames = std::to_array<ImportFormatName>({
     {"fi", "Flickr and Instagram (You 2016): CLASS/FILE.jpg, or the agreement lists agg/CLASS_*.csv (URLs)"},
     {"iapsa", "IAPS with Mikels' classes: CLASS/ID.jpg, or a list of ID,CLASS beside the pictures"},
     {"ube", "UnBiasedEmo: images/CLASS/QUERY/FILE.jpg"},
+    {"visualgenome", "Visual Genome, likewise: objects.json, image_data.json, VG_100K/ID.jpg, VG_100K_2/ID.jpg"},
     {"webemo", "WEBEmo: train25.txt, test25.txt (URL and class id), images/{train25,test25}/ID/FILE.jpg"},
 });
 

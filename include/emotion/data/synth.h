@@ -8,8 +8,9 @@ namespace emotion {
 
 /// The embedded world: small drawn scenes whose weather, colours and objects follow from a mood.
 struct SynthConfig {
-  std::string
-      kind;  ///< stock: keyword lists and 32 emotion classes, 15 % of the lists with wrong emotions; affect: 8 clean classes
+  /// stock: keyword lists and 32 emotion classes, 15 % of the lists with wrong emotions; affect: 8 clean classes; scenes: the
+  /// same 8 classes, and the things in each picture as boxes, annotations/SPLIT.json in COCO's format
+  std::string kind;
   std::filesystem::path out;
   int count = 4000;  ///< pictures; 80 % train, 10 % val, 10 % test
   int size = 128;    ///< side, pixels

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <torch/nn/module.h>
+#include <torch/nn/modules/container/sequential.h>
 
 namespace emotion {
 
@@ -20,6 +21,8 @@ class Backbone : public torch::nn::Module {
   /// Pools a feature_map() to features: forward(x) = pool(feature_map(x)).
   virtual at::Tensor pool(const at::Tensor& map) = 0;
   virtual std::int64_t dimension() const = 0;
+  /// A ResNet's maps after layer1 .. layer4: strides 4, 8, 16, 32. @throws ConfigError for other networks
+  virtual std::vector<at::Tensor> stages(const at::Tensor& images);
 };
 
 /// resnet18, resnet34, resnet50, resnet101, vgg16, alexnet, with torchvision's initialisation (drawn from torch's default
@@ -28,5 +31,9 @@ class Backbone : public torch::nn::Module {
 /// @throws ConfigError listing the names
 std::shared_ptr<Backbone> make_backbone(std::string_view name, std::int64_t channels = 3);
 const std::vector<std::string>& backbone_names();
+
+/// A layer of a bottleneck ResNet as Caffe's models have it: the stride stands in the first 1x1 convolution.
+torch::nn::Sequential make_caffe_layer(std::int64_t in, std::int64_t width, int blocks, std::int64_t stride,
+                                       std::int64_t dilation = 1);
 
 }  // namespace emotion

@@ -17,6 +17,7 @@ struct RegionFile {
   at::Tensor labels{};      ///< int64 [n]: positions in `classes`; undefined where the file has none
   at::Tensor attributes{};  ///< int64 [n]: positions in `attribute_names`; undefined where the file has none
   std::vector<std::string> classes{}, attribute_names{};
+  std::string source{};  ///< what made it: weights and settings; empty where the file does not say
 };
 
 /// Reads a region file (.safetensors). Features other than `width` numbers wide are refused; 0 = any width.

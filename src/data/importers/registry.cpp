@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "emotion/data/import_boxes.h"
 #include "emotion/data/import_formats.h"
 #include "emotion/error.h"
 #include "emotion/nearest.h"
@@ -96,6 +97,11 @@ const std::vector<Format>& formats() {
 }  // namespace
 
 void import_published(const ImportRequest& request) {
+  if (has_boxes(request.format)) {
+    if (request.folds != 0) throw ConfigError("import " + request.format + ": --folds is for data sets with one class a picture");
+    return import_boxes(
+        {.format = request.format, .root = request.root, .out = request.out, .split = request.split, .seed = request.seed});
+  }
   const auto found = std::find_if(formats().begin(), formats().end(), [&](const Format& f) { return f.name == request.format; });
   if (found == formats().end()) {
     std::vector<std::string> names{"folder", "csv"};

@@ -28,18 +28,56 @@ class Painter {
   Painter(const Scene& scene, int size, Random& random)
       : scene_(scene), size_(size), random_(random), image_(size, size, CV_8UC3) {}
 
-  std::vector<unsigned char> paint() {
+  std::vector<unsigned char> paint(std::vector<Seen>* seen) {
     sky();
     ground();
     auto things = scene_.things;
     std::sort(things.begin(), things.end(), [](const Placed& a, const Placed& b) { return a.y < b.y; });  // far ones first
-    for (const Placed& placed : things) draw(placed);
+    if (seen) owners_.assign(image_.total(), kNobody);
+    for (std::size_t i = 0; i < things.size(); ++i) {
+      if (seen) image_.copyTo(before_);
+      draw(things[i]);
+      if (seen) own_changes(i);
+    }
+    if (seen) look(things, *seen);
     veil();
     grain();
     return {image_.data, image_.data + image_.total() * 3};
   }
 
  private:
+  static constexpr std::size_t kNobody = ~std::size_t{0};
+
+  /// The pixels that thing i has changed are its own now.
+  void own_changes(std::size_t i) {
+    drawn_.push_back(0);
+    for (std::size_t p = 0; p < owners_.size(); ++p) {
+      if (std::equal(image_.data + 3 * p, image_.data + 3 * p + 3, before_.data + 3 * p)) continue;
+      owners_[p] = i;
+      ++drawn_[i];
+    }
+  }
+
+  /// Boxes around what shows of each thing: at least a third of it, and some pixels.
+  void look(const std::vector<Placed>& things, std::vector<Seen>& seen) const {
+    std::vector<Seen> boxes;
+    for (const Placed& placed : things) boxes.push_back({placed.thing, size_, size_, 0, 0, 0});
+    for (std::size_t p = 0; p < owners_.size(); ++p) {
+      if (owners_[p] == kNobody) continue;
+      Seen& box = boxes[owners_[p]];
+      const int x = static_cast<int>(p) % size_, y = static_cast<int>(p) / size_;
+      box.x1 = std::min(box.x1, x);
+      box.y1 = std::min(box.y1, y);
+      box.x2 = std::max(box.x2, x + 1);
+      box.y2 = std::max(box.y2, y + 1);
+      ++box.pixels;
+    }
+    for (std::size_t i = 0; i < boxes.size(); ++i) {
+      const bool plain = boxes[i].pixels * 3 >= drawn_[i] && boxes[i].x2 - boxes[i].x1 >= 3 && boxes[i].y2 - boxes[i].y1 >= 3;
+      if (plain && boxes[i].pixels >= 12) seen.push_back(boxes[i]);
+    }
+  }
+
   int px(double part) const { return static_cast<int>(std::lround(part * size_)); }
   Point at(double x, double y) const { return {px(x), px(y)}; }
   int thick(double part) const { return std::max(1, px(part)); }
@@ -350,11 +388,15 @@ class Painter {
   const Scene& scene_;
   int size_;
   Random& random_;
-  cv::Mat image_;
+  cv::Mat image_, before_;
+  std::vector<std::size_t> owners_;  // of each pixel: the thing drawn last there
+  std::vector<int> drawn_;           // pixels each thing was drawn on
 };
 
 }  // namespace
 
-std::vector<unsigned char> paint(const Scene& scene, int size, Random& random) { return Painter(scene, size, random).paint(); }
+std::vector<unsigned char> paint(const Scene& scene, int size, Random& random, std::vector<Seen>* seen) {
+  return Painter(scene, size, random).paint(seen);
+}
 
 }  // namespace emotion::synth

@@ -10,6 +10,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "emotion/data/annotations.h"
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
@@ -27,8 +28,8 @@ constexpr std::uint64_t kSceneStream = 0x736365, kWordStream = 0x776f72, kPaintS
 constexpr double kWrongLists = 0.15;  // pictures whose emotion keywords are of another mood
 
 void check(const SynthConfig& config) {
-  if (config.kind != "stock" && config.kind != "affect")
-    throw ConfigError("synth '" + config.kind + "' is not known; stock or affect");
+  if (config.kind != "stock" && config.kind != "affect" && config.kind != "scenes")
+    throw ConfigError("synth '" + config.kind + "' is not known; stock, affect or scenes");
   if (config.count < 10 || config.count > 10'000'000)
     throw ConfigError(fmt::format("--count is {}; 10 to 10000000 is wanted", config.count));
   if (config.size < 16 || config.size > 2048)
@@ -41,7 +42,7 @@ void check(const SynthConfig& config) {
 /// Labels and keywords of one scene.
 Sample describe(const SynthConfig& config, const synth::Scene& scene, std::uint64_t number) {
   Sample sample;
-  if (config.kind == "affect") {
+  if (config.kind != "stock") {
     sample.labels = {synth::kMoodNames[static_cast<std::size_t>(scene.mood)]};
     return sample;
   }
@@ -60,14 +61,34 @@ Sample describe(const SynthConfig& config, const synth::Scene& scene, std::uint6
   return sample;
 }
 
-Sample make_sample(const SynthConfig& config, std::uint64_t number) {
+/// One picture's line and, for `scenes`, the things in it.
+struct Drawn {
+  Sample sample;
+  std::vector<AnnotatedBox> boxes;
+};
+
+std::vector<AnnotatedBox> annotated(const std::vector<synth::Seen>& seen) {
+  std::vector<AnnotatedBox> boxes;
+  for (const synth::Seen& s : seen) {
+    boxes.push_back({{static_cast<float>(s.x1), static_cast<float>(s.y1), static_cast<float>(s.x2), static_cast<float>(s.y2)},
+                     static_cast<std::uint32_t>(s.thing),
+                     static_cast<double>(s.pixels)});
+  }
+  return boxes;
+}
+
+Drawn make_sample(const SynthConfig& config, std::uint64_t number) {
   // Another kind shows other scenes of the same world.
-  Random scene_random{config.seed, number, kSceneStream, config.kind == "affect" ? 1U : 0U};
+  const std::uint64_t world = config.kind == "scenes" ? 2 : config.kind == "affect" ? 1 : 0;
+  Random scene_random{config.seed, number, kSceneStream, world};
   const synth::Scene scene = synth::make_scene(scene_random);
-  Sample sample = describe(config, scene, number);
+  Drawn drawn{describe(config, scene, number), {}};
+  Sample& sample = drawn.sample;
   sample.image = fmt::format("images/{:03}/{:07}.jpg", number / 1000, number);
-  Random paint_random{config.seed, number, kPaintStream, config.kind == "affect" ? 1U : 0U};
-  std::vector<unsigned char> pixels = synth::paint(scene, config.size, paint_random);
+  Random paint_random{config.seed, number, kPaintStream, world};
+  std::vector<synth::Seen> seen;
+  std::vector<unsigned char> pixels = synth::paint(scene, config.size, paint_random, config.kind == "scenes" ? &seen : nullptr);
+  drawn.boxes = annotated(seen);
   const cv::Mat rgb(config.size, config.size, CV_8UC3, pixels.data());
   cv::Mat bgr;
   cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
@@ -77,11 +98,11 @@ Sample make_sample(const SynthConfig& config, std::uint64_t number) {
   const bool written = file && std::fwrite(jpeg.data(), 1, jpeg.size(), file) == jpeg.size();
   if (!file || std::fclose(file) != 0 || !written)
     throw RunError((config.out / sample.image).string() + ": cannot be written; is the disk full?");
-  return sample;
+  return drawn;
 }
 
-std::vector<Sample> make_samples(const SynthConfig& config) {
-  std::vector<Sample> samples(static_cast<std::size_t>(config.count));
+std::vector<Drawn> make_samples(const SynthConfig& config) {
+  std::vector<Drawn> samples(static_cast<std::size_t>(config.count));
   std::atomic<std::size_t> next{0}, done{0};
   std::atomic<bool> failed{false};
   std::string error;
@@ -123,7 +144,7 @@ void write_synth(const SynthConfig& config) {
     fs::create_directories(config.out / fmt::format("images/{:03}", folder), error);
     if (error) throw RunError(config.out.string() + ": cannot be made: " + error.message());
   }
-  const std::vector<Sample> samples = make_samples(config);
+  const std::vector<Drawn> samples = make_samples(config);
   Dataset dataset;
   dataset.root = config.out;
   dataset.name = "synth-" + config.kind;
@@ -140,8 +161,13 @@ void write_synth(const SynthConfig& config) {
   for (const auto& [split, begin, end] :
        {std::tuple{"train", std::size_t{0}, train}, std::tuple{"val", train, val}, std::tuple{"test", val, samples.size()}}) {
     ManifestWriter writer(config.out / (std::string(split) + ".jsonl"));
-    for (std::size_t i = begin; i < end; ++i) writer.write(samples[i]);
+    AnnotationWriter annotations(synth::thing_names());
+    for (std::size_t i = begin; i < end; ++i) {
+      writer.write(samples[i].sample);
+      annotations.add(samples[i].sample.image, config.size, config.size, samples[i].boxes);
+    }
     writer.close();
+    if (config.kind == "scenes") annotations.write(Annotations::file_of(dataset, split));
     dataset.splits.emplace_back(split, std::string(split) + ".jsonl");
   }
   dataset.save();  // last: a folder without it is no data set

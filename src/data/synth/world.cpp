@@ -170,6 +170,12 @@ std::vector<std::string> emotion_words() {
   return words;
 }
 
+std::vector<std::string> thing_names() {
+  return {"balloon",     "smiley",   "confetti",  "tree",   "cottage", "flowers",    "lake",   "mountain", "rainbow", "firework",
+          "air balloon", "sailboat", "bare tree", "ghost",  "web",     "gravestone", "figure", "puddle",   "flies",   "bin",
+          "slime",       "flame",    "lightning", "spikes", "cloud",   "birds",      "car",    "lamp"};
+}
+
 Words make_words(const Scene& scene, int said_mood, int said_second, Random& random) {
   Words words;
   const int side = is_positive(said_mood) ? 0 : 4;

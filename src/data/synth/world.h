@@ -77,7 +77,18 @@ struct Words {
 };
 Words make_words(const Scene& scene, int said_mood, int said_second, Random& random);
 
-/// RGB pixels [size, size, 3] of a scene. The same on every machine for one version of OpenCV.
-std::vector<unsigned char> paint(const Scene& scene, int size, Random& random);
+/// Names of the things, by Thing: classes of a detector.
+std::vector<std::string> thing_names();
+
+/// Where a thing shows: the pixels of it that nothing covers.
+struct Seen {
+  Thing thing;
+  int x1, y1, x2, y2;  ///< behind the last pixel
+  int pixels;          ///< that show
+};
+
+/// RGB pixels [size, size, 3] of a scene. The same on every machine for one version of OpenCV. `seen`, where it is given: the
+/// things that show enough to be found.
+std::vector<unsigned char> paint(const Scene& scene, int size, Random& random, std::vector<Seen>* seen = nullptr);
 
 }  // namespace emotion::synth

@@ -13,6 +13,7 @@ std::unique_ptr<Task> make_emotion_net_task(const RunConfig& config, const Devic
 /// task: classifier or expression
 std::unique_ptr<Task> make_classifier_task(const RunConfig& config, const Device& device);
 std::unique_ptr<Task> make_stimuli_task(const RunConfig& config, const Device& device);
+std::unique_ptr<Task> make_detector_task(const RunConfig& config, const Device& device);
 
 /// A split with its classes: what every task reads.
 struct LabelledSplit {

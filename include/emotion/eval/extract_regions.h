@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "emotion/data/manifest.h"
+#include "emotion/stimuli/region_file.h"
+#include "emotion/train/detector_model.h"
+
+namespace emotion {
+
+struct RegionOptions {
+  std::int64_t top = 10;      ///< regions of an image that are kept, best first
+  std::size_t batch = 4;      ///< images of a forward pass
+  bool channels_last = true;  ///< memory order of the images
+  bool anew = false;          ///< files that are there already are made again
+};
+
+struct RegionSummary {
+  std::uint64_t images = 0, known = 0, broken = 0, without = 0;  ///< known: kept from an earlier run; without: no region found
+  double regions = 0, seconds = 0;                               ///< regions an image, of those looked at now
+};
+
+/// Runs a detector over a split: DATASET/regions/IMAGE.safetensors for each image, their paths into the manifest.
+///
+/// A file that is there, can be read and was made by the same weights and settings is kept: a stopped run goes on where it was.
+/// Images that cannot be decoded are named in the log, counted and left without regions.
+/// @throws Interrupted (what was found is in the manifest), RunError (disk)
+RegionSummary extract_regions(const Manifest& manifest, const TrainedDetector& detector, const Device& device,
+                              const RegionOptions& options);
+
+/// What a region file says of its making: weights and everything that decides what is found.
+std::string region_source(const TrainedDetector& detector, std::int64_t top);
+
+/// regions/IMAGE.safetensors, relative to the data set's folder.
+std::string region_path(const SampleView& sample);
+
+}  // namespace emotion

@@ -1,0 +1,45 @@
+#include "eval_detector.h"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+#include "emotion/train/detector_model.h"
+
+namespace emotion {
+
+void eval_detector(const EvalOptions& o, const std::string& data, const std::string& split) {
+  const Device device = Device::open(o.device);
+  const TrainedDetector detector = load_detector(o.checkpoint, o.settings, device);
+  const Manifest manifest = Manifest::open(Dataset::open(data), split);
+  Annotations annotations = Annotations::read(manifest);
+  annotations.relabel(detector.classes, Annotations::file_of(manifest.dataset(), split));
+  // Detectors take large pictures: --batch is meant for classifiers.
+  const std::size_t batch = static_cast<std::size_t>(std::min(o.batch, 8));
+  const auto values = evaluate_detector(*detector.network, manifest, annotations, device, batch, /*per_class=*/true);
+  if (values.empty()) throw Interrupted("interrupted; nothing is written");
+  nlohmann::ordered_json json{{"samples", manifest.size()}};
+  std::string line = fmt::format("{} pictures", manifest.size());
+  for (const auto& [name, value] : values) {
+    if (name.starts_with("class ")) {
+      json["per_class"][name.substr(6)] = {{"AP", value}};
+      continue;
+    }
+    json[name] = value;
+    line += fmt::format(", {} {:.4f}", name, value);
+  }
+  fmt::print("{}\n", line);
+  for (const auto& [name, value] : values) {
+    if (name.starts_with("class ")) fmt::print("  {:<24} AP {:.4f}\n", name.substr(6), value);
+  }
+  if (o.output.empty()) return;
+  std::error_code error;
+  std::filesystem::create_directories(o.output, error);
+  if (error) throw RunError(o.output + ": cannot be made: " + error.message());
+  write_file_atomically(std::filesystem::path(o.output) / "metrics.json", json.dump(2) + "\n");
+}
+
+}  // namespace emotion

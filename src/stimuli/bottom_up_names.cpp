@@ -1,0 +1,98 @@
+#include <regex>
+
+#include <fmt/format.h>
+
+#include "emotion/error.h"
+#include "emotion/stimuli/bottom_up.h"
+
+namespace emotion {
+namespace {
+
+/// Names of detectron2 -> ours, as text.
+std::string renamed(const std::string& name) {
+  static const std::vector<std::pair<std::regex, std::string>> rules{
+      {std::regex(R"(backbone\.stem\.conv1\.weight)"), "backbone.conv1.weight"},
+      {std::regex(R"(backbone\.stem\.conv1\.norm\.(.+))"), "backbone.bn1.$1"},
+      {std::regex(R"(backbone\.res2\.(.+))"), "backbone.layer1.$1"},
+      {std::regex(R"(backbone\.res3\.(.+))"), "backbone.layer2.$1"},
+      {std::regex(R"(backbone\.res4\.(.+))"), "backbone.layer3.$1"},
+      {std::regex(R"(roi_heads\.res5\.(.+))"), "roi_heads.layer4.$1"},
+      {std::regex(R"(proposal_generator\.rpn_head\.conv\.(.+))"), "rpn.conv.$1"},
+      {std::regex(R"(proposal_generator\.rpn_head\.objectness_logits\.(.+))"), "rpn.objectness.$1"},
+      {std::regex(R"(proposal_generator\.rpn_head\.anchor_deltas\.(.+))"), "rpn.offsets.$1"},
+      {std::regex(R"(roi_heads\.box_predictor\.cls_score\.(.+))"), "roi_heads.cls_score.$1"},
+      {std::regex(R"(roi_heads\.box_predictor\.(cls_embedding|cls_embed)\.weight)"), "attributes.embedding.weight"},
+      {std::regex(R"(roi_heads\.box_predictor\.(fc_attr|attr_linear1)\.(.+))"), "attributes.hidden.$2"},
+      {std::regex(R"(roi_heads\.box_predictor\.(attr_score|attr_linear2)\.(.+))"), "attributes.score.$2"}};
+  for (const auto& [pattern, format] : rules) {
+    if (!std::regex_match(name, pattern)) continue;
+    std::string made = std::regex_replace(name, pattern, format);
+    static const std::regex shortcut_norm(R"(\.shortcut\.norm\.)"), shortcut(R"(\.shortcut\.)"), norm(R"(\.conv(\d)\.norm\.)");
+    made = std::regex_replace(made, shortcut_norm, ".downsample.1.");
+    made = std::regex_replace(made, shortcut, ".downsample.0.");
+    return std::regex_replace(made, norm, ".bn$1.");
+  }
+  return {};
+}
+
+/// The last row becomes the first.
+at::Tensor last_first(const at::Tensor& rows) { return at::roll(rows, 1, 0); }
+
+int blocks_of(const StateDict& state, const std::string& layer) {
+  int blocks = 0;
+  while (state.find(fmt::format("{}.{}.conv1.weight", layer, blocks))) ++blocks;
+  return blocks;
+}
+
+}  // namespace
+
+bool is_bottom_up(const StateDict& state) {
+  return state.find("roi_heads.res5.0.conv1.weight") && state.find("proposal_generator.rpn_head.conv.weight");
+}
+
+StateDict import_bottom_up(const StateDict& state, const std::string& where) {
+  const at::Tensor* scores = state.find("roi_heads.box_predictor.cls_score.weight");
+  const at::Tensor* boxes = state.find("roi_heads.box_predictor.bbox_pred.weight");
+  if (!scores || !boxes || scores->dim() != 2 || boxes->dim() != 2)
+    throw WeightsError(where + ": roi_heads.box_predictor.cls_score and bbox_pred are missing");
+  // Box regression of K classes: "none" comes last among the scores (detectron2); of K + 1: first (Caffe).
+  const bool none_last = boxes->size(0) == 4 * (scores->size(0) - 1);
+  StateDict made;
+  for (const auto& [name, tensor] : state.entries) {
+    const std::string own = renamed(name);
+    if (own.empty()) continue;
+    at::Tensor value = tensor;
+    if (own.starts_with("rpn.objectness.") && value.size(0) % 2 == 0 &&
+        value.size(0) == 2 * state.find("proposal_generator.rpn_head.anchor_deltas.bias")->size(0) / 4) {
+      const std::int64_t half =
+          value.size(0) / 2;  // background of every anchor, then objects; softmax of two is a sigmoid of one
+      value = value.narrow(0, half, half) - value.narrow(0, 0, half);
+    }
+    const bool listed =
+        own.starts_with("roi_heads.cls_score.") || own.starts_with("attributes.score.") || own == "attributes.embedding.weight";
+    made.add(own, none_last && listed ? last_first(value) : value);
+  }
+  made.metadata = state.metadata;
+  return made;
+}
+
+BottomUpOptions bottom_up_options(const StateDict& state, const std::string& where) {
+  BottomUpOptions options;
+  const auto size = [&](const char* name, std::int64_t dimension) {
+    const at::Tensor* tensor = state.find(name);
+    if (!tensor || tensor->dim() <= dimension) throw WeightsError(fmt::format("{}: {} is missing or misshapen", where, name));
+    return tensor->size(dimension);
+  };
+  options.blocks = {blocks_of(state, "backbone.layer1"), blocks_of(state, "backbone.layer2"), blocks_of(state, "backbone.layer3"),
+                    blocks_of(state, "roi_heads.layer4")};
+  options.classes = size("roi_heads.cls_score.weight", 0) - 1;
+  options.attributes = 0;
+  if (state.find("attributes.score.weight")) {
+    options.attributes = size("attributes.score.weight", 0) - 1;
+    options.hidden = size("attributes.hidden.weight", 0);
+    options.embedding = size("attributes.embedding.weight", 1);
+  }
+  return options;
+}
+
+}  // namespace emotion

@@ -1,0 +1,77 @@
+#include "emotion/stimuli/detector_input.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "emotion/error.h"
+
+namespace emotion {
+
+double resize_scale(const ImageSize& size, const DetectorTransform& transform) {
+  const auto shorter = static_cast<double>(std::min(size.height, size.width));
+  const auto longer = static_cast<double>(std::max(size.height, size.width));
+  return std::min(static_cast<double>(transform.min_size) / shorter, static_cast<double>(transform.max_size) / longer);
+}
+
+ImageSize resized(const ImageSize& size, const DetectorTransform& transform) {
+  const double scale = resize_scale(size, transform);
+  const auto side = [&](std::int64_t length) {
+    const double exact = static_cast<double>(length) * scale;
+    return std::max<std::int64_t>(static_cast<std::int64_t>(transform.caffe ? std::nearbyint(exact) : std::floor(exact)), 1);
+  };
+  return {side(size.height), side(size.width)};
+}
+
+at::Tensor picture_tensor(const Image& image) {
+  at::Tensor pixels = at::empty({image.height, image.width, 3}, at::kByte);
+  std::memcpy(pixels.data_ptr<std::uint8_t>(), image.pixels.data(), image.pixels.size());
+  return pixels;
+}
+
+at::Tensor transform_picture(const at::Tensor& picture, const DetectorTransform& transform) {
+  const bool bytes = picture.scalar_type() == at::kByte;
+  at::Tensor x = bytes ? picture.permute({2, 0, 1}).to(at::kFloat) : picture;
+  const ImageSize size = resized({x.size(1), x.size(2)}, transform);
+  const auto channels = [&](const std::array<float, 3>& values) {
+    return at::tensor({values[0], values[1], values[2]}, x.options()).view({3, 1, 1});
+  };
+  if (transform.caffe) {
+    x = (bytes ? x : x * 255).flip({0}) - channels(transform.mean);
+  } else {
+    x = ((bytes ? x.div_(255) : x) - channels(transform.mean)) / channels(transform.std);
+  }
+  return at::upsample_bilinear2d(x.unsqueeze(0).contiguous(), {size.height, size.width}, /*align_corners=*/false).squeeze(0);
+}
+
+DetectorInput batch_pictures(const std::vector<at::Tensor>& pictures, const std::vector<ImageSize>& original,
+                             std::int64_t divisible) {
+  if (pictures.empty()) throw DataError("a detector needs at least one picture");
+  DetectorInput input{.images = {}, .sizes = {}, .original = original};
+  ImageSize most;
+  for (const at::Tensor& picture : pictures) {
+    input.sizes.push_back({picture.size(1), picture.size(2)});
+    most = {std::max(most.height, picture.size(1)), std::max(most.width, picture.size(2))};
+  }
+  const auto up = [&](std::int64_t length) { return (length + divisible - 1) / divisible * divisible; };
+  input.images =
+      at::zeros({static_cast<std::int64_t>(pictures.size()), 3, up(most.height), up(most.width)}, pictures[0].options());
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
+    const ImageSize& size = input.sizes[i];
+    input.images[static_cast<std::int64_t>(i)].narrow(1, 0, size.height).narrow(2, 0, size.width).copy_(pictures[i]);
+  }
+  return input;
+}
+
+DetectorInput detector_input(const std::vector<at::Tensor>& pictures, const DetectorTransform& transform) {
+  std::vector<at::Tensor> transformed;
+  std::vector<ImageSize> original;
+  for (const at::Tensor& picture : pictures) {
+    const bool bytes = picture.scalar_type() == at::kByte;
+    original.push_back({picture.size(bytes ? 0 : 1), picture.size(bytes ? 1 : 2)});
+    transformed.push_back(transform_picture(picture, transform));
+  }
+  return batch_pictures(transformed, original, transform.divisible);
+}
+
+}  // namespace emotion

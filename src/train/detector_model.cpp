@@ -1,0 +1,198 @@
+#include "emotion/train/detector_model.h"
+
+#include <algorithm>
+#include <exception>
+#include <map>
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include "coco_classes.h"
+#include "emotion/data/loader.h"
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/loss/detection_metrics.h"
+#include "emotion/model/load_state.h"
+#include "emotion/progress.h"
+#include "emotion/signals.h"
+#include "emotion/stimuli/bottom_up.h"
+#include "emotion/train/checkpoint.h"
+
+namespace emotion {
+namespace {
+
+constexpr const char* kScores = "roi_heads.box_predictor.cls_score.weight";
+
+std::int64_t size_of(const StateDict& state, const std::string& name, std::int64_t dimension, const std::string& where) {
+  const at::Tensor* tensor = state.find(name);
+  if (!tensor || tensor->dim() <= dimension) {
+    throw WeightsError(
+        fmt::format("{}: {} is missing: this is no detector; a run of task detector or torchvision's "
+                    "fasterrcnn_resnet50_fpn is wanted",
+                    where, name));
+  }
+  return tensor->size(dimension);
+}
+
+/// The ResNet that has as many blocks of that kind.
+std::string backbone_of(const StateDict& state) {
+  const bool bottleneck = state.find("backbone.body.layer1.0.conv3.weight") != nullptr;
+  int blocks = 0;
+  while (state.find(fmt::format("backbone.body.layer3.{}.conv1.weight", blocks))) ++blocks;
+  if (!bottleneck) return blocks <= 2 ? "resnet18" : "resnet34";
+  return blocks <= 6 ? "resnet50" : "resnet101";
+}
+
+/// A state_dict of torchvision says nothing of itself but its shapes.
+void describe_plain(const StateDict& state, bool old_names, const std::string& where, TrainedDetector& detector) {
+  const std::int64_t classes = size_of(state, kScores, 0, where) - 1;
+  ModelConfig& model = detector.config.model;
+  detector.config.task = "detector";
+  model.backbone = backbone_of(state);
+  model.detector.channels = static_cast<int>(size_of(state, "backbone.fpn.layer_blocks.0.0.weight", 0, where));
+  model.detector.head = static_cast<int>(size_of(state, "roi_heads.box_head.fc6.weight", 0, where));
+  if (classes == 90) {
+    detector.classes = coco_classes();
+    // The published weights were made when frozen norms added nothing to the variance; torchvision sets it back to 0 for them.
+    if (old_names) model.detector.norm_eps = 0;
+    return;
+  }
+  for (std::int64_t k = 1; k <= classes; ++k) detector.classes.push_back(fmt::format("class {}", k));
+}
+
+/// Weights of bottom-up attention; names of classes are not in them.
+TrainedDetector load_bottom_up(TrainedDetector detector, const StateDict& foreign, const Device& device) {
+  const std::string where = detector.file.string();
+  const StateDict state = import_bottom_up(foreign, where);
+  BottomUp network(bottom_up_options(state, where));
+  load_module_state(*network, state, where);
+  device.place(*network);
+  network->eval();
+  for (std::int64_t k = 0; k < network->options().classes; ++k) detector.classes.push_back(fmt::format("object {}", k));
+  for (std::int64_t k = 0; k < network->options().attributes; ++k) detector.attributes.push_back(fmt::format("attribute {}", k));
+  detector.network = network.ptr();
+  return detector;
+}
+
+std::vector<FoundBox> found_boxes(const Detections& found) {
+  const at::Tensor boxes = found.boxes.to(at::kCPU, at::kDouble).contiguous(), scores = found.scores.to(at::kCPU, at::kDouble);
+  const at::Tensor labels = found.labels.cpu();
+  std::vector<FoundBox> list;
+  for (std::int64_t i = 0; i < boxes.size(0); ++i) {
+    const double* b = boxes.const_data_ptr<double>() + 4 * i;
+    list.push_back({{b[0], b[1], b[2], b[3]}, labels.const_data_ptr<std::int64_t>()[i], scores.const_data_ptr<double>()[i]});
+  }
+  return list;
+}
+
+std::vector<TruthBox> truth_boxes(const std::vector<AnnotatedBox>& boxes) {
+  std::vector<TruthBox> list;
+  for (const AnnotatedBox& b : boxes) list.push_back({{b.box[0], b.box[1], b.box[2], b.box[3]}, b.label, b.area, b.crowd});
+  return list;
+}
+
+}  // namespace
+
+FasterRCNNOptions faster_rcnn_options(const RunConfig& config, std::int64_t classes) {
+  const DetectorConfig& d = config.model.detector;
+  return {.backbone = config.model.backbone,
+          .classes = classes,
+          .channels = d.channels,
+          .head = d.head,
+          .anchor_size = static_cast<double>(d.anchor_size),
+          .frozen_norms = d.norm == "frozen",
+          .norm_eps = d.norm_eps,
+          .trainable_layers = d.trainable_layers,
+          .transform = {.min_size = d.min_size, .max_size = d.max_size},
+          .train_proposals = d.train_proposals,
+          .proposals = d.proposals,
+          .score_threshold = d.score_threshold,
+          .nms_threshold = d.nms_threshold,
+          .detections = d.detections};
+}
+
+TrainedDetector load_detector(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings,
+                              const Device& device) {
+  TrainedDetector detector;
+  detector.file = find_model_file(checkpoint);
+  const std::string where = detector.file.string();
+  StateDict state = read_weights(detector.file);
+  const ModelInfo info = ModelInfo::from_metadata(state.metadata, where);
+  if (!info.task.empty() && info.task != "detector")
+    throw WeightsError(fmt::format("{}: task {} finds no regions; a detector is wanted", where, info.task));
+  if (is_bottom_up(state)) return load_bottom_up(std::move(detector), state, device);
+  const bool old_names = state.find("rpn.head.conv.weight") != nullptr;
+  state = with_current_names(std::move(state));
+  if (info.task.empty()) {
+    describe_plain(state, old_names, where, detector);
+    detector.config = parse_run_config(print_run_config(detector.config), where, settings);
+  } else {
+    detector.config = parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings);
+    detector.classes = info.classes;
+  }
+  FasterRCNN network(faster_rcnn_options(detector.config, static_cast<std::int64_t>(detector.classes.size())));
+  load_module_state(*network, state, where);
+  device.place(*network);
+  network->eval();
+  detector.network = network.ptr();
+  return detector;
+}
+
+std::vector<at::Tensor> load_pictures(const Manifest& manifest, const std::vector<std::uint64_t>& samples) {
+  std::vector<at::Tensor> pictures(samples.size());
+  at::parallel_for(0, static_cast<std::int64_t>(samples.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::uint64_t sample = samples[static_cast<std::size_t>(i)];
+      try {
+        const Transform as_stored{.resize = 0, .crop = Crop::kNone, .flip = false};
+        pictures[static_cast<std::size_t>(i)] = picture_tensor(load_image(manifest.image_path(sample), as_stored, {}));
+      } catch (const Error& error) {
+        throw DataError(manifest.place(sample) + ": " + error.what());
+      }
+    }
+  });
+  return pictures;
+}
+
+DetectorInput move_input(DetectorInput input, const Device& device, bool channels_last) {
+  if (channels_last) input.images = input.images.contiguous(at::MemoryFormat::ChannelsLast);
+  input.images = device.move(input.images);
+  return input;
+}
+
+std::vector<std::pair<std::string, double>> evaluate_detector(RegionDetector& network, const Manifest& manifest,
+                                                              const Annotations& annotations, const Device& device,
+                                                              std::size_t batch, bool per_class) {
+  DetectionEvaluation evaluation(static_cast<std::int64_t>(annotations.classes.size()));
+  Progress progress("evaluation", manifest.size());
+  for (std::size_t begin = 0; begin < manifest.size(); begin += batch) {
+    if (stop_requested()) return {};
+    std::vector<std::uint64_t> samples;
+    for (std::size_t i = begin; i < std::min(begin + batch, manifest.size()); ++i) samples.push_back(i);
+    const AutocastScope autocast(device);
+    const DetectorInput input = detector_input(load_pictures(manifest, samples), network.transform());
+    const auto found = network.detect(move_input(input, device, true), /*with_features=*/false);
+    for (std::size_t i = 0; i < samples.size(); ++i)
+      evaluation.add(found_boxes(found[i]), truth_boxes(annotations.boxes[samples[i]]));
+    progress.update(begin + samples.size());
+  }
+  const DetectionMetrics m = evaluation.metrics();
+  std::vector<std::pair<std::string, double>> values;
+  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, double>>{{"AP", m.ap},
+                                                                                         {"AP50", m.ap50},
+                                                                                         {"AP75", m.ap75},
+                                                                                         {"AP_small", m.ap_small},
+                                                                                         {"AP_medium", m.ap_medium},
+                                                                                         {"AP_large", m.ap_large},
+                                                                                         {"AR1", m.ar1},
+                                                                                         {"AR10", m.ar10},
+                                                                                         {"AR100", m.ar100}}) {
+    if (value >= 0) values.emplace_back(name, value);
+  }
+  for (std::size_t k = 0; per_class && k < m.class_ap.size(); ++k) {
+    if (m.class_ap[k] >= 0) values.emplace_back("class " + annotations.classes[k], m.class_ap[k]);
+  }
+  return values;
+}
+
+}  // namespace emotion

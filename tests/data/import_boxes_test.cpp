@@ -1,0 +1,123 @@
+#include "emotion/data/annotations.h"
+#include "import_support.h"
+
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+
+class BoxImportTest : public ImportFixture {
+ protected:
+  fs::path root() const { return folder_.path() / "root"; }
+  fs::path out() const { return folder_.path() / "made"; }
+  void picture(const std::string& name) { write_text(root() / name, "\xff\xd8\xff"); }
+  void import_root(const std::string& format, const std::string& split = {}) {
+    fs::remove_all(out());
+    import_published({.format = format, .root = root(), .out = out(), .split = split});
+  }
+  std::string error(const std::string& format) {
+    return error_of<Error>([&] { import_root(format); });
+  }
+};
+
+const char* const kTrain = R"({"images": [{"id": 9, "file_name": "9.jpg", "width": 50, "height": 40},
+                                          {"id": 4, "file_name": "4.jpg", "width": 50, "height": 40},
+                                          {"id": 5, "file_name": "gone.jpg", "width": 50, "height": 40}],
+  "annotations": [{"id": 1, "image_id": 9, "category_id": 90, "bbox": [1, 2, 3, 4], "area": 7.5, "iscrowd": 0, "segmentation": [[1, 2]]},
+                  {"id": 2, "image_id": 9, "category_id": 1, "bbox": [0, 0, 50, 40], "iscrowd": 1},
+                  {"id": 3, "image_id": 5, "category_id": 1, "bbox": [0, 0, 5, 4]}],
+  "categories": [{"id": 90, "name": "toothbrush"}, {"id": 1, "name": "person"}]})";
+
+TEST_F(BoxImportTest, Coco) {
+  write_text(root() / "annotations/instances_train2017.json", kTrain);
+  write_text(root() / "annotations/captions_train2017.json", "{}");
+  picture("train2017/9.jpg");
+  picture("train2017/4.jpg");
+  import_root("coco");
+  const Dataset dataset = Dataset::open(out());
+  EXPECT_EQ(dataset.classes, (std::vector<std::string>{"person", "toothbrush"}));
+  EXPECT_EQ(lines(dataset, "train"), (std::vector<std::string>{"train2017/9.jpg person toothbrush", "train2017/4.jpg"}));
+  const Annotations annotations = Annotations::read(Manifest::open(dataset, "train"));
+  EXPECT_EQ(annotations.classes, dataset.classes);
+  ASSERT_EQ(annotations.boxes[0].size(), 2U);
+  EXPECT_EQ(annotations.boxes[0][0].label, 1U);
+  EXPECT_EQ(annotations.boxes[0][0].box, (std::array<float, 4>{1, 2, 4, 6}));
+  EXPECT_EQ(annotations.boxes[0][0].area, 7.5);
+  EXPECT_TRUE(annotations.boxes[0][1].crowd);
+  EXPECT_TRUE(annotations.boxes[1].empty());
+}
+
+TEST_F(BoxImportTest, CocoErrors) {
+  const fs::path file = root() / "annotations/train.json";
+  fs::create_directories(root());
+  EXPECT_EQ(error("coco"),
+            (root() / "annotations").string() + ": there is no such folder; COCO's annotations are unpacked into it");
+  write_text(file, kTrain);
+  EXPECT_EQ(
+      error("coco"),
+      root().string() + ": 9.jpg is neither in train, images/train, images nor the folder itself; are the pictures unpacked?");
+  picture("images/9.jpg");
+  std::string text = kTrain;
+  text.replace(text.find("\"category_id\": 90"), 17, "\"category_id\": 91");
+  write_text(file, text);
+  EXPECT_EQ(error("coco"), file.string() + ": annotation 1: category_id 91 is not in 'categories'");
+  text = kTrain;
+  text.replace(text.find("\"image_id\": 5"), 13, "\"image_id\": 6");
+  write_text(file, text);
+  EXPECT_EQ(error("coco"), file.string() + ": annotation 3: image_id 6 is not in 'images'");
+  text = kTrain;
+  text.replace(text.find("\"9.jpg\""), 7, "\"../x\"");
+  write_text(file, text);
+  EXPECT_NE(error("coco").find("../x"), std::string::npos);
+  EXPECT_FALSE(fs::exists(out() / "dataset.yaml"));
+}
+
+class VisualGenomeTest : public BoxImportTest {
+ protected:
+  void SetUp() override {
+    BoxImportTest::SetUp();
+    write_text(root() / "image_data.json",
+               R"([{"image_id": 1, "width": 50, "height": 40}, {"image_id": 2, "width": 50, "height": 40},
+      {"image_id": 3, "width": 50, "height": 40}, {"image_id": 7, "width": 50, "height": 40}])");
+    write_text(root() / "objects.json", R"([{"image_id": 1, "objects": [
+        {"object_id": 1, "x": 1, "y": 2, "w": 3, "h": 4, "names": ["Tree "]},
+        {"object_id": 2, "x": 0, "y": 0, "w": 9, "h": 9, "names": ["stopsign"]}]},
+      {"image_id": 2, "objects": [{"object_id": 3, "x": 5, "y": 5, "w": 9, "h": 9, "names": ["tree"]},
+                                  {"object_id": 4, "x": 5, "y": 5, "w": 9, "h": 9, "names": ["unheard of"]}]},
+      {"image_id": 3, "objects": []}, {"image_id": 7, "objects": []}])");
+    picture("VG_100K/1.jpg");
+    picture("VG_100K_2/2.jpg");
+    picture("VG_100K_2/3.jpg");
+  }
+};
+
+TEST_F(VisualGenomeTest, WithTheVocabularyAndListsOfBottomUpAttention) {
+  write_text(root() / "objects_vocab.txt", "stop sign,stopsign\ntree");
+  write_text(root() / "train.txt", "VG_100K_2/2.jpg xml/2.xml\nVG_100K/1.jpg xml/1.xml\nVG_100K/7.jpg xml/7.xml\n");
+  write_text(root() / "val.txt", "VG_100K_2/3.jpg xml/3.xml\n");
+  import_root("visualgenome");
+  const Dataset dataset = Dataset::open(out());
+  EXPECT_EQ(dataset.classes, (std::vector<std::string>{"stop sign", "tree"}));
+  EXPECT_EQ(lines(dataset, "train"), (std::vector<std::string>{"VG_100K_2/2.jpg tree", "VG_100K/1.jpg stop sign tree"}));
+  EXPECT_EQ(lines(dataset, "val"), (std::vector<std::string>{"VG_100K_2/3.jpg"}));
+  const Annotations annotations = Annotations::read(Manifest::open(dataset, "train"));
+  EXPECT_EQ(annotations.boxes[0].size(), 1U);
+  EXPECT_EQ(annotations.boxes[1][0].box, (std::array<float, 4>{1, 2, 4, 6}));
+}
+
+TEST_F(VisualGenomeTest, WithoutThemTheMostFrequentNamesAndADrawnSplit) {
+  import_root("visualgenome", "60/40");
+  const Dataset dataset = Dataset::open(out());
+  EXPECT_EQ(dataset.classes, (std::vector<std::string>{"tree", "stopsign", "unheard of"}));
+  EXPECT_EQ(Manifest::open(dataset, "train").size() + Manifest::open(dataset, "val").size(), 3U);
+}
+
+TEST_F(VisualGenomeTest, AnUnknownImageIsNamed) {
+  write_text(
+      root() / "objects.json",
+      R"([{"image_id": 5, "objects": []}, {"image_id": 1, "objects": [{"x": 1, "y": 1, "w": 1, "h": 1, "names": ["a"]}]}])");
+  EXPECT_EQ(error("visualgenome"), (root() / "objects.json").string() + ": image 5 is not in image_data.json");
+}
+
+}  // namespace
+}  // namespace emotion

@@ -1,0 +1,136 @@
+#include "emotion/stimuli/bottom_up.h"
+
+#include <regex>
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "../support/detector_weights.h"
+#include "../support/scratch.h"
+#include "emotion/error.h"
+#include "emotion/stimuli/roi_pool.h"
+
+namespace emotion {
+namespace {
+
+BottomUp small_network() {
+  BottomUp network(BottomUpOptions{.blocks = {1, 1, 1, 1}, .classes = 5, .attributes = 3});
+  fill_by_noise(*network);
+  const at::NoGradGuard no_grad;
+  static const std::vector<std::pair<std::regex, double>> scales{{std::regex(R"(backbone\.conv1\.weight)"), 0.015},
+                                                                 {std::regex(R"(bn3\.weight)"), 0.5},
+                                                                 {std::regex(R"(offsets\.weight)"), 0.1},
+                                                                 {std::regex(R"(objectness\.weight)"), 0.5},
+                                                                 {std::regex(R"(cls_score\.weight)"), 0.3}};
+  for (auto& [name, tensor] : module_state(*network).entries) {
+    for (const auto& [pattern, factor] : scales) {
+      if (std::regex_search(name, pattern)) at::Tensor(tensor).mul_(factor);
+    }
+  }
+  network->eval();
+  return network;
+}
+
+void expect_near(const at::Tensor& found, const nlohmann::json& expected, double tolerance, const char* what) {
+  const at::Tensor want = at::tensor(expected.get<std::vector<float>>());
+  ASSERT_EQ(found.numel(), want.numel()) << what;
+  EXPECT_LE((found.flatten() - want).abs().max().item<float>(), tolerance) << what;
+}
+
+// tests/reference/make_bottom_up_golden.py: the same arithmetic written a second time, in NumPy.
+TEST(BottomUp, IsTheReferencesArithmetic) {
+  const auto golden = nlohmann::json::parse(read_file(std::string(EMOTION_TEST_DATA) + "/fixtures/bottom_up.json"));
+  BottomUp network = small_network();
+  DetectorTransform transform = network->transform();
+  transform.min_size = 120;
+  transform.max_size = 180;
+  BottomUpOptions options = network->options();
+  options.transform = transform;
+  BottomUp resized_network(options);
+  load_module_state(*resized_network, module_state(*network), "weights");
+  resized_network->eval();
+  const auto found = resized_network->detect(detector_input({detector_picture(60, 80, 0.5)}, transform), true)[0];
+  expect_near(found.boxes, golden["boxes"], 0.02, "boxes");
+  expect_near(found.scores, golden["scores"], 1e-4, "scores");
+  const auto ids = [](const at::Tensor& t) {
+    return nlohmann::json(
+        std::vector<std::int64_t>(t.const_data_ptr<std::int64_t>(), t.const_data_ptr<std::int64_t>() + t.numel()));
+  };
+  EXPECT_EQ(ids(found.labels.contiguous()), golden["labels"]);
+  EXPECT_EQ(ids(found.attributes.contiguous()), golden["attributes"]);
+  expect_near(found.features.mean(1), golden["feature_means"], 1e-3, "features");
+  expect_near(found.features[0].narrow(0, 0, 16), golden["first_feature"], 5e-3, "first feature");
+}
+
+// detectron2's names, "none" last (airsplay) or first with two objectness numbers an anchor (MILVLG): the same network again.
+TEST(BottomUp, ConversionsAreTheSameNetwork) {
+  BottomUp network = small_network();
+  const StateDict own = module_state(*network);
+  for (const bool airsplay : {true, false}) {
+    StateDict foreign;
+    for (const auto& [name, tensor] : own.entries) {
+      if (name.ends_with("num_batches_tracked")) continue;
+      std::string theirs = name;
+      const auto replace = [&](const char* pattern, const char* text) {
+        theirs = std::regex_replace(theirs, std::regex(pattern), text);
+      };
+      replace(R"(^backbone\.conv1\.)", "backbone.stem.conv1.");
+      replace(R"(^backbone\.bn1\.)", "backbone.stem.conv1.norm.");
+      replace(R"(^backbone\.layer1\.)", "backbone.res2.");
+      replace(R"(^backbone\.layer2\.)", "backbone.res3.");
+      replace(R"(^backbone\.layer3\.)", "backbone.res4.");
+      replace(R"(^roi_heads\.layer4\.)", "roi_heads.res5.");
+      replace(R"(\.downsample\.0\.)", ".shortcut.");
+      replace(R"(\.downsample\.1\.)", ".shortcut.norm.");
+      replace(R"(\.bn([123])\.)", ".conv$1.norm.");
+      replace(R"(^rpn\.conv\.)", "proposal_generator.rpn_head.conv.");
+      replace(R"(^rpn\.objectness\.)", "proposal_generator.rpn_head.objectness_logits.");
+      replace(R"(^rpn\.offsets\.)", "proposal_generator.rpn_head.anchor_deltas.");
+      replace(R"(^roi_heads\.cls_score\.)", "roi_heads.box_predictor.cls_score.");
+      const std::string predictor = "roi_heads.box_predictor.";
+      replace(R"(^attributes\.embedding\.)", (predictor + (airsplay ? "cls_embedding." : "cls_embed.")).c_str());
+      replace(R"(^attributes\.hidden\.)", (predictor + (airsplay ? "fc_attr." : "attr_linear1.")).c_str());
+      replace(R"(^attributes\.score\.)", (predictor + (airsplay ? "attr_score." : "attr_linear2.")).c_str());
+      at::Tensor value = tensor.detach();
+      const bool listed = name.find("cls_score") != std::string::npos || name.starts_with("attributes.score") ||
+                          name.starts_with("attributes.embedding");
+      if (airsplay && listed) value = at::roll(value, -1, 0);
+      if (!airsplay && name.starts_with("rpn.objectness.")) value = at::cat({at::ones_like(value), value + 1});
+      foreign.add(theirs, value);
+    }
+    foreign.add("roi_heads.box_predictor.bbox_pred.weight", at::zeros({airsplay ? 20 : 24, 2048}));
+    foreign.add("proposal_generator.anchor_generator.cell_anchors.0", at::zeros({12, 4}));
+    EXPECT_TRUE(is_bottom_up(foreign));
+    const StateDict imported = import_bottom_up(foreign, "file");
+    const BottomUpOptions options = bottom_up_options(imported, "file");
+    EXPECT_EQ(options.classes, 5);
+    EXPECT_EQ(options.attributes, 3);
+    EXPECT_EQ(options.blocks, (std::array<int, 4>{1, 1, 1, 1}));
+    BottomUp again(options);
+    load_module_state(*again, imported, "file");
+    for (const auto& [name, tensor] : module_state(*again).entries)
+      EXPECT_TRUE(at::allclose(tensor, *own.find(name), 1e-5, 1e-6)) << name << " " << airsplay;
+  }
+}
+
+TEST(BottomUp, WhatIsMissingIsNamed) {
+  StateDict state;
+  EXPECT_FALSE(is_bottom_up(state));
+  EXPECT_EQ(error_of<WeightsError>([&] { import_bottom_up(state, "a.pth"); }),
+            "a.pth: roi_heads.box_predictor.cls_score and bbox_pred are missing");
+  EXPECT_EQ(error_of<WeightsError>([&] { bottom_up_options(state, "a.pth"); }),
+            "a.pth: roi_heads.cls_score.weight is missing or misshapen");
+}
+
+// A map that counts up: the most of a bin is its last pixel. Box 0 .. 48 at stride 16 are pixels 0 .. 3, two bins of two.
+TEST(RoiMaxPool, ByHand) {
+  const at::Tensor map = at::arange(64, at::kFloat).view({1, 1, 8, 8});
+  const at::Tensor boxes = at::tensor({0.F, 0.F, 0.F, 48.F, 48.F, 0.F, 112.F, 112.F, 200.F, 200.F}).view({2, 5});
+  const at::Tensor out = roi_max_pool(map, boxes, 1.0 / 16, 2);
+  EXPECT_TRUE(out[0].flatten().equal(at::tensor({9.F, 11.F, 25.F, 27.F}))) << out;
+  EXPECT_TRUE(out[1].flatten().equal(at::tensor({63.F, 0.F, 0.F, 0.F}))) << out;  // the rest lies outside
+}
+
+}  // namespace
+}  // namespace emotion

@@ -1,0 +1,165 @@
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "../support/scratch.h"
+#include "emotion/data/synth.h"
+#include "emotion/error.h"
+#include "emotion/eval/extract_regions.h"
+#include "emotion/io/weights.h"
+#include "emotion/log.h"
+#include "emotion/model/load_state.h"
+#include "emotion/train/trainer.h"
+
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A tiny detector on a few scenes of 32 pixels.
+class DetectorTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    set_log_level(LogLevel::kError);
+    write_synth({.kind = "scenes", .out = data(), .count = 20, .size = 32, .seed = 2, .workers = 1});
+  }
+  fs::path data() const { return folder_.path() / "scenes"; }
+
+  RunConfig config(const std::string& run, const std::vector<std::string>& more = {}) const {
+    write_text(
+        folder_.path() / "run.yaml",
+        "task: detector\noutput: " + (folder_.path() / run).string() + "\ndata: {train: {dataset: " + data().string() +
+            ", split: train}, val: {dataset: " + data().string() +
+            ", split: val}}\nmodel: {backbone: resnet18, detector: {min_size: 32, max_size: 32, anchor_size: 4, channels: 8, "
+            "head: "
+            "16, norm: batch, proposal_samples: 16, box_samples: 8, train_proposals: 20, proposals: 20, score_threshold: 0}}\n"
+            "optimizer: {lr: 1.0e-3}\ntrain: {epochs: 2, batch: 4, log_every: 1}\ndevice: cpu\n");
+    return load_run_config(folder_.path() / "run.yaml", more);
+  }
+  static std::string error(const RunConfig& config) {
+    return error_of<Error>([&] { train(config, false); });
+  }
+
+  ScratchFolder folder_;
+};
+
+void expect_same(const fs::path& a, const fs::path& b) {
+  const StateDict left = read_safetensors(a), right = read_safetensors(b);
+  ASSERT_EQ(left.entries.size(), right.entries.size());
+  for (std::size_t i = 0; i < left.entries.size(); ++i)
+    EXPECT_TRUE(left.entries[i].tensor.equal(right.entries[i].tensor)) << left.entries[i].name;
+}
+
+TEST_F(DetectorTest, TrainsEvaluatesAndResumesToTheSameBits) {
+  train(config("whole"), false);
+  train(config("parts", {"train.max_steps=3"}), false);
+  train(config("parts"), true);
+  const auto model = [&](const char* run) { return folder_.path() / run / "checkpoints/last/model.safetensors"; };
+  expect_same(model("whole"), model("parts"));
+  bool trained = false, evaluated = false;
+  std::ifstream lines(folder_.path() / "whole/metrics.jsonl");
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line);
+    if (json["split"] == "train") {
+      trained = true;
+      const double sum = json["loss_classifier"].get<double>() + json["loss_box_reg"].get<double>() +
+                         json["loss_objectness"].get<double>() + json["loss_rpn_box_reg"].get<double>();
+      EXPECT_NEAR(json["loss"].get<double>(), sum, 1e-5);
+    } else {
+      evaluated = true;
+      EXPECT_GE(json["AP50"].get<double>(), json["AP"].get<double>());
+    }
+  }
+  EXPECT_TRUE(trained && evaluated);
+  const auto metadata = read_safetensors_metadata(model("whole"));
+  EXPECT_EQ(metadata.at("task"), "detector");
+  EXPECT_EQ(nlohmann::json::parse(metadata.at("classes")).size(), 28U);
+}
+
+TEST_F(DetectorTest, BadAnnotationsAreNamed) {
+  const std::string file = (data() / "annotations/train.json").string();
+  auto json = nlohmann::json::parse(read_file(file));
+  const auto original = json;
+  json["annotations"][0]["category_id"] = 99;
+  write_text(file, json.dump());
+  EXPECT_EQ(error(config("a")), file + ": annotation 1: category_id 99 is not in 'categories'");
+  json = original;
+  json["annotations"] = nlohmann::json::array();
+  write_text(file, json.dump());
+  EXPECT_EQ(error(config("b")), file + ": there is no box in any picture of the split; nothing can be learnt");
+  json = original;
+  json["images"][0]["width"] = 33;
+  write_text(file, json.dump());
+  EXPECT_EQ(error(config("c", {"data.shuffle=false"})),
+            (data() / "train.jsonl").string() + ":1: the picture is 32 x 32 pixels, its annotations say 33 x 32");
+  EXPECT_FALSE(fs::exists(folder_.path() / "a"));
+}
+
+TEST_F(DetectorTest, RegionsOfADataSetGoOnWhereTheyStopped) {
+  train(config("run", {"train.max_steps=1"}), false);
+  const Device device = Device::open("cpu");
+  const TrainedDetector detector = load_detector(folder_.path() / "run", {}, device);
+  const Dataset dataset = Dataset::open(data());
+  const RegionOptions options{.top = 3, .batch = 4};
+  const RegionSummary first = extract_regions(Manifest::open(dataset, "train"), detector, device, options);
+  EXPECT_EQ(first.images, 16U);
+  EXPECT_EQ(first.known, 0U);
+  const Manifest manifest = Manifest::open(dataset, "train");
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    const RegionFile regions = read_region_file(data() / manifest[i].regions, 16);
+    EXPECT_LE(regions.scores.size(0), 3);
+    EXPECT_EQ(regions.classes.size(), 28U);
+    if (regions.scores.size(0) > 1) EXPECT_GE(regions.scores[0].item<float>(), regions.scores[1].item<float>());
+  }
+  // One is gone, one is damaged, the others are kept.
+  const fs::path gone = data() / manifest[2].regions, damaged = data() / manifest[3].regions;
+  const std::string before = read_file(gone);
+  fs::remove(gone);
+  fs::resize_file(damaged, 100);
+  EXPECT_EQ(extract_regions(manifest, detector, device, options).known, 14U);
+  EXPECT_EQ(read_file(gone), before);
+  EXPECT_EQ(extract_regions(Manifest::open(dataset, "train"), detector, device, options).known, 16U);
+  EXPECT_EQ(extract_regions(Manifest::open(dataset, "train"), detector, device, {.top = 2, .batch = 4}).known,
+            0U);  // other settings
+}
+
+TEST_F(DetectorTest, ABrokenPictureIsCountedAndHasNoRegions) {
+  train(config("run", {"train.max_steps=1"}), false);
+  const Device device = Device::open("cpu");
+  const TrainedDetector detector = load_detector(folder_.path() / "run", {}, device);
+  const Dataset dataset = Dataset::open(data());
+  write_text(data() / Manifest::open(dataset, "val")[0].image, "no picture");
+  const RegionSummary summary = extract_regions(Manifest::open(dataset, "val"), detector, device, {});
+  EXPECT_EQ(summary.broken, 1U);
+  const Manifest manifest = Manifest::open(dataset, "val");
+  EXPECT_TRUE(manifest[0].regions.empty());
+  EXPECT_FALSE(manifest[1].regions.empty());
+}
+
+// A state_dict as torchvision saves it, old names and all: sizes come from the shapes, classes from their number.
+TEST_F(DetectorTest, PlainWeightsAreReadWithoutAConfig) {
+  FasterRCNN network(FasterRCNNOptions{.backbone = "resnet18", .classes = 90, .channels = 8, .head = 16});
+  StateDict state;
+  for (const auto& [name, tensor] : module_state(*network).entries) {
+    if (name.ends_with("num_batches_tracked")) continue;
+    state.add(name.starts_with("rpn.head.conv.0.0.") ? "rpn.head.conv." + name.substr(18) : name, tensor);
+  }
+  write_safetensors(folder_.path() / "plain.safetensors", state);
+  const TrainedDetector detector =
+      load_detector(folder_.path() / "plain.safetensors", {"model.detector.min_size=64"}, Device::open("cpu"));
+  EXPECT_EQ(detector.config.model.backbone, "resnet18");
+  EXPECT_EQ(detector.config.model.detector.head, 16);
+  EXPECT_EQ(detector.config.model.detector.norm_eps, 0);
+  EXPECT_EQ(detector.network->transform().min_size, 64);
+  EXPECT_EQ(detector.classes.size(), 90U);
+  EXPECT_EQ(detector.classes[0], "person");
+  state.entries.erase(state.entries.begin());
+  write_safetensors(folder_.path() / "part.safetensors", state);
+  EXPECT_EQ(error_of<WeightsError>([&] { load_detector(folder_.path() / "part.safetensors", {}, Device::open("cpu")); }),
+            (folder_.path() / "part.safetensors").string() + ": backbone.body.conv1.weight is missing");
+}
+
+}  // namespace
+}  // namespace emotion
