@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "command_line.h"
+#include "curation_flags.h"
 #include "emotion/commands/data.h"
 
 namespace {
@@ -85,6 +86,8 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   bench->add_option("--seconds", bench_options.seconds)->capture_default_str();
 
+  const emotion::CurationCommands curation(app);
+
   app.footer("Example: emotion_data import folder --root photos --out data/photos");
   return emotion::run_command(app, argc, argv, [&] {
     if (import->parsed()) emotion::call_library("emotion_data_import", import_options);
@@ -93,5 +96,6 @@ int main(int argc, char** argv) {
     if (synth->parsed()) emotion::call_library("emotion_data_synth", synth_options);
     if (preview->parsed()) emotion::call_library("emotion_data_preview", preview_options);
     if (bench->parsed()) emotion::call_library("emotion_data_bench", bench_options);
+    curation.run();
   });
 }

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "emotion/commands/common.h"
+
+namespace emotion {
+
+struct DedupOptions {
+  std::string data, out, groups, html;
+  int radius = 4, workers = 0;
+  bool mirrored = false;
+  std::uint64_t shown = 200;
+};
+
+struct SplitOptions {
+  std::string data, out, ratio = "80/10/10", counts, names, groups, key;
+  int folds = 0;
+  std::uint64_t seed = 1;
+};
+
+struct VoteOptions {
+  std::string data, out, json;
+  int at_least = 3;
+};
+
+}  // namespace emotion
+
+EMOTION_COMMAND void emotion_data_dedup(const emotion::DedupOptions& options);
+EMOTION_COMMAND void emotion_data_split(const emotion::SplitOptions& options);
+EMOTION_COMMAND void emotion_data_vote(const emotion::VoteOptions& options);
