@@ -12,6 +12,8 @@ class CurationCommands {
     add_dedup(app);
     add_split(app);
     add_vote(app);
+    add_pack(app);
+    add_fetch(app);
   }
 
   /// Runs the one that was asked for, if it is one of these.
@@ -19,6 +21,8 @@ class CurationCommands {
     if (dedup_->parsed()) call_library("emotion_data_dedup", dedup_options_);
     if (split_->parsed()) call_library("emotion_data_split", split_options_);
     if (vote_->parsed()) call_library("emotion_data_vote", vote_options_);
+    if (pack_->parsed()) call_library("emotion_data_pack", pack_options_);
+    if (fetch_->parsed()) call_library("emotion_data_fetch", fetch_options_);
   }
 
  private:
@@ -61,10 +65,39 @@ class CurationCommands {
     vote_->add_option("--json", o.json, "writes the figures there as well")->type_name("FILE");
   }
 
-  CLI::App *dedup_ = nullptr, *split_ = nullptr, *vote_ = nullptr;
+  void add_pack(CLI::App& app) {
+    auto& o = pack_options_;
+    pack_ = app.add_subcommand("pack", "packs a data set into tar shards in WebDataset's form; they are read without unpacking");
+    pack_->add_option("--data", o.data, "data set")->required()->type_name("DATASET");
+    pack_->add_option("--out", o.out, "data set to make")->required()->type_name("DATASET");
+    pack_->add_option("--samples", o.samples, "samples in a shard")->capture_default_str();
+    pack_->footer("Shards of others become a data set by emotion_data import webdataset.");
+  }
+
+  void add_fetch(CLI::App& app) {
+    auto& o = fetch_options_;
+    fetch_ = app.add_subcommand("fetch", "fetches pictures by URL; what fails stands in failures.tsv with its reason");
+    auto* urls = fetch_->add_option("--urls", o.urls, "table of `relative path<TAB>url`")->type_name("FILE");
+    auto* data = fetch_->add_option("--data", o.data, "data set with a urls.tsv; pictures go to its image root");
+    auto* out = fetch_->add_option("--out", o.out, "folder of the pictures, with --urls")->type_name("DIR");
+    fetch_->add_option("--parallel", o.parallel, "transfers at once")->capture_default_str();
+    fetch_->add_option("--per-host", o.per_host, "of them from one host")->capture_default_str();
+    fetch_->add_option("--timeout", o.timeout, "seconds a picture may take")->capture_default_str();
+    fetch_->add_option("--retries", o.retries, "further attempts after 429, 5xx, time-outs and cut connections")
+        ->capture_default_str();
+    fetch_->add_option("--max-megabytes", o.max_megabytes, "larger pictures are refused")->capture_default_str();
+    fetch_->add_flag("--retry-failed", o.retry_failed, "tries again what failed for good before");
+    fetch_->add_flag("--allow-private", o.allow_private, "also from this machine and private networks");
+    fetch_->add_option("--workers", o.workers, "threads that decode; 0 = one per core")->capture_default_str();
+    data->type_name("DATASET")->excludes(urls)->excludes(out);
+  }
+
+  CLI::App *dedup_ = nullptr, *split_ = nullptr, *vote_ = nullptr, *pack_ = nullptr, *fetch_ = nullptr;
   DedupOptions dedup_options_;
   SplitOptions split_options_;
   VoteOptions vote_options_;
+  PackOptions pack_options_;
+  FetchOptions fetch_options_;
 };
 
 }  // namespace emotion

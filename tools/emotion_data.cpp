@@ -10,12 +10,12 @@ CLI::App* add_import(CLI::App& app, emotion::ImportOptions& o) {
   auto* sub = app.add_subcommand("import", "makes a data set from images and labels; the images stay where they are");
   sub->add_option(
          "format,--format", o.format,
-         "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image; csv: a table with a header; or a published one, below")
+         "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image; csv: a table with a header; webdataset: tar shards; or a published one, below")
       ->required()
       ->type_name("FORMAT");
   sub->add_option("--root", o.root, "folder of the images")->required()->type_name("DIR");
   sub->add_option("--out", o.out, "data set to make")->required()->type_name("DATASET");
-  sub->add_option("--file", o.file, "csv: the table")->type_name("FILE");
+  sub->add_option("--file", o.file, "csv: the table; webdataset: class names, a line each")->type_name("FILE");
   sub->add_option("--image-column", o.image_column, "csv")->capture_default_str();
   sub->add_option("--label-column", o.label_column, "csv")->capture_default_str();
   sub->add_option("--keywords-column", o.keywords_column, "csv: keywords of the image");

@@ -10,6 +10,7 @@
 #include "emotion/data/import.h"
 #include "emotion/data/importers.h"
 #include "emotion/data/manifest.h"
+#include "emotion/data/pack.h"
 #include "emotion/data/synth.h"
 #include "emotion/data/verify.h"
 #include "emotion/error.h"
@@ -87,6 +88,10 @@ void print_stats(const std::string& split, const nlohmann::ordered_json& stats) 
 void emotion_data_import(const emotion::ImportOptions& o) {
   using namespace emotion;
   if (o.root.empty() || o.out.empty()) throw ConfigError("import needs --root DIR and --out DATASET");
+  if (o.format == "webdataset") {
+    import_shards({.root = o.root, .out = o.out, .classes = o.file});
+    return;
+  }
   const bool plain = o.format == "folder" || o.format == "csv";
   if (plain && o.folds != 0) throw ConfigError("import " + o.format + ": --folds is for published data sets");
   if (!plain && !o.file.empty()) throw ConfigError("import " + o.format + ": --file is for csv");

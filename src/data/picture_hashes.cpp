@@ -1,5 +1,3 @@
-#include <sys/stat.h>
-
 #include <atomic>
 #include <charconv>
 #include <fstream>
@@ -13,6 +11,7 @@
 #include "emotion/data/perceptual_hash.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/tar.h"
 #include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
@@ -21,17 +20,6 @@ namespace emotion {
 namespace {
 
 constexpr std::string_view kTitle = "# emotion picture hashes 1: size, time, plain, mirrored, width, height, image";
-
-struct FileState {
-  std::uint64_t bytes = 0, time = 0;  // nanoseconds
-};
-
-FileState state_of(const std::filesystem::path& file) {
-  struct stat status {};
-  if (::stat(file.c_str(), &status) != 0) return {};
-  return {static_cast<std::uint64_t>(status.st_size), static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000ULL +
-                                                          static_cast<std::uint64_t>(status.st_mtim.tv_nsec)};
-}
 
 struct Known {
   FileState state;
@@ -123,7 +111,7 @@ std::vector<HashedPicture> list_pictures(const Dataset& dataset) {
 void hash_picture(HashedPicture& picture, const std::filesystem::path& root, HashFile& file) {
   try {
     const std::filesystem::path path = path_below(root, picture.image);
-    const FileState state = state_of(path);
+    const FileState state = file_or_member_state(path);
     picture.bytes = state.bytes;
     if (const Known* known = file.find(picture.image, state)) {
       picture.hash = known->hash;

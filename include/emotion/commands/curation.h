@@ -25,8 +25,22 @@ struct VoteOptions {
   int at_least = 3;
 };
 
+struct PackOptions {
+  std::string data, out;
+  std::uint64_t samples = 2000;
+};
+
+struct FetchOptions {
+  std::string urls, data, out;
+  int parallel = 32, per_host = 4, retries = 4, workers = 0;
+  double timeout = 60, max_megabytes = 32;
+  bool allow_private = false, retry_failed = false;
+};
+
 }  // namespace emotion
 
 EMOTION_COMMAND void emotion_data_dedup(const emotion::DedupOptions& options);
 EMOTION_COMMAND void emotion_data_split(const emotion::SplitOptions& options);
 EMOTION_COMMAND void emotion_data_vote(const emotion::VoteOptions& options);
+EMOTION_COMMAND void emotion_data_pack(const emotion::PackOptions& options);
+EMOTION_COMMAND void emotion_data_fetch(const emotion::FetchOptions& options);
