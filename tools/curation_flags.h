@@ -9,6 +9,7 @@ namespace emotion {
 class CurationCommands {
  public:
   explicit CurationCommands(CLI::App& app) {
+    add_curate(app);
     add_dedup(app);
     add_split(app);
     add_vote(app);
@@ -18,6 +19,7 @@ class CurationCommands {
 
   /// Runs the one that was asked for, if it is one of these.
   void run() const {
+    if (curate_->parsed()) call_library("emotion_data_curate", curate_options_);
     if (dedup_->parsed()) call_library("emotion_data_dedup", dedup_options_);
     if (split_->parsed()) call_library("emotion_data_split", split_options_);
     if (vote_->parsed()) call_library("emotion_data_vote", vote_options_);
@@ -26,6 +28,32 @@ class CurationCommands {
   }
 
  private:
+  void add_curate(CLI::App& app) {
+    auto& o = curate_options_;
+    curate_ = app.add_subcommand(
+        "curate", "emotion classes from a collection's keywords, in two steps: a table of candidates to edit, then the data set");
+    curate_->add_option("collection,--collection", o.collection, "JSONL file of {\"image\", \"keywords\"} lines, or a data set")
+        ->required()
+        ->type_name("FILE|DATASET");
+    curate_->add_option("--root", o.root, "folder of a file's pictures (default: where it lies)")->type_name("DIR");
+    auto* candidates = curate_->add_option("--candidates", o.candidates, "first step: writes the table of candidates there");
+    candidates->type_name("FILE");
+    const auto first = [&](CLI::Option* option) { option->needs(candidates); };
+    first(curate_->add_option("--seeds", o.seeds, "words that name emotions, a line each; else all keywords are candidates")
+              ->type_name("FILE"));
+    first(curate_->add_option("--word2vec", o.word2vec, "word vectors: keywords near a seed are candidates too")
+              ->type_name("FILE"));
+    first(curate_->add_option("--similarity", o.similarity, "cosine that counts as near")->capture_default_str());
+    first(curate_->add_option("--min-images", o.min_images, "rarer keywords are no candidates")->capture_default_str());
+    first(curate_->add_option("--top", o.top, "candidates at most, the most frequent")->capture_default_str());
+    auto* categories = curate_->add_option("--categories", o.categories, "second step: the edited table, or a word a line");
+    categories->type_name("FILE")->excludes(candidates);
+    const auto second = [&](CLI::Option* option) { option->needs(categories); };
+    second(curate_->add_option("--out", o.out, "data set to make")->type_name("DATASET"));
+    second(curate_->add_option("--min-emotional", o.min_emotional, "emotion keywords an image must have")->capture_default_str());
+    second(curate_->add_option("--min-other", o.min_other, "other keywords an image must have")->capture_default_str());
+  }
+
   void add_dedup(CLI::App& app) {
     auto& o = dedup_options_;
     dedup_ = app.add_subcommand("dedup", "finds near-duplicate pictures over all splits by perceptual hash, and leaves them out");
@@ -92,7 +120,8 @@ class CurationCommands {
     data->type_name("DATASET")->excludes(urls)->excludes(out);
   }
 
-  CLI::App *dedup_ = nullptr, *split_ = nullptr, *vote_ = nullptr, *pack_ = nullptr, *fetch_ = nullptr;
+  CLI::App *curate_ = nullptr, *dedup_ = nullptr, *split_ = nullptr, *vote_ = nullptr, *pack_ = nullptr, *fetch_ = nullptr;
+  CurateCommandOptions curate_options_;
   DedupOptions dedup_options_;
   SplitOptions split_options_;
   VoteOptions vote_options_;

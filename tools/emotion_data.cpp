@@ -8,9 +8,9 @@ namespace {
 
 CLI::App* add_import(CLI::App& app, emotion::ImportOptions& o) {
   auto* sub = app.add_subcommand("import", "makes a data set from images and labels; the images stay where they are");
-  sub->add_option(
-         "format,--format", o.format,
-         "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image; csv: a table with a header; webdataset: tar shards; or a published one, below")
+  sub->add_option("format,--format", o.format,
+                  "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image; csv: a table with a header; webdataset: tar "
+                  "shards; or a published one, below")
       ->required()
       ->type_name("FORMAT");
   sub->add_option("--root", o.root, "folder of the images")->required()->type_name("DIR");
@@ -51,9 +51,18 @@ int main(int argc, char** argv) {
   verify->add_option("--workers", verify_options.workers, "threads; 0 = one per core")->capture_default_str();
 
   emotion::StatsOptions stats_options;
-  auto* stats = app.add_subcommand("stats", "samples a class, keywords an image");
+  auto* stats = app.add_subcommand("stats", "samples a class, keywords an image, emotions that stand together, label noise");
   stats->add_option("data,--data", stats_options.data, "data set")->required()->type_name("DATASET");
   stats->add_option("--json", stats_options.json, "writes JSON there instead")->type_name("FILE");
+  stats->add_option("--html", stats_options.html, "writes a page with plots there")->type_name("FILE");
+  stats->add_option("--cooccurrence", stats_options.cooccurrence, "writes how often two emotions stand together, a table")
+      ->type_name("FILE");
+  stats->add_option("--checked", stats_options.checked, "label noise from a filled-in check list")->type_name("FILE");
+  auto* check_list =
+      stats->add_option("--check-list", stats_options.check_list, "writes a list of random images to check there, and stops");
+  check_list->type_name("FILE");
+  stats->add_option("--check-images", stats_options.check_images, "images on it")->capture_default_str()->needs(check_list);
+  stats->add_option("--seed", stats_options.seed, "draws them")->capture_default_str()->needs(check_list);
 
   emotion::SynthOptions synth_options;
   auto* synth =

@@ -59,14 +59,20 @@ bool parse_index(const std::string& text, const ReadOnlyFile& file, std::vector<
   return true;
 }
 
+/// The bytes in front of a member's content are a header of its size (a long name stands elsewhere and is not compared).
+bool fits(const TarHeader& header, const TarMember& member) {
+  std::uint64_t size = 0;
+  return header.sum_is_right() && header.size(size) && size == member.size;
+}
+
 /// An open archive and where its members are.
 class Shard {
  public:
   explicit Shard(const fs::path& archive) : archive_(archive), file_(archive) {
     const fs::path index = archive.string() + ".index";
     std::error_code none;
-    if (!fs::is_regular_file(index, none) || !parse_index(read_file(index), file_, members_)) {
-      members_ = read_tar_index(archive);
+    if (!fs::is_regular_file(index, none) || !parse_index(read_file(index), file_, members_) || !is_of_this_archive()) {
+      members_ = read_tar_index(archive);  // in place of what a stale index may have left
       const bool plain =
           std::none_of(members_.begin(), members_.end(), [](const auto& m) { return m.name.find('\n') != std::string::npos; });
       try {
@@ -76,6 +82,20 @@ class Shard {
       }
     }
     std::sort(members_.begin(), members_.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  }
+
+  /// The index's first and last member are where it says, with their names: files made in one moment can share size and time.
+  bool is_of_this_archive() const {
+    for (const TarMember* member :
+         {members_.empty() ? nullptr : &members_.front(), members_.empty() ? nullptr : &members_.back()}) {
+      if (member == nullptr) return true;
+      TarHeader header;
+      file_.read(member->offset - kTarBlock, &header, kTarBlock);
+      const std::string name = header.full_name();
+      const bool same_name = member->name == name || member->name.size() > 99 || name == "./" + member->name;
+      if (!fits(header, *member) || !same_name) return false;
+    }
+    return true;
   }
 
   bool unchanged() const {
@@ -98,7 +118,7 @@ class Shard {
     file_.read(member->offset - kTarBlock, bytes.data(), bytes.size());
     TarHeader header;
     std::memcpy(&header, bytes.data(), kTarBlock);
-    if (!header.sum_is_right()) {
+    if (!fits(header, *member)) {
       throw DataError(fmt::format("{}: at byte {}: the header of member '{}' is damaged; pack the shard again", archive_.string(),
                                   member->offset - kTarBlock, name));
     }

@@ -1,5 +1,6 @@
 // Near-duplicates, splits and votes.
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <map>
@@ -110,6 +111,22 @@ TEST(NearPairs, EqualBruteForceWhereMostBitsAreEqual) {
     std::set<NearPair> found;
     near_pairs(hashes, radius, 1, [&](std::span<const NearPair> pairs) { found.insert(pairs.begin(), pairs.end()); });
     EXPECT_EQ(found, all_near_pairs(hashes, radius)) << radius;
+  }
+}
+
+// A measurement, not a check: data_test --gtest_also_run_disabled_tests --gtest_filter='*OneMillion*'
+TEST(NearPairs, DISABLED_OneMillionHashes) {
+  Random random{9};
+  std::vector<std::uint64_t> hashes;
+  for (int i = 0; i < 900'000; ++i) hashes.push_back(random());
+  for (int i = 0; i < 100'000; ++i) hashes.push_back(flip_bits(hashes[static_cast<std::size_t>(i)], i % 5, random));
+  for (const int radius : {4, 8}) {
+    std::size_t pairs = 0;
+    const auto begin = std::chrono::steady_clock::now();
+    near_pairs(hashes, radius, 2, [&](std::span<const NearPair> found) { pairs += found.size(); });
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    fmt::print("1,000,000 hashes, radius {}: {:.2f} s, {} pairs, 100000 planted\n", radius, seconds, pairs);
+    EXPECT_GE(pairs, 100'000U);
   }
 }
 

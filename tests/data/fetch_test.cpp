@@ -85,7 +85,7 @@ TEST_F(FetchTest, EveryFailureHasItsReason) {
     list.push_back({name + ".jpg", server.url("/" + name)});
   list.push_back({"file.jpg", "file:///etc/passwd"});
   list.push_back({"ftp.jpg", "ftp://127.0.0.1/x.jpg"});
-  list.push_back({"none.jpg", "http://"});
+  list.push_back({"no-url.jpg", "http://"});
   FetchConfig c = config();
   c.max_bytes = 65'536;
   const FetchSummary summary = fetch_pictures(list, c);
@@ -109,7 +109,7 @@ TEST_F(FetchTest, EveryFailureHasItsReason) {
   EXPECT_EQ(failure("deleted.jpg"), "final redirected to a placeholder, " + server.url("/images/photo_unavailable.png"));
   EXPECT_EQ(failure("file.jpg"), "final file is not fetched, only http and https are");
   EXPECT_EQ(failure("ftp.jpg"), "final ftp is not fetched, only http and https are");
-  EXPECT_EQ(failure("none.jpg"), "final not a URL");
+  EXPECT_EQ(failure("no-url.jpg"), "final not a URL");
   std::size_t files = 0;
   for (const auto& entry : fs::recursive_directory_iterator(out())) files += entry.is_regular_file();
   EXPECT_EQ(files, 3U);  // two pictures and the list: no temporary is left

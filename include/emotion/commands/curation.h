@@ -25,6 +25,13 @@ struct VoteOptions {
   int at_least = 3;
 };
 
+struct CurateCommandOptions {
+  std::string collection, root, candidates, seeds, word2vec, categories, out;
+  std::uint64_t min_images = 10, top = 2000;
+  double similarity = 0.4;
+  int min_emotional = 1, min_other = 1;
+};
+
 struct PackOptions {
   std::string data, out;
   std::uint64_t samples = 2000;
@@ -42,5 +49,6 @@ struct FetchOptions {
 EMOTION_COMMAND void emotion_data_dedup(const emotion::DedupOptions& options);
 EMOTION_COMMAND void emotion_data_split(const emotion::SplitOptions& options);
 EMOTION_COMMAND void emotion_data_vote(const emotion::VoteOptions& options);
+EMOTION_COMMAND void emotion_data_curate(const emotion::CurateCommandOptions& options);
 EMOTION_COMMAND void emotion_data_pack(const emotion::PackOptions& options);
 EMOTION_COMMAND void emotion_data_fetch(const emotion::FetchOptions& options);
