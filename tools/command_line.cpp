@@ -55,7 +55,8 @@ int run_command(CLI::App& app, int argc, char** argv, const std::function<void()
     action();
     return static_cast<int>(ExitCode::kDone);
   } catch (const Error& error) {
-    std::cerr << error.what() << '\n';
+    // A process of --nproc has told the launching one, which prints it.
+    if (*error.what()) std::cerr << error.what() << '\n';
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
     std::cerr << app.get_name() << ": out of memory; use a smaller batch, fewer workers or a smaller image size\n";

@@ -10,6 +10,9 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   app.add_option("--output", options.output, "run folder (output: of the config)")->type_name("DIR");
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N (device: of the config)")->type_name("D");
+  app.add_option("--nproc", options.nproc, "processes on this host that train together; batch and workers are those of each")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4096));
   app.add_flag("--resume", options.resume, "goes on from the last checkpoint; starts if there is none");
   app.add_flag("--print-config", options.print_config, "prints the resolved config and stops");
   app.add_flag("--schema", options.schema, "prints every key: type, default, tasks, meaning");

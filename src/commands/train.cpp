@@ -9,6 +9,7 @@
 #include "emotion/io/file.h"
 #include "emotion/report/run_report.h"
 #include "emotion/train/trainer.h"
+#include "launch.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -17,8 +18,16 @@ namespace {
 
 constexpr std::size_t kExamples = 12;
 
+/// What all processes of a run must agree on: every key but those that belong to a host.
+std::vector<std::pair<std::string, std::string>> values_to_compare(const RunConfig& config) {
+  auto values = config_values(config);
+  std::erase_if(values, [](const auto& value) { return value.first == "device" || value.first == "data.workers"; });
+  return values;
+}
+
 /// The run, with RUN/validation.json and RUN/report.html kept up to date beside it.
-void train_with_report(const RunConfig& config, bool resume) {
+void train_with_report(const RunConfig& config, bool resume, const Launch& launch) {
+  const ProcessGroup group = ProcessGroup::join(launch, values_to_compare(config), config.train.distributed_timeout);
   const fs::path run = config.output;
   const auto write_report = [&] {
     const bool pictures = config.task != "textcnn" && config.data.val;
@@ -30,15 +39,11 @@ void train_with_report(const RunConfig& config, bool resume) {
     write_file_atomically(run / "validation.json", metrics_json(e.metrics, e.classes, e.predictions.size(), examples));
     write_report();
   };
-  train(config, resume, hooks);
-  write_report();
+  train(config, resume, hooks, group);
+  if (group.is_root()) write_report();
 }
 
-}  // namespace
-}  // namespace emotion
-
-void emotion_train(const emotion::TrainOptions& options) {
-  using namespace emotion;
+void run_train(const TrainOptions& options) {
   if (options.schema) {
     std::fputs(run_config_schema().c_str(), stdout);
     return;
@@ -52,5 +57,17 @@ void emotion_train(const emotion::TrainOptions& options) {
     std::fputs(print_run_config(config).c_str(), stdout);
     return;
   }
-  train_with_report(config, options.resume);
+  const Launch launch = find_launch(options.nproc);
+  if (options.nproc > 1) {
+    launch_processes(options.nproc, config.train.distributed_timeout);
+  } else {
+    train_with_report(config, options.resume, launch);
+  }
+}
+
+}  // namespace
+}  // namespace emotion
+
+void emotion_train(const emotion::TrainOptions& options) {
+  emotion::run_as_launched([&] { emotion::run_train(options); });
 }

@@ -216,6 +216,15 @@ void visit_fields(Config& c, Visit&& visit) {
   visit(Field{"train.log_every", kAllTasks, "steps between lines of metrics.jsonl", {}, 1, 1e9}, c.train.log_every);
   visit(Field{"train.ema", kAllTasks, "decay of averaged weights, which are evaluated and saved; 0 = off", {}, 0, 1, false, true},
         c.train.ema);
+  visit(Field{"train.sync_batch_norm", kAllTasks, "several processes: batch norm over the samples of all of them"},
+        c.train.sync_batch_norm);
+  visit(Field{"train.distributed_timeout",
+              kAllTasks,
+              "several processes: seconds without a sign of one until the others stop",
+              {},
+              1,
+              1e6},
+        c.train.distributed_timeout);
 
   constexpr unsigned kProbe = kAllTasks;
   visit(Field{"probe.method",

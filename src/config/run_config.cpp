@@ -42,12 +42,6 @@ std::string task_names(unsigned tasks) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-/// Keys of the contract whose tasks this version does not have yet: named as such, never read and ignored.
-const std::map<std::string, std::string>& later_keys() {
-  static const std::map<std::string, std::string> keys{{"train.sync_batch_norm", "several processes"}};
-  return keys;
-}
-
 std::string range_text(const Field& field, const char* what) {
   const bool low = std::isfinite(field.low), high = std::isfinite(field.high);
   if (low && field.above_low && high && field.high < 1e5)
@@ -203,10 +197,6 @@ struct Keys {
 void check_keys(const ConfigNode& node, const std::string& prefix, const Keys& keys, const std::string& task) {
   for (const auto& [name, value] : node.fields) {
     const std::string path = prefix.empty() ? name : prefix + "." + name;
-    if (const auto later = later_keys().find(path); later != later_keys().end()) {
-      throw ConfigError(fmt::format("{}: {} belongs to training with {}, which this version does not have", value.key_place, path,
-                                    later->second));
-    }
     const auto known = keys.tasks.find(path);
     if (known == keys.tasks.end() && !keys.is_section(path)) {
       throw ConfigError(fmt::format("{}: unknown key {}{}", value.key_place, path, did_you_mean(path, keys.names)));

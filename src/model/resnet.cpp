@@ -6,9 +6,10 @@
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
 #include <torch/nn/init.h>
-#include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/conv.h>
+
+#include "emotion/batch_norm.h"
 
 namespace emotion {
 namespace {
@@ -29,15 +30,15 @@ class Block : public nn::Module {
     const std::int64_t out = bottleneck ? 4 * width : width;
     conv1_ =
         register_module("conv1", bottleneck ? convolution(in, width, 1, caffe ? stride : 1) : convolution(in, width, 3, stride));
-    bn1_ = register_module("bn1", nn::BatchNorm2d(width));
+    bn1_ = register_module("bn1", BatchNorm2d(width));
     conv2_ = register_module("conv2", convolution(width, width, 3, bottleneck && !caffe ? stride : 1, dilation));
-    bn2_ = register_module("bn2", nn::BatchNorm2d(width));
+    bn2_ = register_module("bn2", BatchNorm2d(width));
     if (bottleneck) {
       conv3_ = register_module("conv3", convolution(width, out, 1, 1));
-      bn3_ = register_module("bn3", nn::BatchNorm2d(out));
+      bn3_ = register_module("bn3", BatchNorm2d(out));
     }
     if (stride != 1 || in != out)
-      downsample_ = register_module("downsample", nn::Sequential(convolution(in, out, 1, stride), nn::BatchNorm2d(out)));
+      downsample_ = register_module("downsample", nn::Sequential(convolution(in, out, 1, stride), BatchNorm2d(out)));
   }
 
   at::Tensor forward(const at::Tensor& x) {
@@ -50,7 +51,7 @@ class Block : public nn::Module {
  private:
   bool bottleneck_;
   nn::Conv2d conv1_{nullptr}, conv2_{nullptr}, conv3_{nullptr};
-  nn::BatchNorm2d bn1_{nullptr}, bn2_{nullptr}, bn3_{nullptr};
+  BatchNorm2d bn1_{nullptr}, bn2_{nullptr}, bn3_{nullptr};
   nn::Sequential downsample_{nullptr};
 };
 
@@ -59,7 +60,7 @@ class ResNet final : public Backbone {
   ResNet(bool bottleneck, const std::array<int, 4>& blocks, std::int64_t channels)
       : channels_(channels), dimension_(bottleneck ? 2048 : 512) {
     conv1_ = register_module("conv1", nn::Conv2d(nn::Conv2dOptions(channels, 64, 7).stride(2).padding(3).bias(false)));
-    bn1_ = register_module("bn1", nn::BatchNorm2d(64));
+    bn1_ = register_module("bn1", BatchNorm2d(64));
     std::int64_t in = 64;
     for (std::size_t layer = 0; layer < 4; ++layer) {
       const std::int64_t width = std::int64_t{64} << layer;
@@ -99,7 +100,7 @@ class ResNet final : public Backbone {
 
   std::int64_t channels_, dimension_;
   nn::Conv2d conv1_{nullptr};
-  nn::BatchNorm2d bn1_{nullptr};
+  BatchNorm2d bn1_{nullptr};
   std::array<nn::Sequential, 4> layers_{nn::Sequential{nullptr}, nn::Sequential{nullptr}, nn::Sequential{nullptr},
                                         nn::Sequential{nullptr}};
 };

@@ -1,10 +1,12 @@
 #include "emotion/model/stimuli_net.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/tensordot.h>
 #include <ATen/ops/zeros.h>
 
+#include "emotion/batch_norm.h"
 #include "emotion/error.h"
 
 namespace emotion {
@@ -42,8 +44,12 @@ StimuliNetOutput StimuliNetImpl::forward(const StimuliInput& input) {
                            : input.regions.features.defined() ? input.regions.features.size(0)
                                                               : input.face_rows.size(0);
     at::Tensor v_e = at::zeros({n, expression->dimension()}, classifier->weight.options());
-    if (input.faces.defined() && input.faces.size(0) > 0) {
-      const at::Tensor found = expression->forward(input.faces);
+    at::Tensor faces = input.faces;
+    // Shared batch statistics are taken together: a process without a face sends an empty batch through the branch.
+    if (!faces.defined() && is_training() && shares_batch_statistics(*expression))
+      faces = at::empty({0, 3, 48, 48}, classifier->weight.options());
+    if (faces.defined() && (faces.size(0) > 0 || !input.faces.defined())) {
+      const at::Tensor found = expression->forward(faces);
       v_e = v_e.to(found.scalar_type()).index_copy(0, input.face_rows, found);
     }
     features.push_back(v_e);

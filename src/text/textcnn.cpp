@@ -15,7 +15,7 @@ TextCNNImpl::TextCNNImpl(const TextCNNOptions& options) : options_(options) {
                               nn::Embedding(nn::EmbeddingOptions(options.vocabulary + 2, d).padding_idx(options.vocabulary + 1)));
   embedding->weight.requires_grad_(!options.static_embedding);
   conv = register_module("conv", nn::Conv1d(nn::Conv1dOptions(d, d, 1)));
-  norm = register_module("norm", nn::BatchNorm1d(d));
+  norm = register_module("norm", BatchNorm1d(d));
   hidden = register_module("hidden", nn::Linear(d, d));
   classifier = register_module("classifier", nn::Linear(d, options.classes));
 }

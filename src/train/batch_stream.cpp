@@ -9,21 +9,21 @@ namespace emotion {
 BatchStream::BatchStream(const Manifest& manifest, const std::vector<std::uint64_t>* chosen, const Sampler& sampler,
                          Options options, const Device& device)
     : manifest_(manifest), chosen_(chosen), sampler_(sampler), options_(std::move(options)), device_(device) {
-  const auto batch = static_cast<std::int64_t>(options_.loader.batch);
+  batch_ = static_cast<std::int64_t>(options_.loader.batch) * options_.ranks;
   usable_ = static_cast<std::int64_t>(sampler_.epoch_size());
-  // Batch statistics of a single sample do not exist: such a last batch is left out.
-  if (batch > 1 && usable_ > 1 && usable_ % batch == 1) --usable_;
-  batches_per_epoch_ = (usable_ + batch - 1) / batch;
+  if (const std::int64_t last = usable_ % batch_; last < options_.least && last < usable_) usable_ -= last;
+  batches_per_epoch_ = (usable_ + batch_ - 1) / batch_;
 }
 
-std::int64_t BatchStream::planned_size(std::int64_t batch_in_epoch) const {
-  const auto batch = static_cast<std::int64_t>(options_.loader.batch);
-  return std::min(batch, usable_ - batch_in_epoch * batch);
+std::int64_t BatchStream::planned_size(const StreamPosition& place) const { return std::min(batch_, usable_ - place.offset); }
+
+std::int64_t BatchStream::own_size(const StreamPosition& place) const {
+  return (planned_size(place) - options_.rank + options_.ranks - 1) / options_.ranks;
 }
 
-void BatchStream::seek(std::int64_t batch) {
+void BatchStream::seek(const StreamPosition& place) {
   close_epoch();
-  next_ = batch;
+  next_ = place;
 }
 
 void BatchStream::close_epoch() {
@@ -33,36 +33,41 @@ void BatchStream::close_epoch() {
     waited_ += loader_->wait_seconds();
   }
   loader_.reset();
-  open_epoch_ = -1;
+  open_ = false;
 }
 
-void BatchStream::open_epoch(std::int64_t epoch, std::int64_t batch_in_epoch) {
+void BatchStream::open_epoch() {
   close_epoch();
-  order_ = sampler_.order(static_cast<std::uint64_t>(epoch));
-  order_.resize(static_cast<std::size_t>(usable_));
-  if (chosen_) {
-    for (auto& sample : order_) sample = (*chosen_)[sample];
+  const auto epoch = static_cast<std::uint64_t>(next_.epoch);
+  const std::vector<std::uint64_t> order = sampler_.order(epoch);
+  order_.clear();
+  taken_ = 0;
+  for (std::int64_t i = next_.offset + options_.rank; i < usable_; i += options_.ranks) {
+    const std::uint64_t sample = order[static_cast<std::size_t>(i)];
+    order_.push_back(chosen_ ? (*chosen_)[sample] : sample);
   }
-  if (options_.images) {
-    loader_ = std::make_unique<ImageLoader>(manifest_, options_.loader, order_, static_cast<std::uint64_t>(epoch),
-                                            static_cast<std::size_t>(batch_in_epoch) * options_.loader.batch);
-  }
-  open_epoch_ = epoch;
+  if (options_.images) loader_ = std::make_unique<ImageLoader>(manifest_, options_.loader, order_, epoch);
+  open_ = true;
 }
 
 Batch BatchStream::next() {
-  const std::int64_t epoch = next_ / batches_per_epoch_, in_epoch = next_ % batches_per_epoch_;
-  if (epoch != open_epoch_) open_epoch(epoch, in_epoch);
-  ++next_;
+  if (!open_) open_epoch();
+  const std::int64_t planned = planned_size(next_), own = own_size(next_);
   Batch batch;
-  batch.epoch = static_cast<std::uint64_t>(epoch);
-  if (options_.images) {
+  batch.epoch = static_cast<std::uint64_t>(next_.epoch);
+  if (options_.images && own > 0) {
     const ImageBatch images = loader_->next().value();
     batch.samples = images.samples;
     if (!batch.samples.empty()) batch.images = device_.images(images);
   } else {
-    const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(in_epoch) * options_.loader.batch);
-    batch.samples.assign(begin, begin + planned_size(in_epoch));
+    const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(taken_);
+    batch.samples.assign(begin, begin + own);
+  }
+  taken_ += static_cast<std::size_t>(own);
+  next_.offset += planned;
+  if (next_.offset >= usable_) {
+    close_epoch();
+    next_ = {next_.epoch + 1, 0};
   }
   return batch;
 }

@@ -13,23 +13,37 @@
 
 namespace emotion {
 
-/// The batches of a split, epoch after epoch, from any place on: batch b is the same whatever was read before.
+/// A place in a split: `offset` samples of epoch `epoch` (from 0) are behind.
+struct StreamPosition {
+  std::int64_t epoch = 0, offset = 0;
+};
+
+/// The batches of a split, epoch after epoch, from any place on: what comes is the same whatever was read before.
+///
+/// Several processes share each batch: of w * batch samples rank r takes the r-th, the r + w-th, ..
 class BatchStream {
  public:
   struct Options {
     LoaderOptions loader;  ///< with the batch size
     bool images = true;
+    int rank = 0, ranks = 1;
+    std::int64_t least = 0;  ///< a last batch with fewer samples (over all ranks) is left out
   };
   /// `sampler` counts the samples of `chosen`, or all of the manifest where that is null. All three must outlive the stream.
   BatchStream(const Manifest& manifest, const std::vector<std::uint64_t>* chosen, const Sampler& sampler, Options options,
               const Device& device);
 
   std::int64_t batches_per_epoch() const { return batches_per_epoch_; }
-  /// Samples of batch b of an epoch, broken images counted.
-  std::int64_t planned_size(std::int64_t batch_in_epoch) const;
-  /// The next batch() is number `batch`, counted over all epochs.
-  void seek(std::int64_t batch);
-  /// With on_error: skip a batch may be smaller than planned, or empty.
+  /// Samples of an epoch and of a whole batch, over all ranks.
+  std::int64_t epoch_size() const { return usable_; }
+  std::int64_t batch_size() const { return batch_; }
+  /// Samples of the batch at a place, over all ranks, and those of them that are this rank's; broken images counted.
+  std::int64_t planned_size(const StreamPosition& place) const;
+  std::int64_t own_size(const StreamPosition& place) const;
+  /// Where the next batch begins.
+  const StreamPosition& position() const { return next_; }
+  void seek(const StreamPosition& place);
+  /// With on_error: skip a batch may be smaller than planned, or empty; so may a rank's part of the last one.
   Batch next();
 
   /// `place: path: reason` of every image left out since the stream was made.
@@ -37,7 +51,7 @@ class BatchStream {
   double wait_seconds() const;
 
  private:
-  void open_epoch(std::int64_t epoch, std::int64_t batch_in_epoch);
+  void open_epoch();
   void close_epoch();
 
   const Manifest& manifest_;
@@ -46,9 +60,11 @@ class BatchStream {
   Options options_;
   const Device& device_;
   std::int64_t usable_ = 0;  ///< samples of an epoch that are used
-  std::int64_t batches_per_epoch_ = 0, next_ = 0;
-  std::int64_t open_epoch_ = -1;
-  std::vector<std::uint64_t> order_;
+  std::int64_t batch_ = 0, batches_per_epoch_ = 0;
+  StreamPosition next_;
+  bool open_ = false;
+  std::vector<std::uint64_t> order_;  ///< this rank's samples of the open epoch
+  std::size_t taken_ = 0;             ///< of order_
   std::unique_ptr<ImageLoader> loader_;
   std::vector<std::string> skipped_;
   double waited_ = 0;

@@ -1,5 +1,8 @@
 #include "evaluation.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "emotion/data/targets.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
@@ -33,19 +36,53 @@ void add_metrics(EvaluationResult& result) {
                                              {"hard_errors", metrics.hard_errors}});
 }
 
+/// The rows of every process's part, in the manifest's order, on rank 0.
+void gather_rows(EvaluationResult& result, const Task& task, ProcessGroup& group) {
+  if (group.size() == 1) return;
+  const auto bytes = [](const auto& values) {
+    return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
+  };
+  const auto samples = group.gather_to_root(bytes(result.samples)),
+             scores = group.gather_to_root(bytes(result.predictions.scores));
+  struct Row {
+    std::uint64_t sample;
+    const char* scores;
+  };
+  const std::size_t width = result.predictions.classes * sizeof(float);
+  std::vector<Row> rows;
+  for (std::size_t r = 0; r < samples.size(); ++r) {
+    for (std::size_t i = 0; i < samples[r].size() / sizeof(std::uint64_t); ++i) {
+      rows.push_back({0, scores[r].data() + i * width});
+      std::memcpy(&rows.back().sample, samples[r].data() + i * sizeof(std::uint64_t), sizeof(std::uint64_t));
+    }
+  }
+  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.sample < b.sample; });
+  Predictions& predictions = result.predictions;
+  result.samples.clear();
+  predictions.labels.clear();
+  predictions.scores.resize(rows.size() * predictions.classes);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    result.samples.push_back(rows[i].sample);
+    predictions.labels.push_back(task.labels(rows[i].sample));
+    std::memcpy(predictions.scores.data() + i * predictions.classes, rows[i].scores, width);
+  }
+}
+
 }  // namespace
 
-std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options options, const Device& device, std::int64_t step) {
+std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options options, const Device& device, std::int64_t step,
+                                              ProcessGroup& group) {
   const EvaluationScope scope(task.network());
   EvaluationResult result;
   if (task.evaluates_itself()) {
-    result.values = task.evaluate();
-    return stop_requested() ? std::nullopt : std::optional(std::move(result));
+    group.on_root([&] { result.values = task.evaluate(); });
+    return group.any(stop_requested()) ? std::nullopt : std::optional(std::move(result));
   }
   const Manifest& manifest = task.manifest(Split::kValidation);
   const auto* chosen = task.chosen(Split::kValidation);
   const std::size_t size = chosen ? chosen->size() : manifest.size();
   options.loader.transform = options.loader.transform.deterministic();
+  options.least = 0;  // every sample counts
   BatchStream stream(manifest, chosen, {.size = size, .shuffle = false}, options, device);
   LossWindow losses(true);
   Predictions& predictions = result.predictions;
@@ -63,11 +100,13 @@ std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options o
     predictions.scores.insert(predictions.scores.end(), scores, scores + logits.numel());
     for (const std::uint64_t sample : batch.samples) predictions.labels.push_back(task.labels(sample));
     result.samples.insert(result.samples.end(), batch.samples.begin(), batch.samples.end());
-    progress.update(predictions.size());
+    progress.update(predictions.size() * static_cast<std::size_t>(group.size()));
   }
-  if (stop_requested()) return std::nullopt;
+  if (group.any(stop_requested())) return std::nullopt;
+  gather_rows(result, task, group);
+  result.values = losses.take(group);
+  if (!group.is_root()) return result;
   result.metrics = classification_metrics(predictions);
-  result.values = losses.take();
   add_metrics(result);
   return result;
 }

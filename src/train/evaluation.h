@@ -8,6 +8,7 @@
 
 #include "batch_stream.h"
 #include "emotion/loss/metrics.h"
+#include "emotion/train/distributed.h"
 #include "emotion/train/task.h"
 
 namespace emotion {
@@ -23,6 +24,8 @@ struct EvaluationResult {
 ///
 /// @param options  of the training stream; what is random in its transform is left out
 /// @param step     steps done, for the message of a bad loss
-std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options options, const Device& device, std::int64_t step);
+/// @param group    each process takes a part of the split; rank 0 gets the result of the whole, the others an empty one
+std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options options, const Device& device, std::int64_t step,
+                                              ProcessGroup& group);
 
 }  // namespace emotion

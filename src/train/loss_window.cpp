@@ -1,5 +1,6 @@
 #include "loss_window.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <ATen/ops/stack.h>
@@ -41,8 +42,14 @@ void LossWindow::flush() {
   pending_.clear();
 }
 
-std::vector<std::pair<std::string, double>> LossWindow::take() {
+std::vector<std::pair<std::string, double>> LossWindow::take(ProcessGroup& group) {
   flush();
+  if (group.size() > 1) {
+    const auto all = group.gather_to_root(save());
+    sums_.clear();
+    samples_ = 0;
+    for (const std::string& one : all) restore(one);
+  }
   std::vector<std::pair<std::string, double>> means;
   for (std::size_t i = 0; i < sums_.size() && samples_ > 0; ++i) means.emplace_back(names_[i], sums_[i] / samples_);
   sums_.clear();
@@ -57,9 +64,11 @@ std::string LossWindow::save() {
 
 void LossWindow::restore(const std::string& text) {
   const auto json = nlohmann::json::parse(text);
-  names_ = json.at("names").get<std::vector<std::string>>();
-  sums_ = json.at("sums").get<std::vector<double>>();
-  samples_ = json.at("samples").get<double>();
+  const auto sums = json.at("sums").get<std::vector<double>>();
+  if (names_.empty() || sums.size() > sums_.size()) names_ = json.at("names").get<std::vector<std::string>>();
+  sums_.resize(std::max(sums_.size(), sums.size()));
+  for (std::size_t i = 0; i < sums.size(); ++i) sums_[i] += sums[i];
+  samples_ += json.at("samples").get<double>();
 }
 
 }  // namespace emotion

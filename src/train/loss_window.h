@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "emotion/train/distributed.h"
 #include "emotion/train/task.h"
 
 namespace emotion {
@@ -19,9 +20,9 @@ class LossWindow {
   void add(std::int64_t step, const TaskOutput& output, std::int64_t samples);
   /// Reads what is pending. @throws RunError as add()
   void flush();
-  /// `loss` and its parts, means over samples; then starts anew.
-  std::vector<std::pair<std::string, double>> take();
-  /// For a checkpoint: sums as text, and back.
+  /// `loss` and its parts, means over the samples of all processes (rank 0; the others get nothing); then starts anew.
+  std::vector<std::pair<std::string, double>> take(ProcessGroup& group);
+  /// For a checkpoint: sums as text, and back, added to what is there.
   std::string save();
   void restore(const std::string& text);
 

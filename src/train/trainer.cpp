@@ -25,6 +25,7 @@
 #include "loss_window.h"
 #include "run_folder.h"
 #include "run_log.h"
+#include "shared_run.h"
 #include "weight_average.h"
 
 namespace emotion {
@@ -40,6 +41,8 @@ double seconds_since(Clock::time_point begin) { return std::chrono::duration<dou
 /// Lower is better for a loss, higher for everything else.
 bool is_better(const std::string& metric, double value, double best) { return metric == "loss" ? value < best : value > best; }
 
+constexpr std::uint64_t kRankSeed = 0x9e3779b97f4a7c15;
+
 /// What a checkpoint remembers beside weights, optimiser and random state.
 struct RunState {
   std::int64_t step = 0;  // steps done
@@ -50,15 +53,21 @@ struct RunState {
 
 class Trainer {
  public:
-  Trainer(const RunConfig& config, bool resume, const TrainHooks& hooks)
+  Trainer(const RunConfig& config, bool resume, const TrainHooks& hooks, const ProcessGroup& group)
       : config_(config),
         hooks_(hooks),
+        group_(group),
         run_(config.output),
-        device_(Device::open(config.device, config.train.amp, config.train.channels_last)),
+        device_(open_device(config, group_)),
         checkpoints_(run_),
         window_(device_.is_cpu()) {
     at::manual_seed(config.seed);
     task_ = make_task(config, device_);
+    check_same_data(*task_, group_);
+    gradients_.emplace(group_, task_->network());
+    if (config.train.sync_batch_norm && group_.size() > 1) share_batch_statistics(task_->network(), group_.statistics_exchange());
+    // Dropout differs from rank to rank.
+    if (group_.rank() > 0) at::manual_seed(config.seed + static_cast<std::uint64_t>(group_.rank()) * kRankSeed);
     std::vector<NamedParameter> parameters;
     for (const auto& item : task_->network().named_parameters()) parameters.push_back({item.key(), item.value()});
     optimizer_ = make_optimizer(config.optimizer, std::move(parameters));
@@ -70,8 +79,10 @@ class Trainer {
     if (const Manifest* extra = task_->extra_manifest()) {
       extra_stream_ = std::make_unique<BatchStream>(*extra, nullptr, sampler(extra->size(), 1.0), stream_options(), device_);
     }
-    batches_ = stream_->batches_per_epoch();
-    steps_per_epoch_ = (batches_ + config.train.accumulate - 1) / config.train.accumulate;
+    if (stream_->epoch_size() < group_.size())
+      throw ConfigError(fmt::format("{}: {} training samples are too few for {} processes", train.file().string(),
+                                    stream_->epoch_size(), group_.size()));
+    steps_per_epoch_ = (stream_->batches_per_epoch() + config.train.accumulate - 1) / config.train.accumulate;
     total_steps_ = steps_per_epoch_ * config.train.epochs;
     if (config.train.max_steps > 0) total_steps_ = std::min(total_steps_, config.train.max_steps);
     schedule_.emplace(config.schedule, config.optimizer.lr, steps_per_epoch_, total_steps_);
@@ -79,14 +90,14 @@ class Trainer {
   }
 
   void run() {
-    log_.emplace(run_, state_.step > 0 ? state_.step : -1);
-    describe();
-    stream_->seek(first_batch(state_.step));
-    if (extra_stream_) extra_stream_->seek(first_batch(state_.step));
+    group_.on_root([&] {
+      log_.emplace(run_, state_.step > 0 ? state_.step : -1);
+      describe();
+    });
     task_->network().train();
     saved_at_ = logged_at_ = Clock::now();
     if (!state_.evaluated) finish_epoch();
-    while (state_.step < total_steps_) train_epoch();
+    while (!done()) train_epoch();
     finish();
   }
 
@@ -102,11 +113,16 @@ class Trainer {
   BatchStream::Options stream_options() const {
     BatchStream::Options options;
     options.images = task_->has_images();
+    options.rank = group_.rank();
+    options.ranks = group_.size();
+    // Batch statistics of a single sample do not exist, and every process needs a part: a smaller last batch is left out.
+    const bool own_statistics = group_.size() > 1 && !config_.train.sync_batch_norm && has_batch_norm(task_->network());
+    options.least = config_.train.batch == 1 ? group_.size() : own_statistics ? 2 * group_.size() : std::max(2, group_.size());
     options.loader = {.transform = make_transform(config_.data),
                       .picture = task_->picture(),
                       .seed = config_.seed,
                       .batch = static_cast<std::size_t>(config_.train.batch),
-                      .workers = config_.data.workers,
+                      .workers = decoding_threads(config_, group_),
                       .on_error = config_.data.on_error == "skip" ? OnError::kSkip : OnError::kStop,
                       .allocate = device_.allocator()};
     return options;
@@ -118,66 +134,98 @@ class Trainer {
     log_info("emotion {}, LibTorch {}", EMOTION_VERSION, TORCH_VERSION);
     log_info("{}: {} training samples, {} classes, {:.1f} M parameters, {} steps of {} samples on {}", config_.task,
              task_->manifest(Split::kTrain).size(), task_->info().classes.size(), static_cast<double>(parameters) / 1e6,
-             total_steps_, config_.train.batch * config_.train.accumulate, device_.describe());
+             total_steps_, config_.train.batch * config_.train.accumulate * group_.size(), device_.describe());
+    if (group_.size() > 1) log_info("{} processes, {} samples a batch each", group_.size(), config_.train.batch);
     if (state_.step > 0) log_info("resumed after step {}", state_.step);
   }
 
-  std::int64_t epoch_of(std::int64_t step) const { return step / steps_per_epoch_; }
-  /// Number of the batch that step `step` (from 0) begins with.
-  std::int64_t first_batch(std::int64_t step) const {
-    return epoch_of(step) * batches_ + (step % steps_per_epoch_) * config_.train.accumulate;
+  /// Steps before this place in the data: the number of steps done, unless the run was begun with another number of processes.
+  std::int64_t schedule_step() const {
+    const StreamPosition& place = stream_->position();
+    return place.epoch * steps_per_epoch_ + place.offset / (stream_->batch_size() * config_.train.accumulate);
   }
+  bool done() const {
+    return stream_->position().epoch >= config_.train.epochs ||
+           (config_.train.max_steps > 0 && state_.step >= config_.train.max_steps);
+  }
+  /// The epoch that has ended or, stopped within it, the one that is open; from 1.
+  std::int64_t current_epoch() const { return stream_->position().epoch + (stream_->position().offset > 0 ? 1 : 0); }
 
   void train_epoch() {
-    const std::int64_t epoch = epoch_of(state_.step);
-    const std::int64_t end = std::min((epoch + 1) * steps_per_epoch_, total_steps_);
+    const std::int64_t epoch = stream_->position().epoch, begin = epoch * steps_per_epoch_;
     Progress progress(fmt::format("epoch {}/{}", epoch + 1, config_.train.epochs), static_cast<std::uint64_t>(steps_per_epoch_),
-                      static_cast<std::uint64_t>(state_.step - epoch * steps_per_epoch_));
-    while (state_.step < end) {
+                      static_cast<std::uint64_t>(schedule_step() - begin));
+    for (bool open = true; open;) {
       train_step();
-      progress.update(static_cast<std::uint64_t>(state_.step - epoch * steps_per_epoch_), detail_);
-      if (state_.step % config_.train.log_every == 0 || state_.step == total_steps_) log_window(epoch + 1);
+      progress.update(static_cast<std::uint64_t>(schedule_step() - begin), detail_);
+      open = stream_->position().epoch == epoch && !done();
+      if (state_.step % config_.train.log_every == 0 || done()) log_window(epoch + 1);
       const bool due = config_.checkpoint.every_minutes > 0 && seconds_since(saved_at_) > 60 * config_.checkpoint.every_minutes;
-      if (state_.step < end && (due || stop_requested())) save();
-      if (state_.step < end && stop_requested()) interrupted();
+      const bool stop = group_.any(stop_requested());
+      if (open && (group_.any(due && group_.is_root()) || stop)) save();
+      if (open && stop) interrupted();
     }
     progress.clear();
     state_.evaluated = false;
     finish_epoch();
   }
 
+  /// Samples of a batch over all processes; 0 if it cannot be used because broken images were left out of it.
+  std::int64_t usable_samples(const Batch& batch, std::int64_t planned) {
+    const auto n = static_cast<std::int64_t>(batch.samples.size());
+    // Batch statistics need two samples.
+    const bool bad = n == 0 || (n == 1 && planned > 1);
+    if (group_.size() == 1 || config_.data.on_error != "skip") return bad ? 0 : n;
+    std::int64_t sum = 0;
+    for (const std::int64_t one : group_.gather(bad ? -1 : n)) {
+      if (one < 0) return 0;
+      sum += one;
+    }
+    return sum;
+  }
+
   /// One update from `accumulate` batches.
   void train_step() {
-    const std::int64_t first = (state_.step % steps_per_epoch_) * config_.train.accumulate;
-    const std::int64_t count = std::min<std::int64_t>(config_.train.accumulate, batches_ - first);
-    std::int64_t planned = 0;
-    for (std::int64_t i = 0; i < count; ++i) planned += stream_->planned_size(first + i);
+    const double lr = schedule_->learning_rate(schedule_step());
+    const StreamPosition first = stream_->position();
+    const std::int64_t batch_size = stream_->batch_size();
+    const std::int64_t left = (stream_->epoch_size() - first.offset + batch_size - 1) / batch_size;
+    const std::int64_t count = std::min<std::int64_t>(config_.train.accumulate, left);
+    const std::int64_t planned = std::min(count * batch_size, stream_->epoch_size() - first.offset);
+    gradients_->broadcast_buffers();
     for (std::int64_t i = 0; i < count; ++i) {
+      const StreamPosition place = stream_->position();
       const Batch batch = stream_->next();
       const std::optional<Batch> extra = extra_stream_ ? std::optional(extra_stream_->next()) : std::nullopt;
       const auto n = static_cast<std::int64_t>(batch.samples.size());
-      // Broken images left out: batch statistics need two samples.
-      if (n == 0 || (n == 1 && stream_->planned_size(first + i) > 1)) continue;
+      const std::int64_t all =
+          config_.data.on_error == "skip" ? usable_samples(batch, stream_->own_size(place)) : stream_->planned_size(place);
+      if (all == 0) continue;
       TaskOutput output;
       {
         const AutocastScope autocast(device_);
         output = task_->forward(batch, extra && !extra->samples.empty() ? &*extra : nullptr, Split::kTrain);
       }
       window_.add(state_.step + 1, output, n);
-      (count == 1 ? output.loss : output.loss * (static_cast<double>(n) / static_cast<double>(planned))).backward();
-      samples_since_log_ += n;
+      // Gradients are means over the processes: with this factor, over the samples of all of them.
+      const double part = static_cast<double>(n * group_.size()) / static_cast<double>(count == 1 ? all : planned);
+      gradients_->backward(part == 1 ? output.loss : output.loss * part, i + 1 == count);
+      samples_since_log_ += all;
     }
+    gradients_->average_pending();
     if (config_.optimizer.clip_norm > 0) optimizer_->clip_gradients(config_.optimizer.clip_norm);
-    optimizer_->step(schedule_->learning_rate(state_.step));
+    optimizer_->step(lr);
     optimizer_->zero_grad();
     if (average_) average_->update();
+    last_lr_ = lr;
     ++state_.step;
   }
 
   void log_window(std::int64_t epoch) {
-    Values values = window_.take();
+    Values values = window_.take(group_);
+    if (!group_.is_root()) return;
     const double seconds = seconds_since(logged_at_), waited = stream_->wait_seconds();
-    values.emplace_back("lr", schedule_->learning_rate(state_.step - 1));
+    values.emplace_back("lr", last_lr_);
     values.emplace_back("samples_per_second", static_cast<double>(samples_since_log_) / std::max(seconds, 1e-9));
     values.emplace_back("data_wait", std::clamp((waited - waited_at_log_) / std::max(seconds, 1e-9), 0.0, 1.0));
     detail_.clear();
@@ -197,20 +245,13 @@ class Trainer {
 
   /// Evaluation, then a checkpoint: what is due at the end of an epoch and of the run.
   void finish_epoch() {
-    const std::int64_t epoch = epoch_of(state_.step - 1) + 1;
     if (task_->has_validation()) {
       const std::optional<EvaluationResult> result = evaluate();
       if (!result) {
         save();
         interrupted();
       }
-      log_->write("val", state_.step, epoch, result->values);
-      report(epoch, result->values);
-      keep_best(result->values);
-      if (hooks_.evaluated && !task_->evaluates_itself()) {
-        hooks_.evaluated({state_.step, epoch, result->predictions, result->samples, result->metrics,
-                          task_->manifest(Split::kValidation), task_->info().classes});
-      }
+      group_.on_root([&] { take_evaluation(*result); });
     }
     state_.evaluated = true;
     save();
@@ -218,7 +259,18 @@ class Trainer {
     logged_at_ = Clock::now();
     waited_at_log_ = stream_->wait_seconds();
     samples_since_log_ = 0;
-    if (stop_requested() && state_.step < total_steps_) interrupted();
+    if (group_.any(stop_requested()) && !done()) interrupted();
+  }
+
+  void take_evaluation(const EvaluationResult& result) {
+    const std::int64_t epoch = current_epoch();
+    log_->write("val", state_.step, epoch, result.values);
+    report(epoch, result.values);
+    keep_best(result.values);
+    if (hooks_.evaluated && !task_->evaluates_itself()) {
+      hooks_.evaluated({state_.step, epoch, result.predictions, result.samples, result.metrics,
+                        task_->manifest(Split::kValidation), task_->info().classes});
+    }
   }
 
   void report(std::int64_t epoch, const Values& metrics) const {
@@ -239,7 +291,8 @@ class Trainer {
 
   std::optional<EvaluationResult> evaluate() {
     const WeightAverage::Swap averaged(average_ ? &*average_ : nullptr);
-    return evaluate_task(*task_, stream_options(), device_, state_.step);
+    gradients_->broadcast_buffers();
+    return evaluate_task(*task_, stream_options(), device_, state_.step, group_);
   }
 
   StateDict state_tensors() {
@@ -248,12 +301,18 @@ class Trainer {
     if (average_) {
       for (auto& entry : module_state(task_->network()).entries) state.add("raw." + entry.name, entry.tensor);
     }
-    state.add("random_state", device_.random_state());
-    state.metadata = {{"step", std::to_string(state_.step)},
-                      {"evaluated", state_.evaluated ? "1" : "0"},
-                      {"best_step", std::to_string(state_.best_step)},
-                      {"best_value", fmt::format("{}", state_.best_value)},
-                      {"loss_window", window_.save()}};
+    const auto randoms = group_.gather_to_root(bytes_of(device_.random_state())), windows = group_.gather_to_root(window_.save());
+    const StreamPosition& place = stream_->position();
+    const StreamPosition extra = extra_stream_ ? extra_stream_->position() : StreamPosition{};
+    state.metadata = {{"step", std::to_string(state_.step)},           {"evaluated", state_.evaluated ? "1" : "0"},
+                      {"best_step", std::to_string(state_.best_step)}, {"best_value", fmt::format("{}", state_.best_value)},
+                      {"epoch", std::to_string(place.epoch)},          {"offset", std::to_string(place.offset)},
+                      {"extra_epoch", std::to_string(extra.epoch)},    {"extra_offset", std::to_string(extra.offset)},
+                      {"processes", std::to_string(group_.size())}};
+    for (std::size_t r = 0; r < randoms.size(); ++r) {
+      state.add(of_rank("random_state", r), tensor_of(randoms[r]));
+      state.metadata[of_rank("loss_window", r)] = windows[r];
+    }
     return state;
   }
 
@@ -267,39 +326,52 @@ class Trainer {
     }
     model.metadata = task_->info().to_metadata();
     model.metadata["step"] = std::to_string(state_.step);
-    checkpoints_.save(state_.step, model, state, state_.best_step, config_.checkpoint.keep);
+    group_.on_root([&] { checkpoints_.save(state_.step, model, state, state_.best_step, config_.checkpoint.keep); });
     saved_at_ = Clock::now();
   }
 
   void restore() {
-    const auto folder = checkpoints_.last();
-    if (!folder) {
+    const auto [file, state, model] = read_last_checkpoint(checkpoints_, group_);
+    if (file.empty()) {
       log_info("{}: no checkpoint yet; the run starts from the beginning", run_.string());
       return;
     }
-    const fs::path file = *folder / "state.safetensors";
-    const StateDict state = read_safetensors(file);
-    const StateDict model = read_safetensors(*folder / "model.safetensors");
     StateDict raw, optimizer;
     for (const auto& [name, tensor] : state.entries) {
       if (name.starts_with("raw.")) raw.add(name.substr(4), tensor);
       if (name.starts_with("optimizer.")) optimizer.add(name.substr(10), tensor);
     }
-    load_module_state(task_->network(), average_ ? raw : model, file.string());
+    load_module_state(task_->network(), average_ ? raw : model, file);
     if (average_) average_->restore(model);
-    optimizer_->load_state(optimizer, file.string());
-    const at::Tensor* random = state.find("random_state");
+    optimizer_->load_state(optimizer, file);
     try {
-      state_.step = std::stoll(state.metadata.at("step"));
-      state_.evaluated = state.metadata.at("evaluated") == "1";
-      state_.best_step = std::stoll(state.metadata.at("best_step"));
-      state_.best_value = std::stod(state.metadata.at("best_value"));
-      window_.restore(state.metadata.at("loss_window"));
+      restore_place(state);
     } catch (const std::exception&) {
-      throw WeightsError(file.string() + ": its metadata is not that of a checkpoint");
+      throw WeightsError(file + ": its metadata is not that of a checkpoint");
     }
-    if (!random) throw WeightsError(file.string() + ": random_state is missing");
-    device_.set_random_state(*random);
+    const auto rank = static_cast<std::size_t>(group_.rank());
+    const at::Tensor* random = state.find(of_rank("random_state", rank));
+    if (!random && rank == 0) throw WeightsError(file + ": random_state is missing");
+    if (random) {
+      device_.set_random_state(*random);
+    } else {  // more processes than before: the new ones have draws of their own
+      at::manual_seed(config_.seed + rank * kRankSeed + static_cast<std::uint64_t>(state_.step));
+    }
+  }
+
+  void restore_place(const StateDict& state) {
+    const auto number = [&](const char* key) { return std::stoll(state.metadata.at(key)); };
+    state_.step = number("step");
+    state_.evaluated = state.metadata.at("evaluated") == "1";
+    state_.best_step = number("best_step");
+    state_.best_value = std::stod(state.metadata.at("best_value"));
+    stream_->seek({number("epoch"), number("offset")});
+    if (extra_stream_) extra_stream_->seek({number("extra_epoch"), number("extra_offset")});
+    // With fewer processes than before, rank 0 takes over what the others had summed.
+    for (std::size_t r = 0; r < static_cast<std::size_t>(number("processes")); ++r) {
+      const bool mine = r == static_cast<std::size_t>(group_.rank()), left_over = r >= static_cast<std::size_t>(group_.size());
+      if (mine || (left_over && group_.is_root())) window_.restore(state.metadata.at(of_rank("loss_window", r)));
+    }
   }
 
   [[noreturn]] void interrupted() const {
@@ -308,9 +380,8 @@ class Trainer {
   }
 
   void finish() {
-    auto skipped = stream_->skipped();
-    std::sort(skipped.begin(), skipped.end());
-    skipped.erase(std::unique(skipped.begin(), skipped.end()), skipped.end());
+    const auto skipped = gather_lines(stream_->skipped(), group_);
+    if (!group_.is_root()) return;
     for (const auto& image : skipped) log_warning("skipped {}", image);
     if (!skipped.empty()) log_warning("{} broken images were skipped", skipped.size());
     rusage usage{};
@@ -324,44 +395,68 @@ class Trainer {
 
   RunConfig config_;
   const TrainHooks& hooks_;
+  ProcessGroup group_;
   fs::path run_;
   Device device_;
   CheckpointFolder checkpoints_;
   std::unique_ptr<Task> task_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::optional<GradientAverage> gradients_;
   std::optional<WeightAverage> average_;
   std::unique_ptr<BatchStream> stream_, extra_stream_;
   std::optional<Schedule> schedule_;
   std::optional<RunLog> log_;
   LossWindow window_;
   RunState state_;
-  std::int64_t batches_ = 0, steps_per_epoch_ = 0, total_steps_ = 0, samples_since_log_ = 0;
+  std::int64_t steps_per_epoch_ = 0, total_steps_ = 0, samples_since_log_ = 0;
   Clock::time_point begin_ = Clock::now(), saved_at_, logged_at_;
-  double waited_at_log_ = 0;
+  double waited_at_log_ = 0, last_lr_ = 0;
   std::string detail_;
 };
 
 }  // namespace
 
-void train(const RunConfig& config, bool resume, const TrainHooks& hooks) {
-  open_run_folder(config, resume);
+namespace {
+
+void train_in_group(const RunConfig& config, bool resume, const TrainHooks& hooks, ProcessGroup& group) {
+  group.on_root([&] { open_run_folder(config, resume); });
   const fs::path run = config.output;
   try {
-    Trainer trainer(config, resume, hooks);  // reads data and weights before anything is written
-    write_file_atomically(run / "config.yaml", print_run_config(config));
-    set_log_file((run / "log.txt").string());
+    Trainer trainer(config, resume, hooks, group);  // reads data and weights before anything is written
+    group.on_root([&] {
+      write_file_atomically(run / "config.yaml", print_run_config(config));
+      set_log_file((run / "log.txt").string());
+    });
     trainer.run();
     set_log_file("");
   } catch (const Error& error) {
-    if (fs::exists(run / "config.yaml")) {
+    if (group.is_root() && fs::exists(run / "config.yaml")) {
       log_file_only(LogLevel::kError, error.what());
-    } else {
+    } else if (group.is_root()) {
       std::error_code ignored;
       fs::remove(run, ignored);  // only if empty: a failed start leaves nothing
     }
     set_log_file("");
     throw;
   }
+}
+
+}  // namespace
+
+void train(const RunConfig& config, bool resume, const TrainHooks& hooks, ProcessGroup group) {
+  try {
+    train_in_group(config, resume, hooks, group);
+  } catch (const PeerLost& error) {
+    group.leave(error);
+    throw PeerLost(fmt::format("{}; emotion_train --resume goes on from the last checkpoint", error.what()), error.rank());
+  } catch (const Error& error) {
+    group.leave(error);
+    throw;
+  } catch (const std::exception& error) {
+    group.leave(RunError(error.what()));
+    throw;
+  }
+  group.leave();
 }
 
 }  // namespace emotion

@@ -87,8 +87,6 @@ TEST_F(RunConfigTest, NothingIsParsedAndIgnored) {
             "paper.yaml:3:8: loss.embedding_weight has no effect on task stimuli; it belongs to emotionnet");
   EXPECT_EQ(error("task: classifier\n" + kData + "model: {semantic: {regions: 3}}\n"),
             "paper.yaml:3:20: model.semantic.regions has no effect on task classifier; it belongs to stimuli");
-  EXPECT_EQ(error("task: classifier\n" + kData + "train: {sync_batch_norm: true}\n"),
-            "paper.yaml:3:9: train.sync_batch_norm belongs to training with several processes, which this version does not have");
 }
 
 TEST_F(RunConfigTest, NestedSectionsAndLists) {

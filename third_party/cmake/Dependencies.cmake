@@ -13,6 +13,10 @@ find_package(JPEG REQUIRED)
 find_package(GIF REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(CURL 7.85 REQUIRED)
+find_path(GLOO_INCLUDE_DIR gloo/algorithm.h REQUIRED)
+# For libemotion_nccl.so, which is built where all three are there.
+find_path(NCCL_INCLUDE_DIR nccl.h HINTS /usr/local/cuda/include)
+find_path(CUDA_RUNTIME_INCLUDE_DIR cuda_runtime_api.h HINTS /usr/local/cuda/include)
 
 add_library(emotion_dependencies INTERFACE)
 target_link_libraries(emotion_dependencies INTERFACE Threads::Threads fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json yaml-cpp

@@ -10,6 +10,7 @@ namespace emotion {
 struct TrainOptions {
   std::string config, output, device;
   std::vector<std::string> settings;
+  int nproc = 0;  ///< 0 = not given: as the environment of torchrun or Slurm says
   bool resume = false, print_config = false, schema = false;
 };
 

@@ -129,6 +129,8 @@ struct TrainConfig {
   std::int64_t max_steps = 0;  ///< 0 = by epochs
   int log_every = 50;          ///< steps
   double ema = 0.0;            ///< decay of the averaged weights; 0 = off
+  bool sync_batch_norm = false;
+  double distributed_timeout = 300;  ///< seconds
   bool operator==(const TrainConfig&) const = default;
 };
 

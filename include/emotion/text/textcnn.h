@@ -6,11 +6,12 @@
 #include <vector>
 
 #include <torch/nn/module.h>
-#include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/embedding.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/pimpl.h>
+
+#include "emotion/batch_norm.h"
 
 namespace emotion {
 
@@ -34,7 +35,7 @@ class TextCNNImpl : public torch::nn::Module {
 
   torch::nn::Embedding embedding{nullptr};
   torch::nn::Conv1d conv{nullptr};
-  torch::nn::BatchNorm1d norm{nullptr};
+  BatchNorm1d norm{nullptr};
   torch::nn::Linear hidden{nullptr}, classifier{nullptr};
 
  private:

@@ -8,6 +8,7 @@
 #include "emotion/config/run_config.h"
 #include "emotion/data/manifest.h"
 #include "emotion/loss/metrics.h"
+#include "emotion/train/distributed.h"
 
 namespace emotion {
 
@@ -30,7 +31,8 @@ struct TrainHooks {
 ///
 /// A run that is killed at any instant and resumed ends with the same weights as one that never was.
 /// @throws ConfigError (bad config, the folder is in use), DataError, WeightsError, RunError (NaN loss, disk full), Interrupted
-/// after saving
-void train(const RunConfig& config, bool resume, const TrainHooks& hooks = {});
+/// after saving; PeerLost if another process of `group` failed. Every process of the group calls it with the same config: only
+/// rank 0 writes, and calls the hooks
+void train(const RunConfig& config, bool resume, const TrainHooks& hooks = {}, ProcessGroup group = {});
 
 }  // namespace emotion

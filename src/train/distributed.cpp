@@ -1,0 +1,271 @@
+#include "emotion/train/distributed.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+
+#include "distributed_backend.h"
+#include "distributed_data.h"
+#include "distributed_rendezvous.h"
+#include "distributed_watch.h"
+#include "emotion/log.h"
+
+namespace emotion {
+namespace {
+
+std::vector<at::Tensor> one_each(int size, const at::Tensor& like) {
+  std::vector<at::Tensor> all;
+  for (int r = 0; r < size; ++r) all.push_back(at::zeros_like(like));
+  return all;
+}
+
+at::Tensor bytes_of(const std::string& text, std::int64_t size) {
+  at::Tensor bytes = at::zeros({size}, at::kByte);
+  std::memcpy(bytes.data_ptr(), text.data(), text.size());
+  return bytes;
+}
+
+std::string text_of(const at::Tensor& bytes, std::int64_t size) {
+  return {static_cast<const char*>(bytes.const_data_ptr()), static_cast<std::size_t>(size)};
+}
+
+/// An error of the exchange itself, not of what is computed around it.
+bool is_broken_exchange(const std::string& text) {
+  for (const char* sign : {"gloo", "Connection closed", "Timed out", "Connection reset", "NCCL", "Broken pipe"}) {
+    if (text.find(sign) != std::string::npos) return true;
+  }
+  return false;
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+class GroupStatistics final : public StatisticsExchange {
+ public:
+  GroupStatistics(ProcessGroup group, c10::intrusive_ptr<c10d::ProcessGroup> channel,
+                  std::function<void(const std::function<void()>&)> guard)
+      : group_(std::move(group)), channel_(std::move(channel)), guard_(std::move(guard)) {}
+
+  at::Tensor gather(const at::Tensor& values) override {
+    std::vector<at::Tensor> in{values.cpu().contiguous()};
+    std::vector<std::vector<at::Tensor>> out{one_each(group_.size(), in[0])};
+    guard_([&] { channel_->allgather(out, in)->wait(); });
+    return at::stack(out[0]).to(values.device());
+  }
+  void sum(at::Tensor& values) override {
+    std::vector<at::Tensor> all{values.cpu()};
+    guard_([&] { channel_->allreduce(all)->wait(); });
+    if (!all[0].is_same(values)) values.copy_(all[0]);
+  }
+
+ private:
+  ProcessGroup group_;
+  c10::intrusive_ptr<c10d::ProcessGroup> channel_;
+  std::function<void(const std::function<void()>&)> guard_;
+};
+
+}  // namespace
+
+void ProcessGroup::Data::exchange(const std::function<void()>& action) {
+  watch->enter_exchange();
+  try {
+    action();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    if (!is_broken_exchange(error.what())) throw;
+    throw PeerLost(watch->find_lost(first_line(error.what())));
+  }
+}
+
+ProcessGroup::ProcessGroup() : data_(std::make_shared<Data>()) {}
+
+ProcessGroup ProcessGroup::join(const Launch& launch, const std::vector<std::pair<std::string, std::string>>& same,
+                                double timeout) {
+  ProcessGroup group;
+  Data& data = *group.data_;
+  data.launch = launch;
+  data.timeout = timeout;
+  if (!std::getenv("OMP_NUM_THREADS") && launch.local_world_size > 1)
+    at::set_num_threads(share_of_threads(at::get_num_threads(), launch.local_world_size));
+  if (launch.world_size == 1) return group;
+  // What rank 0 says is enough.
+  if (launch.rank > 0 && log_enabled(LogLevel::kInfo)) set_log_level(LogLevel::kWarning);
+  const Rendezvous met = meet(launch, same, timeout);
+  data.store = met.store;
+  data.local_address = met.local_address;
+  data.watch = std::make_unique<Watch>(met.watch, launch.rank, launch.store_elsewhere ? -1 : 0, met.names, timeout);
+  data.exchange([&] { data.group = make_gloo_group(met.store, launch.rank, launch.world_size, met.local_address, timeout); });
+  return group;
+}
+
+int ProcessGroup::rank() const { return data_->launch.rank; }
+int ProcessGroup::size() const { return data_->launch.world_size; }
+int ProcessGroup::local_rank() const { return data_->launch.local_rank; }
+int ProcessGroup::local_size() const { return data_->launch.local_world_size; }
+
+namespace {
+
+template <class Value>
+std::vector<Value> gather_values(ProcessGroup::Data& data, Value value, at::ScalarType type) {
+  if (!data.group) return {value};
+  std::vector<at::Tensor> in{at::full({1}, value, type)};
+  std::vector<std::vector<at::Tensor>> out{one_each(data.launch.world_size, in[0])};
+  data.exchange([&] { data.group->allgather(out, in)->wait(); });
+  std::vector<Value> all;
+  for (const at::Tensor& one : out[0]) all.push_back(one.item<Value>());
+  return all;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> ProcessGroup::gather(std::int64_t value) { return gather_values(*data_, value, at::kLong); }
+std::vector<double> ProcessGroup::gather(double value) { return gather_values(*data_, value, at::kDouble); }
+
+std::vector<std::string> ProcessGroup::gather_to_root(const std::string& text) {
+  if (!data_->group) return {text};
+  const auto sizes = gather(static_cast<std::int64_t>(text.size()));
+  const std::int64_t longest = std::max<std::int64_t>(1, *std::max_element(sizes.begin(), sizes.end()));
+  std::vector<at::Tensor> in{bytes_of(text, longest)};
+  std::vector<std::vector<at::Tensor>> out;
+  if (is_root()) out.push_back(one_each(size(), in[0]));
+  data_->exchange([&] { data_->group->gather(out, in)->wait(); });
+  std::vector<std::string> all;
+  for (std::size_t r = 0; is_root() && r < sizes.size(); ++r) all.push_back(text_of(out[0][r], sizes[r]));
+  return all;
+}
+
+bool ProcessGroup::any(bool value) {
+  if (!data_->group) return value;
+  std::vector<at::Tensor> all{at::full({1}, value ? 1 : 0, at::kInt)};
+  c10d::AllreduceOptions options;
+  options.reduceOp = c10d::ReduceOp::MAX;
+  data_->exchange([&] { data_->group->allreduce(all, options)->wait(); });
+  return all[0].item<int>() != 0;
+}
+
+void ProcessGroup::broadcast(const std::vector<at::Tensor>& tensors) {
+  if (!data_->group) return;
+  const at::NoGradGuard no_grad;
+  for (const at::Tensor& tensor : tensors) {
+    std::vector<at::Tensor> whole{tensor.detach().contiguous()};
+    data_->exchange([&] { data_->group->broadcast(whole)->wait(); });
+    if (!whole[0].is_same(tensor) && !is_root()) tensor.detach().copy_(whole[0]);
+  }
+}
+
+std::string ProcessGroup::broadcast(std::string text) {
+  if (!data_->group) return text;
+  at::Tensor size = at::full({1}, static_cast<std::int64_t>(text.size()), at::kLong);
+  broadcast(std::vector{size});
+  const auto n = size.item<std::int64_t>();
+  if (n == 0) return "";
+  at::Tensor bytes = is_root() ? bytes_of(text, n) : at::zeros({n}, at::kByte);
+  broadcast(std::vector{bytes});
+  return text_of(bytes, n);
+}
+
+StateDict ProcessGroup::broadcast(StateDict state) {
+  if (!data_->group) return state;
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& [name, tensor] : state.entries)
+    list.push_back(
+        {name, static_cast<int>(tensor.scalar_type()), std::vector<std::int64_t>(tensor.sizes().begin(), tensor.sizes().end())});
+  const auto table = nlohmann::json::parse(broadcast(nlohmann::json{{"tensors", list}, {"metadata", state.metadata}}.dump()));
+  if (!is_root()) {
+    state = {};
+    state.metadata = table.at("metadata").get<std::map<std::string, std::string>>();
+    for (const auto& entry : table.at("tensors")) {
+      state.add(entry[0].get<std::string>(),
+                at::empty(entry[2].get<std::vector<std::int64_t>>(), static_cast<at::ScalarType>(entry[1].get<int>())));
+    }
+  }
+  std::vector<at::Tensor> tensors;
+  for (const auto& entry : state.entries) {
+    if (entry.tensor.numel() > 0) tensors.push_back(entry.tensor);
+  }
+  broadcast(tensors);
+  return state;
+}
+
+void ProcessGroup::on_root(const std::function<void()>& action) {
+  if (is_root()) action();
+  if (!data_->group) return;
+  ++data_->root_actions;
+  if (is_root()) {
+    data_->watch->root_done(data_->root_actions);
+  } else {
+    data_->watch->wait_for_root(data_->root_actions);
+  }
+}
+
+void ProcessGroup::check_same(const std::string& what, const std::string& value) {
+  const auto all = gather_to_root(value);
+  std::string verdict;
+  for (std::size_t r = 0; r < all.size() && verdict.empty(); ++r) {
+    if (all[r] != all[0])
+      verdict = fmt::format("{} is not the same everywhere: {} on rank 0, {} on rank {}", what, all[0], all[r], r);
+  }
+  verdict = broadcast(verdict);
+  if (!verdict.empty()) throw DataError(verdict);
+}
+
+std::shared_ptr<StatisticsExchange> ProcessGroup::statistics_exchange() {
+  if (!data_->group) return nullptr;
+  // A channel of its own: its exchanges and the gradients' may overtake each other.
+  Data& data = *data_;
+  c10::intrusive_ptr<c10d::ProcessGroup> channel;
+  data.exchange([&] {
+    channel = make_gloo_group(c10::make_intrusive<c10d::PrefixStore>("statistics", data.store), rank(), size(),
+                              data.local_address, data.timeout);
+  });
+  return std::make_shared<GroupStatistics>(*this, channel,
+                                           [&data](const std::function<void()>& action) { data.exchange(action); });
+}
+
+void ProcessGroup::use_device(const at::Device& device) {
+  if (!data_->group || device.is_cpu()) return;
+  Dl_info here{};
+  ::dladdr(reinterpret_cast<const void*>(&share_of_threads), &here);
+  const auto file = std::filesystem::path(here.dli_fname).parent_path() / "libemotion_nccl.so";
+  void* module = ::dlopen(file.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  auto* add = module ? reinterpret_cast<AddNccl>(::dlsym(module, "emotion_add_nccl")) : nullptr;
+  if (!add)
+    throw RunError(
+        fmt::format("{} processes on GPUs need {}: {}; build with the CUDA toolkit and NCCL's headers, or take --device cpu",
+                    size(), file.string(), ::dlerror()));
+  add(*data_->group, data_->store, rank(), size(), data_->timeout);
+}
+
+void ProcessGroup::leave() {
+  if (!data_->group) return;
+  data_->watch->stop(-1, "");
+  data_->group.reset();
+}
+
+void ProcessGroup::leave(const Error& error) {
+  if (!data_->group) return;
+  const auto* lost = dynamic_cast<const PeerLost*>(&error);
+  // Closing the connections wakes the others. After a broken exchange some of its work may never end: it is left behind.
+  if (lost) {
+    static_cast<void>(data_->group.release());
+  } else {
+    data_->group.reset();
+  }
+  data_->watch->stop(lost && lost->rank() >= 0 ? lost->rank() : rank(), error.what());
+}
+
+}  // namespace emotion

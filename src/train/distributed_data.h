@@ -1,0 +1,26 @@
+#pragma once
+
+#include <memory>
+
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+
+#include "distributed_watch.h"
+#include "emotion/train/distributed.h"
+
+namespace emotion {
+
+/// What a ProcessGroup holds. `group` is null with one process.
+struct ProcessGroup::Data {
+  Launch launch;
+  double timeout = 0;
+  std::string local_address;
+  c10::intrusive_ptr<c10d::Store> store;
+  std::unique_ptr<Watch> watch;
+  c10::intrusive_ptr<c10d::ProcessGroup> group;
+  std::int64_t root_actions = 0;
+
+  /// Runs one exchange; if it fails, finds out who is to blame. @throws PeerLost
+  void exchange(const std::function<void()>& action);
+};
+
+}  // namespace emotion

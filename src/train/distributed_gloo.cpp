@@ -1,0 +1,25 @@
+// LibTorch holds Gloo's code, Debian's libgloo-dev the headers that c10d's header wants: only pointers to Gloo's types are
+// handled here.
+#define USE_C10D_GLOO
+#include <chrono>
+
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+
+#include "distributed_backend.h"
+
+namespace emotion {
+
+c10::intrusive_ptr<c10d::ProcessGroup> make_gloo_group(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
+                                                       const std::string& address, double timeout) {
+  using c10d::ProcessGroupGloo;
+  auto options = ProcessGroupGloo::Options::create(std::chrono::milliseconds(static_cast<std::int64_t>(timeout * 1000)));
+  options->devices.push_back(ProcessGroupGloo::createDeviceForHostname(address));
+  auto gloo = c10::make_intrusive<ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store), rank, size, options);
+  auto group = c10::make_intrusive<c10d::ProcessGroup>(c10::make_intrusive<c10d::PrefixStore>("group", store), rank, size);
+  group->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO, gloo);
+  group->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
+  return group;
+}
+
+}  // namespace emotion

@@ -1,0 +1,220 @@
+#include "distributed_watch.h"
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+
+#include <fmt/format.h>
+
+namespace emotion {
+namespace {
+
+double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::steady_clock::time_point b) {
+  return std::chrono::duration<double>(b - a).count();
+}
+
+std::string key_of(int rank) { return "state/" + std::to_string(rank); }
+
+}  // namespace
+
+struct Watch::Shared {
+  c10::intrusive_ptr<c10d::Store> store;
+  int rank = 0, holder = 0;
+  std::vector<std::string> names;
+  double timeout = 0;
+
+  std::mutex mutex;
+  std::condition_variable wake, seen;
+  std::vector<State> states;
+  std::int64_t rounds = 0;
+  Clock::time_point last_round = Clock::now();
+  bool urgent = false, poked = false, quit = false, ended = false;
+
+  void poke() {
+    poked = true;
+    wake.notify_all();
+  }
+  std::string store_error;
+
+  double period() const { return std::clamp(timeout / 10, 0.05, 1.0); }
+  /// Silence that counts once something has gone wrong.
+  double suspicion() const { return std::clamp(timeout / 2, 3 * period(), 5.0); }
+
+  std::vector<std::uint8_t> text_of_mine() {
+    State& mine = states[static_cast<std::size_t>(rank)];
+    ++mine.beat;
+    const std::string text = fmt::format("{} {} {} {} {}\n{}", mine.beat, mine.exchanges, mine.root_done, mine.stopped ? 1 : 0,
+                                         mine.culprit, mine.text);
+    return {text.begin(), text.end()};
+  }
+
+  void take(std::size_t other, const std::vector<std::uint8_t>& bytes) {
+    std::istringstream in(std::string(bytes.begin(), bytes.end()));
+    State read;
+    int stopped = 0;
+    in >> read.beat >> read.exchanges >> read.root_done >> stopped >> read.culprit;
+    in.ignore(1);
+    std::getline(in, read.text, '\0');
+    read.stopped = stopped != 0;
+    read.changed = read.beat != states[other].beat ? Clock::now() : states[other].changed;
+    states[other] = std::move(read);
+  }
+};
+
+Watch::Watch(c10::intrusive_ptr<c10d::Store> store, int rank, int holder, std::vector<std::string> names, double timeout)
+    : shared_(std::make_shared<Shared>()) {
+  shared_->store = std::move(store);
+  shared_->rank = rank;
+  shared_->holder = holder;
+  shared_->states.resize(names.size());
+  shared_->names = std::move(names);
+  shared_->timeout = timeout;
+  thread_ = std::thread(&Watch::run, shared_);
+}
+
+Watch::~Watch() {
+  {
+    std::unique_lock lock(shared_->mutex);
+    shared_->quit = true;
+    shared_->wake.notify_all();
+    // A store that no longer answers may hold the thread: it is left behind then.
+    shared_->seen.wait_for(lock, std::chrono::duration<double>(shared_->suspicion()), [&] { return shared_->ended; });
+    if (!shared_->ended) {
+      thread_.detach();
+      return;
+    }
+  }
+  thread_.join();
+}
+
+void Watch::run(std::shared_ptr<Shared> shared) {
+  std::vector<std::string> keys;
+  for (std::size_t r = 0; r < shared->names.size(); ++r) keys.push_back(key_of(static_cast<int>(r)));
+  std::unique_lock lock(shared->mutex);
+  try {
+    for (bool last = false; !last;) {
+      last = shared->quit;  // what was said before `quit` still goes out
+      const auto mine = shared->text_of_mine();
+      lock.unlock();
+      shared->store->set(key_of(shared->rank), mine);
+      const auto all = shared->store->check(keys) ? shared->store->multiGet(keys) : std::vector<std::vector<std::uint8_t>>{};
+      lock.lock();
+      for (std::size_t r = 0; r < all.size(); ++r) {
+        if (static_cast<int>(r) != shared->rank) shared->take(r, all[r]);
+      }
+      ++shared->rounds;
+      shared->last_round = Clock::now();
+      shared->seen.notify_all();
+      if (last) break;
+      const double pause = shared->urgent ? 0.01 : shared->period();
+      shared->wake.wait_for(lock, std::chrono::duration<double>(pause), [&] { return shared->quit || shared->poked; });
+      shared->poked = false;
+    }
+  } catch (const std::exception& error) {
+    if (!lock.owns_lock()) lock.lock();
+    shared->store_error = error.what();
+  }
+  shared->ended = true;
+  shared->seen.notify_all();
+}
+
+void Watch::enter_exchange() {
+  const std::lock_guard lock(shared_->mutex);
+  ++shared_->states[static_cast<std::size_t>(shared_->rank)].exchanges;
+}
+
+void Watch::root_done(std::int64_t n) {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->states[static_cast<std::size_t>(shared_->rank)].root_done = n;
+  shared_->poke();
+}
+
+PeerLost Watch::lost(int rank, const std::string& what) const {
+  return {fmt::format("{} {}", shared_->names[static_cast<std::size_t>(rank)], what), rank};
+}
+
+std::unique_ptr<PeerLost> Watch::look(double limit, bool anyone) const {
+  const auto now = Clock::now();
+  const Shared& s = *shared_;
+  const State* first = nullptr;
+  int at = -1;
+  for (std::size_t r = 0; r < s.states.size(); ++r) {
+    const State& state = s.states[r];
+    if (static_cast<int>(r) == s.rank || !state.stopped || state.culprit < 0) continue;
+    // One that stopped by itself says more than one that stopped because of another.
+    if (!first || state.culprit == static_cast<int>(r)) first = &state, at = static_cast<int>(r);
+  }
+  if (first && first->culprit == at) return std::make_unique<PeerLost>(lost(at, "stopped: " + first->text));
+  if (first) return std::make_unique<PeerLost>(first->text, first->culprit);
+  const double unanswered = seconds_between(s.last_round, now);
+  if (s.ended || unanswered > limit) {
+    const std::string how =
+        s.ended ? "is gone: its end of the rendezvous is closed" : fmt::format("does not answer for {:.0f} s", unanswered);
+    if (s.holder >= 0 && s.holder != s.rank) return std::make_unique<PeerLost>(lost(s.holder, how));
+    if (s.holder < 0) return std::make_unique<PeerLost>("the rendezvous " + how, -1);
+  }
+  for (std::size_t r = 0; r < s.states.size(); ++r) {
+    const State& state = s.states[r];
+    const double silent = seconds_between(state.changed, now);
+    if (static_cast<int>(r) == s.rank || state.stopped || silent <= limit || (!anyone && r != 0)) continue;
+    return std::make_unique<PeerLost>(
+        lost(static_cast<int>(r), fmt::format("was killed, hangs or lost its network: no sign of it for {:.0f} s", silent)));
+  }
+  return nullptr;
+}
+
+void Watch::wait_for_root(std::int64_t n) {
+  std::unique_lock lock(shared_->mutex);
+  shared_->urgent = true;
+  shared_->poke();
+  while (shared_->states[0].root_done < n) {
+    if (const auto found = look(shared_->timeout, true)) throw PeerLost(*found);
+    shared_->seen.wait_for(lock, std::chrono::milliseconds(50));
+  }
+  shared_->urgent = false;
+}
+
+PeerLost Watch::find_lost(const std::string& reason) {
+  std::unique_lock lock(shared_->mutex);
+  const auto begin = Clock::now();
+  const double suspicion = shared_->suspicion();
+  while (seconds_between(begin, Clock::now()) < 2 * suspicion) {
+    if (const auto found = look(suspicion, true)) return *found;
+    shared_->seen.wait_for(lock, std::chrono::milliseconds(50));
+  }
+  // All are alive: the one that is behind keeps the others waiting.
+  const auto& states = shared_->states;
+  const auto behind =
+      std::min_element(states.begin(), states.end(), [](const State& a, const State& b) { return a.exchanges < b.exchanges; });
+  const auto rank = static_cast<int>(behind - states.begin());
+  const auto mine = states[static_cast<std::size_t>(shared_->rank)].exchanges;
+  if (rank != shared_->rank && behind->exchanges < mine)
+    return lost(rank, fmt::format("lives but takes no part: it is {} exchanges behind", mine - behind->exchanges));
+  return {"an exchange between the processes failed: " + reason, -1};
+}
+
+void Watch::stop(int culprit, const std::string& text) {
+  std::unique_lock lock(shared_->mutex);
+  State& mine = shared_->states[static_cast<std::size_t>(shared_->rank)];
+  mine.stopped = true;
+  mine.culprit = culprit;
+  mine.text = text;
+  shared_->urgent = true;
+  shared_->poke();
+  const bool holds = shared_->holder == shared_->rank;
+  const std::int64_t round = shared_->rounds + 2;  // one that began after this
+  const auto begin = Clock::now();
+  const double patience = culprit < 0 ? shared_->timeout : 2 * shared_->suspicion();
+  while (!shared_->ended && seconds_between(begin, Clock::now()) < patience) {
+    bool others = shared_->rounds >= round;
+    for (std::size_t r = 0; holds && r < shared_->states.size(); ++r) {
+      const State& state = shared_->states[r];
+      const bool silent = seconds_between(state.changed, Clock::now()) > shared_->suspicion();
+      others = others && (static_cast<int>(r) == shared_->rank || state.stopped || silent);
+    }
+    if (others) break;
+    shared_->seen.wait_for(lock, std::chrono::milliseconds(50));
+  }
+}
+
+}  // namespace emotion

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <c10/util/intrusive_ptr.h>
+#include <torch/csrc/distributed/c10d/Store.hpp>
+
+#include "emotion/train/distributed.h"
+
+namespace emotion {
+
+/// Signs of life of the processes of a group: each writes a state into the rendezvous' store, again and again, and reads those of
+/// the others. A thread of its own does so, so that a process that is busy is not taken for a dead one; and it is the only one
+/// that touches its connection, so that a store that no longer answers blocks nobody else.
+class Watch {
+ public:
+  /// names: what a message calls each rank. `holder`: the rank that holds the store, -1 if none of them does.
+  Watch(c10::intrusive_ptr<c10d::Store> store, int rank, int holder, std::vector<std::string> names, double timeout);
+  ~Watch();
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+  /// This process begins an exchange with the others: those that do not are behind.
+  void enter_exchange();
+  /// Rank 0 has finished something the others wait for in wait_for_root(): its n-th.
+  void root_done(std::int64_t n);
+  /// @throws PeerLost
+  void wait_for_root(std::int64_t n);
+  /// After an exchange has failed with `reason`: whose fault it is. Takes some seconds at most.
+  PeerLost find_lost(const std::string& reason);
+  /// Tells the others that this process has stopped: with an error, because of rank `culprit` (itself: its own), or done
+  /// (culprit -1). Waits until they know, as long as that makes sense.
+  void stop(int culprit, const std::string& text);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct State {
+    std::int64_t beat = 0, exchanges = 0, root_done = 0;
+    bool stopped = false;
+    int culprit = -1;
+    std::string text;
+    Clock::time_point changed = Clock::now();  // when `beat` last did
+  };
+  struct Shared;
+
+  static void run(std::shared_ptr<Shared> shared);
+  PeerLost lost(int rank, const std::string& what) const;
+  /// Someone who has stopped with an error, the store that does not answer, or a rank silent for longer than `limit` seconds.
+  std::unique_ptr<PeerLost> look(double limit, bool anyone) const;
+
+  std::shared_ptr<Shared> shared_;
+  std::thread thread_;
+};
+
+}  // namespace emotion

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "emotion/config/run_config.h"
+#include "emotion/train/checkpoint.h"
+#include "emotion/train/device.h"
+#include "emotion/train/distributed.h"
+#include "emotion/train/task.h"
+
+namespace emotion {
+
+/// The config's device; each process of a host takes a GPU of its own.
+Device open_device(const RunConfig& config, ProcessGroup& group);
+
+/// data.workers; 0 = this process's share of the host's cores.
+int decoding_threads(const RunConfig& config, const ProcessGroup& group);
+
+/// @throws DataError on every process if one has other data than rank 0
+void check_same_data(const Task& task, ProcessGroup& group);
+
+/// The lines of all processes, sorted, each once, on rank 0.
+std::vector<std::string> gather_lines(const std::vector<std::string>& lines, ProcessGroup& group);
+
+/// What a run goes on from: rank 0 reads it, all get it. `file` is empty where there is no checkpoint yet.
+struct StoredRun {
+  std::string file;
+  StateDict state, model;
+};
+StoredRun read_last_checkpoint(const CheckpointFolder& checkpoints, ProcessGroup& group);
+
+/// Each rank's part of a checkpoint: `name` for rank 0, `name.1`, `name.2`, ..
+std::string of_rank(const char* name, std::size_t rank);
+
+/// A generator's state of bytes, as gather_to_root() takes it and gives it.
+std::string bytes_of(const at::Tensor& tensor);
+at::Tensor tensor_of(const std::string& bytes);
+
+}  // namespace emotion

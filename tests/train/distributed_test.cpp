@@ -1,0 +1,336 @@
+#include <arpa/inet.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <thread>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../support/formula_weights.h"
+#include "emotion/model/image_classifier.h"
+#include "emotion/text/textcnn.h"
+#include "step_support.h"
+
+// Several processes of the command itself: what they compute together, and what they do when one of them fails.
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using Variables = std::map<std::string, std::string>;
+using Words = std::vector<std::string>;
+
+const std::string kTiny = kFixtures + "/tiny";
+
+class DistributedTest : public StepTest {
+ protected:
+  struct Result {
+    int code;
+    std::string errors;
+  };
+
+  std::string config(const std::string& name, const std::string& text) const {
+    write_text(folder_.path() / name, text);
+    return (folder_.path() / name).string();
+  }
+  /// A TextCNN without chance: what one process and several compute can be compared.
+  std::string textcnn(const std::string& more = "epochs: 5, sync_batch_norm: true", double dropout = 0) const {
+    return config("textcnn.yaml",
+                  fmt::format("task: textcnn\nseed: 3\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, val: "
+                              "{{dataset: {0}, split: train}}}}\noptimizer: {{name: sgd, lr: 0.01}}\nmodel: {{dropout: {1}}}\n"
+                              "train: {{batch: 4, log_every: 1, distributed_timeout: 10, {2}}}\n"
+                              "checkpoint: {{every_minutes: 0.00001, keep: 2}}\n",
+                              kTiny, dropout, more));
+  }
+
+  pid_t start(const std::string& name, const std::string& file, const Words& more, const Variables& variables = {}) const {
+    Words words{std::string(EMOTION_BIN) + "/emotion_train", "--config", file, "--output", output(name).string()};
+    words.insert(words.end(), more.begin(), more.end());
+    const std::string errors = (folder_.path() / (name + ".stderr")).string();
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      if (!std::freopen(errors.c_str(), "w", stderr)) ::_exit(99);
+      ::setenv("OMP_NUM_THREADS", "1", 1);
+      for (const auto& [key, value] : variables) {
+        if (key == "PWD" && ::chdir(value.c_str()) != 0) ::_exit(97);
+        ::setenv(key.c_str(), value.c_str(), 1);
+      }
+      std::vector<char*> argv;
+      for (auto& word : words) argv.push_back(word.data());
+      argv.push_back(nullptr);
+      ::execv(argv[0], argv.data());
+      ::_exit(98);
+    }
+    return pid;
+  }
+  Result wait(pid_t pid, const std::string& name) const {
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), read_file(folder_.path() / (name + ".stderr"))};
+  }
+  Result run(const std::string& name, const std::string& file, const Words& more = {}, const Variables& variables = {}) const {
+    return wait(start(name, file, more, variables), name);
+  }
+  fs::path output(const std::string& name) const { return folder_.path() / name; }
+  StateDict model(const std::string& name) const { return read_safetensors(output(name) / "checkpoints/last/model.safetensors"); }
+  StateDict state(const std::string& name) const { return read_safetensors(output(name) / "checkpoints/last/state.safetensors"); }
+  void wait_for_checkpoint(const std::string& name) const {
+    while (!fs::exists(output(name) / "checkpoints/last")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  /// Process ids of the ranks that `launcher` has started, by rank.
+  static std::vector<pid_t> ranks(pid_t launcher) {
+    std::vector<pid_t> all;
+    std::ifstream in(fmt::format("/proc/{0}/task/{0}/children", launcher));
+    for (pid_t pid = 0; in >> pid;) all.push_back(pid);
+    return all;
+  }
+  static void expect_equal(const StateDict& a, const StateDict& b, double tolerance) {
+    ASSERT_EQ(a.entries.size(), b.entries.size());
+    for (const auto& [name, tensor] : a.entries) {
+      const at::Tensor* other = b.find(name);
+      ASSERT_TRUE(other) << name;
+      const double scale = std::max(1.0, tensor.to(at::kDouble).abs().max().item<double>());
+      EXPECT_LE((tensor.to(at::kDouble) - other->to(at::kDouble)).abs().max().item<double>(), tolerance * scale) << name;
+    }
+  }
+  std::vector<nlohmann::json> metrics(const std::string& name, const std::string& split) const {
+    std::vector<nlohmann::json> all;
+    std::ifstream in(output(name) / "metrics.jsonl");
+    for (std::string line; std::getline(in, line);) {
+      if (auto json = nlohmann::json::parse(line); json["split"] == split) all.push_back(std::move(json));
+    }
+    return all;
+  }
+  static int free_port() {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    socklen_t size = sizeof(address);
+    ::bind(socket, reinterpret_cast<sockaddr*>(&address), size);
+    ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
+    ::close(socket);
+    return ntohs(address.sin_port);
+  }
+  static Variables place(int rank, int size, int port) {
+    return {{"RANK", std::to_string(rank)},       {"WORLD_SIZE", std::to_string(size)},
+            {"LOCAL_RANK", std::to_string(rank)}, {"LOCAL_WORLD_SIZE", std::to_string(size)},
+            {"MASTER_ADDR", "127.0.0.1"},         {"MASTER_PORT", std::to_string(port)}};
+  }
+};
+
+TEST_F(DistributedTest, TwoProcessesFollowOneOfTwiceTheBatch) {
+  const std::string file = textcnn();
+  ASSERT_EQ(run("one", file, {"--set", "train.batch=8"}).code, 0);
+  const Result two = run("two", file, {"--nproc", "2"});
+  ASSERT_EQ(two.code, 0) << two.errors;
+  expect_equal(model("one"), model("two"), 1e-6);
+  const auto one_train = metrics("one", "train"), two_train = metrics("two", "train");
+  ASSERT_EQ(one_train.size(), 10U);
+  ASSERT_EQ(two_train.size(), 10U);
+  for (std::size_t i = 0; i < 10; ++i) EXPECT_NEAR(one_train[i]["loss"].get<double>(), two_train[i]["loss"].get<double>(), 1e-5);
+  EXPECT_EQ(metrics("one", "val").back()["top1"], metrics("two", "val").back()["top1"]);
+  EXPECT_NEAR(metrics("one", "val").back()["mAP"].get<double>(), metrics("two", "val").back()["mAP"].get<double>(), 1e-9);
+}
+
+TEST_F(DistributedTest, SoDoesAResNetWithAnUnevenLastBatchAndAccumulation) {
+  const std::string file =
+      config("resnet.yaml", fmt::format("task: classifier\nseed: 3\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: single}}, "
+                                        "val: {{dataset: {0}, split: single}}, size: 32, resize: 36, workers: 1}}\n"
+                                        "model: {{backbone: resnet18}}\noptimizer: {{name: sgd, lr: 1.0e-4}}\n"
+                                        "train: {{batch: 3, accumulate: 2, epochs: 5, log_every: 1, sync_batch_norm: true, "
+                                        "distributed_timeout: 60}}\n",
+                                        kTiny));
+  ASSERT_EQ(run("one", file, {"--set", "train.batch=6"}).code, 0);
+  const Result two = run("two", file, {"--nproc", "2"});
+  ASSERT_EQ(two.code, 0) << two.errors;
+  EXPECT_EQ(metrics("one", "train").size(), metrics("two", "train").size());
+  expect_equal(model("one"), model("two"), 1e-6);
+}
+
+// Rank 0's running statistics, gradients averaged over ranks: tests/reference/make_distributed_goldens.py.
+TEST_F(DistributedTest, FollowsPythonsDistributedDataParallel) {
+  TextCNN network(TextCNNOptions{.vocabulary = 10, .classes = 4});
+  fill_by_formula(*network);
+  const std::string file = config(
+      "ddp.yaml", fmt::format("task: textcnn\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, shuffle: false}}\n"
+                              "text: {{vocabulary: {0}/vocabulary.txt, max_keywords: 12}}\nmodel: {{dropout: 0, init: {1}}}\n"
+                              "loss: {{hard_target: mean}}\noptimizer: {{name: sgd, lr: 0.01, weight_decay: 1.0e-4}}\n"
+                              "schedule: {{name: constant}}\ntrain: {{batch: 4, epochs: 5, log_every: 1}}\n",
+                              kTiny, write_init(*network)));
+  const Result result = run("ddp", file, {"--nproc", "2"});
+  ASSERT_EQ(result.code, 0) << result.errors;
+  const auto expected = nlohmann::json::parse(read_file(kFixtures + "/ddp_steps.json"));
+  const auto lines = metrics("ddp", "train");
+  ASSERT_EQ(lines.size(), expected["losses"].size());
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    EXPECT_NEAR(lines[i]["loss"].get<double>(), expected["losses"][i].get<double>(), 1e-5) << i;
+  const StateDict trained = model("ddp");
+  ASSERT_EQ(trained.entries.size(), expected["state"].size());
+  for (const auto& [name, tensor] : trained.entries) compare(name, tensor, expected["state"].at(name));
+}
+
+TEST_F(DistributedTest, ABatchWithoutAFaceOnOneRankIsNoObstacle) {
+  const std::string file =
+      config("stimuli.yaml",
+             fmt::format("task: stimuli\nseed: 3\ndevice: cpu\ndata: {{train: {{dataset: {}, split: stimuli}}, size: 32, "
+                         "resize: 36, workers: 1}}\nmodel: {{backbone: resnet18, branches: [global, expression]}}\n"
+                         "optimizer: {{name: adam, lr: 1.0e-4}}\ntrain: {{batch: 2, epochs: 2, log_every: 1, "
+                         "distributed_timeout: 60}}\n",
+                         kTiny));
+  for (const char* shared : {"false", "true"}) {
+    const Result result =
+        run(std::string("run") + shared, file, {"--nproc", "2", "--set", std::string("train.sync_batch_norm=") + shared});
+    EXPECT_EQ(result.code, 0) << result.errors;
+  }
+}
+
+TEST_F(DistributedTest, ARunWithAKilledRankIsResumedToTheSameWeights) {
+  const std::string file = textcnn("epochs: 40", 0.5);
+  ASSERT_EQ(run("whole", file, {"--nproc", "2"}).code, 0);
+  const pid_t launcher = start("killed", file, {"--nproc", "2"});
+  wait_for_checkpoint("killed");
+  const auto both = ranks(launcher);
+  ASSERT_EQ(both.size(), 2U);
+  ::kill(both[1], SIGKILL);
+  const Result stopped = wait(launcher, "killed");
+  EXPECT_EQ(stopped.code, 1);
+  EXPECT_THAT(stopped.errors,
+              HasSubstr(fmt::format(
+                  "rank 1 (process {}) was killed by signal 9 (Killed); --resume goes on from the last checkpoint\n", both[1])));
+  const Result resumed = run("killed", file, {"--nproc", "2", "--resume"});
+  ASSERT_EQ(resumed.code, 0) << resumed.errors;
+  expect_equal(model("whole"), model("killed"), 0);
+  expect_equal(state("whole"), state("killed"), 0);
+}
+
+TEST_F(DistributedTest, ARankThatHangsIsNamed) {
+  const pid_t launcher = start("run", textcnn("epochs: 1000000"),
+                               {"--nproc", "2", "--log-level", "warning", "--set", "train.distributed_timeout=5"});
+  wait_for_checkpoint("run");
+  const auto both = ranks(launcher);
+  ASSERT_EQ(both.size(), 2U);
+  ::kill(both[1], SIGSTOP);
+  const Result stopped = wait(launcher, "run");
+  EXPECT_EQ(stopped.code, 1);
+  EXPECT_THAT(stopped.errors,
+              ContainsRegex(fmt::format("^rank 1 \\(.*, process {}\\) was killed, hangs or lost its network: no sign of it "
+                                        "for [0-9]+ s; emotion_train --resume goes on from the last checkpoint\n$",
+                                        both[1])));
+}
+
+TEST_F(DistributedTest, ASignalToOneRankSavesAndStopsAll) {
+  const pid_t launcher = start("run", textcnn("epochs: 1000000"), {"--nproc", "2", "--log-level", "warning"});
+  wait_for_checkpoint("run");
+  const auto both = ranks(launcher);
+  ASSERT_EQ(both.size(), 2U);
+  ::kill(both[1], SIGTERM);
+  const Result stopped = wait(launcher, "run");
+  EXPECT_EQ(stopped.code, 130);
+  EXPECT_THAT(stopped.errors, ContainsRegex("^interrupted after step [0-9]+; saved, go on with: .* --resume\n$"));
+}
+
+TEST_F(DistributedTest, AnotherNumberOfProcessesGoesOnAtTheSameSample) {
+  const std::string file = textcnn("epochs: 2");
+  ASSERT_EQ(run("run", file, {"--nproc", "2", "--set", "train.max_steps=1"}).code, 0);
+  EXPECT_EQ(state("run").metadata.at("offset"), "8");
+  // Half of the 16 samples are left: two steps of 4 by one process, and then the second epoch.
+  ASSERT_EQ(run("run", file, {"--resume", "--set", "train.max_steps=3"}).code, 0);
+  EXPECT_EQ(state("run").metadata.at("epoch"), "1");
+  EXPECT_EQ(state("run").metadata.at("offset"), "0");
+  ASSERT_EQ(run("run", file, {"--resume", "--nproc", "2"}).code, 0);
+  EXPECT_EQ(state("run").metadata.at("step"), "5");
+  EXPECT_EQ(state("run").metadata.at("epoch"), "2");
+}
+
+TEST_F(DistributedTest, PlacesThatDoNotFitAreOneLine) {
+  const std::string file = textcnn();
+  const auto fails = [&](Variables variables, int code, const std::string& text, const Words& more = {}) {
+    const Result result = run("bad", file, more, variables);
+    EXPECT_EQ(result.code, code) << result.errors;
+    EXPECT_THAT(result.errors, HasSubstr(text));
+    EXPECT_EQ(std::count(result.errors.begin(), result.errors.end(), '\n'), 1) << result.errors;
+    EXPECT_FALSE(fs::exists(output("bad")));
+  };
+  fails({{"RANK", "2"}, {"WORLD_SIZE", "2"}}, 2, "RANK is 2, and WORLD_SIZE 2: ranks go from 0 to 1\n");
+  fails({{"WORLD_SIZE", "2"}}, 2, "RANK is not set, and WORLD_SIZE is; start the processes with torchrun or --nproc\n");
+  fails({{"RANK", "x"}, {"WORLD_SIZE", "2"}}, 2, "RANK is 'x'; an integer from 0 to ");
+  fails({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "nowhere.invalid"}, {"MASTER_PORT", "29500"}}, 2,
+        "MASTER_ADDR 'nowhere.invalid' cannot be resolved: ");
+  fails(place(0, 2, 29500), 2, "--nproc 2 starts processes itself, and the environment says this one is rank 0 of 2; ",
+        {"--nproc", "2"});
+  const int port = free_port();
+  fails(place(0, 2, port), 1, fmt::format("rank 1 of 2 did not come to 127.0.0.1:{} within 2 s\n", port),
+        {"--log-level", "warning", "--set", "train.distributed_timeout=2"});
+  fails(place(1, 2, port), 1, fmt::format("127.0.0.1:{} does not answer for 2 s; is rank 0 running", port),
+        {"--set", "train.distributed_timeout=2"});
+}
+
+TEST_F(DistributedTest, APortInUseIsNamed) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(socket, 1), 0);
+  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
+  const int port = ntohs(address.sin_port);
+  const Result result = run("run", textcnn(), {"--log-level", "warning"}, place(0, 2, port));
+  ::close(socket);
+  EXPECT_EQ(result.code, 2);
+  EXPECT_EQ(result.errors,
+            fmt::format("MASTER_PORT {}: Address already in use; set MASTER_PORT to a free one, the same for all ranks\n", port));
+}
+
+class DifferentRanksTest : public DistributedTest {
+ protected:
+  /// Starts two ranks that do not fit together; both must say so.
+  void expect_refused(const std::string& file, const Words& more, const Variables& zero, const Variables& one, int code,
+                      const std::string& text) const {
+    const int port = free_port();
+    const auto at = [&](int rank, const Variables& variables) {
+      Variables all = place(rank, 2, port);
+      all.insert(variables.begin(), variables.end());
+      return all;
+    };
+    const pid_t first = start("run", file, {"--log-level", "warning"}, at(0, zero));
+    Words words{"--log-level", "warning", "--set", "output=" + output("run").string()};
+    words.insert(words.end(), more.begin(), more.end());
+    const pid_t other = start("run", file, words, at(1, one));
+    int status = 0;
+    ::waitpid(other, &status, 0);
+    EXPECT_EQ(WEXITSTATUS(status), code);
+    const Result result = wait(first, "run");
+    EXPECT_EQ(result.code, code) << result.errors;
+    EXPECT_THAT(result.errors, ContainsRegex(text));
+  }
+};
+
+TEST_F(DifferentRanksTest, AreToldBothValues) {
+  expect_refused(textcnn(), {"--set", "optimizer.lr=0.5"}, {}, {}, 2,
+                 "the processes do not fit together: optimizer.lr is 0.01 on rank 0 \\(.*\\), 0.5 on rank 1 \\(");
+}
+
+TEST_F(DifferentRanksTest, AreToldBothDataSets) {
+  for (const char* name : {"a", "b"}) {
+    fs::create_directories(folder_.path() / name);
+    fs::copy(kTiny, folder_.path() / name / "tiny", fs::copy_options::recursive);
+  }
+  const std::string text = read_file(kTiny + "/train.jsonl");
+  write_text(folder_.path() / "b/tiny/train.jsonl", text.substr(0, text.rfind('\n', text.size() - 2) + 1));
+  const std::string file = config("data.yaml",
+                                  "task: textcnn\ndevice: cpu\ndata: {train: {dataset: tiny, split: train}}\n"
+                                  "train: {batch: 4, distributed_timeout: 30}\n");
+  expect_refused(file, {}, {{"PWD", (folder_.path() / "a").string()}}, {{"PWD", (folder_.path() / "b").string()}}, 3,
+                 "the training data is not the same everywhere: 16 samples .* on rank 0, 15 samples .* on rank 1");
+}
+
+}  // namespace
+}  // namespace emotion
