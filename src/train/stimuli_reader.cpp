@@ -31,10 +31,6 @@ struct StimuliReader::Data {
       with_face += !m[i].face.empty();
       if (options.regions && options.width == 0 && !m[i].regions.empty()) options.width = read_regions(i).size(1);
     }
-    if (options.regions && with_regions == 0)
-      throw DataError(m.file().string() + ": no sample has regions; emotion_data regions finds them");
-    if (options.faces && with_face == 0)
-      throw DataError(m.file().string() + ": no sample has a face; emotion_data faces finds them");
   }
 
   bool reserve(std::int64_t bytes) const {
@@ -49,7 +45,7 @@ struct StimuliReader::Data {
     if (sample.regions.empty()) return at::zeros({0, options.width});
     if (regions[i].defined()) return regions[i];
     try {
-      const RegionFile file = read_region_file(path_below(manifest.dataset().images(), sample.regions), options.width);
+      const RegionFile file = read_region_file(manifest.dataset().stimulus(sample.regions), options.width);
       at::Tensor features = file.features.narrow(0, 0, std::min(options.max_regions, file.features.size(0))).clone();
       if (reserve(features.numel() * 4)) regions[i] = features;
       return features;
@@ -61,7 +57,7 @@ struct StimuliReader::Data {
   Image read_face(std::size_t i) const {
     if (faces[i]) return *faces[i];
     try {
-      Image face = load_image(path_below(manifest.dataset().images(), manifest[i].face),
+      Image face = load_image(manifest.dataset().stimulus(manifest[i].face),
                               Transform{.resize = 0, .crop = Crop::kNone, .flip = false}, {});
       if (reserve(static_cast<std::int64_t>(face.pixels.size()))) faces[i] = face;
       return face;
@@ -183,6 +179,7 @@ TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, cons
   if (info.task != "stimuli") throw WeightsError(fmt::format("{}: task {} is no stimuli network", where, info.task));
   trained.config = parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings);
   trained.classes = info.classes;
+  trained.polarity = info.polarity;
   // The width of the regions' features is nowhere but in the weights.
   std::int64_t width = 1;
   const bool fc = trained.config.model.semantic.variant == "fc";

@@ -32,6 +32,13 @@ struct SynthOptions {
   std::uint64_t seed = 1;
 };
 
+struct FacesOptions {
+  std::string data, split, landmarks, cnn, json;
+  int size = 48, upsample = 1, max_side = 1024, workers = 0;
+  double padding = 0.25, threshold = 0;
+  bool anew = false;
+};
+
 struct PreviewOptions {
   std::string data, split = "val", config, out;
   std::vector<std::string> settings;
@@ -50,5 +57,6 @@ EMOTION_COMMAND void emotion_data_import(const emotion::ImportOptions& options);
 EMOTION_COMMAND void emotion_data_verify(const emotion::VerifyOptions& options);
 EMOTION_COMMAND void emotion_data_stats(const emotion::StatsOptions& options);
 EMOTION_COMMAND void emotion_data_synth(const emotion::SynthOptions& options);
+EMOTION_COMMAND void emotion_data_faces(const emotion::FacesOptions& options);
 EMOTION_COMMAND void emotion_data_preview(const emotion::PreviewOptions& options);
 EMOTION_COMMAND void emotion_data_bench(const emotion::BenchOptions& options);

@@ -25,7 +25,7 @@ class StimuliReader {
     std::int64_t cache_bytes = std::int64_t{1} << 30;
   };
   /// The manifest must outlive the reader.
-  /// @throws DataError if no sample of the split has a region file (a face), WeightsError for a broken first region file
+  /// @throws DataError for a broken first region file
   StimuliReader(const Manifest& manifest, const Options& options);
   ~StimuliReader();
   StimuliReader(StimuliReader&&) noexcept;
@@ -52,6 +52,7 @@ struct TrainedStimuliNet {
   StimuliNet network{nullptr};
   RunConfig config;
   std::vector<std::string> classes;
+  std::vector<std::int8_t> polarity;  ///< of each class: 1 positive, -1 negative; empty where the training data gave none
   std::filesystem::path file;
 };
 /// @throws WeightsError
