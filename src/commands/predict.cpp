@@ -15,6 +15,7 @@
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
 #include "emotion/train/checkpoint.h"
+#include "emotion/train/stimuli_model.h"
 #include "predict.h"
 
 namespace emotion {

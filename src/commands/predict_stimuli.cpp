@@ -6,6 +6,7 @@
 #include "emotion/data/decode.h"
 #include "emotion/data/loader.h"
 #include "emotion/error.h"
+#include "emotion/eval/mikels_wheel.h"
 #include "emotion/eval/stimuli_run.h"
 #include "emotion/io/file.h"
 #include "emotion/progress.h"
@@ -86,7 +87,8 @@ class Output {
 }  // namespace
 
 void predict_stimuli(const PredictOptions& options, const Device& device) {
-  const TrainedStimuliNet model = load_stimuli_net(options.checkpoint, options.settings, device);
+  TrainedStimuliNet model = load_stimuli_net(options.checkpoint, options.settings, device);
+  if (model.polarity.empty()) model.polarity = mikels_polarity(model.classes);
   Output output(options, model, device);
   std::optional<FaceFinder> finder;
   for (const auto& input : options.inputs) {

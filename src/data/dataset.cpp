@@ -130,14 +130,6 @@ std::filesystem::path Dataset::split_file(std::string_view split) const {
       fmt::format("{}: there is no split '{}'; there are {}", (root / "dataset.yaml").string(), split, fmt::join(names, ", ")));
 }
 
-std::filesystem::path Dataset::stimulus(std::string_view relative) const {
-  std::filesystem::path file = path_below(images(), relative);
-  std::error_code ignored;
-  if (std::filesystem::exists(file, ignored)) return file;
-  std::filesystem::path own = path_below(root, relative);
-  return std::filesystem::exists(own, ignored) ? own : file;
-}
-
 std::uint32_t Dataset::class_id(std::string_view class_name) const {
   const auto found = std::find(classes.begin(), classes.end(), class_name);
   if (found == classes.end()) throw DataError(fmt::format("unknown class '{}'{}", class_name, did_you_mean(class_name, classes)));

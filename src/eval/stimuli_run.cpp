@@ -13,6 +13,7 @@
 
 #include "emotion/data/decode.h"
 #include "emotion/data/loader.h"
+#include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
 #include "emotion/eval/mikels_wheel.h"
 #include "emotion/progress.h"
@@ -158,12 +159,12 @@ Stimuli read_stimuli(const TrainedStimuliNet& model, const Manifest& manifest, s
     stimuli.picture = decode_image(file);
     stimuli.input = load_image(file, make_transform(model.config.data).deterministic(), {});
     if (!view.regions.empty()) {
-      stimuli.regions = read_region_file(dataset.stimulus(view.regions), region_width(model.network));
+      stimuli.regions = read_region_file(stimulus_path(dataset, view.regions), region_width(model.network));
     } else {
       stimuli.no_regions = "the manifest names no region file";
     }
     if (!view.face.empty()) {
-      stimuli.face = decode_image(dataset.stimulus(view.face));
+      stimuli.face = decode_image(stimulus_path(dataset, view.face));
     } else {
       stimuli.no_face = "the manifest names no face";
     }

@@ -97,7 +97,6 @@ fs::path find_model_file(const fs::path& checkpoint) {
 std::map<std::string, std::string> ModelInfo::to_metadata() const {
   std::map<std::string, std::string> metadata{{"task", task}, {"config", config}, {"classes", nlohmann::json(classes).dump()}};
   if (!extra_classes.empty()) metadata["extra_classes"] = nlohmann::json(extra_classes).dump();
-  if (!polarity.empty()) metadata["polarity"] = nlohmann::json(polarity).dump();
   if (!vocabulary.empty()) metadata["vocabulary"] = nlohmann::json(vocabulary).dump();
   return metadata;
 }
@@ -109,20 +108,7 @@ ModelInfo ModelInfo::from_metadata(const std::map<std::string, std::string>& met
   info.classes = parse_list(metadata, "classes", where);
   info.extra_classes = parse_list(metadata, "extra_classes", where);
   info.vocabulary = parse_list(metadata, "vocabulary", where);
-  if (const auto found = metadata.find("polarity"); found != metadata.end()) {
-    const auto json = nlohmann::json::parse(found->second, nullptr, false);
-    for (const auto& side : json.is_array() ? json : nlohmann::json::array())
-      info.polarity.push_back(side.is_number_integer() && side.get<std::int64_t>() > 0 ? 1 : -1);
-    if (info.polarity.size() != info.classes.size())
-      throw WeightsError(
-          fmt::format("{}: metadata: {} polarities for {} classes", where, info.polarity.size(), info.classes.size()));
-  }
   return info;
-}
-
-std::string task_of(const fs::path& model_file) {
-  if (model_file.extension() != ".safetensors") return {};
-  return ModelInfo::from_metadata(read_safetensors_metadata(model_file), model_file.string()).task;
 }
 
 TrainedTextCNN load_textcnn(const fs::path& checkpoint) {

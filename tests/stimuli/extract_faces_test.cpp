@@ -6,6 +6,7 @@
 #include "emotion/data/decode.h"
 #include "emotion/data/manifest.h"
 #include "emotion/data/manifest_update.h"
+#include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/stimuli/extract_faces.h"
@@ -62,10 +63,10 @@ TEST_F(ExtractFacesTest, WritesFacesManifestAndRates) {
 {"image": "broken.png", "face": "old.png"}
 )");
   const Manifest manifest = Manifest::open(Dataset::open(data()), "train");
-  const Image face = decode_image(manifest.dataset().stimulus(manifest[0].face));
+  const Image face = decode_image(stimulus_path(manifest.dataset(), manifest[0].face));
   EXPECT_EQ(face.width, 48);
   EXPECT_EQ(face.height, 48);
-  EXPECT_NE(face.pixels, decode_image(manifest.dataset().stimulus(manifest[1].face)).pixels);
+  EXPECT_NE(face.pixels, decode_image(stimulus_path(manifest.dataset(), manifest[1].face)).pixels);
   EXPECT_FALSE(fs::exists(pictures() / "faces"));  // shared pictures are not written to
 }
 

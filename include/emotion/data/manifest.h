@@ -34,9 +34,6 @@ struct Dataset {
   std::uint32_t class_id(std::string_view class_name) const;
   /// Folder that sample paths are relative to.
   std::filesystem::path images() const { return (root / image_root).lexically_normal(); }
-  /// A sample's face or region file: below images(); where there is none, below `root`, where the commands that find faces and
-  /// regions write theirs, so that a folder of pictures which data sets share stays as it is. @throws DataError as path_below
-  std::filesystem::path stimulus(std::string_view relative) const;
 };
 
 /// One line of a split, as views into the manifest's index: valid as long as the Manifest lives.

@@ -42,15 +42,11 @@ struct ModelInfo {
   std::string task;
   std::string config;  ///< YAML
   std::vector<std::string> classes, extra_classes, vocabulary;
-  std::vector<std::int8_t> polarity{};  ///< of each class: 1 positive, -1 negative; empty where it is not known
 
   std::map<std::string, std::string> to_metadata() const;
   /// `where` is for errors. An absent field stays empty. @throws WeightsError
   static ModelInfo from_metadata(const std::map<std::string, std::string>& metadata, const std::string& where);
 };
-
-/// The task a weights file was trained for; empty for .pth and for files that do not say. @throws WeightsError
-std::string task_of(const std::filesystem::path& model_file);
 
 /// A TextCNN ready to predict.
 struct TrainedTextCNN {

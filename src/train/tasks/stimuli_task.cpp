@@ -55,7 +55,7 @@ class StimuliTask final : public Task {
     return output;
   }
 
-  ModelInfo info() const override { return {"stimuli", print_run_config(config_), data_.classes(), {}, {}, polarity_}; }
+  ModelInfo info() const override { return {"stimuli", print_run_config(config_), data_.classes(), {}, {}}; }
 
  private:
   void add_reader(Split split) {
