@@ -66,6 +66,29 @@ CLI::App* add_regions(CLI::App& app, emotion::RegionsOptions& o) {
   return sub;
 }
 
+CLI::App* add_faces(CLI::App& app, emotion::FacesOptions& o) {
+  auto* sub = app.add_subcommand(
+      "faces", "finds the largest face of every image, aligns it and notes it in the manifest; goes on where it stopped");
+  sub->add_option("data,--data", o.data, "data set")->required()->type_name("DATASET");
+  sub->add_option("--split", o.split, "one split; default: all of them");
+  sub->add_option("--size", o.size, "side of a face picture, pixels")->capture_default_str();
+  sub->add_option("--padding", o.padding, "room around brows and chin, as part of their extent")->capture_default_str();
+  sub->add_option("--upsample", o.upsample, "doublings of an image before detection, which finds faces from 80 pixels")
+      ->capture_default_str();
+  sub->add_option("--max-side", o.max_side, "longer images are shrunk to it for detection, pixels; 0 = never")
+      ->capture_default_str();
+  sub->add_option("--threshold", o.threshold, "least detection score; lower finds more faces, and more that are none")
+      ->capture_default_str();
+  sub->add_option("--landmarks", o.landmarks, "dlib's 68-point landmark model; default: that of Debian's libdlib-data")
+      ->type_name("FILE");
+  sub->add_option("--cnn", o.cnn, "weights of dlib's CNN detector (mmod_human_face_detector.dat); default: the HOG detector")
+      ->type_name("FILE");
+  sub->add_option("--workers", o.workers, "threads; 0 = one per core")->capture_default_str();
+  sub->add_option("--json", o.json, "writes the detection rates there")->type_name("FILE");
+  sub->add_flag("--anew", o.anew, "forgets what earlier runs found");
+  return sub;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -107,6 +130,11 @@ int main(int argc, char** argv) {
 
   emotion::RegionsOptions regions_options;
   CLI::App* regions = add_regions(app, regions_options);
+  return sub;
+}
+
+  emotion::FacesOptions faces_options;
+  CLI::App* faces = add_faces(app, faces_options);
 
   emotion::PreviewOptions preview_options;
   auto* preview = app.add_subcommand("preview", "writes the pixels a run sees, before normalising, as PNG");
@@ -138,6 +166,10 @@ int main(int argc, char** argv) {
     if (stats->parsed()) emotion::call_library("emotion_data_stats", stats_options);
     if (synth->parsed()) emotion::call_library("emotion_data_synth", synth_options);
     if (regions->parsed()) emotion::call_library("emotion_data_regions", regions_options);
+  return sub;
+}
+
+    if (faces->parsed()) emotion::call_library("emotion_data_faces", faces_options);
     if (preview->parsed()) emotion::call_library("emotion_data_preview", preview_options);
     if (bench->parsed()) emotion::call_library("emotion_data_bench", bench_options);
     curation.run();

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
@@ -11,6 +13,7 @@
 #include "emotion/eval/extract.h"
 #include "emotion/eval/labels.h"
 #include "emotion/eval/metrics_json.h"
+#include "emotion/eval/stimuli_run.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
 #include "emotion/text/keywords.h"
@@ -80,10 +83,16 @@ void emotion_eval(const emotion::EvalOptions& o) {
   predictions.polarity = class_polarity(manifest.dataset(), info.classes);
   if (info.task == "textcnn") {
     predict_text(file, manifest, o.batch, predictions);
+  } else if (info.task == "stimuli") {
+    for_each_batch(load_stimuli_net(o.checkpoint, o.settings, device), device, manifest, o.batch, o.workers,
+                   [&](const auto&, const StimuliNetOutput& output) { append_scores(predictions, output.logits); });
   } else {
     const VisualModel model = open_model(o, device);
-    for_each_batch(model, device, manifest, o.batch, o.workers,
-                   [&](const auto&, const at::Tensor& features) { append_scores(predictions, model.logits(features)); });
+    const auto all = std::exchange(predictions.labels, {});
+    for_each_batch(model, device, manifest, o.batch, o.workers, [&](const auto& samples, const at::Tensor& features) {
+      append_scores(predictions, model.logits(features));
+      for (const std::uint64_t i : samples) predictions.labels.push_back(all[i]);
+    });
   }
   give(classification_metrics(predictions), info.classes, predictions.size(), o.output);
 }
@@ -91,18 +100,32 @@ void emotion_eval(const emotion::EvalOptions& o) {
 void emotion_extract(const emotion::ExtractOptions& o) {
   using namespace emotion;
   const Device device = Device::open(o.device);
-  const VisualModel model = open_model(o, device);
+  const fs::path file = find_model_file(o.checkpoint);
   StateDict out;
-  out.metadata = {{"checkpoint", model.file().string()}, {"data", o.data}};
+  const auto features = [&](const Manifest& manifest) {
+    if (task_of(file) == "stimuli")
+      return extract_features(load_stimuli_net(o.checkpoint, o.settings, device), device, manifest, o.batch, o.workers);
+    const VisualModel model = open_model(o, device);
+    if (model.config().data.picture == "face") {  // not every sample has a row
+      std::vector<std::int64_t> samples;
+      for (std::size_t i = 0; i < manifest.size(); ++i) {
+        if (!manifest[i].face.empty()) samples.push_back(static_cast<std::int64_t>(i));
+      }
+      out.add("samples", at::tensor(samples, at::kLong));
+    }
+    return extract_features(model, device, manifest, o.batch, o.workers);
+  };
+  out.metadata = {{"checkpoint", file.string()}, {"data", o.data}};
   if (fs::exists(fs::path(o.data) / "dataset.yaml")) {
     out.metadata["split"] = o.split;
-    out.add("features", extract_features(model, device, Manifest::open(Dataset::open(o.data), o.split), o.batch, o.workers));
+    out.add("features", features(Manifest::open(Dataset::open(o.data), o.split)));
   } else if (fs::is_directory(o.data)) {
     const ScratchFolder scratch;
-    out.add("features", extract_features(model, device, folder_manifest(o.data, scratch.path()), o.batch, o.workers));
+    out.add("features", features(folder_manifest(o.data, scratch.path())));
   } else {
     throw DataError(o.data + ": neither a data set nor a folder of pictures");
   }
   write_safetensors(o.out, out);
-  log_info("{}: features {} x {}", o.out, out.entries[0].tensor.size(0), out.entries[0].tensor.size(1));
+  const at::Tensor& rows = *out.find("features");
+  log_info("{}: features {} x {}", o.out, rows.size(0), rows.size(1));
 }

@@ -6,22 +6,37 @@
 #include <ATen/ops/softmax.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <opencv2/imgproc.hpp>
 
 #include "emotion/commands/eval.h"
 #include "emotion/error.h"
 #include "emotion/eval/extract.h"
 #include "emotion/io/file.h"
-#include "emotion/log.h"
+#include "emotion/report/heat_map.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
+#include "emotion/train/checkpoint.h"
+#include "emotion/train/stimuli_model.h"
+#include "predict.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
 
-namespace {
+bool is_dataset(const std::string& input) { return fs::is_regular_file(fs::path(input) / "dataset.yaml"); }
 
-/// The pictures named on the command line, folders entered, in order.
+Manifest open_input(const std::string& dataset, const PredictOptions& options) {
+  const Dataset opened = Dataset::open(dataset);
+  std::string split = options.split;
+  for (const char* usual : {"test", "val"}) {
+    const bool there = std::any_of(opened.splits.begin(), opened.splits.end(), [&](const auto& s) { return s.first == usual; });
+    if (split.empty() && there) split = usual;
+  }
+  return Manifest::open(opened, split.empty() ? opened.splits.front().first : split);
+}
+
+std::size_t input_count(const Manifest& manifest, const PredictOptions& options) {
+  return options.count == 0 ? manifest.size() : std::min<std::size_t>(options.count, manifest.size());
+}
+
 std::vector<fs::path> list_images(const std::vector<std::string>& inputs) {
   std::vector<fs::path> files;
   for (const auto& input : inputs) {
@@ -36,6 +51,22 @@ std::vector<fs::path> list_images(const std::vector<std::string>& inputs) {
   return files;
 }
 
+namespace {
+
+/// list_images, with the images of data sets.
+std::vector<fs::path> list_all(const PredictOptions& options) {
+  std::vector<fs::path> files;
+  for (const auto& input : options.inputs) {
+    if (!is_dataset(input)) {
+      for (auto& file : list_images({input})) files.push_back(std::move(file));
+      continue;
+    }
+    const Manifest manifest = open_input(input, options);
+    for (std::size_t i = 0; i < input_count(manifest, options); ++i) files.push_back(manifest.image_path(i));
+  }
+  return files;
+}
+
 struct Prediction {
   fs::path file;
   std::vector<float> probabilities;
@@ -43,23 +74,8 @@ struct Prediction {
   std::string picture, map;        // JPEG bytes, for the report
 };
 
-/// The class activation map over the picture: from blue (nothing) to red.
-Image overlay(const Image& image, const at::Tensor& map) {
-  const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.pixels.data()));
-  Image result{image.width, image.height, std::vector<std::uint8_t>(image.pixels.size())};
-  cv::Mat blended(image.height, image.width, CV_8UC3, result.pixels.data());
-  const at::Tensor dense = (map - map.min()) / (map.max() - map.min()).clamp_min(1e-12);
-  const at::Tensor levels = (dense * 255).to(at::kByte).contiguous();
-  cv::Mat small(static_cast<int>(levels.size(0)), static_cast<int>(levels.size(1)), CV_8U, levels.data_ptr<std::uint8_t>()),
-      large, colors;
-  cv::resize(small, large, rgb.size(), 0, 0, cv::INTER_CUBIC);
-  cv::applyColorMap(large, colors, cv::COLORMAP_TURBO);
-  cv::cvtColor(colors, colors, cv::COLOR_BGR2RGB);
-  cv::addWeighted(rgb, 0.55, colors, 0.45, 0, blended);
-  return result;
-}
-
-Prediction predict(const VisualModel& model, const Device& device, const fs::path& file, bool pictures) {
+Prediction predict(const VisualModel& model, const Device& device, const fs::path& file, const PredictOptions& o,
+                   std::size_t number) {
   const at::NoGradGuard no_grad;
   Image image = load_image(file, model.transform(), {});
   ImageBatch batch;
@@ -77,10 +93,14 @@ Prediction predict(const VisualModel& model, const Device& device, const fs::pat
   std::iota(prediction.order.begin(), prediction.order.end(), std::size_t{0});
   std::stable_sort(prediction.order.begin(), prediction.order.end(),
                    [&](std::size_t a, std::size_t b) { return prediction.probabilities[a] > prediction.probabilities[b]; });
-  if (pictures) {
-    prediction.picture = encode_jpeg(image);
-    prediction.map =
-        encode_jpeg(overlay(image, model.activation_map(input, static_cast<std::int64_t>(prediction.order[0]))[0].cpu()));
+  if (!o.report.empty() || !o.pictures.empty()) {
+    const at::Tensor map = model.activation_map(input, static_cast<std::int64_t>(prediction.order[0]))[0].cpu();
+    const Image seen = heat_map(image, map, {0, 0, static_cast<double>(image.width), static_cast<double>(image.height)});
+    if (!o.report.empty()) {
+      prediction.picture = encode_jpeg(image);
+      prediction.map = encode_jpeg(seen);
+    }
+    if (!o.pictures.empty()) write_file_atomically(fs::path(o.pictures) / fmt::format("{:05}-map.png", number), encode_png(seen));
   }
   return prediction;
 }
@@ -122,12 +142,14 @@ void write_report(const std::string& file, const std::vector<Prediction>& predic
 void emotion_predict(const emotion::PredictOptions& o) {
   using namespace emotion;
   const Device device = Device::open(o.device);
+  if (task_of(find_model_file(o.checkpoint)) == "stimuli") return predict_stimuli(o, device);
+  if (!o.pictures.empty()) fs::create_directories(o.pictures);
   const VisualModel model = VisualModel::open(o.checkpoint, o.settings, device);
   std::vector<Prediction> predictions;
-  for (const auto& file : list_images(o.inputs)) predictions.push_back(predict(model, device, file, !o.report.empty()));
+  for (const auto& file : list_all(o)) predictions.push_back(predict(model, device, file, o, predictions.size() + 1));
   if (!o.json.empty()) write_json(o.json, predictions, model.classes());
   if (!o.report.empty()) write_report(o.report, predictions, model, std::max(o.top, 1));
-  if (!o.json.empty() || !o.report.empty()) return;
+  if (!o.json.empty() || !o.report.empty() || !o.pictures.empty()) return;
   for (const auto& prediction : predictions) {
     fmt::print("{}\n", prediction.file.string());
     for (std::size_t i = 0; i < std::min(prediction.order.size(), static_cast<std::size_t>(std::max(o.top, 1))); ++i) {

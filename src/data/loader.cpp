@@ -1,4 +1,5 @@
 #include "emotion/data/loader.h"
+#include "emotion/data/stimulus_path.h"
 
 #include <algorithm>
 #include <chrono>
@@ -106,7 +107,7 @@ struct ImageLoader::Data {
     const std::uint64_t sample = order[slot.first + i];
     try {
       const auto box = options.crop_box ? manifest[sample].box : std::nullopt;
-      const auto file = options.picture == Picture::kFace ? path_below(manifest.dataset().images(), manifest[sample].face)
+      const auto file = options.picture == Picture::kFace ? stimulus_path(manifest.dataset(), manifest[sample].face)
                                                           : manifest.image_path(sample);
       slot.images[i] = load_image(file, options.transform, {options.seed, epoch, sample}, box);
     } catch (const std::exception& error) {

@@ -15,6 +15,7 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each) {
   const at::NoGradGuard no_grad;
   LoaderOptions options{.transform = view.transform,
+                        .picture = view.faces ? Picture::kFace : Picture::kImage,
                         .seed = view.seed,
                         .batch = static_cast<std::size_t>(view.batch),
                         .workers = view.workers,
@@ -22,8 +23,10 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
                         .allocate = device.allocator()};
   std::vector<std::uint64_t> order(manifest.size());
   std::iota(order.begin(), order.end(), std::uint64_t{0});
+  if (view.faces) std::erase_if(order, [&](std::uint64_t i) { return manifest[i].face.empty(); });
+  if (order.empty()) throw DataError(manifest.file().string() + ": no sample has a face; emotion_data faces finds them");
   ImageLoader loader(manifest, options, order, view.view);
-  Progress progress("images", manifest.size());
+  Progress progress("images", order.size());
   std::uint64_t done = 0;
   while (const auto images = loader.next()) {
     if (stop_requested()) throw Interrupted("interrupted; nothing was written");
@@ -34,7 +37,9 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
 
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each) {
-  for_each_batch(model, device, manifest, {.transform = model.transform(), .batch = batch, .workers = workers}, each);
+  for_each_batch(
+      model, device, manifest,
+      {.transform = model.transform(), .faces = model.config().data.picture == "face", .batch = batch, .workers = workers}, each);
 }
 
 at::Tensor extract_features(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers) {

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "emotion/eval/mikels_wheel.h"
+
 namespace emotion {
 namespace {
 
@@ -62,6 +64,13 @@ std::string metrics_json(const ClassificationMetrics& metrics, const std::vector
                                      {"positives", m.positives}};
     auto& row = json["confusion"].emplace_back(nlohmann::ordered_json::array());
     for (std::size_t j = 0; j < classes.size(); ++j) row.push_back(metrics.confusion(k, j));
+  }
+  if (const auto wheel = mikels_order(classes); !wheel.empty()) {
+    for (const std::size_t k : wheel) {
+      json["confusion_wheel"]["classes"].push_back(classes[k]);
+      auto& row = json["confusion_wheel"]["counts"].emplace_back(nlohmann::ordered_json::array());
+      for (const std::size_t j : wheel) row.push_back(metrics.confusion(k, j));
+    }
   }
   for (const Example& e : examples) {
     json["examples"].push_back({{"image", e.image},

@@ -60,7 +60,7 @@ std::string data_uri(std::string_view type, std::string_view bytes) {
   return text;
 }
 
-std::string html_page(const std::string& title, const std::string& body) {
+std::string html_page(const std::string& title, const std::string& body, const std::string& style) {
   return fmt::format(R"(<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{0}</title>
 <style>
@@ -73,11 +73,11 @@ h3 {{ font-size: 1rem; margin: 1rem 0 .3rem; }} svg {{ max-width: 100%; height: 
 .matrix th[scope=col] {{ height: 7rem; vertical-align: bottom; padding: .2rem; border: 0; }} .matrix th[scope=col] span {{ writing-mode: vertical-rl; transform: rotate(180deg); }}
 .strip {{ display: flex; flex-wrap: wrap; gap: .8rem; }} figure {{ margin: 0; }} figcaption {{ font-size: .85rem; max-width: 10rem; overflow-wrap: anywhere; }}
 footer {{ margin-top: 2rem; color: #666; }}
-@media print {{ body {{ margin: 0; max-width: none; }} section {{ break-inside: avoid; }} }}
+@media print {{ body {{ margin: 0; max-width: none; }} section {{ break-inside: avoid; }} }}{2}
 </style></head><body><h1>{0}</h1>
 {1}</body></html>
 )",
-                     html_escape(title), body);
+                     html_escape(title), body, style);
 }
 
 std::string svg_plot(const std::string& title, const std::string& x_label, const std::vector<Curve>& curves) {

@@ -156,6 +156,12 @@ std::string confused_pairs(const std::vector<std::string>& classes, const std::v
 
 std::string confusion(const Json& validation) {
   if (!validation.contains("confusion")) return {};
+  if (validation.contains("confusion_wheel")) {
+    const Json& wheel = validation["confusion_wheel"];
+    return "<p>In the order of Mikels' wheel: four positive emotions, then four negative ones.</p>\n" +
+           confusion_matrix(wheel["classes"].get<std::vector<std::string>>(),
+                            wheel["counts"].get<std::vector<std::vector<std::uint64_t>>>());
+  }
   const auto classes = validation["classes"].get<std::vector<std::string>>();
   const auto counts = validation["confusion"].get<std::vector<std::vector<std::uint64_t>>>();
   return classes.size() <= kMatrixClasses ? confusion_matrix(classes, counts) : confused_pairs(classes, counts);

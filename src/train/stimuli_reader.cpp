@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include "emotion/data/loader.h"
+#include "emotion/data/stimulus_path.h"
+#include "emotion/data/targets.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/model/load_state.h"
@@ -31,10 +33,6 @@ struct StimuliReader::Data {
       with_face += !m[i].face.empty();
       if (options.regions && options.width == 0 && !m[i].regions.empty()) options.width = read_regions(i).size(1);
     }
-    if (options.regions && with_regions == 0)
-      throw DataError(m.file().string() + ": no sample has regions; emotion_data regions finds them");
-    if (options.faces && with_face == 0)
-      throw DataError(m.file().string() + ": no sample has a face; emotion_data faces finds them");
   }
 
   bool reserve(std::int64_t bytes) const {
@@ -49,7 +47,7 @@ struct StimuliReader::Data {
     if (sample.regions.empty()) return at::zeros({0, options.width});
     if (regions[i].defined()) return regions[i];
     try {
-      const RegionFile file = read_region_file(path_below(manifest.dataset().images(), sample.regions), options.width);
+      const RegionFile file = read_region_file(stimulus_path(manifest.dataset(), sample.regions), options.width);
       at::Tensor features = file.features.narrow(0, 0, std::min(options.max_regions, file.features.size(0))).clone();
       if (reserve(features.numel() * 4)) regions[i] = features;
       return features;
@@ -61,7 +59,7 @@ struct StimuliReader::Data {
   Image read_face(std::size_t i) const {
     if (faces[i]) return *faces[i];
     try {
-      Image face = load_image(path_below(manifest.dataset().images(), manifest[i].face),
+      Image face = load_image(stimulus_path(manifest.dataset(), manifest[i].face),
                               Transform{.resize = 0, .crop = Crop::kNone, .flip = false}, {});
       if (reserve(static_cast<std::int64_t>(face.pixels.size()))) faces[i] = face;
       return face;
@@ -141,6 +139,11 @@ StimuliInput StimuliReader::read(const std::vector<std::uint64_t>& samples, cons
   return input;
 }
 
+std::string task_of(const std::filesystem::path& model_file) {
+  if (model_file.extension() != ".safetensors") return {};
+  return ModelInfo::from_metadata(read_safetensors_metadata(model_file), model_file.string()).task;
+}
+
 StimuliReader::Options stimuli_reader_options(const RunConfig& config, std::int64_t width) {
   const auto has = [&](const char* name) {
     return std::find(config.model.branches.begin(), config.model.branches.end(), name) != config.model.branches.end();
@@ -183,6 +186,10 @@ TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, cons
   if (info.task != "stimuli") throw WeightsError(fmt::format("{}: task {} is no stimuli network", where, info.task));
   trained.config = parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings);
   trained.classes = info.classes;
+  try {
+    trained.polarity = class_polarity(Dataset::open(trained.config.data.train.dataset), trained.classes);
+  } catch (const DataError&) {  // the training data is elsewhere: a network is complete without it
+  }
   // The width of the regions' features is nowhere but in the weights.
   std::int64_t width = 1;
   const bool fc = trained.config.model.semantic.variant == "fc";

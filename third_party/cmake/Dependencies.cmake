@@ -17,10 +17,11 @@ find_path(GLOO_INCLUDE_DIR gloo/algorithm.h REQUIRED)
 # For libemotion_nccl.so, which is built where all three are there.
 find_path(NCCL_INCLUDE_DIR nccl.h HINTS /usr/local/cuda/include)
 find_path(CUDA_RUNTIME_INCLUDE_DIR cuda_runtime_api.h HINTS /usr/local/cuda/include)
+find_package(dlib REQUIRED)
 
 add_library(emotion_dependencies INTERFACE)
 target_link_libraries(emotion_dependencies INTERFACE Threads::Threads fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json yaml-cpp
-  opencv_core opencv_imgproc opencv_imgcodecs simdjson::simdjson JPEG::JPEG GIF::GIF ZLIB::ZLIB CURL::libcurl ${CMAKE_DL_LIBS})
+  opencv_core opencv_imgproc opencv_imgcodecs simdjson::simdjson JPEG::JPEG GIF::GIF ZLIB::ZLIB CURL::libcurl dlib::dlib ${CMAKE_DL_LIBS})
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)
 endif()

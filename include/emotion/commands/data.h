@@ -40,6 +40,13 @@ struct RegionsOptions {
   bool anew = false;
 };
 
+struct FacesOptions {
+  std::string data, split, landmarks, cnn, json;
+  int size = 48, upsample = 1, max_side = 1024, workers = 0;
+  double padding = 0.25, threshold = 0;
+  bool anew = false;
+};
+
 struct PreviewOptions {
   std::string data, split = "val", config, out;
   std::vector<std::string> settings;
@@ -59,5 +66,6 @@ EMOTION_COMMAND void emotion_data_verify(const emotion::VerifyOptions& options);
 EMOTION_COMMAND void emotion_data_stats(const emotion::StatsOptions& options);
 EMOTION_COMMAND void emotion_data_synth(const emotion::SynthOptions& options);
 EMOTION_COMMAND void emotion_data_regions(const emotion::RegionsOptions& options);
+EMOTION_COMMAND void emotion_data_faces(const emotion::FacesOptions& options);
 EMOTION_COMMAND void emotion_data_preview(const emotion::PreviewOptions& options);
 EMOTION_COMMAND void emotion_data_bench(const emotion::BenchOptions& options);

@@ -39,8 +39,9 @@ struct ExtractOptions : CheckpointOptions {
 
 struct PredictOptions : CheckpointOptions {
   std::vector<std::string> inputs;
-  std::string json, report;
+  std::string json, report, pictures, split;
   int top = 5;
+  std::uint64_t count = 0;
 };
 
 }  // namespace emotion

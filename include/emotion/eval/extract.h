@@ -14,6 +14,7 @@ namespace emotion {
 struct PictureView {
   Transform transform;
   bool crop_box = false;   ///< the sample's box is the picture (EMOTIC-B); samples without one stay whole
+  bool faces = false;      ///< the sample's face is the picture; samples without one are left out
   std::uint64_t seed = 1;  ///< of augmentation, with `view`
   std::uint64_t view = 0;
   int batch = 64, workers = 0;
@@ -23,7 +24,7 @@ struct PictureView {
 /// @throws DataError for a broken image, Interrupted
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, const PictureView& view,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each);
-/// The same with the transform that the network is evaluated with.
+/// The same with the transform that the network is evaluated with; a network of faces (data.picture: face) sees faces.
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each);
 

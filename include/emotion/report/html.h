@@ -10,8 +10,8 @@ namespace emotion {
 std::string html_escape(std::string_view text);
 /// `data:TYPE;base64,..`: a picture within the page.
 std::string data_uri(std::string_view type, std::string_view bytes);
-/// A page of its own: no script, no font or style from elsewhere; readable when printed.
-std::string html_page(const std::string& title, const std::string& body);
+/// A page of its own: no script, no font or style from elsewhere; readable when printed. `style`: more CSS.
+std::string html_page(const std::string& title, const std::string& body, const std::string& style = {});
 
 /// One curve of a plot: points in order of x.
 struct Curve {

@@ -25,7 +25,7 @@ class StimuliReader {
     std::int64_t cache_bytes = std::int64_t{1} << 30;
   };
   /// The manifest must outlive the reader.
-  /// @throws DataError if no sample of the split has a region file (a face), WeightsError for a broken first region file
+  /// @throws DataError for a broken first region file
   StimuliReader(const Manifest& manifest, const Options& options);
   ~StimuliReader();
   StimuliReader(StimuliReader&&) noexcept;
@@ -47,11 +47,16 @@ StimuliReader::Options stimuli_reader_options(const RunConfig& config, std::int6
 /// What a config makes of the network. width: of the region features.
 StimuliNetOptions stimuli_net_options(const RunConfig& config, std::int64_t classes, std::int64_t width);
 
+/// The task a weights file was trained for; empty for .pth and for files that do not say. @throws WeightsError
+std::string task_of(const std::filesystem::path& model_file);
+
 /// A trained StimuliNet, ready to predict.
 struct TrainedStimuliNet {
   StimuliNet network{nullptr};
   RunConfig config;
   std::vector<std::string> classes;
+  std::vector<std::int8_t>
+      polarity;  ///< of each class: 1 positive, -1 negative; empty where the training data gives none or is not there
   std::filesystem::path file;
 };
 /// @throws WeightsError

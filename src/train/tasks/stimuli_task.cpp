@@ -19,9 +19,9 @@ class StimuliTask final : public Task {
   StimuliTask(const RunConfig& config, const Device& device) : config_(config), device_(device), data_(config, /*single=*/true) {
     add_reader(Split::kTrain);
     if (data_.has_validation()) add_reader(Split::kValidation);
+    const Dataset& dataset = data_[Split::kTrain].manifest.dataset();
+    polarity_ = class_polarity(dataset, data_.classes());
     if (config.loss.polarity_weight > 0) {
-      const Dataset& dataset = data_[Split::kTrain].manifest.dataset();
-      polarity_ = class_polarity(dataset, data_.classes());
       if (polarity_.empty()) {
         throw DataError(
             (dataset.root / "dataset.yaml").string() +
@@ -61,7 +61,15 @@ class StimuliTask final : public Task {
   void add_reader(Split split) {
     const std::int64_t width = split == Split::kTrain ? 0 : readers_[0].width();
     const Manifest& manifest = data_[split].manifest;
-    readers_.emplace_back(manifest, stimuli_reader_options(config_, width));
+    const StimuliReader::Options options = stimuli_reader_options(config_, width);
+    readers_.emplace_back(manifest, options);
+    if (split == Split::kTrain) {
+      // Without one in the whole split the branch would train on nothing: a step was forgotten.
+      if (options.regions && options.max_regions > 0 && readers_[0].with_regions() == 0)
+        throw DataError(manifest.file().string() + ": no sample has regions; emotion_data regions finds them");
+      if (options.faces && readers_[0].with_face() == 0)
+        throw DataError(manifest.file().string() + ": no sample has a face; emotion_data faces finds them");
+    }
     log_info("{}: {} of {} samples have regions, {} a face", manifest.file().string(), readers_.back().with_regions(),
              manifest.size(), readers_.back().with_face());
   }

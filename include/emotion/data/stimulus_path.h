@@ -1,0 +1,15 @@
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+#include "emotion/data/manifest.h"
+
+namespace emotion {
+
+/// A sample's face or region file: below the image root; where there is none, below the data set's own folder, where the commands
+/// that find faces and regions write theirs, so that a folder of pictures which data sets share stays as it is.
+/// @throws DataError if `relative` leaves the folder
+std::filesystem::path stimulus_path(const Dataset& dataset, std::string_view relative);
+
+}  // namespace emotion

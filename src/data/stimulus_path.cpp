@@ -1,0 +1,15 @@
+#include "emotion/data/stimulus_path.h"
+
+#include "emotion/io/file.h"
+
+namespace emotion {
+
+std::filesystem::path stimulus_path(const Dataset& dataset, std::string_view relative) {
+  std::filesystem::path file = path_below(dataset.images(), relative);
+  std::error_code ignored;
+  if (std::filesystem::exists(file, ignored)) return file;
+  std::filesystem::path own = path_below(dataset.root, relative);
+  return std::filesystem::exists(own, ignored) ? own : file;
+}
+
+}  // namespace emotion

@@ -1,0 +1,235 @@
+#include "emotion/eval/stimuli_run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/dot.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+
+#include "emotion/data/decode.h"
+#include "emotion/data/loader.h"
+#include "emotion/data/stimulus_path.h"
+#include "emotion/error.h"
+#include "emotion/eval/mikels_wheel.h"
+#include "emotion/progress.h"
+#include "emotion/signals.h"
+
+namespace emotion {
+namespace {
+
+/// Images of every batch through the loader where the network looks at them, else nothing but sample numbers.
+class BatchSource {
+ public:
+  BatchSource(const TrainedStimuliNet& model, const Device& device, const Manifest& manifest, int batch, int workers)
+      : device_(device), size_(manifest.size()), batch_(static_cast<std::size_t>(batch)) {
+    if (!model.network->options().global) return;
+    std::vector<std::uint64_t> order(size_);
+    std::iota(order.begin(), order.end(), std::uint64_t{0});
+    loader_.emplace(manifest,
+                    LoaderOptions{.transform = make_transform(model.config.data).deterministic(),
+                                  .batch = batch_,
+                                  .workers = workers,
+                                  .allocate = device.allocator()},
+                    std::move(order), 0);
+  }
+  /// False behind the last batch.
+  bool next(std::vector<std::uint64_t>& samples, at::Tensor& images) {
+    if (loader_) {
+      const auto batch = loader_->next();
+      if (!batch) return false;
+      samples = batch->samples;
+      images = device_.images(*batch);
+      return true;
+    }
+    samples.resize(std::min(batch_, size_ - done_));
+    std::iota(samples.begin(), samples.end(), static_cast<std::uint64_t>(done_));
+    done_ += samples.size();
+    return !samples.empty();
+  }
+
+ private:
+  const Device& device_;
+  std::size_t size_, batch_, done_ = 0;
+  std::optional<ImageLoader> loader_;
+};
+
+ImageBatch batch_of(const Image& image) {
+  ImageBatch batch{.samples = {0}, .width = image.width, .height = image.height, .pixels = {}};
+  batch.pixels = std::make_shared<std::uint8_t[]>(image.pixels.size());
+  std::copy(image.pixels.begin(), image.pixels.end(), batch.pixels.get());
+  return batch;
+}
+
+/// Width the network's regions have; 0 without the branch.
+std::int64_t region_width(const StimuliNet& network) {
+  return network->options().semantic ? network->options().semantic_net.feature : 0;
+}
+
+/// What the deterministic transform shows of a picture: as transform.cpp computes it, in pixels of the picture.
+std::array<double, 4> seen_part(const Transform& t, const Image& picture) {
+  double scale = 1;
+  int width = picture.width, height = picture.height;
+  if (t.resize > 0) {
+    const int shorter = std::min(width, height);
+    const auto resized = [&](int side) { return static_cast<int>(static_cast<std::int64_t>(side) * t.resize / shorter); };
+    scale = static_cast<double>(shorter) / t.resize;
+    width = resized(width);
+    height = resized(height);
+  }
+  if (t.crop == Crop::kNone) return {0, 0, static_cast<double>(picture.width), static_cast<double>(picture.height)};
+  const auto part = [&](int length) { return std::pair{std::nearbyint((length - t.size) / 2.0) * scale, t.size * scale}; };
+  const auto [x, w] = part(width);
+  const auto [y, h] = part(height);
+  return {x, y, w, h};
+}
+
+RegionBatch region_batch(const RegionFile& regions, std::int64_t width, const Device& device) {
+  const std::int64_t n = regions.features.defined() ? regions.features.size(0) : 0;
+  at::Tensor features = at::zeros({1, std::max<std::int64_t>(n, 1), width});
+  if (n > 0) features[0].copy_(regions.features);
+  return {device.move(features), device.move(at::tensor({n}, at::kLong))};
+}
+
+/// The first `count` regions.
+RegionFile first_regions(const RegionFile& all, std::int64_t count) {
+  const std::int64_t n = std::min(count, all.features.size(0));
+  RegionFile some = all;
+  for (at::Tensor* rows : {&some.features, &some.boxes, &some.scores, &some.labels, &some.attributes}) {
+    if (rows->defined()) *rows = rows->narrow(0, 0, n);
+  }
+  return some;
+}
+
+std::string why_no_regions(const TrainedStimuliNet& model, const Stimuli& stimuli) {
+  if (!model.network->options().semantic) return "switched off (model.branches)";
+  if (!stimuli.regions) return stimuli.no_regions;
+  if (stimuli.regions->features.size(0) == 0) return "the detector found no region";
+  if (model.config.model.semantic.regions == 0) return "no region is used (model.semantic.regions is 0)";
+  return {};
+}
+
+std::string why_no_face(const TrainedStimuliNet& model, const Stimuli& stimuli) {
+  if (!model.network->options().expression) return "switched off (model.branches)";
+  return stimuli.face ? "" : stimuli.no_face;
+}
+
+}  // namespace
+
+void for_each_batch(const TrainedStimuliNet& model, const Device& device, const Manifest& manifest, int batch, int workers,
+                    const std::function<void(const std::vector<std::uint64_t>&, const StimuliNetOutput&)>& each) {
+  const at::NoGradGuard no_grad;
+  const StimuliReader reader(manifest,
+                             stimuli_reader_options(model.config, std::max<std::int64_t>(region_width(model.network), 1)));
+  BatchSource source(model, device, manifest, batch, workers);
+  StimuliNet network = model.network;  // shares the weights; forward() is not const
+  Progress progress("images", manifest.size());
+  std::uint64_t done = 0;
+  std::vector<std::uint64_t> samples;
+  at::Tensor images;
+  while (source.next(samples, images)) {
+    if (stop_requested()) throw Interrupted("interrupted; nothing was written");
+    StimuliInput input = reader.read(samples, device);
+    input.images = images;
+    each(samples, network->forward(input));
+    progress.update(done += samples.size());
+  }
+}
+
+at::Tensor extract_features(const TrainedStimuliNet& model, const Device& device, const Manifest& manifest, int batch,
+                            int workers) {
+  std::vector<at::Tensor> parts;
+  for_each_batch(model, device, manifest, batch, workers,
+                 [&](const auto&, const StimuliNetOutput& output) { parts.push_back(output.features.to(at::kFloat).cpu()); });
+  return at::cat(parts);
+}
+
+Stimuli read_stimuli(const TrainedStimuliNet& model, const Manifest& manifest, std::size_t sample) {
+  const SampleView view = manifest[sample];
+  const Dataset& dataset = manifest.dataset();
+  Stimuli stimuli;
+  stimuli.name = std::string(view.image);
+  for (const std::uint32_t label : view.labels) stimuli.labels.push_back(dataset.classes[label]);
+  try {
+    const auto file = manifest.image_path(sample);
+    stimuli.picture = decode_image(file);
+    stimuli.input = load_image(file, make_transform(model.config.data).deterministic(), {});
+    if (!view.regions.empty()) {
+      stimuli.regions = read_region_file(stimulus_path(dataset, view.regions), region_width(model.network));
+    } else {
+      stimuli.no_regions = "the manifest names no region file";
+    }
+    if (!view.face.empty()) {
+      stimuli.face = decode_image(stimulus_path(dataset, view.face));
+    } else {
+      stimuli.no_face = "the manifest names no face";
+    }
+  } catch (const Error& error) {
+    throw DataError(manifest.place(sample) + ": " + error.what());
+  }
+  return stimuli;
+}
+
+StimuliExplanation explain(const TrainedStimuliNet& model, const Device& device, const Stimuli& stimuli) {
+  const at::NoGradGuard no_grad;
+  const StimuliNetOptions& options = model.network->options();
+  StimuliExplanation result;
+  const std::string no_regions = why_no_regions(model, stimuli), no_face = why_no_face(model, stimuli);
+  if (no_regions.empty()) {
+    result.regions = first_regions(*stimuli.regions, model.config.model.semantic.regions);
+    if (result.regions.features.size(1) != options.semantic_net.feature) {
+      throw DataError(fmt::format("{}: the regions are {} wide, the network's were {}; use the detector it was trained with",
+                                  stimuli.name, result.regions.features.size(1), options.semantic_net.feature));
+    }
+  }
+  StimuliInput input;
+  input.images = device.images(batch_of(stimuli.input));
+  if (options.semantic) input.regions = region_batch(result.regions, options.semantic_net.feature, device);
+  if (options.expression) {
+    std::vector<std::int64_t> rows;
+    if (no_face.empty()) {
+      rows.push_back(0);
+      input.faces = device.images(batch_of(*stimuli.face));
+    }
+    input.face_rows = device.move(at::tensor(rows, at::kLong));
+  }
+  StimuliNet network = model.network;  // shares the weights; forward() is not const
+  const StimuliNetOutput output = network->forward(input);
+  const at::Tensor p = at::softmax(output.logits[0].to(at::kDouble), 0).cpu().contiguous();
+  result.probabilities.assign(p.const_data_ptr<double>(), p.const_data_ptr<double>() + p.numel());
+  result.order.resize(result.probabilities.size());
+  std::iota(result.order.begin(), result.order.end(), std::size_t{0});
+  std::stable_sort(result.order.begin(), result.order.end(),
+                   [&](std::size_t a, std::size_t b) { return result.probabilities[a] > result.probabilities[b]; });
+  if (!model.polarity.empty()) {
+    result.positive = 0;
+    for (std::size_t k = 0; k < result.probabilities.size(); ++k)
+      *result.positive += model.polarity[k] > 0 ? result.probabilities[k] : 0;
+  }
+  const auto best = static_cast<std::int64_t>(result.order[0]);
+  const at::Tensor weights = model.network->classifier->weight[best], features = output.features[0].to(weights.scalar_type());
+  std::int64_t begin = 0;
+  const auto add = [&](const char* name, bool on, std::int64_t size, const std::string& silent) {
+    result.branches.push_back({name, silent, 0});
+    if (!on) return;
+    if (silent.empty())
+      result.branches.back().evidence = at::dot(weights.narrow(0, begin, size), features.narrow(0, begin, size)).item<double>();
+    begin += size;
+  };
+  add("global", options.global, options.global ? model.network->global->dimension() : 0,
+      options.global ? "" : "switched off (model.branches)");
+  add("semantic", options.semantic, options.semantic_net.hidden, no_regions);
+  add("expression", options.expression, options.expression ? model.network->expression->dimension() : 0, no_face);
+  if (options.global && options.backbone.starts_with("resnet"))
+    result.map = network->activation_map(input.images, best)[0].to(at::kFloat).cpu();
+  if (output.attention.defined() && no_regions.empty())
+    result.attention = output.attention[0].narrow(1, 0, result.regions.features.size(0)).to(at::kFloat).cpu().contiguous();
+  result.view = seen_part(make_transform(model.config.data).deterministic(), stimuli.picture);
+  return result;
+}
+
+}  // namespace emotion

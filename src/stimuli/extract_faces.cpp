@@ -1,0 +1,219 @@
+#include "emotion/stimuli/extract_faces.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <opencv2/imgcodecs.hpp>
+
+#include "emotion/data/decode.h"
+#include "emotion/data/manifest_update.h"
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+#include "emotion/log.h"
+#include "emotion/progress.h"
+#include "emotion/signals.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// faces/IMAGE.png; of a sample with a box faces/IMAGE@X,Y,W,H.png: another person of the same image.
+std::string face_path(const SampleView& sample) {
+  std::string path = fmt::format("faces/{}", sample.image);
+  std::replace(path.begin(), path.end(), '#', '/');  // shard.tar#member
+  if (sample.box)
+    path += fmt::format("@{:.0f},{:.0f},{:.0f},{:.0f}", (*sample.box)[0], (*sample.box)[1], (*sample.box)[2], (*sample.box)[3]);
+  return path + ".png";
+}
+
+/// What decides the pixels of a face: notes of a run with another line are not mixed with this one's.
+std::string settings_line(const FaceOptions& o) {
+  return Json{{"detector", o.cnn.empty() ? "hog" : o.cnn.filename().string()},
+              {"landmarks", find_landmark_model(o.landmarks).filename().string()},
+              {"size", o.size},
+              {"padding", o.padding},
+              {"upsample", o.upsample},
+              {"max_side", o.max_side},
+              {"threshold", o.threshold}}
+      .dump();
+}
+
+/// SPLIT.found.jsonl: a line of settings, then a line for each image that has been looked at, in the order they were done.
+class Notes {
+ public:
+  Notes(const fs::path& file, const std::string& settings, bool anew) : file_(file) {
+    std::error_code error;
+    fs::create_directories(file.parent_path(), error);
+    if (error) throw RunError(fmt::format("{}: cannot be made: {}", file.parent_path().string(), error.message()));
+    if (!anew && fs::exists(file)) read(settings);
+    if (known_.empty()) write_file_atomically(file, settings + "\n");
+    out_.open(file, std::ios::binary | std::ios::app);
+    if (!out_) throw RunError(file.string() + ": cannot be written");
+  }
+
+  /// The face noted under that key ("" = none); nothing where the image has not been looked at, or its face is gone.
+  std::optional<std::string> find(const std::string& key, const fs::path& root) const {
+    const auto found = known_.find(key);
+    if (found == known_.end() || (!found->second.empty() && !fs::exists(root / found->second))) return std::nullopt;
+    return found->second;
+  }
+
+  void add(const std::string& key, const std::optional<Face>& face) {
+    Json line{{"face", key}, {"found", face.has_value()}};
+    if (face) {
+      line["box"] = face->box;
+      line["score"] = face->score;
+    }
+    const std::lock_guard lock(mutex_);
+    out_ << line.dump() << '\n' << std::flush;
+    if (!out_) throw RunError(file_.string() + ": cannot be written; is the disk full?");
+  }
+
+ private:
+  void read(const std::string& settings) {
+    const std::string text = read_file(file_);
+    std::size_t begin = text.find('\n');
+    if (begin == std::string::npos) return;
+    if (text.compare(0, begin, settings) != 0) {
+      throw ConfigError(fmt::format("{}: the faces so far were found with other options ({}); use those, or --anew to begin anew",
+                                    file_.string(), text.substr(0, begin)));
+    }
+    ++begin;
+    for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+      const Json line = Json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                                    text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+      if (!line.is_object() || !line.contains("face") || !line.contains("found")) continue;  // a line cut short by a crash
+      const std::string key = line["face"];
+      known_[key] = line["found"].get<bool>() ? key : "";
+    }
+    if (begin < text.size()) std::ofstream(file_, std::ios::binary | std::ios::app) << '\n';
+  }
+
+  fs::path file_;
+  std::map<std::string, std::string> known_;
+  std::ofstream out_;
+  std::mutex mutex_;
+};
+
+void write_face(const fs::path& file, const Face& face, int size) {
+  std::error_code error;
+  fs::create_directories(file.parent_path(), error);
+  if (error) throw RunError(fmt::format("{}: cannot be made: {}", file.parent_path().string(), error.message()));
+  const cv::Mat grey(size, size, CV_8U, const_cast<std::uint8_t*>(face.pixels.data()));
+  std::vector<std::uint8_t> png;
+  cv::imencode(".png", grey, png);
+  write_file_atomically(file, std::string_view(reinterpret_cast<const char*>(png.data()), png.size()));
+}
+
+/// The images of a split, handed to the threads one by one.
+struct Search {
+  const Manifest& manifest;
+  const FaceOptions& options;
+  Notes& notes;
+  std::vector<std::optional<std::string>> faces;  // of each sample, for update_manifest
+  std::vector<std::string> broken;                // of each sample: why
+  std::atomic<std::size_t> next{0}, done{0};
+  std::atomic<bool> failed{false};
+  std::exception_ptr failure{};  // set by the thread that sets `failed`
+
+  void look(FaceFinder& finder, std::size_t i) {
+    const SampleView sample = manifest[i];
+    const std::string path = face_path(sample);
+    std::optional<Face> face;
+    try {
+      face = finder.largest(decode_image(manifest.image_path(i)), sample.box);
+    } catch (const DataError& error) {
+      broken[i] = fmt::format("{}: {}", manifest.place(i), error.what());
+      return;
+    }
+    if (face) write_face(path_below(manifest.dataset().root, path), *face, options.size);
+    notes.add(path, face);
+    faces[i] = face ? path : "";
+  }
+
+  void run(FaceFinder finder) {
+    for (std::size_t i = next++; i < manifest.size() && !stop_requested() && !failed; i = next++) {
+      try {
+        if (!faces[i]) look(finder, i);
+      } catch (...) {
+        if (!failed.exchange(true)) failure = std::current_exception();
+      }
+      ++done;
+    }
+  }
+};
+
+void run_threads(Search& search, const FaceFinder& finder, int workers, std::uint64_t known) {
+  const unsigned count = workers > 0 ? static_cast<unsigned>(workers) : std::max(1U, std::thread::hardware_concurrency());
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < count; ++t)
+    threads.emplace_back([&search, own = finder.copy()]() mutable { search.run(std::move(own)); });
+  Progress progress("faces " + search.manifest.split(), search.manifest.size(), known);
+  const auto busy = [&] { return search.done < search.manifest.size() && !stop_requested() && !search.failed; };
+  while (busy()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    progress.update(std::max<std::uint64_t>(search.done, known));
+  }
+  for (auto& thread : threads) thread.join();
+  if (search.failure) std::rethrow_exception(search.failure);
+}
+
+FaceSummary summarize(const Search& search) {
+  const Manifest& manifest = search.manifest;
+  const auto& classes = manifest.dataset().classes;
+  FaceSummary summary;
+  summary.images = manifest.size();
+  for (const auto& name : classes) summary.per_class.push_back({name, {0, 0}});
+  summary.per_class.push_back({"no label", {0, 0}});
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    const auto labels = manifest[i].labels;
+    auto& [images, with_face] = summary.per_class[labels.empty() ? classes.size() : labels[0]].second;
+    const bool found = search.faces[i] && !search.faces[i]->empty();
+    ++images;
+    with_face += found;
+    summary.with_face += found;
+    summary.broken += !search.broken[i].empty();
+  }
+  if (summary.per_class.back().second.first == 0) summary.per_class.pop_back();
+  return summary;
+}
+
+}  // namespace
+
+FaceSummary extract_faces(const Manifest& manifest, const FaceFinder& finder, const FaceOptions& options, int workers,
+                          bool anew) {
+  const auto begin = std::chrono::steady_clock::now();
+  const fs::path root = manifest.dataset().root;
+  Notes notes(root / "faces" / (manifest.split() + ".found.jsonl"), settings_line(options), anew);
+  Search search{manifest, options, notes, std::vector<std::optional<std::string>>(manifest.size()),
+                std::vector<std::string>(manifest.size())};
+  std::uint64_t known = 0;
+  for (std::size_t i = 0; i < manifest.size(); ++i)
+    known += (search.faces[i] = notes.find(face_path(manifest[i]), root)).has_value();
+  run_threads(search, finder, workers, known);
+  if (stop_requested()) {
+    throw Interrupted(fmt::format("faces: interrupted in {}; the same command goes on from there", manifest.file().string()));
+  }
+  update_manifest(manifest, "face", search.faces);
+  for (const auto& problem : search.broken) {
+    if (!problem.empty()) log_warning("{}", problem);
+  }
+  FaceSummary summary = summarize(search);
+  summary.known = known;
+  summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return summary;
+}
+
+}  // namespace emotion
