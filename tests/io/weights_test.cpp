@@ -130,6 +130,58 @@ TEST(PthTest, PlainPicklesOfNumpyArrays) {
   }
 }
 
+/// Also read by torch.load(weights_only=True): tests/reference/check_convert.py.
+TEST(PthTest, WhatIsWrittenComesBack) {
+  const ScratchFolder folder;
+  StateDict state;
+  state.add("fc.weight", at::arange(6, at::kFloat).view({2, 3}).t());  // not contiguous
+  state.add("steps", at::arange(7, 8)[0]);
+  state.add("empty", at::empty({0, 4}));
+  for (const auto type : {at::kDouble, at::kHalf, at::kBFloat16, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool})
+    state.add(c10::toString(type), at::ones({3}, type));
+  write_pth(folder.path() / "a.pth", state);
+  const StateDict read = read_weights(folder.path() / "a.pth");
+  ASSERT_EQ(read.entries.size(), state.entries.size());
+  for (std::size_t i = 0; i < state.entries.size(); ++i) {
+    EXPECT_EQ(read.entries[i].name, state.entries[i].name);
+    EXPECT_EQ(read.entries[i].tensor.scalar_type(), state.entries[i].tensor.scalar_type());
+    EXPECT_TRUE(at::equal(read.entries[i].tensor, state.entries[i].tensor)) << state.entries[i].name;
+  }
+  write_pth(folder.path() / "b.pth", state);
+  EXPECT_EQ(read_file(folder.path() / "a.pth"), read_file(folder.path() / "b.pth")) << "the same bytes";
+  state.add("steps", at::ones({1}));
+  EXPECT_EQ(error_of<WeightsError>([&] { write_pth(folder.path() / "c.pth", state); }),
+            (folder.path() / "c.pth").string() + ": tensor steps would be written twice");
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "c.pth"));
+}
+
+/// What zip readers of other kinds rely on: stored entries, data at multiples of 64 bytes.
+TEST(PthTest, TheZipIsStoredAndAligned) {
+  const ScratchFolder folder;
+  StateDict state;
+  state.add("a", at::ones({3}));
+  state.add("b", at::ones({5}));
+  write_pth(folder.path() / "a.pth", state);
+  const std::string bytes = read_file(folder.path() / "a.pth");
+  const auto number = [&](std::size_t at, std::size_t size) {
+    std::size_t value = 0;
+    for (std::size_t i = 0; i < size; ++i) value |= static_cast<std::size_t>(static_cast<unsigned char>(bytes[at + i])) << 8 * i;
+    return value;
+  };
+  std::vector<std::string> names;
+  for (std::size_t at = bytes.find("PK\x01\x02"); bytes.compare(at, 4, "PK\x01\x02") == 0;) {  // the central directory
+    const std::size_t name = number(at + 28, 2), local = number(at + 42, 4);
+    EXPECT_EQ(number(at + 10, 2), 0U) << "stored";
+    names.push_back(bytes.substr(at + 46, name));
+    EXPECT_EQ((local + 30 + number(local + 26, 2) + number(local + 28, 2)) % 64, 0U) << names.back();
+    at += 46 + name + number(at + 30, 2) + number(at + 32, 2);
+  }
+  ASSERT_FALSE(names.empty());
+  const auto root = names[0].substr(0, names[0].find('/'));
+  for (const char* name : {"/data.pkl", "/byteorder", "/data/0", "/data/1", "/version"})
+    EXPECT_EQ(std::count(names.begin(), names.end(), root + name), 1) << name;
+}
+
 TEST(PthTest, NothingIsExecuted) {
   const std::string marker = "/tmp/emotion_pickle_was_executed";
   std::filesystem::remove(marker);

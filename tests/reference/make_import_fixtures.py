@@ -7,8 +7,11 @@ The pictures are of a few pixels; many are PNG bytes under a .jpg name, as in th
 import io
 import json
 import pathlib
+import pickle
 import shutil
 
+import numpy as np
+import scipy.io
 from PIL import Image
 
 OUT = pathlib.Path(__file__).parent.parent / "data" / "fixtures" / "import"
@@ -162,9 +165,131 @@ def fer2013():
             picture(OUT / "fer2013_folders" / split / cls / "im0.png")
 
 
+def affectnet():
+    head = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
+    marks = ";".join(f"{i}.5" for i in range(136))
+    root = OUT / "affectnet_lists"
+    rows = [("1/a.jpg", 134, 134, 899, 899, 1), ("1/b.PNG", 10, 10, 50, 60, 0), ("2/c.jpg", 1, 2, 30, 40, 6), ("2/d.jpg", 1, 2, 30, 40, 7),
+            ("2/e.jpg", 1, 2, 30, 40, 8), ("2/f.jpg", 1, 2, 30, 40, 10), ("2/gone.jpg", 1, 2, 30, 40, 3), ("3/g.jpg", 0, 0, 0, 0, 4)]
+
+    def lines(part):
+        return [f"{p},{x},{y},{w},{h},{marks},{e},-2,0.785714" for p, x, y, w, h, e in part]
+
+    text(root / "Manually_Annotated_file_lists" / "training.csv", "\n".join([head] + lines(rows)))
+    text(root / "Manually_Annotated_file_lists" / "validation.csv", "\r\n".join(lines([("4/h.jpg", 5, 5, 9, 9, 5)])) + "\r\n")
+    for path in [r[0] for r in rows] + ["4/h.jpg"]:
+        if "gone" not in path:
+            picture(root / "Manually_Annotated_Images" / path)
+    root = OUT / "affectnet_npy"
+    for split, items in {"train_set": [(0, np.array("1")), (7, np.array([3])), (12, np.array("7"))], "val_set": [(3, np.array(b"6")), (5, np.float32(2))]}.items():
+        (root / split / "annotations").mkdir(parents=True, exist_ok=True)
+        for number, value in items:
+            picture(root / split / "images" / f"{number}.jpg")
+            np.save(root / split / "annotations" / f"{number}_exp.npy", value)
+            np.save(root / split / "annotations" / f"{number}_val.npy", np.array("-0.25"))
+    for split in ("train", "val"):
+        for number in range(8):
+            picture(OUT / "affectnet_folders" / split / str(number) / "x.jpg")
+
+
+def emotic():
+    def annotators(*lists):
+        struct = np.zeros((1, len(lists)), dtype=[("categories", object)])
+        for i, names in enumerate(lists):
+            cell = np.empty((1, len(names)), dtype=object)
+            cell[0, :] = names
+            struct[0, i]["categories"] = cell
+        return struct
+
+    def cell(names):
+        out = np.empty((1, len(names)), dtype=object)
+        out[0, :] = names
+        return out
+
+    def persons(rows, combined):
+        fields = ["body_bbox", "annotations_categories"] + (["combined_categories"] if combined else []) + ["gender", "age"]
+        out = np.zeros((1, len(rows)), dtype=[(f, object) for f in fields])
+        for i, (box, lists, union) in enumerate(rows):
+            out[0, i]["body_bbox"] = np.array([box], dtype=float)
+            out[0, i]["annotations_categories"] = annotators(*lists)
+            if combined:
+                out[0, i]["combined_categories"] = cell(union)
+            out[0, i]["gender"] = "Male"
+            out[0, i]["age"] = "Adult"
+        return out
+
+    def images(rows, combined):
+        out = np.zeros((1, len(rows)), dtype=[(f, object) for f in ("filename", "folder", "image_size", "person")])
+        for i, (folder, name, people) in enumerate(rows):
+            out[0, i]["filename"] = name
+            out[0, i]["folder"] = folder
+            out[0, i]["image_size"] = {"n_col": 4.0, "n_row": 3.0}
+            out[0, i]["person"] = persons(people, combined)
+            if name != "missing.jpg":
+                picture(OUT / "emotic" / "emotic" / folder / name)
+        return out
+
+    train = images([("mscoco/images", "COCO_1.jpg", [([0, 0, 2, 3], [["Disconnection", "Doubt/Confusion"]], None),
+                                                     ([-1, 1, 3, 3], [["Peace"]], None)]),
+                    ("framesdb/images", "frame_a.jpg", [([1, 1, 1, 2], [["Fear"]], None)]),   # an empty box
+                    ("ade20k/images", "missing.jpg", [([0, 0, 1, 1], [["Fear"]], None)])], False)
+    val = images([("emodb_small/images", "e1.jpg", [([0, 0, 4, 3], [["Happiness"], ["Happiness", "Pleasure"], ["Excitement"]],
+                                                     ["Excitement", "Happiness", "Pleasure"])])], True)
+    test = images([("mscoco/images", "COCO_2.jpg", [([1, 0, 3, 3], [["Anger"], ["Sadness"]], ["Anger", "Sadness"])])], True)
+    (OUT / "emotic" / "Annotations").mkdir(parents=True, exist_ok=True)
+    scipy.io.savemat(OUT / "emotic" / "Annotations" / "Annotations.mat", {"train": train, "val": val, "test": test}, do_compression=True)
+    root = OUT / "emotic_csv"
+    head = "Index,Folder,Filename,Image Size,BBox,Categorical_Labels,Continuous_Labels,Gender,Age"
+    for split, rows in {
+        "train": ['0,mscoco/images,COCO_1.jpg,"[640, 640]","[86, 58, 564, 628]","[\'Disconnection\', \'Doubt/Confusion\']","[5.0, 3.0, 9.0]",Male,Adult',
+                  '1,mscoco/images,COCO_1.jpg,"[640, 640]","[-3, 5, 20, 30]","[\'Peace\']","[5.0, 3.0, 9.0]",Female,Kid'],
+        "val": ['0,ade20k/images,a.jpg,"[10, 10]","[0, 0, 5, 5]","[\'Yearning\', ""Sympathy""]","[5.0, 3.0, 9.0]",Male,Adult'],
+        "test": ['0,framesdb/images,f.jpg,"[10, 10]","[0, 0, 5, 5]","[\'Fear\']","[nan, 3.0, 9.0]",Male,Adult']}.items():
+        text(root / f"{split}.csv", "\r\n".join([head] + rows) + "\r\n")
+    for path in ("mscoco/images/COCO_1.jpg", "ade20k/images/a.jpg", "framesdb/images/f.jpg"):
+        picture(root / path)
+
+
+def keep(path, value, protocol=4):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(pickle.dumps(value, protocol=protocol))
+
+
+def stockemotion():
+    root = OUT / "stockemotion"
+    emotions = ["abandoned", "abuse", "calm", "joy", "zest"]
+    tags = ["0", "007", "St John's wort", "abandoned", "abuse", "blue sky", "calm", "caf\u00e9", "joy", "zest"]
+    keep(root / "idx2name" / "etag2idx.pkl.keep", {"key2idx": {n: i for i, n in enumerate(emotions)}, "idx2key": dict(enumerate(emotions))})
+    keep(root / "idx2name" / "etag2tagidx.pkl.keep", {"tag2idx": {n: tags.index(n) for n in emotions}, "idx2tag": {tags.index(n): n for n in emotions}})
+    keep(root / "idx2name" / "tag2idx.pkl.keep", {"tag2idx": {n: i for i, n in enumerate(tags)}, "idx2tag": dict(enumerate(tags))})
+    train = [["1/10.jpg", [3, 2], [5, 8, 6]], ["1/11.jpg", [0], [2, 7, 3]], ["2/12.jpg", [4], []]]
+    keep(root / "data_v1" / "CNNsplit_key690_train.pkl", train)
+    keep(root / "data_v1" / "CNNsplit_key690_val.pkl", [["1/13.jpg", 1]], 2)
+    keep(root / "data_v1" / "CNNsplit_key690_test.pkl", [["1/14.jpg", [[3, 2], [2, 1]]]])
+    keep(root / "dataset_image_urls_240.pkl", [[f"{d}/{n}.jpg", f"https://t4.ftcdn.net/jpg/240_F_{n}.jpg"] for d, n in
+                                               [(1, 10), (1, 11), (2, 12), (1, 13), (1, 14)]])
+
+
+def se30k8():
+    votes = {123456: [["happiness"], ["happiness", "surprise(positive)"], ["neutral"], ["happiness"], ["sadness"]],
+             7: [["anger"], ["anger"], ["fear"], ["fear"], ["disgust"]],            # nobody has three
+             8: [["fear"], ["fear"], ["fear"], ["fear"], ["fear"]],
+             9: [["surprise(negative)"]] * 3 + [["anger"]] * 2}
+    votes.update({cid: [["fear"]] * 5 for cid in range(20, 30)})
+    data = {cid: {"access_key": cid, "image_emotion": lists, "image_url": f"https://t4.ftcdn.net/jpg/240_F_{cid}.jpg",
+                  "work_ids": ["A1", "A2", "A3", "A4", "A5"], "tags": ["sky", "smile", "happy"], "emotion_tags": ["happy"]}
+            for cid, lists in votes.items()}
+    del data[9]["tags"]
+    data[10] = {"access_key": 10}
+    keep(OUT / "se30k8" / "SE30K8" / "annotations" / "mturk_annotations_240.pkl.keep", data)
+    keep(OUT / "se30k8_pictures" / "annotations" / "mturk_annotations_240.pkl", data, 2)
+    for cid in (123456, 9):
+        picture(OUT / "se30k8_pictures" / "000000" / f"{cid}.jpg")
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
-    for make in (fi, emotionroi, emotion6, machajdik, iapsa, panda, emoset, fer2013):
+    for make in (fi, emotionroi, emotion6, machajdik, iapsa, panda, emoset, fer2013, affectnet, emotic, stockemotion, se30k8):
         make()
     print(sum(f.stat().st_size for f in OUT.rglob("*") if f.is_file()), "bytes")
 

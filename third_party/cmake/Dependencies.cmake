@@ -2,6 +2,7 @@
 find_package(LibTorch 2.9 REQUIRED)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
+pkg_check_modules(matio REQUIRED IMPORTED_TARGET matio)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
@@ -21,7 +22,7 @@ find_package(dlib REQUIRED)
 
 add_library(emotion_dependencies INTERFACE)
 target_link_libraries(emotion_dependencies INTERFACE Threads::Threads fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json yaml-cpp
-  opencv_core opencv_imgproc opencv_imgcodecs simdjson::simdjson JPEG::JPEG GIF::GIF ZLIB::ZLIB CURL::libcurl dlib::dlib ${CMAKE_DL_LIBS})
+  opencv_core opencv_imgproc opencv_imgcodecs simdjson::simdjson JPEG::JPEG GIF::GIF ZLIB::ZLIB PkgConfig::matio CURL::libcurl dlib::dlib ${CMAKE_DL_LIBS})
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)
 endif()

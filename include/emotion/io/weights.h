@@ -43,6 +43,11 @@ void write_safetensors(const std::filesystem::path& file, const StateDict& state
 /// @throws WeightsError naming the file and the refused callable or opcode
 StateDict read_pth(const std::filesystem::path& file);
 
+/// Writes torch.save's zip form: torch.load(weights_only=True) and torchvision read it. Contiguous copies, in order, whole or not
+/// at all; the same input gives the same bytes; metadata has no place in it.
+/// @throws RunError (disk), WeightsError for a duplicate name or a dtype that torch.save's storages lack
+void write_pth(const std::filesystem::path& file, const StateDict& state);
+
 /// Either form, told apart by content, not by name. @throws WeightsError
 StateDict read_weights(const std::filesystem::path& file);
 

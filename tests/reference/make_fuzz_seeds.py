@@ -1,0 +1,57 @@
+"""Small valid inputs for fuzz/: fuzz/seeds/TARGET/.
+
+    python tests/reference/make_fuzz_seeds.py
+"""
+import io
+import pathlib
+import pickle
+import struct
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from safetensors.torch import save
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+OUT = ROOT / "fuzz" / "seeds"
+
+
+def seed(target, name, content):
+    (OUT / target).mkdir(parents=True, exist_ok=True)
+    (OUT / target / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def torch_bytes(state, **options):
+    buffer = io.BytesIO()
+    torch.save(state, buffer, **options)
+    return buffer.getvalue()
+
+
+def npy(value):
+    buffer = io.BytesIO()
+    np.save(buffer, value)
+    return buffer.getvalue()
+
+
+def main():
+    state = OrderedDict(a=torch.ones(2, 3), b=torch.tensor(7))
+    seed("safetensors", "two", save(dict(state), {"task": "t"}))
+    seed("pickle", "zip", torch_bytes(state))
+    seed("pickle", "legacy", torch_bytes({"state_dict": state, "epoch": 1}, _use_new_zipfile_serialization=False))
+    words = {"sky": np.ones(3, dtype=np.float32), "sea": np.zeros(3, dtype=np.float32)}
+    for protocol in (2, 4, 5):
+        seed("plain_pickle", f"words{protocol}", pickle.dumps(words, protocol=protocol))
+        seed("plain_pickle", f"items{protocol}", pickle.dumps([["a.jpg", [1, 2], (3.5, None, True, -1, b"\0", 2**40)], {"key2idx": {"a": 1}}], protocol=protocol))
+    seed("word2vec", "binary", b"2 3\n" + b"sky " + struct.pack("<3f", 1, 2, 3) + b"\nsea " + struct.pack("<3f", 4, 5, 6) + b"\n")
+    seed("word2vec", "text", "2 3\nsky 1 2 3\nsea 4 5 6\n")
+    seed("word2vec", "glove", "sky 1 2 3\nsea 4 5 6\n")
+    seed("manifest", "lines", '{"image": "a.jpg", "labels": ["awe", 1], "keywords": ["sky"], "votes": [0], "box": [1, 2, 3.5, 4], '
+         '"face": "f.png", "regions": "r.safetensors"}\n{"image": "b.jpg"}\n')
+    seed("csv", "quotes", 'image,label\r\na.jpg,"awe, ""x"""\r"c\nd",fear\n')
+    for name, value in {"number": np.array([3]), "text": np.array("-0.25"), "bytes": np.array(b"6"), "float": np.float32(2)}.items():
+        seed("npy", name, npy(value))
+    seed("config", "base", (ROOT / "configs/emotionnet/base.yaml").read_bytes())
+
+
+if __name__ == "__main__":
+    main()
