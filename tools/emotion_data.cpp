@@ -65,9 +65,12 @@ int main(int argc, char** argv) {
   stats->add_option("--seed", stats_options.seed, "draws them")->capture_default_str()->needs(check_list);
 
   emotion::SynthOptions synth_options;
-  auto* synth =
-      app.add_subcommand("synth", "makes a data set of drawn scenes: stock (keyword lists, noisy) or affect (8 clean classes)");
-  synth->add_option("kind", synth_options.kind, "stock or affect")->required();
+  auto* synth = app.add_subcommand(
+      "synth",
+      "makes a data set of drawn scenes: stock (keyword lists, noisy), affect (8 clean classes), objects (what is "
+      "there), annotated (keyword lists, 8 clean classes), boxed (32 emotions and a box), people (8 classes, faces) "
+      "or faces (8 expressions)");
+  synth->add_option("kind", synth_options.kind, "stock, affect, objects, annotated, boxed, people or faces")->required();
   synth->add_option("--out", synth_options.out, "data set to make")->required()->type_name("DATASET");
   synth->add_option("--count", synth_options.count, "pictures; 80 % train, 10 % val, 10 % test")->capture_default_str();
   synth->add_option("--size", synth_options.size, "side, pixels")->capture_default_str();

@@ -8,8 +8,11 @@ namespace emotion {
 
 /// The embedded world: small drawn scenes whose weather, colours and objects follow from a mood.
 struct SynthConfig {
-  std::string
-      kind;  ///< stock: keyword lists and 32 emotion classes, 15 % of the lists with wrong emotions; affect: 8 clean classes
+  /// stock: keyword lists and 32 emotion classes, 15 % of the lists with wrong emotions; affect: 8 clean classes; objects: what
+  /// is in the picture, several a picture; annotated: keyword lists and 8 clean classes; boxed: the 32 emotion classes, several a
+  /// picture, and a box; people: 8 classes, three pictures in five with a face, its crop and region features beside; faces: 8
+  /// expressions.
+  std::string kind;
   std::filesystem::path out;
   int count = 4000;  ///< pictures; 80 % train, 10 % val, 10 % test
   int size = 128;    ///< side, pixels

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -77,7 +78,21 @@ struct Words {
 };
 Words make_words(const Scene& scene, int said_mood, int said_second, Random& random);
 
+/// The first word of every thing, and those of a scene's things, each once.
+std::vector<std::string> all_thing_names();
+std::vector<std::string> thing_names(const Scene& scene);
+
+/// Around a thing, wherever between sky and ground it stands: x, y, width, height in pixels.
+std::array<float, 4> thing_box(const Placed& thing, int size);
+/// A scene's things as a detector that knows them would write them, largest first: noisy features [n, F], boxes, scores.
+void write_regions(const std::filesystem::path& file, const Scene& scene, int size, Random& random);
+
 /// RGB pixels [size, size, 3] of a scene. The same on every machine for one version of OpenCV.
 std::vector<unsigned char> paint(const Scene& scene, int size, Random& random);
+
+/// A drawn face that shows a mood, now and then another one: RGB pixels [size, size, 3].
+std::vector<unsigned char> paint_face(int mood, int size, Random& random);
+/// Puts a face into a picture, a quarter to two fifths of its side.
+void paste_face(std::vector<unsigned char>& pixels, int size, std::vector<unsigned char>& face, int face_size, Random& random);
 
 }  // namespace emotion::synth
