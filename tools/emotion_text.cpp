@@ -36,10 +36,21 @@ int main(int argc, char** argv) {
   predict->add_option("--json", p.json, "writes all probabilities there instead")->type_name("FILE");
   predict->add_option("words", p.words)->required()->type_name("WORD");
 
+  emotion::LabelCommand l;
+  auto* label = app.add_subcommand(
+      "label", "a copy of a data set whose labels are the class a TextCNN finds likeliest in each list of keywords");
+  label->add_option("--checkpoint", l.checkpoint, "run folder or model.safetensors")->required()->type_name("RUN");
+  label->add_option("--data", l.data, "data set with keywords; its pictures stay where they are")
+      ->required()
+      ->type_name("DATASET");
+  label->add_option("--out", l.out, "data set to make")->required()->type_name("DATASET");
+  label->add_option("--batch", l.batch, "lists at a time")->capture_default_str()->check(CLI::PositiveNumber);
+
   app.footer("Example: emotion_text nearest --word2vec data/word2vec.bin calm storm");
   return emotion::run_command(app, argc, argv, [&] {
     if (word2vec->parsed()) emotion::call_library("emotion_text_word2vec", w);
     if (nearest->parsed()) emotion::call_library("emotion_text_nearest", n);
     if (predict->parsed()) emotion::call_library("emotion_text_textcnn_predict", p);
+    if (label->parsed()) emotion::call_library("emotion_text_label", l);
   });
 }

@@ -1,5 +1,6 @@
 #include "emotion/commands/train.h"
 
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 
@@ -10,6 +11,7 @@
 #include "emotion/report/run_report.h"
 #include "emotion/train/trainer.h"
 #include "launch.h"
+#include "train_report.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -33,14 +35,25 @@ void train_with_report(const RunConfig& config, bool resume, const Launch& launc
     const bool pictures = config.task != "textcnn" && config.data.val;
     write_run_report(run, pictures ? Dataset::open(config.data.val.dataset).images() : fs::path());
   };
+  const auto begin = std::chrono::steady_clock::now();
+  const double before = resume ? read_times(config) : 0;
+  const auto note_time = [&] {
+    write_times(config, before, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  };
   TrainHooks hooks;
   hooks.evaluated = [&](const Evaluation& e) {
     const auto examples = confident_examples(e.predictions, e.samples, e.manifest, e.classes, kExamples);
     write_file_atomically(run / "validation.json", metrics_json(e.metrics, e.classes, e.predictions.size(), examples));
+    if (!fs::exists(run / "data.json")) write_data_summary(config);
+    note_time();
     write_report();
   };
   train(config, resume, hooks, group);
-  if (group.is_root()) write_report();
+  if (!group.is_root()) return;
+  write_data_summary(config);
+  write_feature_map(config);
+  note_time();
+  write_report();
 }
 
 void run_train(const TrainOptions& options) {

@@ -1,4 +1,4 @@
-#include "node.h"
+#include "emotion/config/node.h"
 
 #include <algorithm>
 

@@ -10,11 +10,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "emotion/config/node.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/nearest.h"
 #include "fields.h"
-#include "node.h"
 
 namespace emotion {
 namespace {

@@ -11,6 +11,8 @@
 namespace emotion {
 namespace {
 
+constexpr std::size_t kConfusionClasses = 1000;  // the square of more would not fit a file
+
 nlohmann::ordered_json number(double value) {
   return std::isnan(value) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
 }
@@ -62,6 +64,7 @@ std::string metrics_json(const ClassificationMetrics& metrics, const std::vector
                                      {"recall", number(m.recall)},
                                      {"f1", number(m.f1)},
                                      {"positives", m.positives}};
+    if (classes.size() > kConfusionClasses) continue;
     auto& row = json["confusion"].emplace_back(nlohmann::ordered_json::array());
     for (std::size_t j = 0; j < classes.size(); ++j) row.push_back(metrics.confusion(k, j));
   }

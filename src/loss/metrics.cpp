@@ -60,29 +60,12 @@ double average_precision(std::span<const float> scores, std::span<const std::uin
 double ConfusionMatrix::accuracy() const {
   std::uint64_t right = 0;
   for (std::size_t k = 0; k < classes_; ++k) right += (*this)(k, k);
-  return ratio(right, std::accumulate(counts_.begin(), counts_.end(), std::uint64_t{0}));
+  return ratio(right, std::accumulate(truths_.begin(), truths_.end(), std::uint64_t{0}));
 }
 
-double ConfusionMatrix::recall(std::size_t k) const {
-  std::uint64_t truth = 0;
-  for (std::size_t j = 0; j < classes_; ++j) truth += (*this)(k, j);
-  return ratio((*this)(k, k), truth);
-}
-
-double ConfusionMatrix::precision(std::size_t k) const {
-  std::uint64_t predicted = 0;
-  for (std::size_t j = 0; j < classes_; ++j) predicted += (*this)(j, k);
-  return ratio((*this)(k, k), predicted);
-}
-
-double ConfusionMatrix::f1(std::size_t k) const {
-  std::uint64_t truth = 0, predicted = 0;
-  for (std::size_t j = 0; j < classes_; ++j) {
-    truth += (*this)(k, j);
-    predicted += (*this)(j, k);
-  }
-  return ratio(2 * (*this)(k, k), truth + predicted);
-}
+double ConfusionMatrix::recall(std::size_t k) const { return ratio((*this)(k, k), truths_[k]); }
+double ConfusionMatrix::precision(std::size_t k) const { return ratio((*this)(k, k), predicted_[k]); }
+double ConfusionMatrix::f1(std::size_t k) const { return ratio(2 * (*this)(k, k), truths_[k] + predicted_[k]); }
 
 double ConfusionMatrix::balanced_accuracy() const {
   double sum = 0;

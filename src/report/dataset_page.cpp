@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "emotion/report/html.h"
+#include "emotion/report/plot.h"
 
 namespace emotion {
 namespace {

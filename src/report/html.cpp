@@ -1,35 +1,42 @@
 #include "emotion/report/html.h"
 
-#include <algorithm>
-#include <array>
-#include <cmath>
-#include <limits>
-
 #include <fmt/format.h>
 
 namespace emotion {
 namespace {
 
-constexpr double kWidth = 640, kHeight = 260, kLeft = 62, kRight = 14, kTop = 26, kBottom = 40;
-/// Okabe and Ito's colours, told apart by colour-blind readers.
-constexpr std::array<const char*, 7> kColors{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"};
-
-struct Range {
-  double low = std::numeric_limits<double>::infinity(), high = -std::numeric_limits<double>::infinity();
-  void add(double value) {
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-};
-
-/// A step of 1, 2 or 5 times a power of ten that gives about `count` ticks.
-double tick_step(const Range& range, int count) {
-  const double rough = std::max(range.high - range.low, 1e-12) / count, power = std::pow(10, std::floor(std::log10(rough)));
-  for (const double factor : {1.0, 2.0, 5.0}) {
-    if (rough <= factor * power) return factor * power;
-  }
-  return 10 * power;
-}
+/// Colours follow the reader's system, light or dark; on paper always light. Nothing is loaded from anywhere.
+constexpr const char* kStyle = R"(
+:root { color-scheme: light dark; --ink: #1c1e21; --soft: #5d646b; --paper: #fff; --panel: #f4f5f7; --line: #d9dce0; --link: #0b5cad;
+  --hit: 0,114,178; --miss: 213,94,0; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8ea; --soft: #9aa2ab; --paper: #16181b; --panel: #212429; --line: #383d44;
+  --link: #7db9f5; --hit: 60,150,215; --miss: 225,115,30; } }
+* { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 1.5rem auto 4rem; padding: 0 1rem; color: var(--ink); background: var(--paper); }
+h1 { font-size: 1.5rem; line-height: 1.25; overflow-wrap: anywhere; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; padding-top: .4rem; border-top: 1px solid var(--line); }
+h3 { font-size: 1rem; margin: 1.2rem 0 .4rem; } a { color: var(--link); } :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
+nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: 0; margin: .5rem 0; list-style: none; }
+.figures { display: flex; flex-wrap: wrap; gap: .6rem; padding: 0; margin: 1rem 0; list-style: none; }
+.figures li { background: var(--panel); border-radius: .4rem; padding: .5rem .9rem; } .figures strong { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
+.figures span { color: var(--soft); font-size: .85rem; }
+table { border-collapse: collapse; margin: .5rem 0; } th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+th { font-weight: 600; } td { font-variant-numeric: tabular-nums; } pre { background: var(--panel); padding: .8rem; overflow-x: auto; border-radius: .4rem; font-size: .85rem; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 1rem 1.5rem; align-items: start; }
+figure { margin: 0; min-width: 0; max-width: 34rem; }
+.legend { display: flex; flex-wrap: wrap; gap: .1rem .9rem; padding: 0; margin: .4rem 0; list-style: none; font-size: .88rem; color: var(--soft); } .legend svg { display: inline-block; width: 14px; height: 10px; }
+ svg { width: 100%; height: auto; display: block; color: var(--ink); } svg .grid { stroke: var(--line); }
+figure > figcaption.title { font-weight: 600; max-width: none; margin-bottom: .2rem; font-size: 1rem; color: var(--ink); }
+details { margin: .3rem 0; } summary { cursor: pointer; color: var(--link); } .wide { overflow-x: auto; max-width: 100%; }
+.matrix td { text-align: center; padding: .2rem .35rem; border: 1px solid var(--line); min-width: 1.7rem; } .matrix th { border: 0; padding: .2rem .4rem .2rem 0; }
+.matrix th[scope=col] { vertical-align: bottom; } .matrix th[scope=col] span { writing-mode: vertical-rl; transform: rotate(180deg); display: inline-block; max-height: 9rem; }
+.strip { display: flex; flex-wrap: wrap; gap: .8rem; margin: .4rem 0; } .strip figure { width: 7rem; } .strip img { width: 100%; height: 7rem; object-fit: cover; border-radius: .3rem; }
+figcaption { font-size: .8rem; overflow-wrap: anywhere; color: var(--soft); } figcaption b { color: var(--ink); }
+.query { border-right: 1px solid var(--line); padding-right: .8rem; } img { max-width: 15rem; } .note, footer { color: var(--soft); font-size: .9rem; } footer { margin-top: 2.5rem; }
+@media print { :root { color-scheme: light; --ink: #000; --soft: #444; --paper: #fff; --panel: #f4f5f7; --line: #ccc; --hit: 0,114,178; --miss: 213,94,0; }
+  body { margin: 0; max-width: none; font-size: 11px; } nav { display: none; } section, figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
+  section:has(pre), section:has(.long) { break-inside: auto; } .wide { overflow: visible; } pre { white-space: pre-wrap; }
+  * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
+)";
 
 }  // namespace
 
@@ -60,76 +67,27 @@ std::string data_uri(std::string_view type, std::string_view bytes) {
   return text;
 }
 
-std::string html_page(const std::string& title, const std::string& body, const std::string& style) {
-  return fmt::format(R"(<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{0}</title>
-<style>
-body {{ font: 15px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }}
-h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
-table {{ border-collapse: collapse; margin: .5rem 0; }} th, td {{ padding: .15rem .7rem .15rem 0; text-align: left; border-bottom: 1px solid #ddd; }}
-td {{ font-variant-numeric: tabular-nums; }} pre {{ background: #f5f5f5; padding: .7rem; overflow-x: auto; }}
-h3 {{ font-size: 1rem; margin: 1rem 0 .3rem; }} svg {{ max-width: 100%; height: auto; }} img {{ max-width: 15rem; }}
-.wide {{ overflow-x: auto; }} .matrix td {{ text-align: center; padding: .2rem .35rem; border: 1px solid #eee; min-width: 1.6rem; }}
-.matrix th[scope=col] {{ height: 7rem; vertical-align: bottom; padding: .2rem; border: 0; }} .matrix th[scope=col] span {{ writing-mode: vertical-rl; transform: rotate(180deg); }}
-.strip {{ display: flex; flex-wrap: wrap; gap: .8rem; }} figure {{ margin: 0; }} figcaption {{ font-size: .85rem; max-width: 10rem; overflow-wrap: anywhere; }}
-footer {{ margin-top: 2rem; color: #666; }}
-@media print {{ body {{ margin: 0; max-width: none; }} section {{ break-inside: avoid; }} }}{2}
-</style></head><body><h1>{0}</h1>
-{1}</body></html>
-)",
-                     html_escape(title), body, style);
+std::string html_details(const std::string& summary, const std::string& content) {
+  return content.empty() ? "" : fmt::format("<details><summary>{}</summary>\n{}</details>\n", html_escape(summary), content);
 }
 
-std::string svg_plot(const std::string& title, const std::string& x_label, const std::vector<Curve>& curves) {
-  Range xs, ys;
-  for (const auto& curve : curves) {
-    for (const auto& [x, y] : curve.points) {
-      if (!std::isfinite(y)) continue;
-      xs.add(x);
-      ys.add(y);
-    }
+std::string html_table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows) {
+  if (rows.empty()) return {};
+  std::string html = "<div class=\"wide\" tabindex=\"0\"><table>\n<tr>";
+  for (const auto& name : head) html += name.empty() ? "<td></td>" : "<th scope=\"col\">" + html_escape(name) + "</th>";
+  for (const auto& row : rows) {
+    html += "</tr>\n<tr>";
+    for (std::size_t i = 0; i < row.size(); ++i)
+      html += i == 0 ? "<th scope=\"row\">" + html_escape(row[i]) + "</th>" : "<td>" + html_escape(row[i]) + "</td>";
   }
-  if (!std::isfinite(xs.low)) return {};
-  if (ys.high - ys.low < 1e-12) ys = {ys.low - 0.5, ys.high + 0.5};
-  if (xs.high - xs.low < 1e-12) xs.high = xs.low + 1;
-  const auto px = [&](double x) { return kLeft + (x - xs.low) / (xs.high - xs.low) * (kWidth - kLeft - kRight); };
-  const auto py = [&](double y) { return kHeight - kBottom - (y - ys.low) / (ys.high - ys.low) * (kHeight - kTop - kBottom); };
-  std::string summary, lines, legend;
-  double legend_x = kLeft;
-  for (std::size_t i = 0; i < curves.size(); ++i) {
-    std::string points;
-    double last = NAN;
-    for (const auto& [x, y] : curves[i].points) {
-      if (!std::isfinite(y)) continue;
-      points += fmt::format("{:.1f},{:.1f} ", px(x), py(y));
-      last = y;
-    }
-    const char* color = kColors[i % kColors.size()];
-    lines += fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\" points=\"{}\"/>\n", color, points);
-    legend +=
-        fmt::format("<rect x=\"{:.0f}\" y=\"8\" width=\"12\" height=\"4\" fill=\"{}\"/><text x=\"{:.0f}\" y=\"14\">{}</text>\n",
-                    legend_x, color, legend_x + 16, html_escape(curves[i].name));
-    legend_x += 34 + 7.0 * static_cast<double>(curves[i].name.size());
-    summary += fmt::format("{}{}: {:.4g} at the end", summary.empty() ? "" : "; ", html_escape(curves[i].name), last);
-  }
-  std::string axes;
-  for (double step = tick_step(ys, 5), y = std::ceil(ys.low / step) * step; y <= ys.high + 1e-9; y += step) {
-    axes += fmt::format(
-        "<line x1=\"{:.0f}\" x2=\"{:.0f}\" y1=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"#ddd\"/><text x=\"{:.0f}\" y=\"{:.1f}\" "
-        "text-anchor=\"end\">{:.4g}</text>\n",
-        kLeft, kWidth - kRight, py(y), py(y), kLeft - 6, py(y) + 4, y);
-  }
-  for (double step = tick_step(xs, 7), x = std::ceil(xs.low / step) * step; x <= xs.high + 1e-9; x += step) {
-    axes +=
-        fmt::format("<text x=\"{:.1f}\" y=\"{:.0f}\" text-anchor=\"middle\">{:.6g}</text>\n", px(x), kHeight - kBottom + 16, x);
-  }
-  axes += fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\" text-anchor=\"middle\">{}</text>\n", (kLeft + kWidth) / 2, kHeight - 6,
-                      html_escape(x_label));
+  return html + "</tr>\n</table></div>\n";
+}
+
+std::string html_page(const std::string& title, const std::string& body, const std::string& style) {
   return fmt::format(
-      "<figure style=\"margin:0\"><svg viewBox=\"0 0 {:.0f} {:.0f}\" width=\"{:.0f}\" role=\"img\" aria-label=\"{}: {}\" "
-      "font-size=\"12\" "
-      "font-family=\"system-ui, sans-serif\"><title>{}: {}</title>\n{}{}{}</svg></figure>\n",
-      kWidth, kHeight, kWidth, html_escape(title), summary, html_escape(title), summary, axes, lines, legend);
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, "
+      "initial-scale=1\"><title>{0}</title>\n<style>{1}{3}</style></head>\n<body><main><h1>{0}</h1>\n{2}</main></body></html>\n",
+      html_escape(title), kStyle, body, style);
 }
 
 }  // namespace emotion

@@ -1,7 +1,6 @@
 #include "emotion/report/run_report.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <string>
 #include <vector>
@@ -10,114 +9,69 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "emotion/config/run_config.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
+#include "run_files.h"
+#include "run_sections.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr std::size_t kMatrixClasses = 40;  // more do not fit a page: the most confused pairs are listed
 
-/// metrics.jsonl: the lines of one split, in order.
-struct Lines {
-  std::vector<Json> train, val;
-};
-
-Lines read_lines(const fs::path& file) {
-  Lines lines;
-  if (!fs::exists(file)) return lines;
-  const std::string text = read_file(file);
-  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    Json line = Json::parse(text.substr(begin, end - begin), nullptr, false);
-    if (!line.is_object() || !line.contains("split") || !line.contains("step"))
-      throw DataError(file.string() + ": a line is no metrics line");
-    (line["split"] == "val" ? lines.val : lines.train).push_back(std::move(line));
-  }
-  return lines;
-}
-
-double number(const Json& json) { return json.is_number() ? json.get<double>() : NAN; }
-std::string cell(const Json& json) {
-  return json.is_number_integer() ? json.dump() : json.is_number() ? fmt::format("{:.4f}", json.get<double>()) : "–";
-}
-
-Curve curve(const std::string& name, const std::vector<Json>& lines, const std::string& key) {
-  Curve result{name, {}};
-  for (const Json& line : lines) {
-    if (line.contains(key)) result.points.emplace_back(number(line["step"]), number(line[key]));
-  }
-  return result;
-}
-
-/// The keys of a split's lines that begin with `prefix`, in the order they stand there.
-std::vector<std::string> keys_with(const std::vector<Json>& lines, const std::string& prefix) {
-  std::vector<std::string> keys;
-  if (lines.empty()) return keys;
-  for (const auto& [key, value] : lines.back().items()) {
-    if (key.starts_with(prefix)) keys.push_back(key);
-  }
-  return keys;
-}
-
-std::string section(const std::string& title, const std::string& content) {
-  return content.empty() ? "" : fmt::format("<section><h2>{}</h2>\n{}</section>\n", html_escape(title), content);
-}
-
-std::string curves(const Lines& lines) {
+std::string curves(const MetricLines& lines) {
   std::vector<Curve> losses, metrics;
-  for (const auto& key : keys_with(lines.train, "loss")) losses.push_back(curve("train " + key, lines.train, key));
-  for (const auto& key : keys_with(lines.val, "loss")) losses.push_back(curve("val " + key, lines.val, key));
+  for (const auto& key : keys_with(lines.train, "loss")) losses.push_back(curve_of("train " + key, lines.train, key));
+  for (const auto& key : keys_with(lines.val, "loss")) losses.push_back(curve_of("val " + key, lines.val, key));
   for (const char* key : {"top1", "top5", "balanced_accuracy", "mAP", "polarity_accuracy", "hard_errors", "AP", "AP50"})
-    metrics.push_back(curve(key, lines.val, key));
+    metrics.push_back(curve_of(key, lines.val, key));
   std::erase_if(metrics, [](const Curve& c) { return c.points.empty(); });
   std::string html = svg_plot("Loss", "step", losses);
   html += svg_plot("Validation", "step", metrics);
-  html += svg_plot("Learning rate", "step", {curve("lr", lines.train, "lr")});
-  html += svg_plot("Samples a second", "step", {curve("samples/s", lines.train, "samples_per_second")});
-  return html;
+  html += svg_plot("Learning rate", "step", {curve_of("lr", lines.train, "lr")});
+  html += svg_plot("Samples a second", "step", {curve_of("samples/s", lines.train, "samples_per_second")});
+  return html.empty() ? "" : "<div class=\"plots\">" + html + "</div>\n";
 }
 
 /// Every evaluation as a table: the numbers behind the curves.
-std::string evaluations(const Lines& lines) {
+std::string evaluations(const MetricLines& lines) {
   if (lines.val.empty()) return {};
   std::vector<std::string> keys;
   for (const auto& [key, value] : lines.val.back().items()) {
     if (key != "split") keys.push_back(key);
   }
-  std::string html = "<div class=\"wide\"><table><tr>";
-  for (const auto& key : keys) html += "<th scope=\"col\">" + html_escape(key) + "</th>";
+  std::vector<std::vector<std::string>> rows;
   for (const Json& line : lines.val) {
-    html += "</tr>\n<tr>";
-    for (const auto& key : keys) html += "<td>" + (line.contains(key) ? cell(line[key]) : "–") + "</td>";
+    auto& row = rows.emplace_back();
+    for (const auto& key : keys) row.push_back(line.contains(key) ? cell_text(line[key]) : "–");
   }
-  return html + "</tr></table></div>\n";
+  return html_details(fmt::format("{} evaluations, every figure", rows.size()), html_table(keys, rows));
 }
 
 std::string classes_table(const Json& validation) {
   if (!validation.contains("per_class")) return {};
-  std::string html =
-      "<div class=\"wide\"><table><tr><th scope=\"col\">class</th><th scope=\"col\">positives</th><th scope=\"col\">average "
-      "precision</th>"
-      "<th scope=\"col\">precision</th><th scope=\"col\">recall</th><th scope=\"col\">F1</th></tr>\n";
+  std::vector<std::pair<std::string, double>> precision;
+  std::vector<std::vector<std::string>> rows;
   for (const auto& [name, values] : validation["per_class"].items()) {
-    html += fmt::format("<tr><th scope=\"row\">{}</th>", html_escape(name));
-    for (const char* key : {"positives", "ap", "precision", "recall", "f1"})
-      html += "<td>" + cell(values.value(key, Json())) + "</td>";
-    html += "</tr>\n";
+    precision.emplace_back(name, number_of(values.value("ap", Json())));
+    auto& row = rows.emplace_back(std::vector<std::string>{name});
+    for (const char* key : {"positives", "ap", "precision", "recall", "f1"}) row.push_back(cell_text(values.value(key, Json())));
   }
-  return html + "</table></div>\n";
+  const std::string table = html_table({"class", "positives", "average precision", "precision", "recall", "F1"}, rows);
+  if (rows.size() > kMatrixClasses) return html_details(fmt::format("{} classes", rows.size()), table);
+  return "<div class=\"plots\">" + svg_bars("Average precision", precision, 1) + "<div>" + table + "</div></div>\n";
 }
 
 /// Rows = truth. A cell's colour is its part of the row.
 std::string confusion_matrix(const std::vector<std::string>& classes, const std::vector<std::vector<std::uint64_t>>& counts) {
   std::string html =
-      "<p>Rows are the truth, columns the prediction; darker is a larger part of the row.</p>\n<div class=\"wide\"><table "
+      "<p>Rows are the truth, columns the prediction; darker is a larger part of the row.</p>\n<div class=\"wide\" "
+      "tabindex=\"0\"><table "
       "class=\"matrix\"><tr><td></td>";
   for (const auto& name : classes) html += fmt::format("<th scope=\"col\"><span>{}</span></th>", html_escape(name));
   html += "</tr>\n";
@@ -128,7 +82,7 @@ std::string confusion_matrix(const std::vector<std::string>& classes, const std:
     for (std::size_t j = 0; j < classes.size(); ++j) {
       const double part = sum ? static_cast<double>(counts[i][j]) / static_cast<double>(sum) : 0;
       html += fmt::format("<td style=\"background:rgba({},{:.2f});color:{}\" title=\"{} predicted as {}\">{}</td>",
-                          i == j ? "0,114,178" : "213,94,0", part, part > 0.6 ? "#fff" : "#1a1a1a", html_escape(classes[i]),
+                          i == j ? "var(--hit)" : "var(--miss)", part, part > 0.6 ? "#fff" : "inherit", html_escape(classes[i]),
                           html_escape(classes[j]), counts[i][j] ? std::to_string(counts[i][j]) : "");
     }
     html += "</tr>\n";
@@ -173,10 +127,9 @@ std::string examples(const Json& validation, const fs::path& images) {
   for (const Json& example : validation["examples"]) {
     const std::string name = example["image"], prediction = example["prediction"];
     const std::string labels = fmt::format("{}", fmt::join(example["labels"].get<std::vector<std::string>>(), ", "));
-    groups[example["right"]] +=
-        fmt::format("<figure>{}<figcaption>{} {:.2f}<br>truth: {}<br><small>{}</small></figcaption></figure>\n",
-                    thumbnail_html(images / name, 112, name), html_escape(prediction), number(example["probability"]),
-                    html_escape(labels), html_escape(name));
+    groups[example["right"]] += fmt::format("<figure>{}<figcaption><b>{}</b> {:.2f}<br>truth: {}<br>{}</figcaption></figure>\n",
+                                            thumbnail_html(images / name, 112, name), html_escape(prediction),
+                                            number_of(example["probability"]), html_escape(labels), html_escape(name));
   }
   std::string html;
   if (!groups[true].empty()) html += "<h3>Right, most confident</h3>\n<div class=\"strip\">" + groups[true] + "</div>\n";
@@ -184,47 +137,70 @@ std::string examples(const Json& validation, const fs::path& images) {
   return html;
 }
 
+/// Samples that one step of the run takes; 0 if its config cannot be read.
+double samples_a_step(const fs::path& run) {
+  const fs::path file = run / "config.yaml";
+  if (!fs::exists(file)) return 0;
+  const RunConfig config = parse_run_config(read_file(file), file.string());
+  return static_cast<double>(config.train.batch) * config.train.accumulate;
+}
+
 std::string file_text(const fs::path& file) {
   return fs::exists(file) ? fmt::format("<pre>{}</pre>\n", html_escape(read_file(file))) : "";
 }
 
-/// The last evaluation in a sentence.
-std::string summary(const Lines& lines) {
-  std::string html = "<p>";
-  if (!lines.val.empty()) {
-    const Json& last = lines.val.back();
-    html += fmt::format("After step {} (epoch {}): ", cell(last["step"]), cell(last["epoch"]));
-    std::vector<std::string> parts;
-    for (const char* key : {"top1", "balanced_accuracy", "mAP", "AP50", "loss"}) {
-      if (last.contains(key)) parts.push_back(fmt::format("{} <strong>{}</strong>", key, cell(last[key])));
-    }
-    html += fmt::format("{}", fmt::join(parts, ", "));
-  } else if (!lines.train.empty()) {
-    html += fmt::format("After step {}: loss <strong>{}</strong>", cell(lines.train.back()["step"]),
-                        cell(lines.train.back()["loss"]));
-  } else {
-    html += "Nothing has been measured yet";
+/// The last evaluation: its figures large.
+std::string summary(const MetricLines& lines) {
+  const bool evaluated = !lines.val.empty();
+  if (!evaluated && lines.train.empty()) return "<p>Nothing has been measured yet.</p>\n";
+  const Json& last = evaluated ? lines.val.back() : lines.train.back();
+  std::string html =
+      fmt::format("<p>{} after step {}, epoch {}.</p>\n<ul class=\"figures\">\n", evaluated ? "Last evaluation," : "Training,",
+                  cell_text(last["step"]), cell_text(last.value("epoch", Json())));
+  for (const char* key : {"top1", "top5", "balanced_accuracy", "mAP", "AP50", "polarity_accuracy", "hard_errors", "loss"}) {
+    if (last.contains(key)) html += fmt::format("<li><strong>{}</strong><span>{}</span></li>\n", cell_text(last[key]), key);
   }
-  return html + ".</p>\n";
+  return html + "</ul>\n";
 }
+
+/// Headings with places to jump to, and the list of them.
+class Page {
+ public:
+  void add(const std::string& title, const std::string& content) {
+    if (content.empty()) return;
+    const std::string id = fmt::format("part-{}", ++parts_);
+    contents_ += fmt::format("<li><a href=\"#{}\">{}</a></li>\n", id, html_escape(title));
+    body_ += fmt::format("<section id=\"{}\"><h2>{}</h2>\n{}</section>\n", id, html_escape(title), content);
+  }
+  std::string html(const std::string& head) const {
+    return head + "<nav aria-label=\"Contents\"><ul>\n" + contents_ + "</ul></nav>\n" + body_;
+  }
+
+ private:
+  int parts_ = 0;
+  std::string contents_, body_;
+};
 
 }  // namespace
 
 void write_run_report(const fs::path& run, const fs::path& images) {
   try {
-    const Lines lines = read_lines(run / "metrics.jsonl");
-    const fs::path file = run / "validation.json";
-    const Json validation = fs::exists(file) ? Json::parse(read_file(file)) : Json::object();
-    std::string body = summary(lines);
-    body += section("Curves", curves(lines));
-    body += section("Evaluations", evaluations(lines));
-    body += section("Classes, last evaluation", classes_table(validation));
-    body += section("Confusion, last evaluation", confusion(validation));
-    body += section("Examples, last evaluation", examples(validation, images));
-    body += section("Configuration", file_text(run / "config.yaml"));
-    body += section("Log", file_text(run / "log.txt"));
-    body += fmt::format("<footer>emotion {}</footer>\n", EMOTION_VERSION);
-    write_file_atomically(run / "report.html", html_page(run.lexically_normal().string(), body));
+    const MetricLines lines = read_metric_lines(run);
+    const Json validation = read_run_json(run / "validation.json");
+    const Json features = read_run_json(run / "features.json");
+    Page page;
+    page.add("Curves", curves(lines) + evaluations(lines));
+    page.add("Classes", classes_table(validation));
+    page.add("Confusion", confusion(validation));
+    page.add("Best and worst predictions", examples(validation, images));
+    page.add("Nearest pictures", nearest_pictures_html(features, images));
+    page.add("Map of the features", feature_map_html(features));
+    page.add("Data", data_html(read_run_json(run / "data.json")));
+    page.add("Time", time_html(read_run_json(run / "times.json"), lines, samples_a_step(run)));
+    page.add("Configuration", file_text(run / "config.yaml"));
+    page.add("Versions", versions_html());
+    page.add("Log", html_details("log.txt", file_text(run / "log.txt")));
+    write_file_atomically(run / "report.html", html_page(run.lexically_normal().string(), page.html(summary(lines))));
   } catch (const Json::exception& error) {
     throw DataError(fmt::format("{}: a file of the run cannot be read: {}", run.string(), error.what()));
   }

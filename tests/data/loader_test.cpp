@@ -11,9 +11,11 @@
 #include <set>
 
 #include "../support/scratch.h"
+#include "emotion/data/decode.h"
 #include "emotion/data/sampler.h"
 #include "emotion/data/synth.h"
 #include "emotion/error.h"
+#include "emotion/io/weights.h"
 #include "emotion/log.h"
 
 namespace emotion {
@@ -173,6 +175,43 @@ TEST(SynthTest, TheSameSeedGivesTheSameBytesWithAnyThreads) {
             (folder.path() / "a").string() + ": there is something already; give another --out or remove it");
   EXPECT_EQ(error_of<ConfigError>([&] { write_synth({.kind = "stock", .out = folder.path() / "n", .count = 3}); }),
             "--count is 3; 10 to 10000000 is wanted");
+}
+
+TEST(SynthTest, EveryKindIsADataSetOfItsOwn) {
+  set_log_level(LogLevel::kOff);
+  const ScratchFolder folder;
+  const auto make = [&](const std::string& kind) {
+    write_synth({.kind = kind, .out = folder.path() / kind, .count = 50, .size = 48, .workers = 1});
+    return Manifest::open(Dataset::open(folder.path() / kind), "train");
+  };
+  for (const auto& [kind, classes] :
+       {std::pair{"objects", 28U}, {"annotated", 8U}, {"boxed", 32U}, {"people", 8U}, {"faces", 8U}, {"affect", 8U}}) {
+    const Manifest manifest = make(kind);
+    EXPECT_EQ(manifest.dataset().classes.size(), classes) << kind;
+    EXPECT_EQ(manifest.dataset().positive.size(), kind == std::string("objects") ? 0U : classes / 2) << kind;
+    EXPECT_EQ(manifest.word_count() > 0, kind == std::string("annotated")) << kind;
+    std::size_t faces = 0;
+    for (std::size_t i = 0; i < manifest.size(); ++i) {
+      const SampleView sample = manifest[i];
+      ASSERT_FALSE(sample.labels.empty());
+      EXPECT_EQ(sample.box.has_value(), kind == std::string("boxed"));
+      ASSERT_EQ(sample.regions.empty(), kind != std::string("people"));
+      if (!sample.regions.empty()) {
+        const StateDict regions = read_safetensors(manifest.dataset().images() / std::string(sample.regions));
+        EXPECT_EQ(regions.find("features")->sizes(), (std::vector<std::int64_t>{regions.find("boxes")->size(0), 32}));
+      }
+      if (sample.box) {
+        const auto [x, y, w, h] = *sample.box;
+        EXPECT_TRUE(x >= 0 && y >= 0 && w > 0 && h > 0 && x + w <= 48 && y + h <= 48) << x << ' ' << y << ' ' << w << ' ' << h;
+      }
+      if (sample.face.empty()) continue;
+      ++faces;
+      EXPECT_EQ(decode_image(manifest.dataset().images() / std::string(sample.face)).width, 48);
+    }
+    EXPECT_EQ(faces > 12 && faces < 36, kind == std::string("people")) << kind << ": " << faces;  // 60 % of 40
+  }
+  EXPECT_EQ(error_of<ConfigError>([&] { make("stok"); }),
+            "synth 'stok' is not known; there are stock, affect, objects, annotated, boxed, people, faces; did you mean stock?");
 }
 
 }  // namespace

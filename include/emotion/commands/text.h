@@ -27,8 +27,14 @@ struct TextCNNPredictCommand {
   std::vector<std::string> words;
 };
 
+struct LabelCommand {
+  std::string checkpoint, data, out;
+  int batch = 256;
+};
+
 }  // namespace emotion
 
 EMOTION_COMMAND void emotion_text_word2vec(const emotion::Word2VecCommand& options);
 EMOTION_COMMAND void emotion_text_nearest(const emotion::NearestCommand& options);
 EMOTION_COMMAND void emotion_text_textcnn_predict(const emotion::TextCNNPredictCommand& options);
+EMOTION_COMMAND void emotion_text_label(const emotion::LabelCommand& options);

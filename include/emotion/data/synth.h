@@ -9,7 +9,9 @@ namespace emotion {
 /// The embedded world: small drawn scenes whose weather, colours and objects follow from a mood.
 struct SynthConfig {
   /// stock: keyword lists and 32 emotion classes, 15 % of the lists with wrong emotions; affect: 8 clean classes; scenes: the
-  /// same 8 classes, and the things in each picture as boxes, annotations/SPLIT.json in COCO's format
+  /// same 8 classes, and the things in each picture as boxes, annotations/SPLIT.json in COCO's format; objects: what is in the
+  /// picture, several a picture; annotated: keyword lists and 8 clean classes; boxed: the 32 emotion classes, several a picture,
+  /// and a box; people: 8 classes, three pictures in five with a face, its crop and region features beside; faces: 8 expressions.
   std::string kind;
   std::filesystem::path out;
   int count = 4000;  ///< pictures; 80 % train, 10 % val, 10 % test

@@ -24,9 +24,10 @@ std::vector<Example> confident_examples(const Predictions& predictions, const st
                                         const Manifest& manifest, const std::vector<std::string>& classes, std::size_t count);
 
 /// metrics.json: top1, top5, balanced_accuracy, mAP, per_class.NAME.{ap, precision, recall, f1, positives}, confusion (rows =
-/// truth); with a polarity also polarity_accuracy, easy_errors and hard_errors. Values that do not exist (a class without a
-/// positive) are null. Classes that are Mikels' eight have the confusion a second time, as confusion_wheel.{classes, counts} in
-/// the order of the wheel. `examples`, where there are any, are listed with image, labels, prediction, probability and right.
+/// truth; up to 1000 classes); with a polarity also polarity_accuracy, easy_errors and hard_errors. Values that do not exist (a
+/// class without a positive) are null. Classes that are Mikels' eight have the confusion a second time, as
+/// confusion_wheel.{classes, counts} in the order of the wheel. `examples`, where there are any, are listed with image, labels,
+/// prediction, probability and right.
 std::string metrics_json(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples,
                          const std::vector<Example>& examples = {});
 /// The same for a person: one line, then a line a class.

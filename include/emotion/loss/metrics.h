@@ -4,6 +4,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace emotion {
@@ -12,13 +13,21 @@ namespace emotion {
 /// NaN without a positive. @throws DataError on a NaN score or sizes that differ
 double average_precision(std::span<const float> scores, std::span<const std::uint8_t> positive);
 
-/// Counts of a single-label classification; rows = truth, columns = prediction.
+/// Counts of a single-label classification; rows = truth, columns = prediction. Only pairs that occur take memory: 30,000
+/// keywords may be the classes.
 class ConfusionMatrix {
  public:
-  explicit ConfusionMatrix(std::size_t classes) : classes_(classes), counts_(classes * classes) {}
-  void add(std::size_t truth, std::size_t prediction) { ++counts_[truth * classes_ + prediction]; }
+  explicit ConfusionMatrix(std::size_t classes) : classes_(classes), truths_(classes), predicted_(classes) {}
+  void add(std::size_t truth, std::size_t prediction) {
+    ++counts_[truth * classes_ + prediction];
+    ++truths_[truth];
+    ++predicted_[prediction];
+  }
   std::size_t classes() const { return classes_; }
-  std::uint64_t operator()(std::size_t truth, std::size_t prediction) const { return counts_[truth * classes_ + prediction]; }
+  std::uint64_t operator()(std::size_t truth, std::size_t prediction) const {
+    const auto found = counts_.find(truth * classes_ + prediction);
+    return found == counts_.end() ? 0 : found->second;
+  }
   double accuracy() const;
   /// Mean recall over the classes that occur, as scikit-learn's balanced_accuracy_score.
   double balanced_accuracy() const;
@@ -28,7 +37,8 @@ class ConfusionMatrix {
 
  private:
   std::size_t classes_;
-  std::vector<std::uint64_t> counts_;
+  std::unordered_map<std::size_t, std::uint64_t> counts_;
+  std::vector<std::uint64_t> truths_, predicted_;  // sums of rows and columns
 };
 
 /// What an evaluation knows of a split: scores [n, K] row by row, and every sample's true classes (one or more).

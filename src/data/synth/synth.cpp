@@ -1,11 +1,13 @@
 #include "emotion/data/synth.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <thread>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
@@ -15,6 +17,7 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
+#include "emotion/nearest.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
 #include "world.h"
@@ -25,11 +28,21 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t kSceneStream = 0x736365, kWordStream = 0x776f72, kPaintStream = 0x706169;
+constexpr int kFaceSize = 48;         // pixels, as Stimuli-aware VEA stores faces
 constexpr double kWrongLists = 0.15;  // pictures whose emotion keywords are of another mood
+constexpr double kWithFace = 0.6;     // people: pictures that show a face
+/// Another kind shows other scenes of the same world: its place here is part of every random stream.
+const std::vector<std::string> kKinds{"stock", "affect", "scenes", "objects", "annotated", "boxed", "people", "faces"};
+
+std::uint32_t kind_number(const SynthConfig& config) {
+  return static_cast<std::uint32_t>(std::find(kKinds.begin(), kKinds.end(), config.kind) - kKinds.begin());
+}
 
 void check(const SynthConfig& config) {
-  if (config.kind != "stock" && config.kind != "affect" && config.kind != "scenes")
-    throw ConfigError("synth '" + config.kind + "' is not known; stock, affect or scenes");
+  if (kind_number(config) == kKinds.size()) {
+    throw ConfigError(fmt::format("synth '{}' is not known; there are {}{}", config.kind, fmt::join(kKinds, ", "),
+                                  did_you_mean(config.kind, kKinds)));
+  }
   if (config.count < 10 || config.count > 10'000'000)
     throw ConfigError(fmt::format("--count is {}; 10 to 10000000 is wanted", config.count));
   if (config.size < 16 || config.size > 2048)
@@ -39,25 +52,40 @@ void check(const SynthConfig& config) {
   }
 }
 
+bool has_keywords(const std::string& kind) { return kind == "stock" || kind == "annotated"; }
+bool has_moods(const std::string& kind) { return kind != "stock" && kind != "objects" && kind != "boxed"; }
+
+/// Emotion words somewhere in the list, as people write them.
+void scatter(std::vector<std::string>& keywords, const std::vector<std::string>& words, Random& random) {
+  for (const auto& word : words)
+    keywords.insert(keywords.begin() + static_cast<std::ptrdiff_t>(random.below(keywords.size() + 1)), word);
+}
+
+const synth::Placed& largest_thing(const synth::Scene& scene) {
+  return *std::max_element(scene.things.begin(), scene.things.end(),
+                           [](const auto& a, const auto& b) { return a.size < b.size; });
+}
+
 /// Labels and keywords of one scene.
 Sample describe(const SynthConfig& config, const synth::Scene& scene, std::uint64_t number) {
   Sample sample;
-  if (config.kind != "stock") {
-    sample.labels = {synth::kMoodNames[static_cast<std::size_t>(scene.mood)]};
-    return sample;
-  }
+  if (has_moods(config.kind)) sample.labels = {synth::kMoodNames[static_cast<std::size_t>(scene.mood)]};
+  if (config.kind == "objects") sample.labels = synth::thing_names(scene);
+  if (!has_keywords(config.kind) && config.kind != "boxed") return sample;
   Random random{config.seed, number, kWordStream};
   int mood = scene.mood, second = scene.second;
-  if (random.uniform() < kWrongLists) {  // uploaded with the words of another picture
+  if (config.kind == "stock" && random.uniform() < kWrongLists) {  // uploaded with the words of another picture
     mood = static_cast<int>((static_cast<std::uint64_t>(scene.mood) + 2 + random.below(5)) % synth::kMoods);
     second = static_cast<int>(random.below(synth::kMoods));
   }
   const synth::Words words = synth::make_words(scene, mood, second, random);
-  sample.labels = words.emotional;
-  sample.keywords = words.others;
-  for (const auto& word : words.emotional) {  // somewhere in the list, as people write them
-    sample.keywords.insert(sample.keywords.begin() + static_cast<std::ptrdiff_t>(random.below(sample.keywords.size() + 1)), word);
+  if (config.kind != "annotated") sample.labels = words.emotional;
+  if (config.kind == "boxed") {
+    sample.box = synth::thing_box(largest_thing(scene), config.size);
+    return sample;
   }
+  sample.keywords = words.others;
+  scatter(sample.keywords, words.emotional, random);
   return sample;
 }
 
@@ -77,27 +105,41 @@ std::vector<AnnotatedBox> annotated(const std::vector<synth::Seen>& seen) {
   return boxes;
 }
 
+void write_picture(const fs::path& file, std::vector<unsigned char>& pixels, int size) {
+  const cv::Mat rgb(size, size, CV_8UC3, pixels.data());
+  cv::Mat bgr;
+  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
+  std::vector<unsigned char> bytes;
+  cv::imencode(file.extension().string(), bgr, bytes, {cv::IMWRITE_JPEG_QUALITY, 90});
+  std::FILE* out = std::fopen(file.c_str(), "wb");
+  const bool written = out && std::fwrite(bytes.data(), 1, bytes.size(), out) == bytes.size();
+  if (!out || std::fclose(out) != 0 || !written) throw RunError(file.string() + ": cannot be written; is the disk full?");
+}
+
 Drawn make_sample(const SynthConfig& config, std::uint64_t number) {
-  // Another kind shows other scenes of the same world.
-  const std::uint64_t world = config.kind == "scenes" ? 2 : config.kind == "affect" ? 1 : 0;
-  Random scene_random{config.seed, number, kSceneStream, world};
+  const std::uint32_t kind = kind_number(config);
+  Random scene_random{config.seed, number, kSceneStream, kind};
   const synth::Scene scene = synth::make_scene(scene_random);
   Drawn drawn{describe(config, scene, number), {}};
   Sample& sample = drawn.sample;
   sample.image = fmt::format("images/{:03}/{:07}.jpg", number / 1000, number);
-  Random paint_random{config.seed, number, kPaintStream, world};
+  Random paint_random{config.seed, number, kPaintStream, kind};
   std::vector<synth::Seen> seen;
-  std::vector<unsigned char> pixels = synth::paint(scene, config.size, paint_random, config.kind == "scenes" ? &seen : nullptr);
+  std::vector<unsigned char> pixels =
+      config.kind == "faces" ? synth::paint_face(scene.mood, config.size, paint_random)
+                             : synth::paint(scene, config.size, paint_random, config.kind == "scenes" ? &seen : nullptr);
   drawn.boxes = annotated(seen);
-  const cv::Mat rgb(config.size, config.size, CV_8UC3, pixels.data());
-  cv::Mat bgr;
-  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
-  std::vector<unsigned char> jpeg;
-  cv::imencode(".jpg", bgr, jpeg, {cv::IMWRITE_JPEG_QUALITY, 90});
-  std::FILE* file = std::fopen((config.out / sample.image).c_str(), "wb");
-  const bool written = file && std::fwrite(jpeg.data(), 1, jpeg.size(), file) == jpeg.size();
-  if (!file || std::fclose(file) != 0 || !written)
-    throw RunError((config.out / sample.image).string() + ": cannot be written; is the disk full?");
+  if (config.kind == "people") {
+    sample.regions = fmt::format("regions/{:03}/{:07}.safetensors", number / 1000, number);
+    synth::write_regions(config.out / sample.regions, scene, config.size, paint_random);
+  }
+  if (config.kind == "people" && paint_random.uniform() < kWithFace) {
+    std::vector<unsigned char> face = synth::paint_face(scene.mood, kFaceSize, paint_random);
+    synth::paste_face(pixels, config.size, face, kFaceSize, paint_random);
+    sample.face = fmt::format("faces/{:03}/{:07}.png", number / 1000, number);
+    write_picture(config.out / sample.face, face, kFaceSize);
+  }
+  write_picture(config.out / sample.image, pixels, config.size);
   return drawn;
 }
 
@@ -141,19 +183,20 @@ void write_synth(const SynthConfig& config) {
   check(config);
   std::error_code error;
   for (int folder = 0; folder <= (config.count - 1) / 1000; ++folder) {
-    fs::create_directories(config.out / fmt::format("images/{:03}", folder), error);
+    for (const char* what : {"images", "faces", "regions"}) {
+      if (!error && (config.kind == "people" || what == std::string_view("images")))
+        fs::create_directories(config.out / fmt::format("{}/{:03}", what, folder), error);
+    }
     if (error) throw RunError(config.out.string() + ": cannot be made: " + error.message());
   }
   const std::vector<Drawn> samples = make_samples(config);
   Dataset dataset;
   dataset.root = config.out;
   dataset.name = "synth-" + config.kind;
-  if (config.kind == "stock") {
-    dataset.classes = synth::emotion_words();
-  } else {
-    dataset.classes.assign(synth::kMoodNames.begin(), synth::kMoodNames.end());
-  }
-  for (std::size_t k = 0; k < dataset.classes.size(); ++k) {
+  dataset.classes = config.kind == "objects" ? synth::all_thing_names()
+                    : has_moods(config.kind) ? std::vector<std::string>(synth::kMoodNames.begin(), synth::kMoodNames.end())
+                                             : synth::emotion_words();
+  for (std::size_t k = 0; k < dataset.classes.size() && config.kind != "objects"; ++k) {
     const int mood = static_cast<int>(k * synth::kMoods / dataset.classes.size());
     (synth::is_positive(mood) ? dataset.positive : dataset.negative).push_back(dataset.classes[k]);
   }

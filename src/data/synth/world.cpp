@@ -176,6 +176,24 @@ std::vector<std::string> thing_names() {
           "slime",       "flame",    "lightning", "spikes", "cloud",   "birds",      "car",    "lamp"};
 }
 
+std::vector<std::string> all_thing_names() {
+  std::vector<std::string> names;
+  for (const auto& words : kThingWords) names.emplace_back(words[0]);
+  return names;
+}
+
+std::vector<std::string> thing_names(const Scene& scene) {
+  std::vector<std::string> names;
+  for (const Placed& placed : scene.things) add_distinct(names, kThingWords[static_cast<std::size_t>(placed.thing)][0]);
+  return names;
+}
+
+std::array<float, 4> thing_box(const Placed& thing, int size) {
+  const double left = std::max(0.0, thing.x - thing.size), right = std::min(1.0, thing.x + thing.size);
+  return {static_cast<float>(left * size), 0.1F * static_cast<float>(size), static_cast<float>((right - left) * size),
+          0.85F * static_cast<float>(size)};
+}
+
 Words make_words(const Scene& scene, int said_mood, int said_second, Random& random) {
   Words words;
   const int side = is_positive(said_mood) ? 0 : 4;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -87,8 +88,22 @@ struct Seen {
   int pixels;          ///< that show
 };
 
+/// The first word of every thing, and those of a scene's things, each once.
+std::vector<std::string> all_thing_names();
+std::vector<std::string> thing_names(const Scene& scene);
+
+/// Around a thing, wherever between sky and ground it stands: x, y, width, height in pixels.
+std::array<float, 4> thing_box(const Placed& thing, int size);
+/// A scene's things as a detector that knows them would write them, largest first: noisy features [n, F], boxes, scores.
+void write_regions(const std::filesystem::path& file, const Scene& scene, int size, Random& random);
+
 /// RGB pixels [size, size, 3] of a scene. The same on every machine for one version of OpenCV. `seen`, where it is given: the
 /// things that show enough to be found.
 std::vector<unsigned char> paint(const Scene& scene, int size, Random& random, std::vector<Seen>* seen = nullptr);
+
+/// A drawn face that shows a mood, now and then another one: RGB pixels [size, size, 3].
+std::vector<unsigned char> paint_face(int mood, int size, Random& random);
+/// Puts a face into a picture, a quarter to two fifths of its side.
+void paste_face(std::vector<unsigned char>& pixels, int size, std::vector<unsigned char>& face, int face_size, Random& random);
 
 }  // namespace emotion::synth

@@ -1,0 +1,273 @@
+#include "plan.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Eight hexadecimal digits of a text (FNV-1a): in names of folders, so that other contents get another folder.
+std::string digest(const std::string& text) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const unsigned char c : text) hash = (hash ^ c) * 0x100000001b3;
+  return fmt::format("{:08x}", static_cast<std::uint32_t>(hash ^ hash >> 32));
+}
+
+bool is_named(const std::string& text) { return text.starts_with("data/") || text.starts_with("runs/"); }
+
+/// `data/word2vec.bin` -> `word2vec-1a2b3c4d.bin`
+std::string stored_name(const std::string& name, const std::string& hash) {
+  const fs::path path(name);
+  return path.stem().string() + "-" + hash + path.extension().string();
+}
+
+/// What must be the same for two trainings to be one: everything but seed, folder and device.
+std::string essence(RunConfig config) {
+  config.output.clear();
+  config.seed = 1;
+  config.device = "auto";
+  return print_run_config(config);
+}
+
+fs::path weights_of(const fs::path& run, const RunConfig& config) {
+  return run / "checkpoints" / (config.data.val ? "best" : "last") / "model.safetensors";
+}
+
+/// A word of a command with its `{placeholders}` replaced.
+std::string filled(std::string word, const std::map<std::string, std::string>& values) {
+  for (const auto& [name, value] : values) {
+    if (const std::size_t at = word.find(name); at != std::string::npos) word.replace(at, name.size(), value);
+  }
+  return word;
+}
+
+void remove_checkpoints(const fs::path& run) {
+  std::error_code ignored;
+  fs::remove_all(run / "checkpoints", ignored);
+}
+
+}  // namespace
+
+Plan::Plan(const ReproduceOptions& options, const Scale& scale, std::vector<std::uint64_t> seeds)
+    : options_(options), scale_(scale), seeds_(std::move(seeds)), out_(options.output) {}
+
+std::vector<std::vector<CellPlan>> Plan::add(const PaperTable& table) {
+  std::vector<std::vector<CellPlan>> cells;
+  for (const TableRow& row : table.rows) {
+    auto& line = cells.emplace_back();
+    for (std::size_t column = 0; column < table.columns.size(); ++column) {
+      if (row.cited()) {
+        line.emplace_back();
+        continue;
+      }
+      try {
+        line.push_back(cell(table, row, column));
+      } catch (const Error& error) {
+        line.emplace_back().error = error.what();
+        open_.clear();
+      }
+    }
+  }
+  return cells;
+}
+
+fs::path Plan::run_of(const TableRow& row) const {
+  const auto found = run_of_config_.find(row.cited() ? "" : row.configs[0]);
+  return found == run_of_config_.end() ? fs::path() : fs::path(found->second) / fmt::format("seed-{}", seeds_[0]);
+}
+
+RunConfig Plan::load(const std::string& file, const std::vector<std::string>& more) const {
+  const fs::path path = fs::path(options_.configs) / file;
+  std::vector<std::string> settings;
+  const auto append = [&](const std::string& key) {
+    const auto found = scale_.settings.find(key);
+    if (found != scale_.settings.end()) settings.insert(settings.end(), found->second.begin(), found->second.end());
+  };
+  append(load_run_config(path, {}).task);
+  append(file);
+  settings.insert(settings.end(), more.begin(), more.end());
+  settings.insert(settings.end(), options_.settings.begin(), options_.settings.end());
+  return load_run_config(path, settings);
+}
+
+void Plan::place_config(RunConfig& config, const PaperTable& table, Use& use) {
+  for (SplitConfig* split : {&config.data.train, &config.data.val, &config.data.extra}) {
+    if (*split) split->dataset = place(split->dataset, table, use);
+  }
+  for (std::string* path : {&config.data.targets, &config.text.word2vec, &config.text.textcnn, &config.text.vocabulary,
+                            &config.model.init, &config.model.expression_init}) {
+    if (is_named(*path)) *path = place(*path, table, use);
+  }
+}
+
+/// The path in use for a name that configs and commands say; what makes it is planned, what is missing is noted.
+std::string Plan::place(const std::string& name, const PaperTable& table, Use& use) {
+  use.needs.insert(name);
+  if (!scale_.replaces_data && fs::exists(name)) return name;
+  const auto recipe = table.made.find(name);
+  if (recipe == table.made.end()) {
+    use.missing.insert(name);
+    return name;
+  }
+  if (std::find(open_.begin(), open_.end(), name) != open_.end())
+    throw ConfigError(fmt::format("{}: '{}' is made from itself: {} -> {}", table.id, name, fmt::join(open_, " -> "), name));
+  open_.push_back(name);
+  Use inner;
+  const Place made = recipe->second.train.empty() ? make_by_commands(name, recipe->second, table, inner)
+                                                  : make_trained(name, recipe->second, table, inner);
+  open_.pop_back();
+  use.needs.insert(inner.needs.begin(), inner.needs.end());
+  use.missing.insert(inner.missing.begin(), inner.missing.end());
+  if (made.job) use.after.push_back(*made.job);
+  return made.path.string();
+}
+
+Place Plan::make_trained(const std::string& name, const Recipe& recipe, const PaperTable& table, Use& use) {
+  RunConfig config = load(recipe.train, {});
+  place_config(config, table, use);
+  const fs::path run = out_ / "made" / stored_name(name, digest(essence(config)));
+  if (!use.missing.empty()) return {weights_of(run, config), std::nullopt};
+  return {weights_of(run, config), add_training(run, config, use, /*keep=*/true)};
+}
+
+Place Plan::make_by_commands(const std::string& name, const Recipe& recipe, const PaperTable& table, Use& use) {
+  std::vector<std::vector<std::string>> commands;
+  for (const auto& command : recipe.commands) commands.push_back(words(command, name, table, use));
+  const fs::path made = out_ / "made" / stored_name(name, digest(fmt::format("{}", fmt::join(commands, "\n"))));
+  if (!use.missing.empty()) return {made, std::nullopt};
+  for (auto& command : commands) {
+    for (auto& word : command) {
+      if (const std::size_t at = word.find(name); at != std::string::npos && (at == 0 || word[at - 1] == '='))
+        word.replace(at, name.size(), made.string());
+    }
+  }
+  const fs::path mark = made.string() + ".finished";
+  Job job{.kind = Job::Kind::kMake, .name = name, .commands = commands, .log = made.string() + ".log", .after = use.after};
+  job.finished = [made, mark] { return fs::exists(mark) && fs::exists(made); };
+  job.begin = [made, mark] {
+    fs::create_directories(made.parent_path());
+    fs::remove(mark);
+    fs::remove_all(made);
+  };
+  job.end = [made, mark, name] {
+    if (!fs::exists(made)) throw RunError(name + ": its recipe has not made it");
+    write_file_atomically(mark, "");
+  };
+  return {made, add_job(made.string(), std::move(job))};
+}
+
+/// Words of a command; names of data and runs become the paths in use, but for `own`, which the command makes.
+std::vector<std::string> Plan::words(const std::string& command, const std::string& own, const PaperTable& table, Use& use) {
+  std::vector<std::string> result;
+  std::istringstream stream(command);
+  for (std::string word; stream >> word;) result.push_back(fill(word, own, table, use));
+  return result;
+}
+
+std::string Plan::fill(const std::string& token, const std::string& own, const PaperTable& table, Use& use) {
+  const std::size_t equals = token.find('=');
+  const std::string head = equals == std::string::npos ? "" : token.substr(0, equals + 1), value = token.substr(head.size());
+  return is_named(value) && value != own ? head + place(value, table, use) : token;
+}
+
+std::size_t Plan::add_job(const std::string& key, Job job) {
+  const auto [found, fresh] = job_of_.emplace(key, jobs_.size());
+  if (fresh) jobs_.push_back(std::move(job));
+  return found->second;
+}
+
+std::size_t Plan::add_training(const fs::path& run, const RunConfig& config, const Use& use, bool keep) {
+  const fs::path file = run.string() + ".yaml", mark = run / "finished", weights = weights_of(run, config);
+  std::vector<std::string> command{"emotion_train", "--config", file.string(), "--output", run.string(), "--resume"};
+  if (!options_.device.empty()) command.insert(command.end(), {"--device", options_.device});
+  Job job{.kind = Job::Kind::kTrain,
+          .name = "training " + fs::relative(run, out_).string(),
+          .commands = {command},
+          .log = run.string() + ".log",
+          .after = use.after};
+  job.finished = [mark, weights] { return fs::exists(mark) && fs::exists(weights); };
+  job.begin = [run, file, mark, text = print_run_config(config)] {
+    fs::create_directories(run.parent_path());
+    if (fs::exists(mark)) fs::remove_all(run);  // finished once, its weights removed since
+    write_file_atomically(file, text);
+  };
+  job.end = [mark, weights, run] {
+    if (!fs::exists(weights)) throw RunError(run.string() + ": the training has left no weights");
+    write_file_atomically(mark, "");
+  };
+  if (!keep) job.used = [run] { remove_checkpoints(run); };
+  return add_job(run.string(), std::move(job));
+}
+
+std::size_t Plan::add_measurement(const Measurement& measurement, const std::vector<std::string>& command, const fs::path& folder,
+                                  const std::string& name, const Use& use) {
+  Job job{.kind = Job::Kind::kMeasure,
+          .name = measurement.name + " of " + name,
+          .commands = {command},
+          .log = folder / "log.txt",
+          .after = use.after};
+  job.finished = [folder] { return fs::exists(folder / "metrics.json"); };
+  job.begin = [folder] { fs::create_directories(folder); };
+  job.end = [folder, program = command[0]] {
+    if (!fs::exists(folder / "metrics.json")) throw RunError(program + " has written no metrics.json");
+  };
+  return add_job((folder / "metrics.json").string(), std::move(job));
+}
+
+CellPlan Plan::cell(const PaperTable& table, const TableRow& row, std::size_t column) {
+  const Measurement& measurement = table.columns[column];
+  const std::string& file = row.configs[column];
+  Use shared;
+  RunConfig config = load(file, measurement.settings);
+  if (row.trained) {
+    place_config(config, table, shared);
+  } else if (is_named(config.model.init)) {
+    config.model.init = place(config.model.init, table, shared);
+  }
+  const auto pattern = words(measurement.command, "", table, shared);
+  CellPlan plan{.needs = shared.needs, .missing = shared.missing};
+  if (!row.trained && config.model.init.empty())
+    throw ConfigError(file + ": the row is not trained, and model.init names no weights");
+  if (!plan.missing.empty()) return plan;
+
+  const std::string name = config.task + "-" + digest(essence(config));  // not the row's name: rows may share a training
+  const fs::path runs = out_ / "runs" / name;
+  if (row.trained) run_of_config_.emplace(file, runs.string());
+  for (const std::uint64_t seed : seeds_) {
+    Use use = shared;
+    const std::string part = fmt::format("seed-{}", seed);
+    fs::path checkpoint = config.model.init;
+    if (row.trained) {
+      config.seed = seed;
+      const bool keep = options_.keep_weights || !scale_.replaces_data;
+      use.after.push_back(add_training(runs / part, config, use, keep));
+      checkpoint = runs / part;
+    }
+    const fs::path folder =
+        out_ / "results" / name / part / (measurement.name + "-" + digest(fmt::format("{}", fmt::join(pattern, " "))));
+    std::vector<std::string> command;
+    for (const auto& word : pattern) {
+      command.push_back(
+          filled(word, {{"{checkpoint}", checkpoint.string()}, {"{seed}", std::to_string(seed)}, {"{output}", folder.string()}}));
+    }
+    if (!row.trained) {
+      for (const auto& setting : {"model.backbone=" + config.model.backbone, fmt::format("data.resize={}", config.data.resize),
+                                  fmt::format("data.size={}", config.data.size)})
+        command.insert(command.end(), {"--set", setting});
+    }
+    if (!options_.device.empty()) command.insert(command.end(), {"--device", options_.device});
+    plan.jobs.push_back(add_measurement(measurement, command, folder, fmt::format("{}, {}", name, part), use));
+    plan.metrics.push_back(folder / "metrics.json");
+  }
+  return plan;
+}
+
+}  // namespace emotion

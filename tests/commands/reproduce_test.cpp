@@ -1,0 +1,253 @@
+#include <chrono>
+#include <thread>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "../support/process.h"
+#include "../support/scratch.h"
+
+// Runs the command itself. Its trainings and measurements are small scripts under the commands' names, so that failures, kills
+// and what is run again can be seen; the last test runs the real ones.
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+/// Leaves weights, or fails as the config's `output` says; every call is a line of `calls`.
+constexpr const char* kTrain = R"(#!/bin/bash
+echo "train $*" >> calls
+while [ $# -gt 0 ]; do case "$1" in --config) config="$2";; --output) out="$2";; esac; shift; done
+if grep -q 'lr: 0.666' "$config"; then echo 'a first line'; echo 'step 7: the loss is NaN; lower optimizer.lr' >&2; exit 1; fi
+mkdir -p "$out/checkpoints/best"; cp "$config" "$out/config.yaml"
+if [ -e slow ]; then touch "$out/started"; trap 'echo saved >> calls; exit 130' INT TERM; for i in $(seq 600); do sleep 0.05; done; fi
+touch "$out/checkpoints/best/model.safetensors" "$out/report.html"
+)";
+/// top1 = 0.5 + seed / 100, mAP = 0.25.
+constexpr const char* kEval = R"(#!/bin/bash
+echo "eval $*" >> calls
+while [ $# -gt 0 ]; do case "$1" in --checkpoint) run="$2";; --output) out="$2";; esac; shift; done
+[ -e "$run/checkpoints/best/model.safetensors" ] || { echo "$run: no weights" >&2; exit 3; }
+seed="${run##*seed-}"
+printf '{"top1": 0.5%s, "mAP": 0.25}' "$seed" > "$out/metrics.json"
+)";
+constexpr const char* kData = R"(#!/bin/bash
+echo "data $*" >> calls
+while [ $# -gt 0 ]; do case "$1" in --out) mkdir -p "$2";; esac; shift; done
+)";
+
+class ReproduceTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const auto& [name, text] : {std::pair{"emotion_train", kTrain}, {"emotion_eval", kEval}, {"emotion_data", kData}}) {
+      write_text(root_ / "fake" / name, text);
+      fs::permissions(root_ / "fake" / name, fs::perms::owner_all);
+    }
+    config("good", "lr: 0.1", "data/made");
+    config("same", "lr: 0.1", "data/made");
+    config("bad", "lr: 0.666", "data/made");
+    config("lost", "lr: 0.2", "data/lost");
+    table("toy_1", "toy/1", {"good", "bad", "lost"});
+    table("toy_2", "toy/2", {"same"});
+  }
+
+  void config(const std::string& name, const std::string& optimizer, const std::string& data) const {
+    write_text(root_ / "configs" / (name + ".yaml"),
+               fmt::format("task: classifier\noutput: runs/{}\ndata: {{train: {{dataset: {}, split: train}}, val: {{dataset: {}, "
+                           "split: val}}}}\noptimizer: {{{}}}\n",
+                           name, data, data, optimizer));
+  }
+
+  void table(const std::string& file, const std::string& id, const std::vector<std::string>& rows) const {
+    std::string text =
+        "table: " + id +
+        "\ntitle: Toy\nsource: Nobody, 2020\n"
+        "made:\n  data/made:\n    run: [emotion_data synth affect --count 10 --out data/made]\n"
+        "measurements:\n  Acc:\n    command: emotion_eval --checkpoint {checkpoint} --output {output}\n    metric: top1\n"
+        "columns: [Acc]\nrows:\n";
+    for (const auto& row : rows) text += fmt::format("  - {{name: {0}, config: {0}.yaml, printed: [50]}}\n", row);
+    write_text(root_ / "configs/tables" / (file + ".yaml"), text);
+  }
+
+  std::vector<std::string> command(std::vector<std::string> flags) const {
+    flags.insert(flags.begin(), {std::string(EMOTION_BIN) + "/emotion_reproduce", "--bin", "fake", "--output", "out"});
+    return flags;
+  }
+  Process::Result run(std::vector<std::string> flags = {}) const { return Process(root_, command(std::move(flags))).wait(); }
+
+  std::string calls(const std::string& program) const {
+    const std::string text = fs::exists(root_ / "calls") ? read_file(root_ / "calls") : "";
+    std::string chosen;
+    for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+      if (text.substr(begin, end - begin).starts_with(program)) chosen += text.substr(begin, end + 1 - begin);
+    }
+    return chosen;
+  }
+  long count(const std::string& program) const {
+    const std::string text = calls(program);
+    return std::count(text.begin(), text.end(), '\n');
+  }
+  std::string csv() const { return read_file(root_ / "out/tables.csv"); }
+
+  /// Waits until a slow training has begun.
+  void wait_for_training() const {
+    for (int i = 0; i < 1200; ++i) {
+      if (fs::exists(root_ / "out/runs")) {
+        for (const auto& entry : fs::recursive_directory_iterator(root_ / "out/runs")) {
+          if (entry.path().filename() == "started") return;
+        }
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    FAIL() << "no training began";
+  }
+
+  ScratchFolder folder_;
+  fs::path root_ = folder_.path();
+};
+
+TEST_F(ReproduceTest, ListsRowsWhatTheyNeedAndThePapersFigure) {
+  const auto result = run({"--list", "--table", "toy/1"});
+  EXPECT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(result.output, HasSubstr("toy/1: Toy (Nobody, 2020)\n  good  [good.yaml]\n"));
+  EXPECT_THAT(result.output, HasSubstr("Acc            paper  50.00  emotion_eval top1  data/made made\n"));
+  EXPECT_THAT(result.output, HasSubstr("data/lost missing\n"));
+  EXPECT_EQ(calls(""), "") << "--list must run nothing";
+  EXPECT_FALSE(fs::exists(root_ / "out"));
+}
+
+TEST_F(ReproduceTest, AFailingRowAndARowWithoutDataLeaveTheOthersAlone) {
+  const auto result = run({"--seeds", "1,3"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.errors, HasSubstr("1 cells failed; why stands below their tables, and in the log of each: out\n"));
+  // 0.51 and 0.53: 52 +- 1.4142, 2 above the paper's 50.
+  EXPECT_THAT(csv(), HasSubstr("toy/1,good,Acc,top1,50,52.0000,1.4142,2,2.0000,,51.0000 53.0000\n"));
+  EXPECT_THAT(csv(), HasSubstr("toy/1,bad,Acc,top1,50,,,0,,failed: emotion_train ended with 1: step 7: the loss is NaN; lower "
+                               "optimizer.lr,\n"));
+  EXPECT_THAT(csv(), HasSubstr("toy/1,lost,Acc,top1,50,,,0,,not run: data/lost is missing,\n"));
+  EXPECT_THAT(result.output, HasSubstr("| lost | 50.00 → not run [2] |\n"));
+  EXPECT_EQ(read_file(root_ / "out/tables.md"), result.output);
+}
+
+TEST_F(ReproduceTest, RowsThatAskForTheSameTrainingShareIt) {
+  EXPECT_EQ(run({"--table", "toy"}).code, 1);
+  EXPECT_EQ(count("data"), 1);
+  EXPECT_EQ(count("train"), 2) << calls("train");  // good (= same) and bad
+  EXPECT_EQ(count("eval"), 1);
+  EXPECT_THAT(csv(), HasSubstr("toy/2,same,Acc,top1,50,51.0000,"));
+  EXPECT_THAT(read_file(root_ / "out/tables.html"), HasSubstr("/seed-1/report.html\">same</a>"));
+}
+
+TEST_F(ReproduceTest, TheSameCommandAgainSkipsWhatIsFinishedAndTriesTheRest) {
+  run({"--table", "toy/1"});
+  config("bad", "lr: 0.3", "data/made");  // mended
+  const auto again = run({"--table", "toy/1"});
+  EXPECT_EQ(again.code, 0) << again.errors;
+  EXPECT_EQ(count("data"), 1);
+  EXPECT_EQ(count("train"), 3) << calls("train");  // good, bad, the mended one
+  EXPECT_THAT(csv(), HasSubstr("toy/1,bad,Acc,top1,50,51.0000"));
+  run({"--table", "toy/1"});
+  EXPECT_EQ(count(""), 1 + 3 + 2);
+}
+
+TEST_F(ReproduceTest, AnotherSettingIsAnotherTraining) {
+  run({"--table", "toy/2"});
+  run({"--table", "toy/2", "--set", "train.epochs=2"});
+  EXPECT_EQ(count("train"), 2);
+  EXPECT_EQ(count("data"), 1);
+}
+
+TEST_F(ReproduceTest, SigintSavesAndTheNextCallGoesOn) {
+  write_text(root_ / "slow", "");
+  const Process process(root_, command({"--table", "toy/2"}));
+  wait_for_training();
+  process.send(SIGINT);
+  const auto result = process.wait();
+  EXPECT_EQ(result.code, 130);
+  EXPECT_THAT(result.errors, HasSubstr("interrupted; what is finished is kept, the same command goes on with the rest\n"));
+  EXPECT_EQ(count("saved"), 1);
+  EXPECT_THAT(csv(), HasSubstr("toy/2,same,Acc,top1,50,,,0,,open: not finished yet,\n"));
+  fs::remove(root_ / "slow");
+  EXPECT_EQ(run({"--table", "toy/2"}).code, 0);
+  EXPECT_THAT(csv(), HasSubstr("toy/2,same,Acc,top1,50,51.0000"));
+  EXPECT_EQ(count("data"), 1);
+  EXPECT_THAT(calls("train"), HasSubstr("--resume"));
+}
+
+TEST_F(ReproduceTest, KilledAtOnceItsTrainingEndsTooAndTheNextCallGoesOn) {
+  write_text(root_ / "slow", "");
+  const Process process(root_, command({"--table", "toy/2"}));
+  wait_for_training();
+  EXPECT_EQ(run({"--table", "toy/2"}).errors,
+            "out: another emotion_reproduce works there; wait for it or give another --output\n");
+  process.send(SIGKILL);
+  EXPECT_EQ(process.wait().code, 128 + SIGKILL);
+  for (int i = 0; i < 200 && count("saved") == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(count("saved"), 1);  // the training was told to save when its parent died
+  fs::remove(root_ / "slow");
+  EXPECT_EQ(run({"--table", "toy/2"}).code, 0);
+  EXPECT_THAT(csv(), HasSubstr("toy/2,same,Acc,top1,50,51.0000"));
+}
+
+TEST_F(ReproduceTest, AScaleMakesItsOwnDataAndDropsWeightsOnceMeasured) {
+  write_text(root_ / "configs/scales/small.yaml",
+             "replaces_data: true\nmade: {data/made: {run: [emotion_data synth stock --out data/made]}}\n"
+             "settings: {classifier: [train.epochs=2]}\n");
+  fs::create_directories(root_ / "data/made");  // not looked at
+  const auto result = run({"--scale", "small", "--table", "toy/2", "--seeds", "1"});
+  EXPECT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(calls("data"), HasSubstr("data synth stock --out out/made/made-"));
+  const fs::path run_folder = fs::directory_iterator(root_ / "out/runs")->path() / "seed-1";
+  EXPECT_THAT(read_file(run_folder / "config.yaml"), HasSubstr("epochs: 2\n"));
+  EXPECT_THAT(read_file(run_folder / "config.yaml"), HasSubstr("dataset: out/made/made-"));
+  EXPECT_FALSE(fs::exists(run_folder / "checkpoints"));
+  EXPECT_TRUE(fs::exists(run_folder / "report.html"));
+  EXPECT_THAT(result.output, HasSubstr("Scale small: small networks on another world"));
+}
+
+TEST_F(ReproduceTest, RefusesUnknownNames) {
+  EXPECT_EQ(run({"--table", "toy/3"}).errors, "--table toy/3: there are toy/1, toy/2; did you mean toy/1?\n");
+  EXPECT_EQ(run({"--table", "toy/3"}).code, 2);
+  write_text(root_ / "configs/scales/small.yaml", "replaces_data: true\n");
+  EXPECT_EQ(run({"--scale", "smal"}).errors, "--scale smal: there are paper, small; did you mean small?\n");
+  EXPECT_EQ(run({"--configs", "nowhere"}).errors,
+            "nowhere/tables: no such folder; run from the source tree, or give its configs by --configs\n");
+  EXPECT_EQ(run({"--compare", "fake"}).errors, "--compare: two run folders at least are wanted\n");
+  EXPECT_EQ(run({"--compare", "fake", "--compare", "out"}).errors, "fake: not a run folder: there is no config.yaml\n");
+}
+
+TEST_F(ReproduceTest, AMetricThatIsNotThereIsAFailureNotAZero) {
+  write_text(root_ / "configs/tables/toy_2.yaml",
+             "table: toy/2\ntitle: Toy\nsource: Nobody, 2020\n"
+             "made:\n  data/made:\n    run: [emotion_data synth affect --count 10 --out data/made]\n"
+             "measurements:\n  Acc:\n    command: emotion_eval --checkpoint {checkpoint} --output {output}\n    metric: "
+             "per_class.joy.ap\n"
+             "columns: [Acc]\nrows:\n  - {name: same, config: same.yaml, printed: [50]}\n");
+  EXPECT_EQ(run({"--table", "toy/2"}).code, 1);
+  EXPECT_THAT(csv(), HasSubstr("metrics.json: it has no figure 'per_class.joy.ap'"));
+  EXPECT_THAT(csv(), HasSubstr("toy/2,same,Acc,per_class.joy.ap,50,,,0,,failed"));
+}
+
+// The project's own tables can be read at every scale, and each row's config with them.
+TEST(ReproduceTables, AllOfTheProjectsTablesCanBePlanned) {
+  const std::string source = fs::path(EMOTION_TEST_DATA).parent_path().parent_path().string();
+  const ScratchFolder folder;
+  for (const std::string scale : {"paper", "synth"}) {
+    const auto result = Process(folder.path(), {std::string(EMOTION_BIN) + "/emotion_reproduce", "--list", "--scale", scale,
+                                                "--configs", source + "/configs", "--output", "out"})
+                            .wait();
+    EXPECT_EQ(result.code, 0) << result.errors;
+    EXPECT_THAT(result.output, HasSubstr("emotionnet/2"));
+    EXPECT_THAT(result.output, Not(HasSubstr(".yaml:"))) << "a config cannot be read";
+    if (scale == "synth") {
+      EXPECT_THAT(result.output, Not(HasSubstr(" missing"))) << "the scale does not make all data";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace emotion
