@@ -1,5 +1,6 @@
 #include "emotion/data/annotations.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <gtest/gtest.h>
@@ -67,7 +68,7 @@ TEST_F(AnnotationsTest, ErrorsNameTheFileAndTheId) {
             file() + ": annotation 8: bbox is not a list of four numbers x y width height");
   EXPECT_EQ(error(R"({"id": 8, "image_id": "x", "category_id": 2})"),
             file() + ": annotation 8: 'image_id' is not a whole number");
-  EXPECT_EQ(error("{"), file() + ": not valid JSON: " + error("{").substr(file().size() + 17));
+  EXPECT_TRUE(error("{").starts_with(file() + ": not valid JSON: ")) << error("{");
   EXPECT_EQ(error_of<DataError>([&] { read("", R"({"id": 3, "file_name": "a.jpg", "width": 20, "height": 10})"); }),
             (root() / "train.jsonl").string() + ":2: image b/b.jpg has no entry in " + file());
   EXPECT_EQ(error_of<DataError>([&] {

@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -111,15 +112,16 @@ TEST_F(DetectorTest, RegionsOfADataSetGoOnWhereTheyStopped) {
     const RegionFile regions = read_region_file(data() / manifest[i].regions, 16);
     EXPECT_LE(regions.scores.size(0), 3);
     EXPECT_EQ(regions.classes.size(), 28U);
-    if (regions.scores.size(0) > 1) EXPECT_GE(regions.scores[0].item<float>(), regions.scores[1].item<float>());
+    EXPECT_TRUE(std::get<0>(regions.scores.sort(0, /*descending=*/true)).equal(regions.scores));
   }
   // One is gone, one is damaged, the others are kept.
   const fs::path gone = data() / manifest[2].regions, damaged = data() / manifest[3].regions;
-  const std::string before = read_file(gone);
+  const RegionFile before = read_region_file(gone);
   fs::remove(gone);
   fs::resize_file(damaged, 100);
   EXPECT_EQ(extract_regions(manifest, detector, device, options).known, 14U);
-  EXPECT_EQ(read_file(gone), before);
+  // Close, not the same bits: it went through the network in another batch.
+  EXPECT_TRUE(at::allclose(read_region_file(gone).scores, before.scores, 1e-3, 1e-5));
   EXPECT_EQ(extract_regions(Manifest::open(dataset, "train"), detector, device, options).known, 16U);
   EXPECT_EQ(extract_regions(Manifest::open(dataset, "train"), detector, device, {.top = 2, .batch = 4}).known,
             0U);  // other settings
@@ -157,8 +159,10 @@ TEST_F(DetectorTest, PlainWeightsAreReadWithoutAConfig) {
   EXPECT_EQ(detector.classes[0], "person");
   state.entries.erase(state.entries.begin());
   write_safetensors(folder_.path() / "part.safetensors", state);
-  EXPECT_EQ(error_of<WeightsError>([&] { load_detector(folder_.path() / "part.safetensors", {}, Device::open("cpu")); }),
-            (folder_.path() / "part.safetensors").string() + ": backbone.body.conv1.weight is missing");
+  const std::string error =
+      error_of<WeightsError>([&] { load_detector(folder_.path() / "part.safetensors", {}, Device::open("cpu")); });
+  EXPECT_TRUE(error.starts_with((folder_.path() / "part.safetensors").string() + ": backbone.body.conv1.weight is missing"))
+      << error;
 }
 
 }  // namespace
