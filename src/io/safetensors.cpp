@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

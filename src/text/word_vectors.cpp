@@ -51,7 +51,7 @@ std::optional<Header> parse_header(std::string_view text) {
   if (first.ec != std::errc{} || first.ptr == end || *first.ptr != ' ') return std::nullopt;
   const auto second = std::from_chars(first.ptr + 1, end, header.dimension);
   if (second.ec != std::errc{} || (second.ptr != end && *second.ptr != '\r' && *second.ptr != ' ')) return std::nullopt;
-  header.end = line.size() + 1;
+  header.end = std::min(line.size() + 1, text.size());  // the line may be all there is
   return header;
 }
 

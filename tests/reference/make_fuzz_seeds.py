@@ -6,6 +6,7 @@ import io
 import pathlib
 import pickle
 import struct
+import tarfile
 from collections import OrderedDict
 
 import numpy as np
@@ -50,7 +51,11 @@ def main():
     seed("csv", "quotes", 'image,label\r\na.jpg,"awe, ""x"""\r"c\nd",fear\n')
     for name, value in {"number": np.array([3]), "text": np.array("-0.25"), "bytes": np.array(b"6"), "float": np.float32(2)}.items():
         seed("npy", name, npy(value))
-    seed("config", "base", (ROOT / "configs/emotionnet/base.yaml").read_bytes())
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name in ("a.jpg", "long/" + "n" * 120 + ".txt"):
+            archive.addfile(tarfile.TarInfo(name), None)
+    seed("tar", "pax", buffer.getvalue()[:4096])
 
 
 if __name__ == "__main__":

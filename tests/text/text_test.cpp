@@ -61,6 +61,7 @@ TEST_F(WordVectorsTest, BrokenFilesAreNamed) {
   EXPECT_EQ(error("1 3\na 1 nan 3\n"), "w.bin:2: number 2 of 'a' is not a finite number");
   EXPECT_THAT(error("99999999999 300\na " + floats({1})), HasSubstr("does not fit a file of"));
   EXPECT_THAT(error("2 2\na " + floats({0, 1}) + "b " + std::string(3, '\0')), HasSubstr("truncated"));
+  EXPECT_EQ(error("2 2 33\xfd"), "w.bin: there are no word vectors in it") << "a header line without an end";
   write_text(folder_.path() / "w.bin", "1 2\na " + floats({NAN, 1}));
   const WordVectors vectors = WordVectors::open(folder_.path() / "w.bin");
   std::vector<float> row(2);
