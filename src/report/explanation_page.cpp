@@ -128,7 +128,7 @@ class RegionDrawing {
           "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"#ffb000\" fill-opacity=\"{:.2f}\" "
           "stroke=\"#ffb000\" stroke-opacity=\"{:.2f}\" stroke-width=\"{:.1f}\"/>\n",
           b[0], b[1], std::max(0.0, b[2] - b[0]), std::max(0.0, b[3] - b[1]), 0.25 * weights[i], 0.3 + 0.7 * weights[i],
-          1 + 3 * weights[i]);
+          (1 + 3 * weights[i]) * std::max(width_, height_) / kShown);
     }
     return html;
   }
