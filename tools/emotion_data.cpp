@@ -1,20 +1,21 @@
 #include <algorithm>
 
 #include "command_line.h"
+#include "curation_flags.h"
 #include "emotion/commands/data.h"
 
 namespace {
 
 CLI::App* add_import(CLI::App& app, emotion::ImportOptions& o) {
   auto* sub = app.add_subcommand("import", "makes a data set from images and labels; the images stay where they are");
-  sub->add_option(
-         "format,--format", o.format,
-         "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image; csv: a table with a header; or a published one, below")
+  sub->add_option("format,--format", o.format,
+                  "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image; csv: a table with a header; webdataset: tar "
+                  "shards; or a published one, below")
       ->required()
       ->type_name("FORMAT");
   sub->add_option("--root", o.root, "folder of the images")->required()->type_name("DIR");
   sub->add_option("--out", o.out, "data set to make")->required()->type_name("DATASET");
-  sub->add_option("--file", o.file, "csv: the table")->type_name("FILE");
+  sub->add_option("--file", o.file, "csv: the table; webdataset: class names, a line each")->type_name("FILE");
   sub->add_option("--image-column", o.image_column, "csv")->capture_default_str();
   sub->add_option("--label-column", o.label_column, "csv")->capture_default_str();
   sub->add_option("--keywords-column", o.keywords_column, "csv: keywords of the image");
@@ -50,9 +51,18 @@ int main(int argc, char** argv) {
   verify->add_option("--workers", verify_options.workers, "threads; 0 = one per core")->capture_default_str();
 
   emotion::StatsOptions stats_options;
-  auto* stats = app.add_subcommand("stats", "samples a class, keywords an image");
+  auto* stats = app.add_subcommand("stats", "samples a class, keywords an image, emotions that stand together, label noise");
   stats->add_option("data,--data", stats_options.data, "data set")->required()->type_name("DATASET");
   stats->add_option("--json", stats_options.json, "writes JSON there instead")->type_name("FILE");
+  stats->add_option("--html", stats_options.html, "writes a page with plots there")->type_name("FILE");
+  stats->add_option("--cooccurrence", stats_options.cooccurrence, "writes how often two emotions stand together, a table")
+      ->type_name("FILE");
+  stats->add_option("--checked", stats_options.checked, "label noise from a filled-in check list")->type_name("FILE");
+  auto* check_list =
+      stats->add_option("--check-list", stats_options.check_list, "writes a list of random images to check there, and stops");
+  check_list->type_name("FILE");
+  stats->add_option("--check-images", stats_options.check_images, "images on it")->capture_default_str()->needs(check_list);
+  stats->add_option("--seed", stats_options.seed, "draws them")->capture_default_str()->needs(check_list);
 
   emotion::SynthOptions synth_options;
   auto* synth =
@@ -85,6 +95,8 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   bench->add_option("--seconds", bench_options.seconds)->capture_default_str();
 
+  const emotion::CurationCommands curation(app);
+
   app.footer("Example: emotion_data import folder --root photos --out data/photos");
   return emotion::run_command(app, argc, argv, [&] {
     if (import->parsed()) emotion::call_library("emotion_data_import", import_options);
@@ -93,5 +105,6 @@ int main(int argc, char** argv) {
     if (synth->parsed()) emotion::call_library("emotion_data_synth", synth_options);
     if (preview->parsed()) emotion::call_library("emotion_data_preview", preview_options);
     if (bench->parsed()) emotion::call_library("emotion_data_bench", bench_options);
+    curation.run();
   });
 }

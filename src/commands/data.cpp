@@ -5,11 +5,11 @@
 #include <map>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "emotion/data/import.h"
 #include "emotion/data/importers.h"
 #include "emotion/data/manifest.h"
+#include "emotion/data/pack.h"
 #include "emotion/data/synth.h"
 #include "emotion/data/verify.h"
 #include "emotion/error.h"
@@ -44,49 +44,16 @@ void count_unusable(const Manifest& manifest) {
   }
 }
 
-nlohmann::ordered_json split_stats(const Manifest& manifest) {
-  const auto& classes = manifest.dataset().classes;
-  std::vector<std::uint64_t> per_class(classes.size());
-  std::uint64_t keywords = 0, labels = 0, boxes = 0, faces = 0, regions = 0;
-  std::size_t most = 0, least = ~std::size_t{0};
-  for (std::size_t i = 0; i < manifest.size(); ++i) {
-    const SampleView sample = manifest[i];
-    for (const std::uint32_t label : sample.labels) ++per_class[label];
-    labels += sample.labels.size();
-    keywords += sample.keywords.size();
-    most = std::max(most, sample.keywords.size());
-    least = std::min(least, sample.keywords.size());
-    boxes += sample.box.has_value();
-    faces += !sample.face.empty();
-    regions += !sample.regions.empty();
-  }
-  const auto n = static_cast<double>(manifest.size());
-  nlohmann::ordered_json stats{
-      {"samples", manifest.size()},
-      {"labels_per_image", static_cast<double>(labels) / n},
-      {"keywords_per_image", {{"mean", static_cast<double>(keywords) / n}, {"min", least}, {"max", most}}},
-      {"distinct_keywords", manifest.word_count()},
-      {"with_box", boxes},
-      {"with_face", faces},
-      {"with_regions", regions}};
-  for (std::size_t k = 0; k < classes.size(); ++k) stats["per_class"][classes[k]] = per_class[k];
-  return stats;
-}
-
-void print_stats(const std::string& split, const nlohmann::ordered_json& stats) {
-  fmt::print("{}: {} samples, {:.2f} labels an image, {:.1f} keywords an image ({} to {}), {} distinct keywords\n", split,
-             stats["samples"].get<std::uint64_t>(), stats["labels_per_image"].get<double>(),
-             stats["keywords_per_image"]["mean"].get<double>(), stats["keywords_per_image"]["min"].get<std::uint64_t>(),
-             stats["keywords_per_image"]["max"].get<std::uint64_t>(), stats["distinct_keywords"].get<std::uint64_t>());
-  for (const auto& [name, count] : stats["per_class"].items()) fmt::print("  {:<24} {}\n", name, count.get<std::uint64_t>());
-}
-
 }  // namespace
 }  // namespace emotion
 
 void emotion_data_import(const emotion::ImportOptions& o) {
   using namespace emotion;
   if (o.root.empty() || o.out.empty()) throw ConfigError("import needs --root DIR and --out DATASET");
+  if (o.format == "webdataset") {
+    import_shards({.root = o.root, .out = o.out, .classes = o.file});
+    return;
+  }
   const bool plain = o.format == "folder" || o.format == "csv";
   if (plain && o.folds != 0) throw ConfigError("import " + o.format + ": --folds is for published data sets");
   if (!plain && !o.file.empty()) throw ConfigError("import " + o.format + ": --file is for csv");
@@ -127,17 +94,6 @@ void emotion_data_verify(const emotion::VerifyOptions& options) {
   }
   if (problems > 0) throw DataError(fmt::format("{}: {} problems", options.data, problems));
   log_info("{}: {} samples, no problem", options.data, samples);
-}
-
-void emotion_data_stats(const emotion::StatsOptions& options) {
-  using namespace emotion;
-  const Dataset dataset = Dataset::open(options.data);
-  nlohmann::ordered_json all{{"name", dataset.name}, {"classes", dataset.classes.size()}};
-  for (const auto& [split, file] : dataset.splits) {
-    all["splits"][split] = split_stats(Manifest::open(dataset, split));
-    if (options.json.empty()) print_stats(split, all["splits"][split]);
-  }
-  if (!options.json.empty()) write_file_atomically(options.json, all.dump(2) + "\n");
 }
 
 void emotion_data_synth(const emotion::SynthOptions& options) {

@@ -68,7 +68,10 @@ void emotion_data_bench(const emotion::BenchOptions& options) {
                                .workers = config.data.workers,
                                .on_error = config.data.on_error == "skip" ? OnError::kSkip : OnError::kStop,
                                .allocate = {}};
-  const Sampler sampler{.size = manifest.size(), .shuffle = config.data.shuffle, .seed = config.seed};
+  const Sampler sampler{.size = manifest.size(),
+                        .shuffle = config.data.shuffle,
+                        .window = static_cast<std::uint64_t>(config.data.shuffle_window),
+                        .seed = config.seed};
   std::uint64_t images = 0, epoch = 0;
   double seconds = 0;
   const auto begin = std::chrono::steady_clock::now();

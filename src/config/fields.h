@@ -62,6 +62,13 @@ void visit_fields(Config& c, Visit&& visit) {
   visit(Field{"data.ratio", kImages, "random_resized_crop: least and greatest width / height", {}, 0, 100, true}, c.data.ratio);
   visit(Field{"data.flip", kImages | kDetector, "mirror half of the training images"}, c.data.flip);
   visit(Field{"data.shuffle", kAllTasks, "a new order every epoch"}, c.data.shuffle);
+  visit(Field{"data.shuffle_window",
+              kAllTasks,
+              "samples; 0 = any order of the whole split; else near samples stay near in time: for shards on slow disks",
+              {},
+              0,
+              1e9},
+        c.data.shuffle_window);
   visit(Field{"data.picture",
               kClassifier | kExpression,
               "which picture of a sample: the image, or its face (samples without one are left out)",

@@ -12,7 +12,7 @@
 
 #include "decode_jpeg.h"
 #include "emotion/error.h"
-#include "emotion/io/file.h"
+#include "emotion/io/tar.h"
 
 namespace emotion {
 namespace {
@@ -154,7 +154,7 @@ Image decode_image(std::span<const std::byte> bytes, const std::filesystem::path
 }
 
 Image decode_image(const std::filesystem::path& file) {
-  const std::string bytes = read_file(file);
+  const std::string bytes = read_file_or_member(file);
   return decode_image(std::as_bytes(std::span(bytes)), file);
 }
 

@@ -9,7 +9,7 @@
 #include "emotion/data/loader.h"
 #include "emotion/data/resize.h"
 #include "emotion/error.h"
-#include "emotion/io/file.h"
+#include "emotion/io/tar.h"
 #include "emotion/random.h"
 #include "resize_box.h"
 
@@ -57,7 +57,7 @@ Image center_crop(const Image& image, int size) {
 
 Image load_cropped(const std::filesystem::path& file, const Transform& t, const std::optional<std::array<float, 4>>& box,
                    Random& random) {
-  const std::string text = read_file(file);
+  const std::string text = read_file_or_member(file);
   const auto bytes = std::as_bytes(std::span(text));
   if (t.crop == Crop::kRandomResized && !box && is_jpeg(bytes)) {
     const ScaledRegion region = decode_jpeg_region(

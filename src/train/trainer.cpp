@@ -103,7 +103,11 @@ class Trainer {
 
  private:
   Sampler sampler(std::size_t size, double fraction) const {
-    return {.size = size, .fraction = fraction, .shuffle = config_.data.shuffle, .seed = config_.seed};
+    return {.size = size,
+            .fraction = fraction,
+            .shuffle = config_.data.shuffle,
+            .window = static_cast<std::uint64_t>(config_.data.shuffle_window),
+            .seed = config_.seed};
   }
 
   BatchStream::Options stream_options() const {

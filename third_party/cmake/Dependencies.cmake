@@ -12,6 +12,7 @@ find_package(simdjson REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(GIF REQUIRED)
 find_package(ZLIB REQUIRED)
+find_package(CURL 7.85 REQUIRED)
 find_path(GLOO_INCLUDE_DIR gloo/algorithm.h REQUIRED)
 # For libemotion_nccl.so, which is built where all three are there.
 find_path(NCCL_INCLUDE_DIR nccl.h HINTS /usr/local/cuda/include)
@@ -19,7 +20,7 @@ find_path(CUDA_RUNTIME_INCLUDE_DIR cuda_runtime_api.h HINTS /usr/local/cuda/incl
 
 add_library(emotion_dependencies INTERFACE)
 target_link_libraries(emotion_dependencies INTERFACE Threads::Threads fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json yaml-cpp
-  opencv_core opencv_imgproc opencv_imgcodecs simdjson::simdjson JPEG::JPEG GIF::GIF ZLIB::ZLIB ${CMAKE_DL_LIBS})
+  opencv_core opencv_imgproc opencv_imgcodecs simdjson::simdjson JPEG::JPEG GIF::GIF ZLIB::ZLIB CURL::libcurl ${CMAKE_DL_LIBS})
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)
 endif()

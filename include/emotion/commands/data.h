@@ -22,7 +22,8 @@ struct VerifyOptions {
 };
 
 struct StatsOptions {
-  std::string data, json;
+  std::string data, json, html, cooccurrence, checked, check_list;
+  std::uint64_t check_images = 1000, seed = 1;
 };
 
 struct SynthOptions {

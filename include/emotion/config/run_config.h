@@ -29,6 +29,7 @@ struct DataConfig {
   std::array<double, 2> ratio{3.0 / 4, 4.0 / 3};  ///< random_resized_crop: width / height
   bool flip = true;
   bool shuffle = true;
+  int shuffle_window = 0;         ///< samples; 0 = the whole split
   std::string picture = "image";  ///< classifier, expression: image | face
   int cache_mb = 1024;            ///< stimuli
   int workers = 0;                ///< threads; 0 = one per core

@@ -12,6 +12,9 @@ struct Sampler {
   std::uint64_t size = 0;  ///< samples of the split
   double fraction = 1.0;   ///< part of the split used; the same part in every epoch, drawn by seed
   bool shuffle = true;     ///< a new permutation each epoch
+  /// 0 = a permutation of the whole epoch. Otherwise runs of so many neighbours are permuted, then drawn through a buffer of so
+  /// many: close to random, and samples near in time are near on disk (packed shards are read nearly in sequence).
+  std::uint64_t window = 0;
   std::uint64_t seed = 1;
   int rank = 0, world_size = 1;
 

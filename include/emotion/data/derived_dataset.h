@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "emotion/data/manifest.h"
+
+namespace emotion {
+
+/// Folder `root` as the dataset.yaml in `out` names it: relative where both lie below one folder, else absolute.
+std::filesystem::path image_root_from(const std::filesystem::path& root, const std::filesystem::path& out);
+
+/// A data set in `out` made from `source`: the same classes, polarity and pictures (which stay where they are), no splits yet.
+/// Makes the folder. @throws ConfigError if there is a data set in it already, RunError
+Dataset derive_dataset(const Dataset& source, const std::filesystem::path& out);
+
+/// A sample with values of its own.
+Sample sample_of(const Manifest& manifest, std::size_t i);
+
+/// Lines of one split of `source`, copied as they stand.
+struct CopiedLines {
+  const Manifest* source;
+  std::vector<std::size_t> samples;  ///< ascending
+};
+
+/// Writes OUT/SPLIT.jsonl and names it in `dataset`; save() is left to the caller, who does it last.
+/// @throws DataError if there is no line to write; RunError
+void write_split(Dataset& dataset, const std::string& split, const std::vector<CopiedLines>& lines);
+
+}  // namespace emotion

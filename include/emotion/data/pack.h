@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "emotion/data/manifest.h"
+
+namespace emotion {
+
+struct PackConfig {
+  std::filesystem::path out;
+  std::uint64_t samples = 2000;  ///< in a shard
+};
+
+/// Packs a data set into tar shards as WebDataset has them: OUT/SPLIT-000000.tar .. with members KEY.jpg (or what the picture
+/// is), KEY.json (the manifest's line), KEY.cls (the class id, where there is exactly one label) and KEY.face.png; KEY is the
+/// sample's number in its split. OUT is a data set whose images are `SPLIT-000000.tar#KEY.jpg`; region files are copied beside
+/// the shards.
+///
+/// Shards are whole or not there. A second run after a stop keeps those that hold what they should and makes the others.
+/// @throws DataError with the manifest's place for a picture that cannot be read; ConfigError; RunError; Interrupted
+void pack_dataset(const Dataset& source, const PackConfig& config);
+
+struct ShardImport {
+  std::filesystem::path root;  ///< folder with NAME-000000.tar ..
+  std::filesystem::path out;
+  std::filesystem::path classes;  ///< class names, a line each, for numbers in .cls; empty = `0`, `1`, ..
+};
+
+/// Makes a data set of WebDataset shards, which stay as they are. Shards of one NAME are a split. A sample's picture is its field
+/// jpg, jpeg, png, webp, bmp, tif, tiff or gif; labels and keywords come from json ("labels" or "label", "keywords", "votes",
+/// "box"), else the label from cls.
+/// @throws DataError naming the shard (and member) for what cannot be used
+void import_shards(const ShardImport& options);
+
+}  // namespace emotion

@@ -1,0 +1,341 @@
+#include "emotion/data/fetch.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <ostream>
+#include <span>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "download.h"
+#include "emotion/data/decode.h"
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+#include "emotion/log.h"
+#include "emotion/progress.h"
+#include "emotion/signals.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+/// One URL and every path that wants it.
+struct Job {
+  std::string url;
+  std::vector<std::string> paths;
+};
+
+/// failures.tsv: what is missing and why. Lines are added as failures happen; the end writes it anew without what came since.
+class FailureFile {
+ public:
+  explicit FailureFile(fs::path file) : file_(std::move(file)) {
+    if (fs::is_regular_file(file_)) read();
+    out_.open(file_, std::ios::binary | std::ios::app);
+    if (!out_) throw RunError(fmt::format("{}: cannot be written: {}", file_.string(), std::strerror(errno)));
+  }
+
+  /// The URL failed for good at that path in an earlier run.
+  bool is_final(const std::string& path, const std::string& url) const {
+    const auto found = failures_.find(path);
+    return found != failures_.end() && found->second.final && found->second.url == url;
+  }
+  void add(const std::string& path, const std::string& url, bool final, const std::string& reason) {
+    failures_[path] = {url, reason, final};
+    out_ << line(path, failures_[path]) << std::flush;
+  }
+  void remove(const std::string& path) { failures_.erase(path); }
+
+  void close() {
+    out_.close();
+    std::error_code ignored;
+    if (failures_.empty()) {
+      fs::remove(file_, ignored);
+      return;
+    }
+    write_file_atomically(file_, [&](std::ostream& out) {
+      for (const auto& [path, failure] : failures_) out << line(path, failure);
+    });
+  }
+
+ private:
+  struct Failure {
+    std::string url, reason;
+    bool final = false;
+  };
+
+  static std::string line(const std::string& path, const Failure& failure) {
+    return fmt::format("{}\t{}\t{}\t{}\n", path, failure.url, failure.final ? "final" : "passing", failure.reason);
+  }
+
+  /// A line that is not whole (the run was killed) is passed over.
+  void read() {
+    const std::string text = read_file(file_);
+    for (std::size_t begin = 0; begin < text.size();) {
+      const std::size_t end = text.find('\n', begin);
+      if (end == std::string::npos) break;
+      std::array<std::string, 4> fields;
+      std::size_t at = begin, count = 0;
+      for (; count < 4 && at <= end; ++count) {
+        const std::size_t stop = count == 3 ? end : std::min(text.find('\t', at), end);
+        fields[count] = text.substr(at, stop - at);
+        at = stop + 1;
+      }
+      if (count == 4) failures_[fields[0]] = {fields[1], fields[3], fields[2] == "final"};
+      begin = end + 1;
+    }
+    if (!text.empty() && !text.ends_with('\n')) fs::resize_file(file_, text.rfind('\n') + 1);
+  }
+
+  fs::path file_;
+  std::map<std::string, Failure> failures_;
+  std::ofstream out_;
+};
+
+/// Under a temporary name first, so that what has the final name is whole. No fsync a file: one syncfs ends the run, and a file
+/// that a power cut left empty is fetched again.
+void write_picture(const fs::path& file, std::string_view content) {
+  const fs::path temporary = file.parent_path() / fmt::format(".{}.fetch.{}", file.filename().string(), ::getpid());
+  const auto fail = [&] { return RunError(fmt::format("{}: cannot be written: {}", file.string(), std::strerror(errno))); };
+  std::error_code error;
+  int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0 && errno == ENOENT) {
+    fs::create_directories(file.parent_path(), error);
+    fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  }
+  if (fd < 0) throw fail();
+  bool good = true;
+  while (good && !content.empty()) {
+    const ssize_t written = ::write(fd, content.data(), content.size());
+    good = written >= 0 || errno == EINTR;
+    if (written > 0) content.remove_prefix(static_cast<std::size_t>(written));
+  }
+  good = good && ::close(fd) == 0 && ::rename(temporary.c_str(), file.c_str()) == 0;
+  if (good) return;
+  const RunError problem = fail();
+  fs::remove(temporary, error);
+  throw problem;
+}
+
+/// Threads that decode what came and write it where it is wanted.
+class Verifier {
+ public:
+  struct Done {
+    std::size_t job = 0;
+    std::string failure;  // empty = written
+  };
+
+  Verifier(const std::vector<Job>& jobs, const fs::path& out, int workers, std::function<void()> wake)
+      : jobs_(jobs), out_(out), wake_(std::move(wake)) {
+    const unsigned count = workers > 0 ? static_cast<unsigned>(workers) : std::max(1U, std::thread::hardware_concurrency());
+    for (unsigned t = 0; t < count; ++t) threads_.emplace_back([this] { run(); });
+  }
+  ~Verifier() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    work_.notify_all();
+    for (auto& thread : threads_) thread.join();
+  }
+
+  void add(DownloadResult&& result) {
+    {
+      const std::lock_guard lock(mutex_);
+      queue_.push_back(std::move(result));
+      ++pending_;
+    }
+    work_.notify_one();
+  }
+  /// @throws RunError of a thread: the disk is full
+  std::vector<Done> take() {
+    const std::lock_guard lock(mutex_);
+    if (!problem_.empty()) throw RunError(problem_);
+    pending_ -= done_.size();
+    return std::exchange(done_, {});
+  }
+  std::size_t pending() const {
+    const std::lock_guard lock(mutex_);
+    return pending_;
+  }
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      work_.wait(lock, [&] { return stop_ || !queue_.empty(); });
+      if (queue_.empty()) return;  // what has been fetched is written even when the run stops
+      const DownloadResult result = std::move(queue_.front());
+      queue_.pop_front();
+      lock.unlock();
+      Done done{result.job, {}};
+      std::string problem;
+      try {
+        decode_image(std::as_bytes(std::span(result.body)), jobs_[result.job].url);
+        for (const auto& path : jobs_[result.job].paths) write_picture(path_below(out_, path), result.body);
+      } catch (const RunError& error) {
+        problem = error.what();
+      } catch (const std::exception& error) {
+        done.failure = error.what();
+      }
+      lock.lock();
+      if (problem_.empty()) problem_ = problem;
+      done_.push_back(std::move(done));
+      wake_();
+    }
+  }
+
+  const std::vector<Job>& jobs_;
+  const fs::path& out_;
+  std::function<void()> wake_;
+  mutable std::mutex mutex_;
+  std::condition_variable work_;
+  std::deque<DownloadResult> queue_;
+  std::vector<Done> done_;
+  std::size_t pending_ = 0;
+  std::string problem_;
+  bool stop_ = false;
+  std::vector<std::thread> threads_;
+};
+
+void check(const FetchConfig& c) {
+  if (c.parallel < 1 || c.parallel > 1000) throw ConfigError(fmt::format("parallel is {}, 1 to 1000 are possible", c.parallel));
+  if (c.per_host < 1) throw ConfigError(fmt::format("per-host is {}, at least 1 is needed", c.per_host));
+  if (c.timeout <= 0 || c.connect_timeout <= 0 || c.stall < 1) throw ConfigError("time-outs must be above 0 seconds");
+  if (c.max_bytes < 1 || c.redirects < 0 || c.retries < 0 || c.first_wait < 0 || c.longest_wait < 0)
+    throw ConfigError("sizes, redirects, retries and waits must not be negative");
+}
+
+bool is_there(const fs::path& file) {
+  std::error_code error;
+  const auto size = fs::file_size(file, error);
+  return !error && size > 0;
+}
+
+/// What is not there yet, each URL once; a path whose URL another path has already is copied from there.
+std::vector<Job> open_jobs(const std::vector<UrlEntry>& list, const FetchConfig& config, FailureFile& failures,
+                           FetchSummary& summary) {
+  std::unordered_map<std::string, std::size_t> job_of_url;
+  std::unordered_map<std::string, std::string> path_of_url;  // those that are there
+  std::vector<const UrlEntry*> missing;
+  for (const auto& entry : list) {
+    if (is_there(path_below(config.out, entry.path))) {
+      path_of_url.emplace(entry.url, entry.path);
+      failures.remove(entry.path);
+      ++summary.there;
+    } else {
+      missing.push_back(&entry);
+    }
+  }
+  std::vector<Job> jobs;
+  for (const UrlEntry* entry : missing) {
+    if (const auto twin = path_of_url.find(entry->url); twin != path_of_url.end()) {
+      write_picture(path_below(config.out, entry->path), read_file(path_below(config.out, twin->second)));
+      failures.remove(entry->path);
+      ++summary.there;
+    } else if (!config.retry_failed && failures.is_final(entry->path, entry->url)) {
+      ++summary.given_up;
+    } else {
+      const auto [found, fresh] = job_of_url.emplace(entry->url, jobs.size());
+      if (fresh) jobs.push_back({entry->url, {}});
+      jobs[found->second].paths.push_back(entry->path);
+    }
+  }
+  return jobs;
+}
+
+class FetchRun {
+ public:
+  FetchRun(const std::vector<Job>& jobs, const FetchConfig& config, FailureFile& failures, FetchSummary& summary)
+      : jobs_(jobs),
+        config_(config),
+        failures_(failures),
+        summary_(summary),
+        downloader_(config),
+        verifier_(jobs, config.out, config.workers, [this] { downloader_.wake(); }) {}
+
+  void run(std::uint64_t total) {
+    for (std::size_t j = 0; j < jobs_.size(); ++j) downloader_.add(j, jobs_[j].url);
+    Progress progress("fetch", total, summary_.there + summary_.given_up);
+    while (!downloader_.idle() || verifier_.pending() > 0) {
+      if (stop_requested()) throw Interrupted("fetch: interrupted; the same command goes on");
+      // Where decoding falls behind, no more is fetched: bodies wait in memory.
+      const bool accept = verifier_.pending() < static_cast<std::size_t>(config_.parallel);
+      if (downloader_.idle()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      for (auto& result : downloader_.step(100, accept)) {
+        if (result.failure.empty()) {
+          verifier_.add(std::move(result));
+        } else {
+          fail(result.job, !result.passing, result.failure);
+        }
+      }
+      for (const auto& done : verifier_.take()) {
+        if (done.failure.empty()) {
+          summary_.fetched += jobs_[done.job].paths.size();
+          for (const auto& path : jobs_[done.job].paths) failures_.remove(path);
+        } else {
+          fail(done.job, true, done.failure);
+        }
+      }
+      progress.update(summary_.there + summary_.given_up + summary_.fetched + summary_.failed,
+                      fmt::format("{} failed", summary_.failed));
+    }
+  }
+
+ private:
+  void fail(std::size_t job, bool final, const std::string& reason) {
+    for (const auto& path : jobs_[job].paths) failures_.add(path, jobs_[job].url, final, reason);
+    summary_.failed += jobs_[job].paths.size();
+  }
+
+  const std::vector<Job>& jobs_;
+  const FetchConfig& config_;
+  FailureFile& failures_;
+  FetchSummary& summary_;
+  Downloader downloader_;
+  Verifier verifier_;
+};
+
+void sync_disk(const fs::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::syncfs(fd);
+  ::close(fd);
+}
+
+}  // namespace
+
+FetchSummary fetch_pictures(const std::vector<UrlEntry>& list, const FetchConfig& config) {
+  check(config);
+  std::error_code error;
+  fs::create_directories(config.out, error);
+  if (error) throw RunError(config.out.string() + ": cannot be made: " + error.message());
+  FetchSummary summary;
+  FailureFile failures(config.out / "failures.tsv");
+  const std::vector<Job> jobs = open_jobs(list, config, failures, summary);
+  try {
+    FetchRun(jobs, config, failures, summary).run(list.size());
+  } catch (const Error&) {
+    sync_disk(config.out);
+    failures.close();
+    throw;
+  }
+  sync_disk(config.out);
+  failures.close();
+  return summary;
+}
+
+}  // namespace emotion

@@ -1,0 +1,212 @@
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "emotion/data/derived_dataset.h"
+#include "emotion/data/pack.h"
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+#include "emotion/io/tar.h"
+#include "emotion/log.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+/// `dir/000001.seg.png` -> key dir/000001, field seg.png (lower case): the key ends at the first dot of the base name.
+/// False for names WebDataset ignores.
+bool parse_member(const std::string& name, std::string& key, std::string& field) {
+  const std::size_t base = name.rfind('/') == std::string::npos ? 0 : name.rfind('/') + 1;
+  const std::size_t dot = name.find('.', base);
+  if (dot == std::string::npos || name.compare(base, 2, "__") == 0 || dot == base) return false;
+  key = name.substr(0, dot);
+  field = name.substr(dot + 1);
+  std::transform(field.begin(), field.end(), field.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return true;
+}
+
+/// `train-000012.tar` -> train; a name without a number is a split of its own.
+std::string split_of(const fs::path& shard) {
+  const std::string stem = shard.stem().string();
+  std::size_t end = stem.find_last_not_of("0123456789");
+  end = end == std::string::npos ? stem.size() : end + 1;
+  const std::string name = stem.substr(0, end);
+  const std::string bare = name.substr(0, name.find_last_not_of("-_") + 1);
+  return bare.empty() ? "train" : bare;
+}
+
+class ShardReader {
+ public:
+  explicit ShardReader(const std::vector<std::string>& class_names) : class_names_(class_names) {}
+
+  /// Samples of one shard, appended.
+  void read(const fs::path& root, const fs::path& relative, std::vector<Sample>& samples) {
+    archive_ = root / relative;
+    std::string key, current, field;
+    std::map<std::string, std::string> fields;  // field -> member
+    const auto finish = [&] {
+      if (!fields.empty()) add(relative.string(), current, fields, samples);
+      fields.clear();
+    };
+    for (const TarMember& member : read_tar_index(archive_)) {
+      if (!parse_member(member.name, key, field)) continue;
+      if (key != current) finish();
+      current = key;
+      if (!fields.emplace(field, member.name).second) refuse(member.name, "the field stands twice in its sample");
+    }
+    finish();
+  }
+
+  std::uint64_t without_picture() const { return without_picture_; }
+
+ private:
+  [[noreturn]] void refuse(const std::string& member, const std::string& what) const {
+    throw DataError(fmt::format("{}#{}: {}", archive_.string(), member, what));
+  }
+
+  std::string content(const std::string& member) const { return read_file_or_member(archive_.string() + "#" + member); }
+
+  std::string class_name(std::int64_t id, const std::string& member) const {
+    if (class_names_.empty()) return std::to_string(id);
+    if (id < 0 || id >= static_cast<std::int64_t>(class_names_.size()))
+      refuse(member, fmt::format("class id {} is out of range; there are {} names", id, class_names_.size()));
+    return class_names_[static_cast<std::size_t>(id)];
+  }
+
+  std::vector<std::string> names(const nlohmann::json& value, const std::string& member, bool classes) const {
+    std::vector<std::string> list;
+    for (const auto& item : value.is_array() ? value : nlohmann::json::array({value})) {
+      if (item.is_string() && !item.get_ref<const std::string&>().empty()) {
+        list.push_back(item);
+      } else if (classes && item.is_number_integer()) {
+        list.push_back(class_name(item.get<std::int64_t>(), member));
+      } else {
+        refuse(member, "a label or keyword is neither text nor a class id");
+      }
+    }
+    return list;
+  }
+
+  void read_json(const std::string& member, Sample& sample) const {
+    const auto json = nlohmann::json::parse(content(member), nullptr, false);
+    if (!json.is_object()) refuse(member, "not a JSON object");
+    for (const char* name : {"labels", "label"}) {
+      if (json.contains(name) && sample.labels.empty()) sample.labels = names(json[name], member, true);
+    }
+    std::set<std::string> seen;
+    std::erase_if(sample.labels, [&](const auto& label) { return !seen.insert(label).second; });
+    if (json.contains("keywords")) sample.keywords = names(json["keywords"], member, false);
+    if (json.contains("votes")) sample.votes = names(json["votes"], member, true);
+    if (json.contains("box")) {
+      const auto& box = json["box"];
+      const bool valid =
+          box.is_array() && box.size() == 4 && std::all_of(box.begin(), box.end(), [](auto& x) { return x.is_number(); });
+      if (!valid) refuse(member, "\"box\": [x, y, width, height] is wanted");
+      sample.box = {box[0].get<float>(), box[1].get<float>(), box[2].get<float>(), box[3].get<float>()};
+    }
+  }
+
+  void add(const std::string& shard, const std::string& key, const std::map<std::string, std::string>& fields,
+           std::vector<Sample>& samples) {
+    Sample sample;
+    for (const char* kind : {"jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif"}) {
+      if (sample.image.empty() && fields.contains(kind)) sample.image = shard + "#" + fields.at(kind);
+      if (sample.face.empty() && fields.contains(std::string("face.") + kind))
+        sample.face = shard + "#" + fields.at(std::string("face.") + kind);
+    }
+    if (sample.image.empty()) {
+      ++without_picture_;
+      log_debug("{}#{}: a sample without a picture", archive_.string(), key);
+      return;
+    }
+    if (fields.contains("json")) read_json(fields.at("json"), sample);
+    if (sample.labels.empty() && fields.contains("cls")) {
+      std::string text = content(fields.at("cls"));
+      text.erase(text.find_last_not_of(" \t\r\n") + 1);
+      std::int64_t id = 0;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+      if (text.empty()) refuse(fields.at("cls"), "the class is empty");
+      const bool is_id = error == std::errc() && end == text.data() + text.size();
+      sample.labels = {is_id ? class_name(id, fields.at("cls")) : text};
+    }
+    samples.push_back(std::move(sample));
+  }
+
+  fs::path archive_;
+  const std::vector<std::string>& class_names_;
+  std::uint64_t without_picture_ = 0;
+};
+
+/// Numbers by value, then names by letter.
+struct ClassOrder {
+  bool operator()(const std::string& a, const std::string& b) const {
+    const auto is_number = [](const std::string& s) { return s.find_first_not_of("0123456789") == std::string::npos; };
+    if (is_number(a) && is_number(b) && a.size() != b.size()) return a.size() < b.size();
+    return a < b;
+  }
+};
+
+std::vector<std::string> lines_of(const fs::path& file) {
+  std::vector<std::string> lines;
+  const std::string text = read_file(file);
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    std::string line = text.substr(begin, end - begin);
+    line.erase(line.find_last_not_of(" \t\r") + 1);
+    if (!line.empty()) lines.push_back(line);
+    begin = end + 1;
+  }
+  return lines;
+}
+
+}  // namespace
+
+void import_shards(const ShardImport& options) {
+  if (!fs::is_directory(options.root)) throw DataError(options.root.string() + ": no such folder");
+  std::vector<fs::path> shards;
+  for (const auto& entry : fs::directory_iterator(options.root)) {
+    if (entry.path().extension() == ".tar") shards.push_back(entry.path().filename());
+  }
+  std::sort(shards.begin(), shards.end());
+  if (shards.empty()) throw DataError(options.root.string() + ": no .tar file in it; unpack compressed shards first");
+  const std::vector<std::string> names = options.classes.empty() ? std::vector<std::string>{} : lines_of(options.classes);
+  ShardReader reader(names);
+  std::map<std::string, std::vector<Sample>> splits;
+  for (const auto& shard : shards) reader.read(options.root, shard, splits[split_of(shard)]);
+  std::set<std::string, ClassOrder> found;
+  for (const auto& [split, samples] : splits) {
+    for (const auto& sample : samples) {
+      found.insert(sample.labels.begin(), sample.labels.end());
+      found.insert(sample.votes.begin(), sample.votes.end());
+    }
+  }
+  Dataset source;
+  source.root = options.root;
+  source.name = fs::absolute(options.root).filename().string();
+  source.classes = names;
+  for (const auto& name : found) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) source.classes.push_back(name);
+  }
+  if (source.classes.empty()) throw DataError(options.root.string() + ": no sample has a label (fields cls or json)");
+  Dataset dataset = derive_dataset(source, options.out);
+  std::string summary;
+  for (const auto& [split, samples] : splits) {
+    if (samples.empty()) throw DataError(fmt::format("{}: the shards of {} hold no picture", options.root.string(), split));
+    ManifestWriter writer(options.out / (split + ".jsonl"));
+    for (const auto& sample : samples) writer.write(sample);
+    writer.close();
+    dataset.splits.emplace_back(split, split + ".jsonl");
+    summary += fmt::format(", {} {}", split, samples.size());
+  }
+  dataset.save();
+  if (reader.without_picture() > 0) log_warning("{} samples have no picture and are left out", reader.without_picture());
+  log_info("{}: {} classes{}", options.out.string(), dataset.classes.size(), summary);
+}
+
+}  // namespace emotion

@@ -1,0 +1,175 @@
+#include "emotion/data/pack.h"
+
+#include <algorithm>
+#include <ostream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "emotion/data/derived_dataset.h"
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+#include "emotion/io/tar.h"
+#include "emotion/log.h"
+#include "emotion/progress.h"
+#include "emotion/signals.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+/// The field's name for a picture's bytes; what WebDataset's decoders go by.
+const char* picture_field(std::string_view bytes, const std::string& place) {
+  if (bytes.starts_with("\xff\xd8\xff")) return "jpg";
+  if (bytes.starts_with("\x89PNG")) return "png";
+  if (bytes.starts_with("RIFF") && bytes.substr(std::min<std::size_t>(8, bytes.size())).starts_with("WEBP")) return "webp";
+  if (bytes.starts_with("GIF8")) return "gif";
+  if (bytes.starts_with("BM")) return "bmp";
+  if (bytes.starts_with(std::string_view("II*\0", 4)) || bytes.starts_with(std::string_view("MM\0*", 4))) return "tiff";
+  throw DataError(place + ": not a picture; JPEG, PNG, WebP, BMP, TIFF and GIF are packed; emotion_data verify lists all");
+}
+
+nlohmann::ordered_json sample_json(const Sample& sample) {
+  nlohmann::ordered_json json{{"image", sample.image}};
+  if (!sample.labels.empty()) json["labels"] = sample.labels;
+  if (!sample.keywords.empty()) json["keywords"] = sample.keywords;
+  if (!sample.votes.empty()) json["votes"] = sample.votes;
+  if (sample.box) json["box"] = *sample.box;
+  return json;
+}
+
+class Packer {
+ public:
+  Packer(const Manifest& manifest, const PackConfig& config) : manifest_(manifest), config_(config) {}
+
+  std::uint64_t shards() const { return (manifest_.size() + config_.samples - 1) / config_.samples; }
+
+  /// Shard `k`; true if it was there already.
+  bool pack(std::uint64_t k) {
+    const std::string name = shard_name(k);
+    const std::size_t begin = k * config_.samples, end = std::min<std::size_t>(begin + config_.samples, manifest_.size());
+    if (is_packed(name, begin, end)) return true;
+    TarWriter writer(config_.out / name);
+    for (std::size_t i = begin; i < end; ++i) {
+      if (stop_requested()) throw Interrupted("pack: interrupted; the same command goes on with the next shard");
+      add(writer, i);
+    }
+    writer.close();
+    return false;
+  }
+
+  /// The packed split's lines: where each shard has what.
+  void write_lines(ManifestWriter& writer) {
+    for (std::uint64_t k = 0; k < shards(); ++k) {
+      const std::string name = shard_name(k);
+      const auto members = read_tar_index(config_.out / name);
+      const std::size_t begin = k * config_.samples, end = std::min<std::size_t>(begin + config_.samples, manifest_.size());
+      std::size_t at = 0;
+      for (std::size_t i = begin; i < end; ++i) {
+        Sample sample = sample_of(manifest_, i);
+        sample.face.clear();
+        for (; at < members.size() && members[at].name.starts_with(key(i)); ++at) {
+          const std::string& member = members[at].name;
+          if (member == key(i) + ".json" || member == key(i) + ".cls") continue;
+          (member.starts_with(key(i) + ".face.") ? sample.face : sample.image) = name + "#" + member;
+        }
+        writer.write(sample);
+      }
+    }
+  }
+
+ private:
+  static std::string key(std::size_t i) { return fmt::format("{:09}", i); }
+  std::string shard_name(std::uint64_t k) const { return fmt::format("{}-{:06}.tar", manifest_.split(), k); }
+
+  std::string read(const fs::path& file, std::size_t i) const {
+    try {
+      return read_file_or_member(file);
+    } catch (const DataError& error) {
+      throw DataError(manifest_.place(i) + ": " + error.what());
+    }
+  }
+
+  void add(TarWriter& writer, std::size_t i) const {
+    const std::string place = fmt::format("{}: {}", manifest_.place(i), manifest_.image_path(i).string());
+    const std::string picture = read(manifest_.image_path(i), i);
+    writer.add(key(i) + "." + picture_field(picture, place), picture);
+    writer.add(key(i) + ".json", sample_json(sample_of(manifest_, i)).dump(-1, ' ', false, kReplace));
+    if (manifest_[i].labels.size() == 1) writer.add(key(i) + ".cls", std::to_string(manifest_[i].labels[0]));
+    if (!manifest_[i].face.empty()) {
+      const std::string face = read(path_below(manifest_.dataset().images(), manifest_[i].face), i);
+      writer.add(key(i) + ".face." + picture_field(face, place + ": face"), face);
+    }
+  }
+
+  /// True if a shard of an earlier run holds these samples' pictures, by number and size, and lines.
+  bool is_packed(const std::string& name, std::size_t begin, std::size_t end) const {
+    const fs::path file = config_.out / name;
+    if (!fs::exists(file)) return false;
+    try {
+      const auto members = read_tar_index(file);
+      std::size_t at = 0;
+      for (std::size_t i = begin; i < end; ++i) {
+        const std::string line = sample_json(sample_of(manifest_, i)).dump(-1, ' ', false, kReplace);
+        const bool has_face = !manifest_[i].face.empty();
+        const std::size_t expected = 2 + (manifest_[i].labels.size() == 1 ? 1 : 0) + (has_face ? 1 : 0);
+        if (members.size() - at < expected || members[at].size != file_or_member_state(manifest_.image_path(i)).bytes)
+          return false;
+        for (std::size_t k = 0; k < expected; ++k) {
+          if (!members[at + k].name.starts_with(key(i) + ".")) return false;
+        }
+        if (read_file_or_member(file.string() + "#" + key(i) + ".json") != line) return false;
+        at += expected;
+      }
+      return at == members.size();
+    } catch (const DataError&) {
+      return false;
+    }
+  }
+
+  static constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
+  const Manifest& manifest_;
+  const PackConfig& config_;
+};
+
+void copy_regions(const Manifest& manifest, const fs::path& out) {
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    if (manifest[i].regions.empty()) continue;
+    const fs::path from = path_below(manifest.dataset().images(), manifest[i].regions), to = path_below(out, manifest[i].regions);
+    if (file_or_member_state(to).bytes == file_or_member_state(from).bytes && fs::exists(to)) continue;
+    std::error_code error;
+    fs::create_directories(to.parent_path(), error);
+    write_file_atomically(to, read_file(from));
+  }
+}
+
+}  // namespace
+
+void pack_dataset(const Dataset& source, const PackConfig& config) {
+  if (config.samples < 1) throw ConfigError("a shard of 0 samples is not possible");
+  Dataset dataset = derive_dataset(source, config.out);
+  dataset.image_root = ".";
+  std::string summary;
+  for (const auto& [split, file] : source.splits) {
+    const Manifest manifest = Manifest::open(source, split);
+    Packer packer(manifest, config);
+    Progress progress("pack " + split, packer.shards());
+    std::uint64_t kept = 0;
+    for (std::uint64_t k = 0; k < packer.shards(); ++k) {
+      kept += packer.pack(k);
+      progress.update(k + 1);
+    }
+    copy_regions(manifest, config.out);
+    ManifestWriter writer(config.out / (split + ".jsonl"));
+    packer.write_lines(writer);
+    writer.close();
+    dataset.splits.emplace_back(split, split + ".jsonl");
+    summary += fmt::format("{}{} {} samples in {} shards{}", summary.empty() ? "" : ", ", split, manifest.size(), packer.shards(),
+                           kept > 0 ? fmt::format(" ({} were there)", kept) : "");
+  }
+  dataset.save();
+  log_info("{}: {}", config.out.string(), summary);
+}
+
+}  // namespace emotion

@@ -1,0 +1,233 @@
+#include "emotion/data/split.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <numeric>
+#include <regex>
+#include <set>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+#include "emotion/data/derived_dataset.h"
+#include "emotion/data/duplicates.h"
+#include "emotion/data/import.h"
+#include "emotion/data/near_duplicates.h"
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/random.h"
+
+namespace emotion {
+namespace {
+
+constexpr std::uint64_t kSplitStream = 0x67727073;
+
+std::vector<std::string> parts_of(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('/', begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+std::vector<std::uint64_t> ratio_counts(const std::string& ratio, std::uint64_t total) {
+  const std::vector<double> parts = SplitRatio::parse(ratio).parts;
+  const double sum = std::accumulate(parts.begin(), parts.end(), 0.0);
+  std::vector<std::uint64_t> counts;
+  double passed = 0;
+  std::uint64_t given = 0;
+  for (const double part : parts) {
+    passed += part;
+    const auto end = static_cast<std::uint64_t>(std::llround(passed / sum * static_cast<double>(total)));
+    counts.push_back(end - given);
+    given = end;
+  }
+  return counts;
+}
+
+/// All samples of a data set, split after split.
+struct AllSamples {
+  std::vector<Manifest> manifests;
+  std::vector<std::size_t> begins{0};
+
+  explicit AllSamples(const Dataset& dataset) {
+    for (const auto& [split, file] : dataset.splits) {
+      manifests.push_back(Manifest::open(dataset, split));
+      begins.push_back(begins.back() + manifests.back().size());
+    }
+  }
+  std::size_t size() const { return begins.back(); }
+  template <class Visit>
+  void each(Visit&& visit) const {
+    for (std::size_t m = 0; m < manifests.size(); ++m) {
+      for (std::size_t i = 0; i < manifests[m].size(); ++i) visit(static_cast<std::uint32_t>(begins[m] + i), manifests[m], i);
+    }
+  }
+};
+
+std::regex compile(const std::string& key) {
+  try {
+    return std::regex(key, std::regex::ECMAScript | std::regex::optimize);
+  } catch (const std::regex_error& error) {
+    throw ConfigError(fmt::format("--key '{}' is not a regular expression: {}", key, error.what()));
+  }
+}
+
+/// Sets of samples that must not be parted.
+std::vector<std::uint32_t> group_samples(const AllSamples& samples, const NewSplits& config) {
+  DisjointSets sets(samples.size());
+  std::unordered_map<std::string, std::uint32_t> first_of_image, first_of_key;
+  samples.each([&](std::uint32_t sample, const Manifest& manifest, std::size_t i) {
+    sets.unite(first_of_image.emplace(manifest[i].image, sample).first->second, sample);
+  });
+  if (!config.groups.empty()) {
+    std::size_t met = 0;
+    for (const auto& group : read_duplicate_groups(config.groups)) {
+      std::int64_t first = -1;
+      for (const auto& image : group) {
+        const auto found = first_of_image.find(image);
+        if (found == first_of_image.end()) continue;
+        ++met;
+        if (first >= 0) sets.unite(static_cast<std::uint32_t>(first), found->second);
+        first = found->second;
+      }
+    }
+    if (met == 0) log_warning("{}: names no picture of this data set", config.groups.string());
+  }
+  if (!config.key.empty()) {
+    const std::regex key = compile(config.key);
+    samples.each([&](std::uint32_t sample, const Manifest& manifest, std::size_t i) {
+      const std::string image(manifest[i].image);
+      std::smatch match;
+      if (!std::regex_search(image, match, key))
+        throw DataError(fmt::format("{}: image {} does not match --key '{}'", manifest.place(i), image, config.key));
+      sets.unite(first_of_key.emplace(match.size() > 1 ? match[1].str() : match[0].str(), sample).first->second, sample);
+    });
+  }
+  std::vector<std::uint32_t> group(samples.size());
+  for (std::uint32_t i = 0; i < group.size(); ++i) group[i] = sets.find(i);
+  return group;
+}
+
+std::vector<std::string> part_names(const std::string& names, std::size_t count) {
+  std::vector<std::string> list = names.empty() ? std::vector<std::string>{"train", "val", "test"} : parts_of(names);
+  if (names.empty() && count <= list.size()) list.resize(count);
+  if (list.size() != count) {
+    throw ConfigError(fmt::format("{} parts need as many names; give --names {}", count,
+                                  count == 1 ? "train" : "train/val/.. with one for each"));
+  }
+  std::set<std::string> seen;
+  for (const auto& name : list) {
+    if (name.empty() || name[0] == '.' || !seen.insert(name).second)
+      throw ConfigError(fmt::format("'{}' is no name of a split, or stands twice", name));
+  }
+  return list;
+}
+
+}  // namespace
+
+std::vector<std::uint64_t> parse_counts(const std::string& text, std::uint64_t total) {
+  std::vector<std::uint64_t> counts;
+  std::uint64_t sum = 0;
+  int rest = -1;
+  for (const std::string& part : parts_of(text)) {
+    std::uint64_t count = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), count);
+    if (part == "*" && rest < 0) {
+      rest = static_cast<int>(counts.size());
+    } else if (error != std::errc() || end != part.data() + part.size() || count == 0 || count > std::uint64_t{1} << 40) {
+      throw ConfigError(
+          fmt::format("counts '{}': '{}' is no number of samples; 1000/50/* has the rest as its last part", text, part));
+    }
+    sum += count;
+    counts.push_back(count);
+  }
+  if (sum > total) throw ConfigError(fmt::format("counts '{}' add up to {}, there are {} samples", text, sum, total));
+  if (rest >= 0) counts[static_cast<std::size_t>(rest)] = total - sum;
+  return counts;
+}
+
+std::vector<int> assign_groups(std::span<const std::uint32_t> group_of_sample, std::span<const std::uint64_t> targets,
+                               std::uint64_t seed) {
+  std::unordered_map<std::uint32_t, std::size_t> number;
+  std::vector<std::vector<std::uint32_t>> groups;
+  for (std::uint32_t i = 0; i < group_of_sample.size(); ++i) {
+    const auto [found, fresh] = number.emplace(group_of_sample[i], groups.size());
+    if (fresh) groups.emplace_back();
+    groups[found->second].push_back(i);
+  }
+  Random random{seed, kSplitStream};
+  std::vector<std::size_t> order(groups.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  random.shuffle(std::span(order));
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return groups[a].size() > groups[b].size(); });
+  // What no part wants is a part as well: -1.
+  const std::uint64_t wanted = std::accumulate(targets.begin(), targets.end(), std::uint64_t{0});
+  std::vector<std::uint64_t> room(targets.begin(), targets.end());
+  room.push_back(group_of_sample.size() - std::min<std::uint64_t>(wanted, group_of_sample.size()));
+  std::vector<int> part_of(group_of_sample.size(), -1);
+  for (const std::size_t g : order) {
+    const std::uint64_t size = groups[g].size();
+    std::uint64_t fitting = 0;
+    for (const std::uint64_t r : room) fitting += r >= size ? r : 0;
+    std::size_t part = 0;
+    if (fitting == 0) {
+      part = static_cast<std::size_t>(std::max_element(room.begin(), room.end()) - room.begin());
+    } else {
+      for (std::uint64_t draw = random.below(fitting);; ++part) {
+        if (room[part] < size) continue;
+        if (draw < room[part]) break;
+        draw -= room[part];
+      }
+    }
+    room[part] -= std::min(room[part], size);
+    for (const std::uint32_t sample : groups[g]) part_of[sample] = part < targets.size() ? static_cast<int>(part) : -1;
+  }
+  return part_of;
+}
+
+void write_new_splits(const Dataset& source, const NewSplits& config, const std::filesystem::path& out) {
+  if (config.folds == 1 || config.folds < 0) throw ConfigError(fmt::format("--folds is {}, at least 2 are needed", config.folds));
+  const AllSamples samples(source);
+  const std::vector<std::uint32_t> group = group_samples(samples, config);
+  std::vector<std::uint64_t> targets;
+  for (int k = 0; k < config.folds; ++k) {
+    const auto part = [&](int j) {
+      return samples.size() * static_cast<std::uint64_t>(j) / static_cast<std::uint64_t>(config.folds);
+    };
+    targets.push_back(part(k + 1) - part(k));
+  }
+  if (targets.empty())
+    targets = config.counts.empty() ? ratio_counts(config.ratio, samples.size()) : parse_counts(config.counts, samples.size());
+  const std::vector<std::string> names = config.folds > 0 ? std::vector<std::string>{} : part_names(config.names, targets.size());
+  const std::vector<int> part_of = assign_groups(group, targets, config.seed);
+
+  Dataset dataset = derive_dataset(source, out);
+  std::string summary;
+  const auto write = [&](const std::string& name, auto&& chosen) {
+    std::vector<CopiedLines> lines;
+    std::size_t count = 0;
+    for (const Manifest& manifest : samples.manifests) lines.push_back({&manifest, {}});
+    for (std::size_t m = 0; m < lines.size(); ++m) {
+      for (std::size_t i = 0; i < samples.manifests[m].size(); ++i) {
+        if (chosen(part_of[samples.begins[m] + i])) lines[m].samples.push_back(i);
+      }
+      count += lines[m].samples.size();
+    }
+    write_split(dataset, name, lines);
+    summary += fmt::format("{}{} {}", summary.empty() ? "" : ", ", name, count);
+  };
+  for (std::size_t p = 0; p < names.size(); ++p) write(names[p], [&](int part) { return part == static_cast<int>(p); });
+  for (int k = 0; k < config.folds; ++k) {
+    write(fmt::format("train-{}", k + 1), [&](int part) { return part != k; });
+    write(fmt::format("val-{}", k + 1), [&](int part) { return part == k; });
+  }
+  dataset.save();
+  const auto left = std::count(part_of.begin(), part_of.end(), -1);
+  log_info("{}: {}{}", out.string(), summary, left > 0 ? fmt::format("; {} left out", left) : "");
+}
+
+}  // namespace emotion

@@ -1,0 +1,282 @@
+// Pictures over HTTP, from a server within the test; nothing leaves 127.0.0.1.
+#include "emotion/data/fetch.h"
+
+#include <chrono>
+#include <cstdio>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../support/http_server.h"
+#include "../support/scratch.h"
+#include "emotion/error.h"
+#include "emotion/log.h"
+
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+class FetchTest : public ::testing::Test {
+ protected:
+  void SetUp() override { set_log_level(LogLevel::kOff); }
+  static std::string picture() { return read_file(fs::path(EMOTION_TEST_DATA) / "fixtures/odd420.jpg"); }
+  FetchConfig config() const {
+    return {
+        .out = out(), .timeout = 20, .retries = 2, .first_wait = 0.01, .longest_wait = 5, .allow_private = true, .workers = 1};
+  }
+  fs::path out() const { return folder_.path() / "out"; }
+  std::string failures() const { return fs::exists(out() / "failures.tsv") ? read_file(out() / "failures.tsv") : ""; }
+  /// The reason written for a path, with its kind.
+  std::string failure(const std::string& path) const {
+    const std::string all = failures();
+    const std::size_t at = all.find(path + "\t");
+    if (at == std::string::npos) return "none";
+    const std::size_t kind = all.find('\t', all.find('\t', at) + 1) + 1;
+    std::string text = all.substr(kind, all.find('\n', kind) - kind);
+    text[text.find('\t')] = ' ';
+    return text;
+  }
+  ScratchFolder folder_;
+};
+
+TEST_F(FetchTest, FetchesOnceAndNeverAgain) {
+  HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
+  const std::vector<UrlEntry> list{
+      {"a/1.jpg", server.url("/1")}, {"a/2.jpg", server.url("/2")}, {"b/again.jpg", server.url("/1")}};
+  const FetchSummary first = fetch_pictures(list, config());
+  EXPECT_EQ(first.fetched, 3U);
+  EXPECT_EQ(first.failed, 0U);
+  for (const auto& entry : list) EXPECT_EQ(read_file(out() / entry.path), picture());
+  EXPECT_EQ(server.requests("/1"), 1);
+  EXPECT_FALSE(fs::exists(out() / "failures.tsv"));
+  std::vector<UrlEntry> more = list;
+  more.push_back({"c/third.jpg", server.url("/2")});  // a URL that is there under another path
+  const FetchSummary second = fetch_pictures(more, config());
+  EXPECT_EQ(second.there, 4U);
+  EXPECT_EQ(second.fetched, 0U);
+  EXPECT_EQ(read_file(out() / "c/third.jpg"), picture());
+  EXPECT_EQ(server.requests("/1") + server.requests("/2"), 2);
+}
+
+TEST_F(FetchTest, EveryFailureHasItsReason) {
+  HttpServer server([&](const std::string& path, int) -> HttpAnswer {
+    if (path == "/404") return {.status = 404, .body = "<html>gone</html>"};
+    if (path == "/500") return {.status = 500, .body = std::string(300'000, 'x')};
+    if (path == "/cut") return {.body = picture(), .cut = 700};
+    if (path == "/half") return {.body = picture().substr(0, 700)};
+    if (path == "/html") return {.body = "<!DOCTYPE html><html>", .headers = "Content-Type: text/html\r\n"};
+    if (path == "/jpeg-that-is-none")
+      return {.body = "\xff\xd8\xff\xe0 but nothing else", .headers = "Content-Type: image/jpeg\r\n"};
+    if (path == "/empty") return {};
+    if (path == "/large") return {.body = picture() + std::string(70'000, 'x')};
+    if (path == "/loop") return {.status = 302, .headers = "Location: /loop\r\n"};
+    if (path == "/to-file") return {.status = 302, .headers = "Location: file:///etc/passwd\r\n"};
+    if (path == "/deleted") return {.status = 302, .headers = "Location: /images/photo_unavailable.png\r\n"};
+    if (path == "/hop") return {.status = 301, .headers = "Location: /good\r\n"};
+    return {.body = picture()};
+  });
+  std::vector<UrlEntry> list;
+  for (const std::string name :
+       {"404", "500", "cut", "half", "html", "jpeg-that-is-none", "empty", "large", "loop", "to-file", "deleted", "hop", "good"})
+    list.push_back({name + ".jpg", server.url("/" + name)});
+  list.push_back({"file.jpg", "file:///etc/passwd"});
+  list.push_back({"ftp.jpg", "ftp://127.0.0.1/x.jpg"});
+  list.push_back({"no-url.jpg", "http://"});
+  FetchConfig c = config();
+  c.max_bytes = 65'536;
+  const FetchSummary summary = fetch_pictures(list, c);
+  EXPECT_EQ(summary.fetched, 2U);
+  EXPECT_EQ(summary.failed, list.size() - 2);
+  EXPECT_EQ(read_file(out() / "hop.jpg"), picture());
+  EXPECT_EQ(failure("404.jpg"), "final HTTP status 404");
+  EXPECT_EQ(server.requests("/404"), 1);
+  EXPECT_EQ(failure("500.jpg"), "passing HTTP status 500");
+  EXPECT_EQ(server.requests("/500"), 3);
+  EXPECT_THAT(failure("cut.jpg"), HasSubstr("passing transfer closed with"));
+  EXPECT_EQ(server.requests("/cut"), 3);
+  EXPECT_THAT(failure("half.jpg"), HasSubstr("final " + server.url("/half") + ": broken JPEG"));
+  EXPECT_EQ(failure("html.jpg"), "final not a picture but text/html; begins with '<!DOCTYPE html><html>'");
+  EXPECT_THAT(failure("jpeg-that-is-none.jpg"), HasSubstr("broken JPEG"));
+  EXPECT_EQ(failure("empty.jpg"), "final an empty answer");
+  EXPECT_EQ(failure("large.jpg"), "final larger than 65536 bytes");
+  EXPECT_EQ(failure("loop.jpg"), "final more than 5 redirects");
+  EXPECT_EQ(server.requests("/loop"), 6);
+  EXPECT_EQ(failure("to-file.jpg"), "final a redirect to something that is neither http nor https");
+  EXPECT_EQ(failure("deleted.jpg"), "final redirected to a placeholder, " + server.url("/images/photo_unavailable.png"));
+  EXPECT_EQ(failure("file.jpg"), "final file is not fetched, only http and https are");
+  EXPECT_EQ(failure("ftp.jpg"), "final ftp is not fetched, only http and https are");
+  EXPECT_EQ(failure("no-url.jpg"), "final not a URL");
+  std::size_t files = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(out())) files += entry.is_regular_file();
+  EXPECT_EQ(files, 3U);  // two pictures and the list: no temporary is left
+
+  // A second run: what failed for good is left alone, what may pass is tried again.
+  const FetchSummary again = fetch_pictures(list, c);
+  EXPECT_EQ(again.there, 2U);
+  EXPECT_EQ(again.given_up, list.size() - 4);
+  EXPECT_EQ(again.failed, 2U);
+  EXPECT_EQ(server.requests("/404"), 1);
+  EXPECT_EQ(server.requests("/500"), 6);
+  c.retry_failed = true;
+  EXPECT_EQ(fetch_pictures(list, c).given_up, 0U);
+  EXPECT_EQ(server.requests("/404"), 2);
+}
+
+TEST_F(FetchTest, WaitsAsLongAsTheServerAsks) {
+  std::chrono::steady_clock::time_point refused, served;
+  HttpServer server([&](const std::string& path, int request) -> HttpAnswer {
+    if (path == "/busy" && request == 1) {
+      refused = std::chrono::steady_clock::now();
+      return {.status = 429, .headers = "Retry-After: 1\r\n"};
+    }
+    if (path == "/down" && request < 3) return {.status = 503};
+    if (path == "/forever") return {.status = 503, .headers = "Retry-After: 3600\r\n"};
+    if (path == "/busy") served = std::chrono::steady_clock::now();
+    return {.body = picture()};
+  });
+  const FetchSummary summary = fetch_pictures(
+      {{"busy.jpg", server.url("/busy")}, {"down.jpg", server.url("/down")}, {"forever.jpg", server.url("/forever")}}, config());
+  EXPECT_EQ(summary.fetched, 2U);
+  EXPECT_GE(std::chrono::duration<double>(served - refused).count(), 0.99);
+  EXPECT_EQ(server.requests("/down"), 3);
+  EXPECT_EQ(failure("forever.jpg"), "passing HTTP status 503; the server asks for 3600 s of patience");
+  EXPECT_EQ(server.requests("/forever"), 1);
+}
+
+TEST_F(FetchTest, SlowDripsEnd) {
+  HttpServer server([&](const std::string&, int) { return HttpAnswer{.body = picture(), .drip_ms = 20}; });
+  FetchConfig c = config();
+  c.timeout = 0.4;
+  c.retries = 0;
+  const FetchSummary summary = fetch_pictures({{"drip.jpg", server.url("/drip")}}, c);
+  EXPECT_EQ(summary.failed, 1U);
+  EXPECT_THAT(failure("drip.jpg"), HasSubstr("passing Operation timed out"));
+}
+
+// The check is made where a connection is opened: names, redirects and literal addresses end there alike.
+TEST_F(FetchTest, PrivateAddressesAreRefusedUnlessAsked) {
+  HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
+  FetchConfig c = config();
+  c.allow_private = false;
+  const std::string port = std::to_string(server.port());
+  const std::vector<UrlEntry> list{{"address.jpg", server.url("/a")},
+                                   {"name.jpg", "http://localhost:" + port + "/b"},
+                                   {"number.jpg", "http://2130706433:" + port + "/c"},
+                                   {"short.jpg", "http://127.1:" + port + "/d"},
+                                   {"mapped.jpg", "http://[::ffff:127.0.0.1]:" + port + "/e"},
+                                   {"all.jpg", "http://0.0.0.0:" + port + "/f"}};
+  EXPECT_EQ(fetch_pictures(list, c).failed, list.size());
+  for (const auto& entry : list)
+    EXPECT_EQ(failure(entry.path), "final leads to a private address; --allow-private fetches from there") << entry.url;
+  for (const char* path : {"/a", "/b", "/c", "/d", "/e", "/f"}) EXPECT_EQ(server.requests(path), 0);
+  c.allow_private = true;
+  EXPECT_EQ(fetch_pictures({{"later.jpg", server.url("/a")}}, c).fetched, 1U);
+}
+
+TEST(PublicAddress, KnowsSpecialBlocks) {
+  for (const char* address :
+       {"8.8.8.8", "100.63.255.255", "100.128.0.0", "172.15.255.255", "172.32.0.0", "192.167.0.1", "223.255.255.255",
+        "2606:4700::1111", "2a00:1450:4001::1", "64:ff9b::8.8.8.8", "2002:0808:0808::1", "::ffff:8.8.8.8"})
+    EXPECT_TRUE(is_public_address(address)) << address;
+  for (const char* address : {"0.0.0.0",
+                              "10.1.2.3",
+                              "100.64.0.1",
+                              "127.0.0.1",
+                              "127.255.255.255",
+                              "169.254.169.254",
+                              "172.16.0.1",
+                              "172.31.255.255",
+                              "192.168.1.1",
+                              "192.0.2.1",
+                              "198.18.0.1",
+                              "203.0.113.9",
+                              "224.0.0.1",
+                              "255.255.255.255",
+                              "::",
+                              "::1",
+                              "fe80::1",
+                              "fc00::1",
+                              "fd12::1",
+                              "ff02::1",
+                              "2001:db8::1",
+                              "2001::1",
+                              "64:ff9b::10.0.0.1",
+                              "64:ff9b:1::8.8.8.8",
+                              "2002:7f00:0001::1",
+                              "::ffff:192.168.0.1",
+                              "::127.0.0.1",
+                              "localhost",
+                              "",
+                              "1.2.3"})
+    EXPECT_FALSE(is_public_address(address)) << address;
+}
+
+TEST_F(FetchTest, KeepsToItsLimitPerHost) {
+  HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
+  std::vector<UrlEntry> list;
+  for (int i = 0; i < 200; ++i) list.push_back({fmt::format("{}.jpg", i), server.url(fmt::format("/{}", i))});
+  FetchConfig c = config();
+  c.per_host = 3;
+  EXPECT_EQ(fetch_pictures(list, c).fetched, 200U);
+  EXPECT_LE(server.most_connections(), 3);
+}
+
+TEST_F(FetchTest, AKilledRunsListIsRead) {
+  HttpServer server([](const std::string&, int) { return HttpAnswer{.status = 404}; });
+  fs::create_directories(out());
+  write_text(out() / "failures.tsv", "a.jpg\t" + server.url("/a") + "\tfinal\tHTTP status 404\nb.jpg\thttp://x");
+  const FetchSummary summary = fetch_pictures({{"a.jpg", server.url("/a")}, {"b.jpg", server.url("/b")}}, config());
+  EXPECT_EQ(summary.given_up, 1U);
+  EXPECT_EQ(summary.failed, 1U);
+  EXPECT_EQ(failures(),
+            "a.jpg\t" + server.url("/a") + "\tfinal\tHTTP status 404\nb.jpg\t" + server.url("/b") + "\tfinal\tHTTP status 404\n");
+}
+
+TEST_F(FetchTest, BadListsAreNamedWithTheirLine) {
+  const fs::path file = folder_.path() / "urls.tsv";
+  const auto error = [&](const std::string& text) {
+    write_text(file, text);
+    const std::string what = error_of<DataError>([&] { read_url_list(file); });
+    return what.starts_with(file.string()) ? what.substr(file.string().size() + 1) : what;
+  };
+  write_text(file,
+             "\xef\xbb\xbf"
+             "a.jpg\thttp://h/1 \r\n\r\nb/c.jpg\thttp://h/2\na.jpg\thttp://h/1");
+  const auto list = read_url_list(file);
+  ASSERT_THAT(list, SizeIs(2));
+  EXPECT_EQ(list[0].url, "http://h/1");
+  EXPECT_EQ(list[1].path, "b/c.jpg");
+  EXPECT_EQ(error("a.jpg http://h/1\n"), "1: `relative path<TAB>url` is wanted");
+  EXPECT_EQ(error("a.jpg\thttp://h/1\n../b.jpg\thttp://h/2\n"), "2: '../b.jpg' leaves '.'");
+  EXPECT_EQ(error("/etc/b.jpg\thttp://h/2\n"), "1: '/etc/b.jpg' is an absolute path, a path below '.' is needed");
+  EXPECT_EQ(error("a.jpg\thttp://h/1\n\na.jpg\thttp://h/2\n"), "3: 'a.jpg' has another URL in line 1");
+  EXPECT_EQ(error("a/\thttp://h/1\n"), "1: 'a/' names a folder");
+}
+
+TEST_F(FetchTest, AbsurdValuesAreRefused) {
+  FetchConfig c = config();
+  c.parallel = 0;
+  EXPECT_EQ(error_of<ConfigError>([&] { fetch_pictures({}, c); }), "parallel is 0, 1 to 1000 are possible");
+}
+
+// A measurement, not a check: data_test --gtest_also_run_disabled_tests --gtest_filter='*TenThousand*'
+TEST_F(FetchTest, DISABLED_TenThousandSmallPictures) {
+  const std::string body = picture();
+  HttpServer server([&](const std::string&, int) { return HttpAnswer{.body = body}; });
+  std::vector<UrlEntry> list;
+  for (int i = 0; i < 10'000; ++i) list.push_back({fmt::format("{:02}/{}.jpg", i / 1000, i), server.url(fmt::format("/{}", i))});
+  FetchConfig c = config();
+  c.per_host = 16;
+  c.workers = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(fetch_pictures(list, c).fetched, list.size());
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  fmt::print("10,000 pictures of {} bytes in {:.2f} s: {:.0f} a second\n", body.size(), seconds, 10'000 / seconds);
+}
+
+}  // namespace
+}  // namespace emotion
