@@ -203,6 +203,13 @@ Image resize_box(const Image& image, const std::array<double, 4>& box, int width
 
 Image resize_image(const Image& image, int width, int height) {
   if (image.width == width && image.height == height) return image;
+  if (image.height > height && image.height - height > 2 * (image.width - width)) {
+    Image low = blank(image.width, height);
+    resize_columns(image, make_taps(image.height, 0, image.height, height), 0, low);
+    Image result = blank(width, height);
+    resize_rows(low, make_taps(image.width, 0, image.width, width), 0, result);
+    return result;
+  }
   return resize_box(image, {0, 0, static_cast<double>(image.width), static_cast<double>(image.height)}, width, height);
 }
 

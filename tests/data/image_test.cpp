@@ -91,6 +91,12 @@ TEST(EvaluationTest, GivesTorchvisionsPixels) {
   EXPECT_EQ(seen, 10U);
 }
 
+// 21 x 64 to 20 x 60: the height shrinks by 4, the width by 1, and the order of the passes shows in the rounding.
+TEST(ResizeTest, TallPicturesHavePillowsOrderOfPasses) {
+  const Transform transform{.resize = 20, .size = 15, .crop = Crop::kCenter, .flip = false};
+  EXPECT_EQ(load_image(kFixtures / "tall.png", transform, {}).pixels, decode_image(kFixtures / "eval/tall.png.20.15.png").pixels);
+}
+
 TEST(ResizeTest, AveragesNeighboursWhenHalving) {
   // Triangle filter of width 2 around 1.0: weights of pixels 0 .. 3 are 3/8, 3/8, 1/8 and, cut at the border, renormalised.
   Image image{4, 1, {}};

@@ -5,7 +5,8 @@
 namespace emotion {
 
 /// Bilinear resize with antialiasing, as Pillow's Image.resize(BILINEAR) computes it: triangle filter widened by the scale,
-/// 8-bit fixed-point weights, horizontal pass first.
+/// 8-bit fixed-point weights. The horizontal pass is first, unless the height shrinks by more than twice what the width does: so
+/// Pillow 13; earlier versions differ there by a level.
 Image resize_image(const Image& image, int width, int height);
 /// Shorter side to `side`, the longer one truncated to int as torchvision's Resize does.
 Image resize_shorter(const Image& image, int side);
