@@ -133,48 +133,46 @@ int main(int argc, char** argv) {
 
   emotion::RegionsOptions regions_options;
   CLI::App* regions = add_regions(app, regions_options);
-  return sub;
-}
 
-emotion::FacesOptions faces_options;
-CLI::App* faces = add_faces(app, faces_options);
+  emotion::FacesOptions faces_options;
+  CLI::App* faces = add_faces(app, faces_options);
 
-emotion::PreviewOptions preview_options;
-auto* preview = app.add_subcommand("preview", "writes the pixels a run sees, before normalising, as PNG");
-preview->add_option("--data", preview_options.data, "data set")->required()->type_name("DATASET");
-preview->add_option("--split", preview_options.split)->capture_default_str();
-preview->add_option("--config", preview_options.config, "config of the run")->required()->type_name("FILE");
-preview->add_option("--set", preview_options.settings, "overrides a key of the config")
-    ->type_name("KEY=VALUE")
-    ->allow_extra_args(false);
-preview->add_option("--out", preview_options.out, "folder")->required()->type_name("DIR");
-preview->add_option("--count", preview_options.count, "pictures, in manifest order; 0 = all")->capture_default_str();
+  emotion::PreviewOptions preview_options;
+  auto* preview = app.add_subcommand("preview", "writes the pixels a run sees, before normalising, as PNG");
+  preview->add_option("--data", preview_options.data, "data set")->required()->type_name("DATASET");
+  preview->add_option("--split", preview_options.split)->capture_default_str();
+  preview->add_option("--config", preview_options.config, "config of the run")->required()->type_name("FILE");
+  preview->add_option("--set", preview_options.settings, "overrides a key of the config")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  preview->add_option("--out", preview_options.out, "folder")->required()->type_name("DIR");
+  preview->add_option("--count", preview_options.count, "pictures, in manifest order; 0 = all")->capture_default_str();
 
-emotion::BenchOptions bench_options;
-auto* bench = app.add_subcommand("bench", "measures the loader; JSON on stdout");
-bench->add_option("--data", bench_options.data, "data set")->required()->type_name("DATASET");
-bench->add_option("--split", bench_options.split)->capture_default_str();
-bench->add_option("--config", bench_options.config, "config of the run")->required()->type_name("FILE");
-bench->add_option("--set", bench_options.settings, "overrides a key of the config")
-    ->type_name("KEY=VALUE")
-    ->allow_extra_args(false);
-bench->add_option("--seconds", bench_options.seconds)->capture_default_str();
+  emotion::BenchOptions bench_options;
+  auto* bench = app.add_subcommand("bench", "measures the loader; JSON on stdout");
+  bench->add_option("--data", bench_options.data, "data set")->required()->type_name("DATASET");
+  bench->add_option("--split", bench_options.split)->capture_default_str();
+  bench->add_option("--config", bench_options.config, "config of the run")->required()->type_name("FILE");
+  bench->add_option("--set", bench_options.settings, "overrides a key of the config")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  bench->add_option("--seconds", bench_options.seconds)->capture_default_str();
 
-const emotion::CurationCommands curation(app);
+  const emotion::CurationCommands curation(app);
 
-app.footer("Example: emotion_data import folder --root photos --out data/photos");
+  app.footer("Example: emotion_data import folder --root photos --out data/photos");
   return emotion::run_command(app, argc, argv, [&] {
-  if (import->parsed()) emotion::call_library("emotion_data_import", import_options);
-  if (verify->parsed()) emotion::call_library("emotion_data_verify", verify_options);
-  if (stats->parsed()) emotion::call_library("emotion_data_stats", stats_options);
-  if (synth->parsed()) emotion::call_library("emotion_data_synth", synth_options);
-  if (regions->parsed()) emotion::call_library("emotion_data_regions", regions_options);
-  return sub;
+    if (import->parsed()) emotion::call_library("emotion_data_import", import_options);
+    if (verify->parsed()) emotion::call_library("emotion_data_verify", verify_options);
+    if (stats->parsed()) emotion::call_library("emotion_data_stats", stats_options);
+    if (synth->parsed()) emotion::call_library("emotion_data_synth", synth_options);
+    if (regions->parsed()) emotion::call_library("emotion_data_regions", regions_options);
+    return sub;
 }
 
     if (faces->parsed()) emotion::call_library("emotion_data_faces", faces_options);
     if (preview->parsed()) emotion::call_library("emotion_data_preview", preview_options);
     if (bench->parsed()) emotion::call_library("emotion_data_bench", bench_options);
     curation.run();
-  });
-  }
+});
+}
