@@ -167,12 +167,9 @@ int main(int argc, char** argv) {
     if (stats->parsed()) emotion::call_library("emotion_data_stats", stats_options);
     if (synth->parsed()) emotion::call_library("emotion_data_synth", synth_options);
     if (regions->parsed()) emotion::call_library("emotion_data_regions", regions_options);
-    return sub;
-}
-
     if (faces->parsed()) emotion::call_library("emotion_data_faces", faces_options);
     if (preview->parsed()) emotion::call_library("emotion_data_preview", preview_options);
     if (bench->parsed()) emotion::call_library("emotion_data_bench", bench_options);
     curation.run();
-});
+  });
 }
