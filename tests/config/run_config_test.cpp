@@ -178,6 +178,9 @@ TEST_F(RunConfigTest, EveryConfigOfTheProjectLoads) {
   std::size_t seen = 0;
   for (const auto& entry :
        std::filesystem::recursive_directory_iterator(std::filesystem::path(EMOTION_TEST_DATA) / "../../configs")) {
+    const std::string path = entry.path().string();
+    // What emotion_reproduce reads: tests/commands/.
+    if (path.find("/configs/tables/") != std::string::npos || path.find("/configs/scales/") != std::string::npos) continue;
     if (entry.path().extension() != ".yaml") continue;
     EXPECT_NO_THROW(load_run_config(entry.path(), {})) << entry.path();
     ++seen;

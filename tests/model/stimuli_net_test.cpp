@@ -105,17 +105,17 @@ TEST(StimuliNet, ConcatenatesBranchesAndLeavesZerosForTheMissing) {
 
 TEST(StimuliNet, BatchStatisticsOfTheFacesAreThoseOfTheFaces) {
   StimuliNet net(small());
-  const at::Tensor* tracked = nullptr;
+  at::Tensor tracked;
   for (const auto& buffer : net->expression->named_buffers()) {
-    if (buffer.key() == "bn1.num_batches_tracked") tracked = &buffer.value();
+    if (buffer.key() == "bn1.num_batches_tracked") tracked = buffer.value();
   }
-  ASSERT_NE(tracked, nullptr);
+  ASSERT_TRUE(tracked.defined());
   StimuliInput none = input({});
   none.faces = at::Tensor();
   net->forward(none);  // a batch without a face leaves the branch as it was
-  EXPECT_EQ(tracked->item<std::int64_t>(), 0);
+  EXPECT_EQ(tracked.item<std::int64_t>(), 0);
   net->forward(input({0, 2}));
-  EXPECT_EQ(tracked->item<std::int64_t>(), 1);
+  EXPECT_EQ(tracked.item<std::int64_t>(), 1);
 }
 
 TEST(StimuliNet, ActivationMapAveragesToTheGlobalBranchsShareOfTheScore) {
