@@ -211,7 +211,8 @@ TEST(SynthTest, EveryKindIsADataSetOfItsOwn) {
     EXPECT_EQ(faces > 12 && faces < 36, kind == std::string("people")) << kind << ": " << faces;  // 60 % of 40
   }
   EXPECT_EQ(error_of<ConfigError>([&] { make("stok"); }),
-            "synth 'stok' is not known; there are stock, affect, scenes, objects, annotated, boxed, people, faces; did you mean stock?");
+            "synth 'stok' is not known; there are stock, affect, scenes, objects, annotated, boxed, people, faces; did you mean "
+            "stock?");
 }
 
 }  // namespace

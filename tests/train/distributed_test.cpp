@@ -140,21 +140,28 @@ TEST_F(DistributedTest, TwoProcessesFollowOneOfTwiceTheBatch) {
   EXPECT_NEAR(metrics("one", "val").back()["mAP"].get<double>(), metrics("two", "val").back()["mAP"].get<double>(), 1e-9);
 }
 
+// One step of batches of 6, 6 and 4 samples. A ReLU that falls to the other side for a last bit moves a gradient by about 1 %, a
+// wrong weight of a rank or a batch by a third and more.
 TEST_F(DistributedTest, SoDoesAResNetWithAnUnevenLastBatchAndAccumulation) {
   const std::string file =
-      config("resnet.yaml", fmt::format("task: classifier\nseed: 3\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: single}}, "
-                                        "val: {{dataset: {0}, split: single}}, size: 32, resize: 36, workers: 1}}\n"
-                                        "model: {{backbone: resnet18}}\noptimizer: {{name: sgd, lr: 1.0e-4}}\n"
-                                        "train: {{batch: 3, accumulate: 2, epochs: 5, log_every: 1, sync_batch_norm: true, "
+      config("resnet.yaml", fmt::format("task: classifier\nseed: 4\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: single}}, "
+                                        "size: 64, resize: 72, workers: 1}}\nmodel: {{backbone: resnet18}}\n"
+                                        "optimizer: {{name: sgd, lr: 0.01, weight_decay: 0}}\n"
+                                        "train: {{batch: 3, accumulate: 3, max_steps: 1, log_every: 1, sync_batch_norm: true, "
                                         "distributed_timeout: 60}}\n",
                                         kTiny));
+  ASSERT_EQ(run("start", file, {"--set", "train.batch=6", "--set", "optimizer.lr=1e-30"}).code, 0);
   ASSERT_EQ(run("one", file, {"--set", "train.batch=6"}).code, 0);
   const Result two = run("two", file, {"--nproc", "2"});
   ASSERT_EQ(two.code, 0) << two.errors;
-  const auto one_train = metrics("one", "train"), two_train = metrics("two", "train");
-  ASSERT_EQ(one_train.size(), two_train.size());
-  // Step 2 has the uneven batch. Later steps amplify rounding: six samples a batch, one place a channel in the last blocks.
-  for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(one_train[i]["loss"].get<double>(), two_train[i]["loss"].get<double>(), 1e-5);
+  EXPECT_NEAR(metrics("one", "train")[0]["loss"].get<double>(), metrics("two", "train")[0]["loss"].get<double>(), 1e-4);
+  const StateDict before = model("start"), one = model("one"), both = model("two");
+  for (const auto& [name, tensor] : one.entries) {
+    if (tensor.dim() < 2) continue;
+    const double update = (tensor - *before.find(name)).norm().item<double>();
+    EXPECT_GT(update, 1e-4) << name;
+    EXPECT_LT((tensor - *both.find(name)).norm().item<double>(), 0.05 * update) << name;
+  }
 }
 
 // Rank 0's running statistics, gradients averaged over ranks: tests/reference/make_distributed_goldens.py.
