@@ -4,28 +4,26 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
-#include <set>
 
 #include <ATen/Context.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <sys/resource.h>
 #include <torch/version.h>
 #include <nlohmann/json.hpp>
 
 #include "batch_stream.h"
-#include "emotion/data/targets.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
-#include "emotion/loss/metrics.h"
 #include "emotion/model/load_state.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
 #include "emotion/train/optimizer.h"
 #include "emotion/train/schedule.h"
 #include "emotion/train/task.h"
+#include "evaluation.h"
 #include "loss_window.h"
+#include "run_folder.h"
 #include "run_log.h"
 #include "weight_average.h"
 
@@ -41,13 +39,6 @@ double seconds_since(Clock::time_point begin) { return std::chrono::duration<dou
 
 /// Lower is better for a loss, higher for everything else.
 bool is_better(const std::string& metric, double value, double best) { return metric == "loss" ? value < best : value > best; }
-
-struct EvaluationResult {
-  Values values;  // as they go into metrics.jsonl
-  Predictions predictions;
-  std::vector<std::uint64_t> samples;
-  ClassificationMetrics metrics;
-};
 
 /// What a checkpoint remembers beside weights, optimiser and random state.
 struct RunState {
@@ -246,59 +237,9 @@ class Trainer {
     }
   }
 
-  /// Losses and metrics over the validation split; nothing if a stop was asked for meanwhile.
   std::optional<EvaluationResult> evaluate() {
-    const at::NoGradGuard no_grad;
     const WeightAverage::Swap averaged(average_ ? &*average_ : nullptr);
-    if (task_->evaluates_itself()) return evaluate_task();
-    const Manifest& manifest = task_->manifest(Split::kValidation);
-    const auto* chosen = task_->chosen(Split::kValidation);
-    const std::size_t size = chosen ? chosen->size() : manifest.size();
-    auto options = stream_options();
-    options.loader.transform = options.loader.transform.deterministic();
-    BatchStream stream(manifest, chosen, {.size = size, .shuffle = false}, options, device_);
-    LossWindow losses(true);
-    Predictions predictions;
-    std::vector<std::uint64_t> samples;
-    predictions.classes = task_->info().classes.size();
-    predictions.polarity = class_polarity(manifest.dataset(), task_->info().classes);
-    Progress progress("evaluation", size);
-    task_->network().eval();
-    for (std::int64_t b = 0; b < stream.batches_per_epoch() && !stop_requested(); ++b) {
-      const Batch batch = stream.next();
-      if (batch.samples.empty()) continue;
-      const AutocastScope autocast(device_);
-      const TaskOutput output = task_->forward(batch, nullptr, Split::kValidation);
-      losses.add(state_.step, output, static_cast<std::int64_t>(batch.samples.size()));
-      const at::Tensor logits = output.logits.to(at::kFloat).cpu().contiguous();
-      predictions.scores.insert(predictions.scores.end(), logits.const_data_ptr<float>(),
-                                logits.const_data_ptr<float>() + logits.numel());
-      for (const std::uint64_t sample : batch.samples) predictions.labels.push_back(task_->labels(sample));
-      samples.insert(samples.end(), batch.samples.begin(), batch.samples.end());
-      progress.update(predictions.size());
-    }
-    task_->network().train();
-    if (stop_requested()) return std::nullopt;
-    const ClassificationMetrics metrics = classification_metrics(predictions);
-    Values values = losses.take();
-    values.insert(values.end(), {{"top1", metrics.top1},
-                                 {"top5", metrics.top5},
-                                 {"balanced_accuracy", metrics.balanced_accuracy},
-                                 {"mAP", metrics.mean_average_precision}});
-    if (!predictions.polarity.empty()) {
-      values.insert(values.end(), {{"polarity_accuracy", metrics.polarity_accuracy},
-                                   {"easy_errors", metrics.easy_errors},
-                                   {"hard_errors", metrics.hard_errors}});
-    }
-    return EvaluationResult{std::move(values), std::move(predictions), std::move(samples), metrics};
-  }
-
-  std::optional<EvaluationResult> evaluate_task() {
-    task_->network().eval();
-    const Values values = task_->evaluate();
-    task_->network().train();
-    if (stop_requested()) return std::nullopt;
-    return EvaluationResult{.values = values, .predictions = {}, .samples = {}, .metrics = {}};
+    return evaluate_task(*task_, stream_options(), device_, state_.step);
   }
 
   StateDict state_tensors() {
@@ -399,47 +340,6 @@ class Trainer {
   double waited_at_log_ = 0;
   std::string detail_;
 };
-
-/// Keys that may differ when a run goes on: they do not change what is computed.
-const std::set<std::string>& free_keys() {
-  static const std::set<std::string> keys{"output",
-                                          "device",
-                                          "data.workers",
-                                          "train.epochs",
-                                          "train.max_steps",
-                                          "train.log_every",
-                                          "checkpoint.every_minutes",
-                                          "checkpoint.keep"};
-  return keys;
-}
-
-void check_same_config(const RunConfig& config, const fs::path& stored_file) {
-  const RunConfig stored = parse_run_config(read_file(stored_file), stored_file.string());
-  const auto before = config_values(stored), now = config_values(config);
-  std::vector<std::string> different;
-  for (std::size_t i = 0; i < std::min(before.size(), now.size()); ++i) {
-    if (before[i] != now[i] && !free_keys().contains(now[i].first)) {
-      different.push_back(fmt::format("{} was {}, is {}", now[i].first, before[i].second, now[i].second));
-    }
-  }
-  if (!different.empty())
-    throw ConfigError(fmt::format("{}: --resume with another config: {}", stored_file.string(), fmt::join(different, "; ")));
-}
-
-/// Makes the run folder, or checks that the one there can be gone on with.
-void open_run_folder(const RunConfig& config, bool resume) {
-  const fs::path run = config.output;
-  try {
-    if (fs::exists(run) && !fs::is_directory(run)) throw ConfigError(run.string() + ": output is a file; give a folder");
-    if (!resume && fs::exists(run) && !fs::is_empty(run)) {
-      throw ConfigError(run.string() + ": the output folder is in use; --resume goes on with it, --output takes another");
-    }
-    if (resume && fs::exists(run / "config.yaml")) check_same_config(config, run / "config.yaml");
-    fs::create_directories(run);
-  } catch (const fs::filesystem_error& error) {
-    throw RunError(run.string() + ": cannot be made: " + error.code().message());
-  }
-}
 
 }  // namespace
 

@@ -1,0 +1,60 @@
+#include "run_folder.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Keys that may differ when a run goes on: they do not change what is computed.
+const std::set<std::string>& free_keys() {
+  static const std::set<std::string> keys{"output",
+                                          "device",
+                                          "data.workers",
+                                          "train.epochs",
+                                          "train.max_steps",
+                                          "train.log_every",
+                                          "checkpoint.every_minutes",
+                                          "checkpoint.keep"};
+  return keys;
+}
+
+void check_same_config(const RunConfig& config, const fs::path& stored_file) {
+  const RunConfig stored = parse_run_config(read_file(stored_file), stored_file.string());
+  const auto before = config_values(stored), now = config_values(config);
+  std::vector<std::string> different;
+  for (std::size_t i = 0; i < std::min(before.size(), now.size()); ++i) {
+    if (before[i] != now[i] && !free_keys().contains(now[i].first)) {
+      different.push_back(fmt::format("{} was {}, is {}", now[i].first, before[i].second, now[i].second));
+    }
+  }
+  if (!different.empty())
+    throw ConfigError(fmt::format("{}: --resume with another config: {}", stored_file.string(), fmt::join(different, "; ")));
+}
+
+}  // namespace
+
+void open_run_folder(const RunConfig& config, bool resume) {
+  const fs::path run = config.output;
+  try {
+    if (fs::exists(run) && !fs::is_directory(run)) throw ConfigError(run.string() + ": output is a file; give a folder");
+    if (!resume && fs::exists(run) && !fs::is_empty(run)) {
+      throw ConfigError(run.string() + ": the output folder is in use; --resume goes on with it, --output takes another");
+    }
+    if (resume && fs::exists(run / "config.yaml")) check_same_config(config, run / "config.yaml");
+    fs::create_directories(run);
+  } catch (const fs::filesystem_error& error) {
+    throw RunError(run.string() + ": cannot be made: " + error.code().message());
+  }
+}
+
+}  // namespace emotion
