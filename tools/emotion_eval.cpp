@@ -1,12 +1,26 @@
 #include "checkpoint_flags.h"
 
 int main(int argc, char** argv) {
-  CLI::App app("Measures a trained network: top-1, top-5, balanced accuracy, average precision, confusion.", "emotion_eval");
+  CLI::App app("Measures a trained network: accuracy, average precision, confusion, calibration, with 95 % intervals.",
+               "emotion_eval");
   emotion::EvalOptions o;
   add_checkpoint_flags(app, o, /*required=*/true);
   app.add_option("--data", o.data, "data set; default: the run's validation data")->type_name("DATASET");
   app.add_option("--split", o.split, "default: test, or the run's validation split");
-  app.add_option("--output", o.output, "folder for metrics.json")->type_name("DIR");
+  app.add_option("--output", o.output, "folder for metrics.json, per_class.csv, confusion.csv and eval.html")->type_name("DIR");
+  app.add_option("--compare", o.compare, "second network on the same samples: McNemar's test")->type_name("RUN|FILE");
+  app.add_option("--bootstrap", o.bootstrap, "resamples behind the intervals; 0 = none")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1000000));
+  app.add_option("--seed", o.seed, "of the resamples")->capture_default_str();
+  app.add_flag("--zero-shot", o.zero_shot, "the data set's classes by their words alone: --word2vec or --textcnn says how");
+  app.add_option("--word2vec", o.word2vec, "zero-shot: cosine of the projected image with the mean vector of a class's words")
+      ->type_name("FILE");
+  app.add_option("--textcnn", o.textcnn,
+                 "zero-shot: cosine of the image's emotions with those a TextCNN reads in a class's words")
+      ->type_name("RUN|FILE");
+  app.add_option("--synonyms", o.synonyms, "zero-shot: `class<TAB>word, word` lines; default: the class's name")
+      ->type_name("FILE");
   app.footer("Example: emotion_eval --checkpoint runs/demo/emotionnet --output results");
   return emotion::run_command(app, argc, argv, [&] { emotion::call_library("emotion_eval", o); });
 }

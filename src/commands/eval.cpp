@@ -2,20 +2,26 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 #include <utility>
 
+#include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "emotion/data/targets.h"
 #include "emotion/error.h"
+#include "emotion/eval/evaluation_result.h"
 #include "emotion/eval/extract.h"
 #include "emotion/eval/labels.h"
 #include "emotion/eval/metrics_json.h"
 #include "emotion/eval/stimuli_run.h"
+#include "emotion/eval/zero_shot.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
+#include "emotion/report/evaluation_page.h"
 #include "emotion/text/keywords.h"
 #include "emotion/train/checkpoint.h"
 #include "eval_detector.h"
@@ -27,17 +33,6 @@ namespace {
 
 VisualModel open_model(const CheckpointOptions& options, const Device& device) {
   return VisualModel::open(options.checkpoint, options.settings, device);
-}
-
-/// metrics.json in a folder, and the table on stdout.
-void give(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples,
-          const std::string& output) {
-  fmt::print("{}", metrics_text(metrics, classes, samples));
-  if (output.empty()) return;
-  std::error_code error;
-  fs::create_directories(output, error);
-  if (error) throw RunError(output + ": cannot be made: " + error.message());
-  write_file_atomically(fs::path(output) / "metrics.json", metrics_json(metrics, classes, samples));
 }
 
 void append_scores(Predictions& predictions, const at::Tensor& logits) {
@@ -60,30 +55,48 @@ void predict_text(const fs::path& file, const Manifest& manifest, int batch, Pre
   }
 }
 
-}  // namespace
-}  // namespace emotion
+/// A checkpoint's file and what it says of itself.
+struct Named {
+  fs::path file;
+  ModelInfo info;
+  RunConfig config;
+};
 
-void emotion_eval(const emotion::EvalOptions& o) {
-  using namespace emotion;
-  const Device device = Device::open(o.device);
-  const fs::path file = find_model_file(o.checkpoint);
-  const bool safetensors = file.extension() == ".safetensors";
-  const ModelInfo info = safetensors ? ModelInfo::from_metadata(read_safetensors_metadata(file), file.string()) : ModelInfo{};
-  const RunConfig stored = parse_run_config(info.config.empty() ? "{}" : info.config, file.string() + " (config)", o.settings);
-  const std::string data = o.data.empty() ? stored.data.val.dataset : o.data;
-  const std::string split = !o.split.empty() ? o.split : o.data.empty() ? stored.data.val.split : "test";
-  if (data.empty()) throw ConfigError("--data is missing: the checkpoint names no validation data");
-  if (info.task == "detector") return eval_detector(o, data, split);
-  const Manifest manifest = Manifest::open(Dataset::open(data), split);
-  if (info.classes.empty())
-    throw WeightsError(file.string() + ": it names no classes; a plain backbone is measured by emotion_probe");
+Named name_checkpoint(const EvalOptions& o) {
+  Named named{find_model_file(o.checkpoint), {}, {}};
+  if (named.file.extension() == ".safetensors")
+    named.info = ModelInfo::from_metadata(read_safetensors_metadata(named.file), named.file.string());
+  const std::string config = named.info.config.empty() ? "{}" : named.info.config;
+  named.config = parse_run_config(config, named.file.string() + " (config)", o.settings);
+  return named;
+}
+
+/// What a network predicts of a split, and the manifest's number of each row: not every sample has the picture it reads.
+struct SplitPredictions {
   Predictions predictions;
-  predictions.classes = info.classes.size();
-  predictions.labels = true_labels(manifest, info.classes, stored.data.targets);
-  predictions.polarity = class_polarity(manifest.dataset(), info.classes);
-  if (info.task == "textcnn") {
-    predict_text(file, manifest, o.batch, predictions);
-  } else if (info.task == "stimuli") {
+  std::vector<std::uint64_t> samples;
+};
+
+std::vector<std::uint64_t> all_samples(const Manifest& manifest) {
+  std::vector<std::uint64_t> samples(manifest.size());
+  std::iota(samples.begin(), samples.end(), std::uint64_t{0});
+  return samples;
+}
+
+/// Classes by the network's own names.
+SplitPredictions predict_split(const EvalOptions& o, const Named& named, const Manifest& manifest, const Device& device) {
+  if (named.info.classes.empty())
+    throw WeightsError(named.file.string() + ": it names no classes; a plain backbone is measured by emotion_probe");
+  SplitPredictions result;
+  Predictions& predictions = result.predictions;
+  predictions.classes = named.info.classes.size();
+  predictions.labels = true_labels(manifest, named.info.classes, named.config.data.targets);
+  predictions.polarity = class_polarity(manifest.dataset(), named.info.classes);
+  if (named.info.task == "textcnn") {
+    result.samples = all_samples(manifest);
+    predict_text(named.file, manifest, o.batch, predictions);
+  } else if (named.info.task == "stimuli") {
+    result.samples = all_samples(manifest);
     for_each_batch(load_stimuli_net(o.checkpoint, o.settings, device), device, manifest, o.batch, o.workers,
                    [&](const auto&, const StimuliNetOutput& output) { append_scores(predictions, output.logits); });
   } else {
@@ -92,9 +105,110 @@ void emotion_eval(const emotion::EvalOptions& o) {
     for_each_batch(model, device, manifest, o.batch, o.workers, [&](const auto& samples, const at::Tensor& features) {
       append_scores(predictions, model.logits(features));
       for (const std::uint64_t i : samples) predictions.labels.push_back(all[i]);
+      result.samples.insert(result.samples.end(), samples.begin(), samples.end());
     });
   }
-  give(classification_metrics(predictions), info.classes, predictions.size(), o.output);
+  return result;
+}
+
+/// The TextCNN's emotions in the order of the image network's classes. float [K, emotions]
+at::Tensor emotions_as_network(const at::Tensor& emotions, const TrainedTextCNN& textcnn, const VisualModel& model) {
+  std::vector<std::int64_t> columns;
+  for (const auto& name : model.classes()) {
+    const auto found = std::find(textcnn.classes.begin(), textcnn.classes.end(), name);
+    if (found == textcnn.classes.end() || textcnn.classes.size() != model.classes().size()) {
+      throw WeightsError(fmt::format("zero-shot: the TextCNN's classes ({}) are not those of the network ({})",
+                                     fmt::join(textcnn.classes, ", "), fmt::join(model.classes(), ", ")));
+    }
+    columns.push_back(found - textcnn.classes.begin());
+  }
+  return emotions.index_select(1, at::tensor(columns));
+}
+
+/// Table 6: cosine scores of the data set's classes, of which the network has seen no label.
+Predictions predict_zero_shot(const EvalOptions& o, const Manifest& manifest, const Device& device) {
+  if (o.word2vec.empty() == o.textcnn.empty())
+    throw ConfigError("--zero-shot wants --word2vec FILE or --textcnn RUN, one of them");
+  const auto& classes = manifest.dataset().classes;
+  const ClassWords words = read_class_words(o.synonyms, classes);
+  const VisualModel model = open_model(o, device);
+  at::Tensor points;
+  if (!o.word2vec.empty()) {
+    points = class_vectors(words, classes, WordVectors::open(o.word2vec));
+    if (model.embedding_dimension() != 0 && points.size(1) != model.embedding_dimension()) {
+      throw DataError(fmt::format("{}: its vectors have {} numbers, the network's projection has {}", o.word2vec, points.size(1),
+                                  model.embedding_dimension()));
+    }
+  } else {
+    TrainedTextCNN textcnn = load_textcnn(o.textcnn);
+    points = emotions_as_network(class_emotions(words, classes, textcnn), textcnn, model);
+  }
+  Predictions predictions;
+  predictions.classes = classes.size();
+  predictions.labels = true_labels(manifest, classes, "labels");
+  predictions.polarity = class_polarity(manifest.dataset(), classes);
+  for_each_batch(model, device, manifest, o.batch, o.workers, [&](const auto&, const at::Tensor& features) {
+    const at::Tensor images = o.word2vec.empty() ? at::softmax(model.logits(features), 1) : model.projection(features);
+    append_scores(predictions, cosine_scores(images.cpu(), points));
+  });
+  return predictions;
+}
+
+void warn_of_missing_classes(const Predictions& predictions, const std::vector<std::string>& classes) {
+  std::vector<bool> present(classes.size());
+  for (const auto& labels : predictions.labels) {
+    for (const std::uint32_t k : labels) present[k] = true;
+  }
+  std::vector<std::string> missing;
+  for (std::size_t k = 0; k < classes.size(); ++k) {
+    if (!present[k]) missing.push_back(classes[k]);
+  }
+  if (missing.size() == classes.size() || missing.empty()) return;
+  const std::size_t shown = std::min<std::size_t>(missing.size(), 20);
+  log_warning("no sample of {} of {} classes: {}{}; they do not count in mAP", missing.size(), classes.size(),
+              fmt::join(missing.begin(), missing.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+              shown < missing.size() ? ", .." : "");
+}
+
+}  // namespace
+}  // namespace emotion
+
+void emotion_eval(const emotion::EvalOptions& o) {
+  using namespace emotion;
+  const Device device = Device::open(o.device);
+  const Named named = name_checkpoint(o);
+  const SplitConfig& own = named.config.data.val;
+  const std::string data = o.data.empty() ? own.dataset : o.data;
+  const std::string split = !o.split.empty() ? o.split : o.data.empty() ? own.split : "test";
+  if (data.empty()) throw ConfigError("--data is missing: the checkpoint names no validation data");
+  if (named.info.task == "detector") return eval_detector(o, data, split);
+  if (o.zero_shot && !o.compare.empty()) throw ConfigError("--zero-shot and --compare do not go together");
+  if (!o.zero_shot && !(o.word2vec + o.textcnn + o.synonyms).empty())
+    throw ConfigError("--word2vec, --textcnn and --synonyms belong to --zero-shot");
+  const Manifest manifest = Manifest::open(Dataset::open(data), split);
+  EvaluationSummary result;
+  result.title = fmt::format("{} on {}, split {}", named.file.string(), data, split);
+  result.classes = o.zero_shot ? manifest.dataset().classes : named.info.classes;
+  SplitPredictions predicted = o.zero_shot ? SplitPredictions{predict_zero_shot(o, manifest, device), all_samples(manifest)}
+                                           : predict_split(o, named, manifest, device);
+  result.predictions = std::move(predicted.predictions);
+  warn_of_missing_classes(result.predictions, result.classes);
+  result.metrics = classification_metrics(result.predictions);
+  if (!o.zero_shot) result.calibration = calibration(result.predictions);  // a cosine is no probability
+  if (o.bootstrap > 0) result.intervals = bootstrap_intervals(result.predictions, o.bootstrap, o.seed);
+  if (!o.compare.empty()) {
+    EvalOptions other = o;
+    other.checkpoint = o.compare;
+    const Named second = name_checkpoint(other);
+    result.compared_with = second.file.string();
+    result.comparison = compare_predictions(result.predictions, predict_split(other, second, manifest, device).predictions);
+  }
+  result.examples = confident_examples(result.predictions, predicted.samples, manifest, result.classes, 12);
+  fmt::print("{}", evaluation_text(result));
+  if (o.output.empty()) return;
+  write_evaluation(o.output, result);
+  write_evaluation_page(fs::path(o.output) / "eval.html", result,
+                        named.info.task == "textcnn" ? fs::path() : manifest.dataset().images());
 }
 
 void emotion_extract(const emotion::ExtractOptions& o) {

@@ -19,6 +19,7 @@ find_path(GLOO_INCLUDE_DIR gloo/algorithm.h REQUIRED)
 find_path(NCCL_INCLUDE_DIR nccl.h HINTS /usr/local/cuda/include)
 find_path(CUDA_RUNTIME_INCLUDE_DIR cuda_runtime_api.h HINTS /usr/local/cuda/include)
 find_package(dlib REQUIRED)
+find_library(FAISS_LIBRARY faiss REQUIRED)
 
 add_library(emotion_dependencies INTERFACE)
 target_link_libraries(emotion_dependencies INTERFACE Threads::Threads fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json yaml-cpp

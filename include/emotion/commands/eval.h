@@ -18,6 +18,11 @@ struct CheckpointOptions {
 
 struct EvalOptions : CheckpointOptions {
   std::string data, split, output;
+  std::string compare;   ///< a second checkpoint for McNemar's test
+  int bootstrap = 1000;  ///< resamples; 0 = no intervals
+  std::uint64_t seed = 1;
+  bool zero_shot = false;  ///< cosine with the classes' words, nothing trained; by word2vec or textcnn
+  std::string word2vec, textcnn, synonyms;
 };
 
 struct ProbeCommand : CheckpointOptions {

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "emotion/loss/metrics.h"
+
+namespace emotion {
+
+/// Predictions whose softmax confidence lies in (low, high].
+struct ReliabilityBin {
+  double low, high, confidence, accuracy;  ///< means; NaN for an empty bin
+  std::uint64_t count;
+};
+struct Calibration {
+  double expected_error = 0,
+         largest_error = 0;  ///< ECE (Guo et al., 2017): |accuracy - confidence|, weighted by count; its maximum
+  std::vector<ReliabilityBin> bins;
+};
+/// Softmax of the scores as confidence; right is one of the sample's labels. @throws DataError for no sample
+Calibration calibration(const Predictions& predictions, int bins = 15);
+
+struct Interval {
+  double low, high;  ///< NaN where the metric does not exist
+};
+struct MetricIntervals {
+  Interval top1, top5, balanced_accuracy, mean_average_precision;
+};
+/// 95 % percentile intervals from `resamples` draws of the samples with replacement. The same seed gives the same bits.
+/// @throws Interrupted
+MetricIntervals bootstrap_intervals(const Predictions& predictions, int resamples, std::uint64_t seed);
+
+/// McNemar's test of two classifiers on the same samples.
+struct McNemar {
+  std::uint64_t both = 0, only_first = 0, only_second = 0, neither = 0;
+  bool exact = true;     ///< binomial, below 25 disagreements; else chi-square with continuity correction
+  double statistic = 0;  ///< exact: the smaller count
+  double p = 1;          ///< two-sided
+};
+McNemar mcnemar(std::uint64_t both, std::uint64_t only_first, std::uint64_t only_second, std::uint64_t neither);
+/// @throws DataError if the sizes differ
+McNemar compare_predictions(const Predictions& first, const Predictions& second);
+
+}  // namespace emotion

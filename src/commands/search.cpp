@@ -1,0 +1,138 @@
+#include "emotion/commands/search.h"
+
+#include <filesystem>
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "emotion/error.h"
+#include "emotion/eval/extract.h"
+#include "emotion/eval/search_index.h"
+#include "emotion/eval/zero_shot.h"
+#include "emotion/io/content_hash.h"
+#include "emotion/io/file.h"
+#include "emotion/log.h"
+#include "emotion/report/html.h"
+#include "emotion/report/picture.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A row of results: what was asked, and what was found.
+struct Answer {
+  std::string query;
+  fs::path picture;  // empty for words
+  std::vector<SearchHit> hits;
+};
+
+std::string strip(const SearchIndex& index, const Answer& answer) {
+  std::string html = fmt::format("<section><h2>{}</h2>\n<div class=\"strip\">", html_escape(answer.query));
+  if (!answer.picture.empty())
+    html += fmt::format("<figure>{}<figcaption>query</figcaption></figure>\n", thumbnail_html(answer.picture, 144, "query"));
+  for (const SearchHit& hit : answer.hits) {
+    const std::string& name = index.images()[static_cast<std::size_t>(hit.row)];
+    html += fmt::format("<figure>{}<figcaption>{:.3f}<br><small>{}</small></figcaption></figure>\n",
+                        thumbnail_html(index.info().image_root / name, 144, name), hit.score, html_escape(name));
+  }
+  return html + "</div></section>\n";
+}
+
+void give(const SearchIndex& index, const std::vector<Answer>& answers, const SearchQueryCommand& o) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  std::string body = fmt::format("<p>{} pictures, {} of {}; the number is the cosine.</p>\n", index.size(), index.info().space,
+                                 html_escape(index.info().checkpoint));
+  for (const Answer& answer : answers) {
+    nlohmann::ordered_json entry{{"query", answer.query}, {"results", nlohmann::ordered_json::array()}};
+    fmt::print("{}\n", answer.query);
+    for (const SearchHit& hit : answer.hits) {
+      const std::string& name = index.images()[static_cast<std::size_t>(hit.row)];
+      fmt::print("  {:.4f} {}\n", hit.score, name);
+      entry["results"].push_back({{"image", name}, {"score", hit.score}});
+    }
+    json.push_back(std::move(entry));
+    if (!o.report.empty()) body += strip(index, answer);
+  }
+  if (!o.json.empty()) write_file_atomically(o.json, json.dump(2) + "\n");
+  if (!o.report.empty()) write_file_atomically(o.report, html_page("Nearest pictures", body));
+}
+
+SearchIndex open_index(const SearchQueryCommand& o) {
+  SearchIndex index = SearchIndex::open(o.index);
+  index.set_breadth(std::max(o.breadth, o.k));
+  if (o.k < 1 || static_cast<std::size_t>(o.k) > index.size())
+    throw ConfigError(fmt::format("{}: --k is {}, the index holds {} pictures", o.index, o.k, index.size()));
+  return index;
+}
+
+}  // namespace
+}  // namespace emotion
+
+void emotion_search_index(const emotion::SearchIndexCommand& o) {
+  using namespace emotion;
+  const Device device = Device::open(o.device);
+  const VisualModel model = VisualModel::open(o.checkpoint, o.settings, device);
+  const ScratchFolder scratch;
+  const bool dataset = fs::exists(fs::path(o.data) / "dataset.yaml");
+  if (!dataset && !fs::is_directory(o.data)) throw DataError(o.data + ": neither a data set nor a folder of pictures");
+  const Manifest manifest = dataset ? Manifest::open(Dataset::open(o.data), o.split) : folder_manifest(o.data, scratch.path());
+  const bool joint = o.space == "joint";
+  if (joint) (void)model.projection(at::zeros({1, model.dimension()}));  // says so before any picture is decoded
+  std::vector<at::Tensor> parts;
+  std::vector<std::string> images;
+  for_each_batch(model, device, manifest, o.batch, o.workers, [&](const auto& samples, const at::Tensor& features) {
+    parts.push_back((joint ? model.projection(features) : features).cpu());
+    for (const std::uint64_t sample : samples) images.emplace_back(manifest[sample].image);
+  });
+  const at::Tensor vectors = at::cat(parts);
+  parts.clear();
+  const SearchIndex index = SearchIndex::build(vectors, std::move(images),
+                                               {.kind = o.kind,
+                                                .space = o.space,
+                                                .checkpoint = fs::absolute(model.file()).string(),
+                                                .weights_hash = file_hash(model.file()),
+                                                .image_root = fs::absolute(manifest.dataset().images()).lexically_normal()});
+  fmt::print("{}: {} pictures, {} numbers each; recall@10 {:.4f}\n", o.out, index.size(), index.info().dimension,
+             search_recall(index, vectors, 10, 200));
+  index.save(o.out);
+}
+
+void emotion_search_image(const emotion::SearchQueryCommand& o) {
+  using namespace emotion;
+  const SearchIndex index = open_index(o);
+  const Device device = Device::open(o.device);
+  const std::string checkpoint = o.checkpoint.empty() ? index.info().checkpoint : o.checkpoint;
+  const VisualModel model = VisualModel::open(checkpoint, o.settings, device);
+  if (file_hash(model.file()) != index.info().weights_hash) {
+    throw DataError(fmt::format("{}: made with other weights than {}; make it again with emotion_search index", o.index,
+                                model.file().string()));
+  }
+  std::vector<Answer> answers;
+  for (const auto& picture : o.queries) {
+    at::Tensor query = extract_file(model, device, picture);
+    if (index.info().space == "joint") query = model.projection(query.to(device.torch_device())).detach().cpu();
+    answers.push_back({picture, picture, index.search(query, o.k)[0]});
+  }
+  give(index, answers, o);
+}
+
+void emotion_search_text(const emotion::SearchQueryCommand& o) {
+  using namespace emotion;
+  const SearchIndex index = open_index(o);
+  const WordVectors vectors = WordVectors::open(o.word2vec);
+  if (index.info().space != "joint")
+    throw DataError(o.index + ": it holds features of pictures; words want an index made with --space joint");
+  std::vector<std::string> unknown;
+  for (const auto& word : o.queries) {
+    if (!vectors.find(word)) unknown.push_back(word);
+  }
+  if (unknown.size() == o.queries.size())
+    throw DataError(fmt::format("{}: there is no vector for {}", o.word2vec, fmt::join(unknown, ", ")));
+  const std::string name = fmt::format("{}", fmt::join(o.queries, " "));
+  const at::Tensor query = class_vectors({o.queries}, {name}, vectors);
+  give(index, {{name, {}, index.search(query, o.k)[0]}}, o);
+}

@@ -1,0 +1,107 @@
+#include "emotion/eval/evaluation_result.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "emotion/error.h"
+#include "emotion/io/file.h"
+
+namespace emotion {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json number(double value) { return std::isnan(value) ? Json(nullptr) : Json(value); }
+Json interval(const Interval& i) { return Json::array({number(i.low), number(i.high)}); }
+std::string cell(double value) { return std::isnan(value) ? "" : fmt::format("{:.6f}", value); }
+
+/// RFC 4180.
+std::string field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + '"';
+}
+
+Json calibration_json(const Calibration& calibration) {
+  Json json{{"ece", calibration.expected_error}, {"mce", calibration.largest_error}};
+  for (const auto& bin : calibration.bins) {
+    json["bins"].push_back({{"low", bin.low},
+                            {"high", bin.high},
+                            {"confidence", number(bin.confidence)},
+                            {"accuracy", number(bin.accuracy)},
+                            {"count", bin.count}});
+  }
+  return json;
+}
+
+std::string per_class_csv(const EvaluationSummary& r) {
+  std::string csv = "class,positives,ap,precision,recall,f1\n";
+  for (std::size_t k = 0; k < r.classes.size(); ++k) {
+    const ClassMetrics& m = r.metrics.per_class[k];
+    csv += fmt::format("{},{},{},{},{},{}\n", field(r.classes[k]), m.positives, cell(m.average_precision), cell(m.precision),
+                       cell(m.recall), cell(m.f1));
+  }
+  return csv;
+}
+
+std::string confusion_csv(const EvaluationSummary& r) {
+  std::string csv = "truth";
+  for (const auto& name : r.classes) csv += "," + field(name);
+  for (std::size_t i = 0; i < r.classes.size(); ++i) {
+    csv += "\n" + field(r.classes[i]);
+    for (std::size_t j = 0; j < r.classes.size(); ++j) csv += fmt::format(",{}", r.metrics.confusion(i, j));
+  }
+  return csv + "\n";
+}
+
+}  // namespace
+
+std::string evaluation_text(const EvaluationSummary& r) {
+  std::string text = metrics_text(r.metrics, r.classes, r.predictions.size());
+  if (r.intervals) {
+    const auto& [top1, top5, balanced, map] = *r.intervals;
+    text += fmt::format(
+        "95 % intervals: top1 {:.4f} to {:.4f}, top5 {:.4f} to {:.4f}, balanced accuracy {:.4f} to {:.4f}, mAP "
+        "{:.4f} to {:.4f}\n",
+        top1.low, top1.high, top5.low, top5.high, balanced.low, balanced.high, map.low, map.high);
+  }
+  if (r.calibration) {
+    text += fmt::format("calibration: expected error {:.4f}, largest {:.4f}\n", r.calibration->expected_error,
+                        r.calibration->largest_error);
+  }
+  if (r.comparison) {
+    const McNemar& m = *r.comparison;
+    text += fmt::format("against {}: right both {}, this alone {}, the other alone {}, neither {}; McNemar {} p = {:.4g}\n",
+                        r.compared_with, m.both, m.only_first, m.only_second, m.neither, m.exact ? "exact" : "chi-square", m.p);
+  }
+  return text;
+}
+
+void write_evaluation(const std::filesystem::path& folder, const EvaluationSummary& r) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw RunError(folder.string() + ": cannot be made: " + error.message());
+  Json json = Json::parse(metrics_json(r.metrics, r.classes, r.predictions.size(), r.examples));
+  if (r.intervals) {
+    json["intervals"] = {{"top1", interval(r.intervals->top1)},
+                         {"top5", interval(r.intervals->top5)},
+                         {"balanced_accuracy", interval(r.intervals->balanced_accuracy)},
+                         {"mAP", interval(r.intervals->mean_average_precision)}};
+  }
+  if (r.calibration) json["calibration"] = calibration_json(*r.calibration);
+  if (r.comparison) {
+    const McNemar& m = *r.comparison;
+    json["comparison"] = {{"checkpoint", r.compared_with}, {"both", m.both},
+                          {"only_first", m.only_first},    {"only_second", m.only_second},
+                          {"neither", m.neither},          {"test", m.exact ? "exact" : "chi-square"},
+                          {"statistic", m.statistic},      {"p", m.p}};
+  }
+  write_file_atomically(folder / "per_class.csv", per_class_csv(r));
+  write_file_atomically(folder / "confusion.csv", confusion_csv(r));
+  write_file_atomically(folder / "metrics.json", json.dump(2) + "\n");
+}
+
+}  // namespace emotion

@@ -1,0 +1,237 @@
+#include "emotion/eval/search_index.h"
+
+#include <faiss/IndexFlat.h>
+#include <faiss/IndexHNSW.h>
+#include <faiss/impl/FaissException.h>
+#include <faiss/impl/io.h>
+#include <faiss/index_io.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ostream>
+#include <set>
+#include <span>
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/topk.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "emotion/error.h"
+#include "emotion/io/content_hash.h"
+#include "emotion/io/file.h"
+#include "emotion/progress.h"
+#include "emotion/random.h"
+#include "emotion/signals.h"
+
+namespace emotion {
+namespace {
+
+// The file: magic, length of the JSON header, header, names (a line each), FAISS's bytes, their number, their digest.
+constexpr std::string_view kMagic = "EMOSRCH1";
+constexpr std::size_t kDigest = 32, kTrailer = 8 + kDigest;
+constexpr std::uint64_t kMaxHeader = std::uint64_t{1} << 20;
+constexpr int kNeighbours = 32, kConstruction = 80, kBreadth = 128;
+constexpr std::int64_t kBlock = 16384;
+constexpr std::uint64_t kRecallStream = 0x726563;
+
+/// Unit rows; a row of zeros stays.
+at::Tensor unit_rows(const at::Tensor& rows) {
+  const at::Tensor dense = rows.to(at::kFloat);
+  if (!at::isfinite(dense).all().item<bool>()) throw DataError("search: a vector holds NaN or infinite values");
+  return (dense / dense.norm(2, 1, true).clamp_min(1e-12)).contiguous();
+}
+
+/// FAISS's writer onto a stream, with digest.
+struct StreamWriter final : faiss::IOWriter {
+  explicit StreamWriter(std::ostream& stream) : out(stream) {}
+  std::size_t operator()(const void* data, std::size_t size, std::size_t items) override {
+    const auto* bytes = static_cast<const char*>(data);
+    out.write(bytes, static_cast<std::streamsize>(size * items));
+    hash.add(std::as_bytes(std::span(bytes, size * items)));
+    count += size * items;
+    return items;
+  }
+  std::ostream& out;
+  ContentHash hash;
+  std::uint64_t count = 0;
+};
+
+/// FAISS's reader that never leaves its bytes.
+struct SpanReader final : faiss::IOReader {
+  explicit SpanReader(std::span<const std::byte> given) : bytes(given) {}
+  std::size_t operator()(void* data, std::size_t size, std::size_t items) override {
+    const std::size_t whole = size == 0 ? items : std::min(items, bytes.size() / size);
+    std::memcpy(data, bytes.data(), whole * size);
+    bytes = bytes.subspan(whole * size);
+    return whole;
+  }
+  std::span<const std::byte> bytes;
+};
+
+[[noreturn]] void refuse(const std::filesystem::path& file, const std::string& why) {
+  throw DataError(fmt::format("{}: {}; make it again with emotion_search index", file.string(), why));
+}
+
+std::uint64_t number_at(std::span<const std::byte> bytes, std::size_t offset) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, bytes.data() + offset, 8);
+  return value;
+}
+
+}  // namespace
+
+struct SearchIndex::Faiss {
+  std::unique_ptr<faiss::Index> index;
+};
+
+SearchIndex SearchIndex::build(const at::Tensor& vectors, std::vector<std::string> images, SearchIndexInfo info) {
+  if (vectors.dim() != 2 || vectors.size(0) != static_cast<std::int64_t>(images.size()) || images.empty())
+    throw DataError(fmt::format("search: {} pictures do not fit their vectors", images.size()));
+  SearchIndex result;
+  result.faiss_ = std::make_shared<Faiss>();
+  result.info_ = std::move(info);
+  result.info_.dimension = vectors.size(1);
+  const int dimension = static_cast<int>(vectors.size(1));
+  if (result.info_.kind == "exact") {
+    result.faiss_->index = std::make_unique<faiss::IndexFlatIP>(dimension);
+  } else if (result.info_.kind == "hnsw") {
+    auto graph = std::make_unique<faiss::IndexHNSWFlat>(dimension, kNeighbours, faiss::METRIC_INNER_PRODUCT);
+    graph->hnsw.efConstruction = kConstruction;
+    graph->hnsw.efSearch = kBreadth;
+    result.faiss_->index = std::move(graph);
+  } else {
+    throw ConfigError("search: kind is '" + result.info_.kind + "'; exact or hnsw");
+  }
+  Progress progress("index", images.size());
+  for (std::int64_t begin = 0; begin < vectors.size(0); begin += kBlock) {
+    if (stop_requested()) throw Interrupted("interrupted; nothing was written");
+    const at::Tensor block = unit_rows(vectors.narrow(0, begin, std::min(kBlock, vectors.size(0) - begin)));
+    result.faiss_->index->add(block.size(0), block.const_data_ptr<float>());
+    progress.update(static_cast<std::uint64_t>(begin + block.size(0)));
+  }
+  result.images_ = std::move(images);
+  return result;
+}
+
+void SearchIndex::save(const std::filesystem::path& file) const {
+  std::string names;
+  for (const auto& image : images_) names += image + "\n";
+  const nlohmann::ordered_json json{{"kind", info_.kind},
+                                    {"space", info_.space},
+                                    {"checkpoint", info_.checkpoint},
+                                    {"weights", info_.weights_hash},
+                                    {"image_root", info_.image_root.string()},
+                                    {"dimension", info_.dimension},
+                                    {"count", images_.size()},
+                                    {"names", names.size()}};
+  const std::string header = json.dump();
+  write_file_atomically(file, [&](std::ostream& out) {
+    const std::uint64_t size = header.size();
+    out << kMagic;
+    out.write(reinterpret_cast<const char*>(&size), 8);
+    out << header << names;
+    StreamWriter writer(out);
+    faiss::write_index(faiss_->index.get(), &writer);
+    out.write(reinterpret_cast<const char*>(&writer.count), 8);
+    out << writer.hash.hex();
+  });
+}
+
+SearchIndex SearchIndex::open(const std::filesystem::path& file) {
+  const MappedFile map(file);
+  const auto bytes = map.bytes();
+  if (bytes.size() < kMagic.size() + 8 + kTrailer || map.text().substr(0, kMagic.size()) != kMagic)
+    refuse(file, "not an index of pictures");
+  const std::uint64_t header_size = number_at(bytes, kMagic.size()), begin = kMagic.size() + 8;
+  if (header_size > kMaxHeader || header_size > bytes.size() - begin - kTrailer) refuse(file, "truncated");
+  const auto json = nlohmann::json::parse(map.text().substr(begin, header_size), nullptr, false);
+  SearchIndex result;
+  std::uint64_t count = 0, names_size = 0;
+  try {
+    result.info_ = {
+        json.at("kind"),     json.at("space"), json.at("checkpoint"), json.at("weights"), std::string(json.at("image_root")),
+        json.at("dimension")};
+    count = json.at("count");
+    names_size = json.at("names");
+  } catch (const nlohmann::json::exception&) {
+    refuse(file, "its header is damaged");
+  }
+  const std::uint64_t names_begin = begin + header_size, left = bytes.size() - kTrailer - names_begin;
+  if (names_size > left) refuse(file, "truncated");
+  const auto payload = bytes.subspan(names_begin + names_size, left - names_size);
+  ContentHash hash;
+  hash.add(payload);
+  if (number_at(bytes, bytes.size() - kTrailer) != payload.size() || map.text().substr(bytes.size() - kDigest) != hash.hex())
+    refuse(file, "truncated or damaged");
+  std::string_view names = map.text().substr(names_begin, names_size);
+  for (std::size_t end; (end = names.find('\n')) != std::string_view::npos; names.remove_prefix(end + 1))
+    result.images_.emplace_back(names.substr(0, end));
+  result.faiss_ = std::make_shared<Faiss>();
+  SpanReader reader(payload);
+  try {
+    result.faiss_->index.reset(faiss::read_index(&reader));
+  } catch (const faiss::FaissException&) {
+    refuse(file, "FAISS cannot read it");
+  }
+  if (count != result.images_.size() || result.faiss_->index->ntotal != static_cast<std::int64_t>(count) ||
+      result.faiss_->index->d != result.info_.dimension)
+    refuse(file, "its header does not fit its vectors");
+  return result;
+}
+
+std::vector<std::vector<SearchHit>> SearchIndex::search(const at::Tensor& queries, int k) const {
+  if (queries.dim() != 2 || queries.size(1) != info_.dimension)
+    throw DataError(fmt::format("search: the query has {} numbers, the index holds vectors of {} (space {})", queries.size(-1),
+                                info_.dimension, info_.space));
+  if (k < 1 || static_cast<std::size_t>(k) > size())
+    throw ConfigError(fmt::format("search: k is {}, the index holds {} pictures", k, size()));
+  const at::Tensor unit = unit_rows(queries);
+  const auto m = static_cast<std::size_t>(unit.size(0)), width = static_cast<std::size_t>(k);
+  std::vector<float> scores(m * width);
+  std::vector<faiss::Index::idx_t> rows(m * width);
+  faiss_->index->search(unit.size(0), unit.const_data_ptr<float>(), k, scores.data(), rows.data());
+  std::vector<std::vector<SearchHit>> hits(m);
+  for (std::size_t i = 0; i < m * width; ++i) {
+    if (rows[i] >= 0) hits[i / width].push_back({rows[i], scores[i]});  // a graph may give fewer than k
+  }
+  return hits;
+}
+
+void SearchIndex::set_breadth(int breadth) {
+  if (auto* graph = dynamic_cast<faiss::IndexHNSW*>(faiss_->index.get())) graph->hnsw.efSearch = breadth;
+}
+
+double search_recall(const SearchIndex& index, const at::Tensor& vectors, int k, int queries) {
+  const std::int64_t n = vectors.size(0);
+  k = static_cast<int>(std::min<std::int64_t>(k, n));
+  std::vector<std::int64_t> asked;
+  Random random{1, kRecallStream};
+  for (std::int64_t i = 0; i < std::min<std::int64_t>(queries, n); ++i)
+    asked.push_back(n <= queries ? i : static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(n))));
+  const at::Tensor rows = unit_rows(vectors.index_select(0, at::tensor(asked)));
+  // The best k so far and each block's, block by block: no copy of all vectors.
+  at::Tensor best, ids;
+  for (std::int64_t begin = 0; begin < n; begin += kBlock) {
+    const at::Tensor cosine = rows.matmul(unit_rows(vectors.narrow(0, begin, std::min(kBlock, n - begin))).t());
+    const auto [value, place] = at::topk(cosine, std::min<std::int64_t>(k, cosine.size(1)));
+    best = best.defined() ? at::cat({best, value}, 1) : value;
+    ids = ids.defined() ? at::cat({ids, place + begin}, 1) : place + begin;
+    const auto [kept, order] = at::topk(best, std::min<std::int64_t>(k, best.size(1)));
+    ids = ids.gather(1, order);
+    best = kept;
+  }
+  const auto found = index.search(rows, k);
+  std::size_t hits = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const at::Tensor truth = ids[static_cast<std::int64_t>(i)].contiguous();
+    const std::set<std::int64_t> wanted(truth.const_data_ptr<std::int64_t>(), truth.const_data_ptr<std::int64_t>() + k);
+    hits += static_cast<std::size_t>(
+        std::count_if(found[i].begin(), found[i].end(), [&](const SearchHit& hit) { return wanted.contains(hit.row); }));
+  }
+  return static_cast<double>(hits) / (static_cast<double>(found.size()) * k);
+}
+
+}  // namespace emotion
