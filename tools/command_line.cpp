@@ -43,6 +43,8 @@ int run_command(CLI::App& app, int argc, char** argv, const std::function<void()
   app.set_version_flag("--version", EMOTION_VERSION);
   app.add_option("--log-level", log_level, "debug, info, warning, error or off")->capture_default_str();
   app.fallthrough();
+  // Subcommands took the setting over when they were added, before this.
+  for (CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) sub->fallthrough();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -41,6 +41,11 @@ for source in "$root"/tools/emotion_*.cpp; do
   done
 done
 
+# Flags of every command may stand behind a subcommand's own.
+code=0
+"$bin/emotion_data" verify /nowhere --log-level error 2>/dev/null || code=$?
+[ "$code" = 3 ] || complain "emotion_data verify /nowhere --log-level error: exit code $code, 3 is wanted"
+
 readme="$root/README.md"
 for name in "${commands[@]}"; do
   grep -qw "$name" "$readme" || complain "README.md does not name $name"
