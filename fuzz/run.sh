@@ -19,15 +19,16 @@ always="src/io/file.cpp src/io/nearest.cpp"
 importers=src/data/importers
 declare -A sources=(
   [safetensors]="src/io/safetensors.cpp"
-  [pickle]="src/io/pickle.cpp src/io/pth.cpp src/io/safetensors.cpp"
+  [pickle]="src/io/pickle.cpp src/io/pickle_numpy.cpp src/io/pth.cpp src/io/safetensors.cpp src/io/zip.cpp"
+  [npz]="src/io/npy.cpp src/io/npz.cpp src/io/zip.cpp"
   [plain_pickle]="src/io/plain_pickle.cpp"
   [word2vec]="src/text/word_vectors.cpp src/commands/log.cpp"
   [manifest]="src/data/manifest.cpp src/data/manifest_index.cpp src/data/dataset.cpp src/commands/log.cpp"
   [csv]="$importers/csv.cpp $importers/files.cpp"
-  [npy]="$importers/npy.cpp $importers/files.cpp"
+  [npy]="$importers/npy.cpp $importers/files.cpp src/io/npy.cpp"
   [tar]="src/io/tar.cpp src/io/tar_header.cpp"
 )
-libraries="-lfmt -lspdlog -lyaml-cpp -lsimdjson -L$torch/lib -ltorch_cpu -lc10 -Wl,--allow-shlib-undefined -Wl,-rpath,$PWD/$torch/lib"
+libraries="-lfmt -lspdlog -lyaml-cpp -lsimdjson -lz -L$torch/lib -ltorch_cpu -lc10 -Wl,--allow-shlib-undefined -Wl,-rpath,$PWD/$torch/lib"
 for folder in .deps/nvidia/*/lib .deps/nvidia/*/*/lib; do [ ! -d "$folder" ] || libraries+=" -Wl,-rpath-link,$folder -Wl,-rpath,$PWD/$folder"; done
 flags="-std=c++20 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -fno-sanitize=vptr,function
   -DSPDLOG_FMT_EXTERNAL -DSPDLOG_COMPILED_LIB -Iinclude -I$importers -Ithird_party -idirafter $torch/include -idirafter $torch/include/torch/csrc/api/include"

@@ -57,12 +57,7 @@ std::vector<std::uint64_t> Sampler::order(std::uint64_t epoch) const {
     else
       all = shuffle_within(all, window, random);
   }
-  if (world_size <= 1) return all;
-  const auto ranks = static_cast<std::uint64_t>(world_size);
-  std::vector<std::uint64_t> mine;
-  for (std::uint64_t i = static_cast<std::uint64_t>(rank); i < (all.size() + ranks - 1) / ranks * ranks; i += ranks)
-    mine.push_back(all[i % all.size()]);
-  return mine;
+  return all;
 }
 
 }  // namespace emotion

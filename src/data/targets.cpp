@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -107,6 +108,16 @@ std::vector<std::uint32_t> SplitTargets::operator()(std::size_t sample) const {
     for (const std::uint32_t word : view.keywords) add(class_of_word_[word]);
   }
   return ids;
+}
+
+at::Tensor multi_hot(const std::vector<std::vector<std::uint32_t>>& ids, std::size_t classes, bool mean) {
+  at::Tensor targets = at::zeros({static_cast<std::int64_t>(ids.size()), static_cast<std::int64_t>(classes)});
+  float* row = targets.data_ptr<float>();
+  for (const auto& of_row : ids) {
+    for (const std::uint32_t id : of_row) row[id] = mean ? 1.0F / static_cast<float>(of_row.size()) : 1.0F;
+    row += classes;
+  }
+  return targets;
 }
 
 std::vector<std::int8_t> class_polarity(const Dataset& dataset, const std::vector<std::string>& classes) {

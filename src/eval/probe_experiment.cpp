@@ -10,11 +10,11 @@
 
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "emotion/data/sampler.h"
+#include "emotion/data/targets.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/random.h"
@@ -27,17 +27,6 @@ using Rows = std::vector<std::int64_t>;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::uint64_t kFoldStream = 0x666f6c;
 constexpr int kHeldOut = 5;  // without validation data, one part in five chooses from the sweep
-
-at::Tensor multi_hot(const ProbeSplit& split, std::size_t classes) {
-  at::Tensor targets =
-      at::zeros({static_cast<std::int64_t>(split.labels.size()), static_cast<std::int64_t>(classes)}, at::kDouble);
-  double* row = targets.data_ptr<double>();
-  for (const auto& ids : split.labels) {
-    for (const std::uint32_t id : ids) row[id] = 1;
-    row += classes;
-  }
-  return targets;
-}
 
 at::Tensor as_tensor(const Rows& rows) { return at::tensor(rows, at::kLong); }
 
@@ -79,7 +68,7 @@ class Experiment {
         train_(train),
         validation_(validation),
         test_(test),
-        targets_(multi_hot(train, classes.size())) {
+        targets_(multi_hot(train.labels, classes.size()).to(at::kDouble)) {
     check();
   }
 

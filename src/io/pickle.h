@@ -2,15 +2,15 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+
+#include "pickle_machine.h"
 
 namespace emotion {
 
@@ -30,52 +30,46 @@ struct PickleValue {
   at::ScalarType type = at::kFloat;                     // kStorage
 };
 
-/// Runs a pickle (protocol 2 to 5) that can build plain values and tensors and nothing else: callables outside a short list are
+/// Reads a pickle (protocol 2 to 5) that can build plain values and tensors and nothing else: callables outside a short list are
 /// refused, none is ever called.
-class Unpickler {
+class Unpickler : private PickleMachine<PicklePtr> {
  public:
   /// `where` is for errors. `load_storage` resolves persistent ids: tuples (as in torch.save) -> kStorage.
   Unpickler(std::string_view bytes, std::string where, std::function<PicklePtr(const PickleValue&)> load_storage);
   /// The values of load() are emptied: they live as long as the unpickler.
-  ~Unpickler();
-  Unpickler(const Unpickler&) = delete;
-  Unpickler& operator=(const Unpickler&) = delete;
+  ~Unpickler() override;
   /// One pickle; position() is then behind it. @throws WeightsError
-  PicklePtr load();
-  std::size_t position() const { return at_; }
-  void seek(std::size_t at) { at_ = at; }
+  PicklePtr load() { return run(); }
+  using PickleMachine::position;
 
  private:
-  [[noreturn]] void refuse(const std::string& what) const;
-  PicklePtr make(PickleValue::Kind kind);
-  std::string_view take(std::uint64_t count);
-  std::uint64_t number(int bytes);
-  std::string line();
-  PicklePtr pop();
-  std::vector<PicklePtr> pop_to_mark();
-  void push(PicklePtr value);
-  void push_text(PickleValue::Kind kind, std::string text);
-  void push_int(std::int64_t value);
-  void push_global(const std::string& module, const std::string& name);
-  void remember(std::uint64_t index);
-  void recall(std::uint64_t index);
-  void reduce();
-  void build();
-  bool reduce_numpy(const std::string& name, const std::vector<PicklePtr>& arguments);  // false: none of NumPy's
-  void build_numpy(PickleValue& value, const PickleValue& state);
-  PicklePtr rebuild_tensor(const std::vector<PicklePtr>& arguments);
-  bool step();  // false at STOP
-  bool step_container(unsigned char opcode);
+  PicklePtr none() override { return make(PickleValue::Kind::kNone); }
+  PicklePtr boolean(bool value) override { return make_int(PickleValue::Kind::kBool, value); }
+  PicklePtr integer(std::int64_t value) override { return make_int(PickleValue::Kind::kInt, value); }
+  PicklePtr wide_integer(std::uint64_t size) override;
+  PicklePtr real(double value) override;
+  PicklePtr text(std::string_view value) override { return make_text(PickleValue::Kind::kText, std::string(value)); }
+  PicklePtr bytes(std::string_view value) override { return make_text(PickleValue::Kind::kBytes, std::string(value)); }
+  PicklePtr container(Container kind, std::vector<PicklePtr> items) override;
+  void append(const PicklePtr& list, std::vector<PicklePtr> items) override;
+  void set_items(const PicklePtr& dict, std::vector<PicklePtr> items) override;
+  std::string_view name_of(const PicklePtr& value) override;
+  PicklePtr global(std::string_view module, std::string_view name) override;
+  PicklePtr call(const PicklePtr& callable, const PicklePtr& arguments) override;
+  void build(const PicklePtr& object, const PicklePtr& state) override;
+  PicklePtr persistent(const PicklePtr& id) override { return load_storage_(*id); }
+  void fail(const std::string& what) const override;
 
-  std::string_view bytes_;
+  PicklePtr make(PickleValue::Kind kind);
+  PicklePtr make_int(PickleValue::Kind kind, std::int64_t value);
+  PicklePtr make_text(PickleValue::Kind kind, std::string text);
+  PicklePtr rebuild_tensor(const std::vector<PicklePtr>& arguments);
+  PicklePtr call_numpy(const std::string& name, const std::vector<PicklePtr>& arguments);  // nullptr: none of NumPy's
+  void build_numpy(PickleValue& value, const PickleValue& state);
+
   std::string where_;
   std::function<PicklePtr(const PickleValue&)> load_storage_;
-  std::size_t at_ = 0;
   std::vector<PicklePtr> values_;  // all that were made: nesting and cycles are taken apart one by one
-  std::vector<PicklePtr> stack_;
-  std::vector<std::size_t> marks_;
-  std::map<std::uint64_t, PicklePtr> memo_;
-  std::uint64_t steps_ = 0;
 };
 
 }  // namespace emotion

@@ -2,11 +2,12 @@
 // order, bytes). Weights converted from Caffe are kept so. Arrays of objects stay opaque.
 #include <algorithm>
 #include <cstring>
-#include <optional>
 
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
+#include "latin1.h"
+#include "numpy_type.h"
 #include "pickle.h"
 
 namespace emotion {
@@ -14,38 +15,18 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-std::optional<at::ScalarType> scalar_type(const std::string& code) {
-  static const std::map<std::string, at::ScalarType> types{{"f2", at::kHalf}, {"f4", at::kFloat}, {"f8", at::kDouble},
-                                                           {"i1", at::kChar}, {"i2", at::kShort}, {"i4", at::kInt},
-                                                           {"i8", at::kLong}, {"u1", at::kByte},  {"b1", at::kBool}};
-  const auto found = types.find(code);
-  return found == types.end() ? std::nullopt : std::optional(found->second);
-}
-
 }  // namespace
 
-bool Unpickler::reduce_numpy(const std::string& name, const std::vector<PicklePtr>& arguments) {
+PicklePtr Unpickler::call_numpy(const std::string& name, const std::vector<PicklePtr>& arguments) {
   if (name == "_codecs.encode" && !arguments.empty() && arguments[0]->kind == Kind::kText) {
-    // Bytes as protocol 2 has them: text whose letters are the bytes, here in UTF-8.
-    std::string bytes;
-    const std::string& text = arguments[0]->text;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      const auto first = static_cast<unsigned char>(text[i]);
-      if (first < 0x80) {
-        bytes.push_back(text[i]);
-      } else if ((first == 0xc2 || first == 0xc3) && i + 1 < text.size()) {
-        bytes.push_back(static_cast<char>((first & 3) << 6 | (static_cast<unsigned char>(text[++i]) & 0x3f)));
-      } else {
-        refuse("broken: bytes written as text hold a letter that is none");
-      }
-    }
-    push_text(Kind::kBytes, std::move(bytes));
-    return true;
+    count_copied(arguments[0]->text.size());
+    auto bytes = latin1_bytes(arguments[0]->text);
+    if (!bytes) refuse("broken: bytes that are not written as latin1");
+    return make_text(Kind::kBytes, std::move(*bytes));
   }
-  const bool dtype = name == "numpy.dtype" && !arguments.empty() && arguments[0]->kind == Kind::kText;
-  if (!dtype && !name.ends_with("multiarray._reconstruct")) return false;
-  push_text(Kind::kOpaque, dtype ? "<" + arguments[0]->text : "ndarray");
-  return true;
+  if (name == "numpy.dtype" && !arguments.empty() && arguments[0]->kind == Kind::kText)
+    return make_text(Kind::kOpaque, "<" + arguments[0]->text.substr(0, 20));
+  return name.ends_with("multiarray._reconstruct") ? make_text(Kind::kOpaque, "ndarray") : nullptr;
 }
 
 void Unpickler::build_numpy(PickleValue& value, const PickleValue& state) {
@@ -60,7 +41,7 @@ void Unpickler::build_numpy(PickleValue& value, const PickleValue& state) {
   if (!shaped) refuse("broken: an array is not made of shape, dtype, order and bytes");
   if (parts[4]->kind != Kind::kBytes && parts[4]->kind != Kind::kText) return;  // objects
   const std::string& code = parts[2]->text;
-  const auto type = scalar_type(code.size() > 1 ? code.substr(1) : "");
+  const auto type = numpy_scalar_type(code.size() > 1 ? std::string_view(code).substr(1) : "");
   if (!type) return;
   std::int64_t count = 1;
   for (const auto& side : parts[1]->items) {
@@ -71,15 +52,15 @@ void Unpickler::build_numpy(PickleValue& value, const PickleValue& state) {
   const auto size = static_cast<std::int64_t>(at::elementSize(*type));
   if (count > static_cast<std::int64_t>(bytes.size()) || count * size != static_cast<std::int64_t>(bytes.size()))
     refuse(fmt::format("an array has {} bytes for {} numbers of {} bytes", bytes.size(), count, size));
+  count_copied(bytes.size());
   const PicklePtr storage = make(Kind::kStorage), strides = make(Kind::kTuple), shape = make(Kind::kTuple);
   storage->number = count;
   storage->type = *type;
   storage->tensor = at::empty({count}, *type);
   if (count > 0) std::memcpy(storage->tensor.data_ptr(), bytes.data(), bytes.size());
-  if (code[0] == '>') {
-    char* p = static_cast<char*>(storage->tensor.data_ptr());
-    for (std::int64_t i = 0; i < count; ++i) std::reverse(p + i * size, p + (i + 1) * size);
-  }
+  if (code[0] == '>')
+    swap_items(static_cast<char*>(storage->tensor.data_ptr()), static_cast<std::uint64_t>(count),
+               static_cast<std::uint64_t>(size));
   const std::size_t sides = parts[1]->items.size();
   strides->items.resize(sides);
   const bool fortran = parts[3]->number != 0;

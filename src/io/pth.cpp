@@ -4,13 +4,13 @@
 
 #include <ATen/ops/as_strided.h>
 #include <ATen/ops/empty.h>
-#include <caffe2/serialize/inline_container.h>
 #include <fmt/format.h>
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/io/weights.h"
 #include "pickle.h"
+#include "zip.h"
 
 namespace emotion {
 namespace {
@@ -83,7 +83,7 @@ std::vector<std::int64_t> numbers(const PickleValue& tuple) {
 /// The tensors of a state_dict, or of the dictionary in it that is one.
 class Collector {
  public:
-  explicit Collector(std::string where) : where_(std::move(where)) {}
+  Collector(std::string where, std::uint64_t file_size) : where_(std::move(where)), room_(kMostCopies * file_size) {}
 
   StateDict collect(const PickleValue& root) {
     const PickleValue* dict = find_state(root, 0);
@@ -121,45 +121,48 @@ class Collector {
     return nullptr;
   }
 
-  at::Tensor view(const PickleValue& value) const {
+  at::Tensor view(const PickleValue& value) {
     const auto& parts = value.items[0]->items;  // storage, size, stride
     if (!parts[0]->tensor.defined())
       throw WeightsError(fmt::format("{}: truncated: storage {} is missing", where_, parts[0]->text));
-    return parts[0]->tensor.as_strided(numbers(*parts[1]), numbers(*parts[2]), value.number).clone(at::MemoryFormat::Contiguous);
+    const at::Tensor view = parts[0]->tensor.as_strided(numbers(*parts[1]), numbers(*parts[2]), value.number);
+    if (view.nbytes() > room_) {
+      throw WeightsError(
+          fmt::format("{}: refused: its tensors share so much that they would take {} times its size", where_, kMostCopies));
+    }
+    room_ -= view.nbytes();
+    return view.clone(at::MemoryFormat::Contiguous);
   }
 
+  static constexpr std::uint64_t kMostCopies = 8;  // of a weight that several layers share
   std::string where_;
+  std::uint64_t room_;  // bytes that tensors may still take
 };
 
-StateDict read_zip(const std::filesystem::path& file) {
-  const std::string where = file.string();
-  const std::uint64_t file_size = std::filesystem::file_size(file);
-  try {
-    caffe2::serialize::PyTorchStreamReader reader(where);
-    const auto record = [&](const std::string& name) {
-      // torch.save stores without compression: a larger record is no file of its.
-      if (!reader.hasRecord(name))
-        throw WeightsError(fmt::format("{}: truncated or not from torch.save: it has no {}", where, name));
-      if (reader.getRecordSize(name) > file_size)
-        throw WeightsError(fmt::format("{}: {} would unpack to more than the file holds; refused", where, name));
-      return reader.getRecord(name);
-    };
-    const auto text = [](const std::tuple<at::DataPtr, std::size_t>& data) {
-      return std::string_view(static_cast<const char*>(std::get<0>(data).get()), std::get<1>(data));
-    };
-    if (reader.hasRecord("byteorder") && text(record("byteorder")) != "little")
-      throw WeightsError(where + ": written on a big-endian machine; not read");
-    const auto pickle = record("data.pkl");
-    Storages storages(where);
-    Unpickler unpickler(text(pickle), where, [&](const PickleValue& id) {
-      PicklePtr storage = storages.refer(id);
-      if (!storage->tensor.defined()) storages.fill(*storage, text(record("data/" + storage->text)));
-      return storage;
-    });
-    return Collector(where).collect(*unpickler.load());
-  } catch (const c10::Error&) {
-    throw WeightsError(where + ": a damaged zip file, or truncated");
+StateDict read_zip(std::string_view bytes, const std::string& where) {
+  const ZipArchive archive(bytes, where);
+  // Everything lies in one folder, whose name is the file's or `archive`.
+  const std::string first = archive.members().empty() ? "" : archive.members()[0].name;
+  const std::string root = first.substr(0, first.find('/') + 1);
+  const auto record = [&](const std::string& name) {
+    const ZipMember* member = archive.find(root + name);
+    if (member == nullptr) throw WeightsError(fmt::format("{}: truncated or not from torch.save: it has no {}", where, name));
+    return archive.stored(*member);
+  };
+  if (archive.find(root + "constants.pkl") != nullptr) {
+    throw WeightsError(where +
+                       ": a TorchScript archive, code and weights in one; in Python, torch.save(torch.jit.load(..).state_dict(), "
+                       "..) writes the weights alone");
   }
+  if (archive.find(root + "byteorder") != nullptr && record("byteorder") != "little")
+    throw WeightsError(where + ": written on a big-endian machine; not read");
+  Storages storages(where);
+  Unpickler unpickler(record("data.pkl"), where, [&](const PickleValue& id) {
+    PicklePtr storage = storages.refer(id);
+    if (!storage->tensor.defined()) storages.fill(*storage, record("data/" + storage->text));
+    return storage;
+  });
+  return Collector(where, bytes.size()).collect(*unpickler.load());
 }
 
 /// torch.save before 1.6: five pickles (magic number, protocol, machine, the value, the keys of its storages), then each storage
@@ -169,8 +172,13 @@ StateDict read_legacy(std::string_view bytes, const std::string& where) {
   Unpickler unpickler(bytes, where, [&](const PickleValue& id) { return storages.refer(id); });
   // A dictionary at once: a plain pickle, as detectron2 keeps weights made from Caffe's, arrays and all.
   const PicklePtr first = unpickler.load();
-  if (first->kind == Kind::kDict) return Collector(where).collect(*first);
-  for (int skipped = 0; skipped < 2; ++skipped) unpickler.load();
+  if (first->kind == Kind::kDict) return Collector(where, bytes.size()).collect(*first);
+  unpickler.load();  // the protocol
+  const PicklePtr machine = unpickler.load();
+  for (const auto& [key, value] : machine->fields) {
+    if (key->text == "little_endian" && value->kind == Kind::kBool && value->number == 0)
+      throw WeightsError(where + ": written on a big-endian machine; not read");
+  }
   const PicklePtr root = unpickler.load(), keys = unpickler.load();
   if (keys->kind != Kind::kList) throw WeightsError(where + ": broken: the list of storages is missing");
   std::size_t at = unpickler.position();
@@ -186,14 +194,14 @@ StateDict read_legacy(std::string_view bytes, const std::string& where) {
     storages.fill(*storage, bytes.substr(at));
     at += storage->tensor.nbytes();
   }
-  return Collector(where).collect(*root);
+  return Collector(where, bytes.size()).collect(*root);
 }
 
 }  // namespace
 
 StateDict read_pth(const std::filesystem::path& file) {
   const MappedFile map(file);
-  if (map.text().starts_with("PK")) return read_zip(file);
+  if (map.text().starts_with("PK")) return read_zip(map.text(), file.string());
   if (map.bytes().size() > 2 && map.text()[0] == '\x80') return read_legacy(map.text(), file.string());
   throw WeightsError(file.string() + ": not a weights file: neither safetensors nor torch.save's forms");
 }

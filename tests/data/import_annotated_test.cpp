@@ -77,13 +77,17 @@ TEST_F(AnnotatedTest, AffectNetErrorsNameTheLineOrFile) {
   const auto header = [](const std::string& text) {
     return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(text.size()) + '\0' + text;
   };
-  EXPECT_EQ(error("nonsense but long enough"), ": not a .npy file");
-  EXPECT_EQ(error(header("{'descr': '|O', 'fortran_order': False, 'shape': (), }")), ": type '|O' is not read");
-  EXPECT_EQ(error(header("{'descr': '>i4', 'shape': (), }") + "1234"), ": type '>i4' is not read");
-  EXPECT_EQ(error(header("{'descr': '<i4', 'shape': (99999999999,), }") + "1234"), ": its shape is not readable, or absurd");
-  EXPECT_EQ(error(header("{'descr': '<i4', 'shape': (2,), }") + "1234"), ": 4 bytes of data for 2 items of 4");
-  EXPECT_EQ(error(header("{'descr': '|S2', 'shape': (), }") + "no"), ": 'no' is no number");
-  EXPECT_EQ(error(std::string("\x93NUMPY\x01\x00\xff\xff", 10) + "{}"), ": truncated within its header");
+  EXPECT_EQ(error("nonsense but long enough"), ": no .npy array");
+  EXPECT_EQ(error(header("{'descr': '|O', 'fortran_order': False, 'shape': (), }")), ": items of type O0 are not read");
+  EXPECT_EQ(error(header("{'descr': '>i4', 'fortran_order': False, 'shape': (), }") + "1234"),
+            ": items of type >i4 are not read");
+  EXPECT_EQ(error(header("{'descr': '<i4', 'fortran_order': False, 'shape': (99999999999,), }") + "1234"),
+            ": 4 bytes for 99999999999 items of 4 bytes");
+  EXPECT_EQ(error(header("{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }") + "1234"),
+            ": 4 bytes for 2 items of 4 bytes");
+  EXPECT_EQ(error(header("{'descr': '|S2', 'fortran_order': False, 'shape': (), }") + "no"), ": 'no' is no number");
+  EXPECT_EQ(error(std::string("\x93NUMPY\x01\x00\xff\xff", 10) + "{}"),
+            ": truncated within its .npy header: 65535 bytes in a file of 12");
 }
 
 TEST_F(AnnotatedTest, EmoticMatHasOneSampleAPerson) {

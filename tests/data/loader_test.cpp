@@ -111,20 +111,6 @@ TEST(SamplerTest, AnEpochIsAPermutationAndAFractionStays) {
   EXPECT_EQ(std::set(a.begin(), a.end()), std::set(b.begin(), b.end()));
 }
 
-TEST(SamplerTest, RanksShareAnEpoch) {
-  const Sampler whole{.size = 11, .seed = 2};
-  const auto all = whole.order(3);
-  std::vector<std::uint64_t> joined;
-  const auto a = Sampler{.size = 11, .seed = 2, .rank = 0, .world_size = 2}.order(3),
-             b = Sampler{.size = 11, .seed = 2, .rank = 1, .world_size = 2}.order(3);
-  ASSERT_EQ(a.size(), 6U);
-  ASSERT_EQ(b.size(), 6U);
-  for (std::size_t i = 0; i < 6; ++i) {
-    EXPECT_EQ(a[i], all[2 * i]);
-    EXPECT_EQ(b[i], all[(2 * i + 1) % 11]);
-  }
-}
-
 TEST(SynthTest, ListsAreLikeStockEmotions) {
   set_log_level(LogLevel::kOff);
   const ScratchFolder folder;

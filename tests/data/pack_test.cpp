@@ -281,13 +281,5 @@ TEST(SamplerWindow, KeepsNeighboursNear) {
   EXPECT_GT(touched, 2);
 }
 
-TEST(SamplerWindow, RanksShareTheOrder) {
-  const auto whole = Sampler{.size = 100, .window = 10, .seed = 4}.order(0);
-  for (int rank = 0; rank < 2; ++rank) {
-    const auto mine = Sampler{.size = 100, .window = 10, .seed = 4, .rank = rank, .world_size = 2}.order(0);
-    for (std::size_t i = 0; i < mine.size(); ++i) EXPECT_EQ(mine[i], whole[2 * i + static_cast<std::size_t>(rank)]);
-  }
-}
-
 }  // namespace
 }  // namespace emotion

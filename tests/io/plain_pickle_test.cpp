@@ -86,7 +86,7 @@ TEST(PlainPickle, WhatIsNotPlainDataIsRefused) {
   EXPECT_EQ(error("\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff"
                   "a."s),
             "p: truncated (byte 11)");
-  EXPECT_EQ(error("\x80\x02Nr\xff\xff\xff\xff."s), "p: broken: a place in the memo beyond the file's length (byte 8)");
+  EXPECT_EQ(error("\x80\x02Nr\xff\xff\xff\xff."s), "p: broken: a place in the memo beyond the number of steps (byte 8)");
   EXPECT_EQ(error("\x80\x02h\x05."s), "p: broken: a value that was not stored is read (byte 4)");
   EXPECT_EQ(error("\x80\x02"
                   "K\x01"

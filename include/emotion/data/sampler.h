@@ -7,7 +7,7 @@ namespace emotion {
 
 /// The order in which the samples of a split are seen.
 ///
-/// Rank r of w takes positions r, r + w, .. of the epoch's order. Depends on nothing but these numbers.
+/// Depends on nothing but these numbers: several processes that share an epoch have the same order.
 struct Sampler {
   std::uint64_t size = 0;  ///< samples of the split
   double fraction = 1.0;   ///< part of the split used; the same part in every epoch, drawn by seed
@@ -16,12 +16,10 @@ struct Sampler {
   /// many: close to random, and samples near in time are near on disk (packed shards are read nearly in sequence).
   std::uint64_t window = 0;
   std::uint64_t seed = 1;
-  int rank = 0, world_size = 1;
 
-  /// Samples of one epoch over all ranks: round(fraction * size), at least 1.
+  /// Samples of one epoch: round(fraction * size), at least 1.
   std::uint64_t epoch_size() const;
-  /// Sample numbers this rank sees in `epoch`, in order. All ranks get equally many: with w > 1 the order is
-  /// continued from its start until it divides by w.
+  /// Sample numbers in the order of `epoch`.
   std::vector<std::uint64_t> order(std::uint64_t epoch) const;
 };
 

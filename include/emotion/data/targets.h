@@ -5,6 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include <ATen/core/Tensor.h>
+
 #include "emotion/data/manifest.h"
 
 namespace emotion {
@@ -38,6 +40,9 @@ class SplitTargets {
   bool use_labels_, always_use_keywords_;
   std::vector<std::int32_t> class_of_label_, class_of_word_;
 };
+
+/// [rows, classes] float32 with 1 at each of a row's distinct ids, or 1 / k at each of its k if `mean`; 0 elsewhere.
+at::Tensor multi_hot(const std::vector<std::vector<std::uint32_t>>& ids, std::size_t classes, bool mean = false);
 
 /// Polarity of each of `classes` as the data set says it: 1 positive, -1 negative. Empty if it gives none to one of them.
 std::vector<std::int8_t> class_polarity(const Dataset& dataset, const std::vector<std::string>& classes);

@@ -18,11 +18,12 @@ struct NpzFile {
   std::map<std::string, at::Tensor> arrays;
   std::vector<std::string> left_out;
 
-  /// @throws WeightsError naming the file and the member: truncated, a wrong size, a bad header, a bad checksum
+  /// @throws WeightsError for the archive (truncated, a wrong size, a bad checksum), DataError for an array in it (a bad header,
+  ///         a shape that does not fit), naming the file and the member
   static NpzFile read(const std::filesystem::path& file);
 };
 
-/// One array as numpy.save writes it. Undefined if its type has no tensor (objects, text). @throws WeightsError
+/// One array as numpy.save writes it (NpyArray). Undefined if its type has no tensor (objects, text). @throws DataError
 at::Tensor parse_npy(std::string_view bytes, const std::string& where);
 
 }  // namespace emotion

@@ -43,6 +43,7 @@ class PlainPickle {
 
    private:
     friend class PlainPickle;
+    friend class PlainPickleReader;
     Value(const PlainPickle* pickle, std::uint64_t bits) : pickle_(pickle), bits_(bits) {}
     const PlainPickle* pickle_;
     std::uint64_t bits_;
@@ -59,35 +60,9 @@ class PlainPickle {
     std::vector<Node> items;  // a dictionary's keys and values by turns
   };
 
-  [[noreturn]] void refuse(const std::string& what) const;
-  std::string_view take(std::uint64_t count);
-  std::uint64_t number(int bytes);
-  std::string_view line();
-  Node pop();
-  std::vector<Node> pop_to_mark();
-  Node container(Kind kind, std::vector<Node> items = {});
-  Node text(Node tag, std::string_view view);
-  Node integer(std::int64_t value);
-  Node real(double value);
-  Container& top_container(Kind kind);
-  Value value(Node node) const { return {this, node}; }
-  void memoize(std::uint64_t index);
-  void count_copied(std::size_t size);
-  void push_global(std::string_view module, std::string_view name);
-  void reduce();
-  Node call(std::string_view name, const std::vector<Node>& arguments);
-  Node scalar(const std::vector<Node>& arguments);
-  void build();
-  bool step();
-  bool step_value(unsigned char opcode);
-  bool step_container(unsigned char opcode);
+  friend class PlainPickleReader;  // fills the tables
 
-  std::string_view bytes_;
-  std::string where_;
-  std::size_t at_ = 0, copied_ = 0;
   Node root_ = 0;
-  std::vector<Node> stack_, memo_;
-  std::vector<std::size_t> marks_;
   std::vector<Container> containers_;
   std::vector<std::string_view> texts_;
   std::vector<std::int64_t> numbers_;

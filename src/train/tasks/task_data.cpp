@@ -1,4 +1,3 @@
-#include <ATen/ops/zeros.h>
 
 #include "emotion/error.h"
 #include "tasks.h"
@@ -27,15 +26,10 @@ TaskData::TaskData(const RunConfig& config, bool single) {
 }
 
 at::Tensor TaskData::multi_hot(const std::vector<std::uint64_t>& samples, Split split, bool mean) const {
-  const auto n = static_cast<std::int64_t>(samples.size()), k = static_cast<std::int64_t>(classes().size());
-  at::Tensor targets = at::zeros({n, k});
-  float* row = targets.data_ptr<float>();
-  for (const std::uint64_t sample : samples) {
-    const auto ids = (*this)[split].targets(sample);
-    for (const std::uint32_t id : ids) row[id] = mean ? 1.0F / static_cast<float>(ids.size()) : 1.0F;
-    row += k;
-  }
-  return targets;
+  std::vector<std::vector<std::uint32_t>> ids;
+  ids.reserve(samples.size());
+  for (const std::uint64_t sample : samples) ids.push_back((*this)[split].targets(sample));
+  return emotion::multi_hot(ids, classes().size(), mean);
 }
 
 std::unique_ptr<Task> make_task(const RunConfig& config, const Device& device) {
