@@ -81,11 +81,20 @@ double ConfusionMatrix::balanced_accuracy() const {
 
 namespace {
 
+/// The label a prediction is held against: itself where it is one of the labels, else the first of its polarity, else the first.
+std::uint32_t truth_of(const std::vector<std::uint32_t>& labels, std::uint32_t prediction,
+                       const std::vector<std::int8_t>& polarity) {
+  if (contains(labels, prediction) || labels.size() == 1 || polarity.empty()) {
+    return contains(labels, prediction) ? prediction : labels[0];
+  }
+  const auto same =
+      std::find_if(labels.begin(), labels.end(), [&](std::uint32_t label) { return polarity[label] == polarity[prediction]; });
+  return same == labels.end() ? labels[0] : *same;
+}
+
 /// Right polarity, easy and hard errors, as parts of all samples.
 void add_polarity(const Predictions& predictions, ClassificationMetrics& metrics) {
   const auto& polarity = predictions.polarity;
-  if (polarity.size() != predictions.classes)
-    throw DataError(fmt::format("metrics: {} polarities for {} classes", polarity.size(), predictions.classes));
   std::uint64_t same = 0, easy = 0, hard = 0, all = 0;
   for (std::size_t k = 0; k < predictions.classes; ++k) {
     for (std::size_t j = 0; j < predictions.classes; ++j) {
@@ -111,6 +120,8 @@ ClassificationMetrics classification_metrics(const Predictions& predictions) {
   if (n == 0 || classes == 0) throw DataError("metrics of no predictions");
   if (predictions.scores.size() != n * classes)
     throw DataError(fmt::format("metrics: {} scores for {} samples and {} classes", predictions.scores.size(), n, classes));
+  if (!predictions.polarity.empty() && predictions.polarity.size() != classes)
+    throw DataError(fmt::format("metrics: {} polarities for {} classes", predictions.polarity.size(), classes));
   ClassificationMetrics metrics;
   metrics.confusion = ConfusionMatrix(classes);
   std::uint64_t top1 = 0, top5 = 0;
@@ -122,7 +133,7 @@ ClassificationMetrics classification_metrics(const Predictions& predictions) {
     const auto best = best_classes(row, 5);
     top1 += contains(labels, best[0]);
     top5 += std::any_of(best.begin(), best.end(), [&](std::uint32_t id) { return contains(labels, id); });
-    if (!labels.empty()) metrics.confusion.add(labels[0], best[0]);
+    if (!labels.empty()) metrics.confusion.add(truth_of(labels, best[0], predictions.polarity), best[0]);
   }
   metrics.top1 = ratio(top1, n);
   metrics.top5 = ratio(top5, n);

@@ -78,12 +78,31 @@ TEST(MetricsTest, ByHand) {
   const ClassificationMetrics m = classification_metrics(predictions);
   EXPECT_DOUBLE_EQ(m.top1, 3.0 / 4) << "the second sample's best score is one of its labels; ties go to the lower id";
   EXPECT_DOUBLE_EQ(m.top5, 1.0);
-  EXPECT_EQ(m.confusion(2, 1), 1U) << "by the first label";
+  EXPECT_EQ(m.confusion(1, 1), 1U) << "in the row of the label that was hit, not of the first";
+  EXPECT_EQ(m.confusion(2, 1), 0U);
   EXPECT_EQ(m.confusion(1, 0), 1U);
+  EXPECT_DOUBLE_EQ(m.confusion.accuracy(), m.top1);
   EXPECT_DOUBLE_EQ(m.confusion.recall(0), 1.0);
-  EXPECT_DOUBLE_EQ(m.balanced_accuracy, 1.0 / 3) << "recalls 1, 0, 0";
+  EXPECT_DOUBLE_EQ(m.balanced_accuracy, 0.75) << "recalls 1, 1/2; class 2 has no row";
   EXPECT_DOUBLE_EQ(m.per_class[0].precision, 2.0 / 3);
   predictions.scores[4] = NAN;
+  EXPECT_THROW(classification_metrics(predictions), DataError);
+}
+
+TEST(MetricsTest, ErrorsAndTop1OfSamplesWithSeveralLabelsAddUp) {
+  Predictions predictions;
+  predictions.classes = 4;
+  predictions.polarity = {1, 1, -1, -1};
+  // Predicted 0, 0, 0, 3. Right; wrong with a label of its polarity (easy); wrong with none of it (hard); easy.
+  predictions.scores = {1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1};
+  predictions.labels = {{2, 0}, {3, 1}, {3, 2}, {2}};
+  const ClassificationMetrics m = classification_metrics(predictions);
+  EXPECT_DOUBLE_EQ(m.top1, 0.25);
+  EXPECT_DOUBLE_EQ(m.easy_errors, 0.5);
+  EXPECT_DOUBLE_EQ(m.hard_errors, 0.25);
+  EXPECT_DOUBLE_EQ(m.polarity_accuracy, 0.75);
+  EXPECT_EQ(m.confusion(1, 0), 1U) << "the label of the prediction's polarity";
+  predictions.polarity.pop_back();
   EXPECT_THROW(classification_metrics(predictions), DataError);
 }
 

@@ -57,14 +57,16 @@ struct ClassMetrics {
 
 struct ClassificationMetrics {
   double top1 = 0, top5 = 0;          ///< the best (one of the best five) scores is one of the sample's labels
-  double balanced_accuracy = 0;       ///< by the sample's first label
+  double balanced_accuracy = 0;       ///< of `confusion`
   double mean_average_precision = 0;  ///< over classes with a positive
-  /// Parts of all samples, by the sample's first label; NaN without a polarity. Stimuli-aware VEA, Fig 7: an easy false
+  /// Parts of all samples, of `confusion`; NaN without a polarity. Stimuli-aware VEA, Fig 7: an easy false
   /// prediction names a wrong class of the right polarity, a hard one a class of the wrong polarity.
   double polarity_accuracy = std::numeric_limits<double>::quiet_NaN(), easy_errors = polarity_accuracy,
          hard_errors = polarity_accuracy;
   std::vector<ClassMetrics> per_class;
-  ConfusionMatrix confusion{0};  ///< by the sample's first label
+  /// A sample of several labels stands in one row: that of the prediction where it is one of the labels (so that the diagonal is
+  /// top1), else that of the first label of the prediction's polarity, else of the first.
+  ConfusionMatrix confusion{0};
 };
 
 /// @throws DataError on NaN scores or an empty set. Ties go to the lower class id.
