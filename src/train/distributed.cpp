@@ -45,7 +45,8 @@ std::string text_of(const at::Tensor& bytes, std::int64_t size) {
 
 /// An error of the exchange itself, not of what is computed around it.
 bool is_broken_exchange(const std::string& text) {
-  for (const char* sign : {"gloo", "Connection closed", "Timed out", "Connection reset", "NCCL", "Broken pipe"}) {
+  for (const char* sign :
+       {"gloo", "Connection closed", "Timed out", "Connection reset", "NCCL", "Broken pipe", "pair closure", "closed by peer"}) {
     if (text.find(sign) != std::string::npos) return true;
   }
   return false;
@@ -86,8 +87,10 @@ void ProcessGroup::Data::exchange(const std::function<void()>& action) {
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
-    if (!is_broken_exchange(error.what())) throw;
-    throw PeerLost(watch->find_lost(first_line(error.what())));
+    if (is_broken_exchange(error.what())) throw PeerLost(watch->find_lost(first_line(error.what())));
+    // Not every text of Gloo's is known here: what the watch sees decides, before an error that names no process goes on.
+    if (const auto found = watch->await_verdict()) throw PeerLost(*found);
+    throw;
   }
 }
 
@@ -204,11 +207,19 @@ StateDict ProcessGroup::broadcast(StateDict state) {
 void ProcessGroup::on_root(const std::function<void()>& action) {
   if (is_root()) action();
   if (!data_->group) return;
-  ++data_->root_actions;
+  ++data_->waits;
   if (is_root()) {
-    data_->watch->root_done(data_->root_actions);
+    data_->watch->done(data_->waits);
   } else {
-    data_->watch->wait_for_root(data_->root_actions);
+    data_->watch->wait_for(0, data_->waits);
+  }
+}
+
+void ProcessGroup::wait_for_all() {
+  if (!data_->group) return;
+  data_->watch->done(++data_->waits);
+  for (int r = 0; r < size(); ++r) {
+    if (r != rank()) data_->watch->wait_for(r, data_->waits);
   }
 }
 

@@ -17,7 +17,7 @@ struct ProcessGroup::Data {
   c10::intrusive_ptr<c10d::Store> store;
   std::unique_ptr<Watch> watch;
   c10::intrusive_ptr<c10d::ProcessGroup> group;
-  std::int64_t root_actions = 0;
+  std::int64_t waits = 0;
 
   /// Runs one exchange; if it fails, finds out who is to blame. @throws PeerLost
   void exchange(const std::function<void()>& action);

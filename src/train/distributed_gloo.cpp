@@ -13,8 +13,8 @@ namespace emotion {
 c10::intrusive_ptr<c10d::ProcessGroup> make_gloo_group(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
                                                        const std::string& address, double timeout) {
   using c10d::ProcessGroupGloo;
-  // The watch knows which process is gone, and says so after `timeout`: Gloo's own limit, which names none, stands behind it.
-  const auto limit = std::chrono::milliseconds(static_cast<std::int64_t>((2 * timeout + 10) * 1000));
+  // What Gloo says at its limit names no process; the watch, which is asked then, has missed a lost one for long enough.
+  const auto limit = std::chrono::milliseconds(static_cast<std::int64_t>((timeout + 5) * 1000));
   auto options = ProcessGroupGloo::Options::create(limit);
   options->devices.push_back(ProcessGroupGloo::createDeviceForHostname(address));
   auto gloo = c10::make_intrusive<ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store), rank, size, options);

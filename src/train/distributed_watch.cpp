@@ -43,8 +43,8 @@ struct Watch::Shared {
   std::vector<std::uint8_t> text_of_mine() {
     State& mine = states[static_cast<std::size_t>(rank)];
     ++mine.beat;
-    const std::string text = fmt::format("{} {} {} {} {}\n{}", mine.beat, mine.exchanges, mine.root_done, mine.stopped ? 1 : 0,
-                                         mine.culprit, mine.text);
+    const std::string text =
+        fmt::format("{} {} {} {} {}\n{}", mine.beat, mine.exchanges, mine.done, mine.stopped ? 1 : 0, mine.culprit, mine.text);
     return {text.begin(), text.end()};
   }
 
@@ -52,7 +52,7 @@ struct Watch::Shared {
     std::istringstream in(std::string(bytes.begin(), bytes.end()));
     State read;
     int stopped = 0;
-    in >> read.beat >> read.exchanges >> read.root_done >> stopped >> read.culprit;
+    in >> read.beat >> read.exchanges >> read.done >> stopped >> read.culprit;
     in.ignore(1);
     std::getline(in, read.text, '\0');
     read.stopped = stopped != 0;
@@ -123,9 +123,9 @@ void Watch::enter_exchange() {
   ++shared_->states[static_cast<std::size_t>(shared_->rank)].exchanges;
 }
 
-void Watch::root_done(std::int64_t n) {
+void Watch::done(std::int64_t n) {
   const std::lock_guard lock(shared_->mutex);
-  shared_->states[static_cast<std::size_t>(shared_->rank)].root_done = n;
+  shared_->states[static_cast<std::size_t>(shared_->rank)].done = n;
   shared_->poke();
 }
 
@@ -163,25 +163,31 @@ std::unique_ptr<PeerLost> Watch::look(double limit, bool anyone) const {
   return nullptr;
 }
 
-void Watch::wait_for_root(std::int64_t n) {
+void Watch::wait_for(int rank, std::int64_t n) {
   std::unique_lock lock(shared_->mutex);
   shared_->urgent = true;
   shared_->poke();
-  while (shared_->states[0].root_done < n) {
+  while (shared_->states[static_cast<std::size_t>(rank)].done < n) {
     if (const auto found = look(shared_->timeout, true)) throw PeerLost(*found);
     shared_->seen.wait_for(lock, std::chrono::milliseconds(50));
   }
   shared_->urgent = false;
 }
 
-PeerLost Watch::find_lost(const std::string& reason) {
+std::unique_ptr<PeerLost> Watch::await_verdict() {
   std::unique_lock lock(shared_->mutex);
   const auto begin = Clock::now();
   const double suspicion = shared_->suspicion();
   while (seconds_between(begin, Clock::now()) < 2 * suspicion) {
-    if (const auto found = look(suspicion, true)) return *found;
+    if (auto found = look(suspicion, true)) return found;
     shared_->seen.wait_for(lock, std::chrono::milliseconds(50));
   }
+  return nullptr;
+}
+
+PeerLost Watch::find_lost(const std::string& reason) {
+  if (const auto found = await_verdict()) return *found;
+  const std::lock_guard lock(shared_->mutex);
   // All are alive: the one that is behind keeps the others waiting.
   const auto& states = shared_->states;
   const auto behind =

@@ -29,10 +29,12 @@ class Watch {
 
   /// This process begins an exchange with the others: those that do not are behind.
   void enter_exchange();
-  /// Rank 0 has finished something the others wait for in wait_for_root(): its n-th.
-  void root_done(std::int64_t n);
-  /// @throws PeerLost
-  void wait_for_root(std::int64_t n);
+  /// This process has finished something others wait for in wait_for(): its n-th.
+  void done(std::int64_t n);
+  /// Until `rank` has done its n-th, however long it takes. @throws PeerLost
+  void wait_for(int rank, std::int64_t n);
+  /// After something has failed: who is gone, once that is seen; null if everyone lives. Takes some seconds at most.
+  std::unique_ptr<PeerLost> await_verdict();
   /// After an exchange has failed with `reason`: whose fault it is. Takes some seconds at most.
   PeerLost find_lost(const std::string& reason);
   /// Tells the others that this process has stopped: with an error, because of rank `culprit` (itself: its own), or done
@@ -42,7 +44,7 @@ class Watch {
  private:
   using Clock = std::chrono::steady_clock;
   struct State {
-    std::int64_t beat = 0, exchanges = 0, root_done = 0;
+    std::int64_t beat = 0, exchanges = 0, done = 0;
     bool stopped = false;
     int culprit = -1;
     std::string text;

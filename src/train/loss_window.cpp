@@ -19,7 +19,7 @@ void LossWindow::add(std::int64_t step, const TaskOutput& output, std::int64_t s
     values.push_back(value.detach());
   }
   names_ = std::move(names);
-  pending_.push_back({step, samples, at::stack(values).to(at::kDouble)});
+  pending_.push_back({step, output.weight.value_or(static_cast<double>(samples)), at::stack(values).to(at::kDouble)});
   if (eager_) flush();
 }
 
@@ -36,8 +36,8 @@ void LossWindow::flush() {
       }
     }
     sums_.resize(names_.size());
-    for (std::size_t i = 0; i < names_.size(); ++i) sums_[i] += value[i] * static_cast<double>(pending.samples);
-    samples_ += static_cast<double>(pending.samples);
+    for (std::size_t i = 0; i < names_.size(); ++i) sums_[i] += value[i] * pending.weight;
+    weight_ += pending.weight;
   }
   pending_.clear();
 }
@@ -47,19 +47,19 @@ std::vector<std::pair<std::string, double>> LossWindow::take(ProcessGroup& group
   if (group.size() > 1) {
     const auto all = group.gather_to_root(save());
     sums_.clear();
-    samples_ = 0;
+    weight_ = 0;
     for (const std::string& one : all) restore(one);
   }
   std::vector<std::pair<std::string, double>> means;
-  for (std::size_t i = 0; i < sums_.size() && samples_ > 0; ++i) means.emplace_back(names_[i], sums_[i] / samples_);
+  for (std::size_t i = 0; i < sums_.size() && weight_ > 0; ++i) means.emplace_back(names_[i], sums_[i] / weight_);
   sums_.clear();
-  samples_ = 0;
+  weight_ = 0;
   return means;
 }
 
 std::string LossWindow::save() {
   flush();
-  return nlohmann::json{{"names", names_}, {"sums", sums_}, {"samples", samples_}}.dump();
+  return nlohmann::json{{"names", names_}, {"sums", sums_}, {"samples", weight_}}.dump();
 }
 
 void LossWindow::restore(const std::string& text) {
@@ -68,7 +68,7 @@ void LossWindow::restore(const std::string& text) {
   if (names_.empty() || sums.size() > sums_.size()) names_ = json.at("names").get<std::vector<std::string>>();
   sums_.resize(std::max(sums_.size(), sums.size()));
   for (std::size_t i = 0; i < sums.size(); ++i) sums_[i] += sums[i];
-  samples_ += json.at("samples").get<double>();
+  weight_ += json.at("samples").get<double>();
 }
 
 }  // namespace emotion

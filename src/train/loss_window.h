@@ -15,7 +15,7 @@ class LossWindow {
  public:
   /// `eager`: read every value at once (on the CPU that costs nothing).
   explicit LossWindow(bool eager) : eager_(eager) {}
-  /// Takes the losses of `samples` samples of step `step` (from 1).
+  /// Takes the losses of step `step` (from 1), means over `samples` samples or of the output's weight.
   /// @throws RunError naming step and part if one is NaN or infinite
   void add(std::int64_t step, const TaskOutput& output, std::int64_t samples);
   /// Reads what is pending. @throws RunError as add()
@@ -28,14 +28,15 @@ class LossWindow {
 
  private:
   struct Pending {
-    std::int64_t step, samples;
+    std::int64_t step;
+    double weight;
     at::Tensor values;  // [1 + parts]
   };
   bool eager_;
   std::vector<std::string> names_;
   std::vector<Pending> pending_;
   std::vector<double> sums_;
-  double samples_ = 0;
+  double weight_ = 0;
 };
 
 }  // namespace emotion

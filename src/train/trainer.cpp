@@ -184,6 +184,15 @@ class Trainer {
     return sum;
   }
 
+  /// Gradients are means over the processes: with this factor on each one's loss, means over the samples of all of them.
+  double own_part(const TaskOutput& output, std::int64_t own, std::int64_t all) {
+    if (group_.size() == 1) return 1;
+    if (!output.weight) return static_cast<double>(own * group_.size()) / static_cast<double>(all);
+    double sum = 0;
+    for (const double one : group_.gather(*output.weight)) sum += one;
+    return *output.weight * group_.size() / sum;
+  }
+
   /// One update from `accumulate` batches.
   void train_step() {
     const double lr = schedule_->learning_rate(schedule_step());
@@ -207,8 +216,7 @@ class Trainer {
         output = task_->forward(batch, extra && !extra->samples.empty() ? &*extra : nullptr, Split::kTrain);
       }
       window_.add(state_.step + 1, output, n);
-      // Gradients are means over the processes: with this factor, over the samples of all of them.
-      const double part = static_cast<double>(n * group_.size()) / static_cast<double>(count == 1 ? all : planned);
+      const double part = own_part(output, n, all) * (count == 1 ? 1 : static_cast<double>(all) / static_cast<double>(planned));
       gradients_->backward(part == 1 ? output.loss : output.loss * part, i + 1 == count);
       samples_since_log_ += all;
     }

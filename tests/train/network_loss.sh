@@ -3,7 +3,10 @@
 # must stop, each with one line that names the other. Needs root and ip; skipped (77) without.
 set -u
 train=$1 data=$2
-[ "$(id -u)" = 0 ] && command -v ip > /dev/null || exit 77
+skip() { echo "skipped: $1"; exit 77; }
+[ "$(id -u)" = 0 ] || skip "network namespaces need root"
+command -v ip > /dev/null || skip "there is no ip (Debian's iproute2)"
+unshare -n true 2> /dev/null || skip "this host allows no network namespace"
 here=$(mktemp -d) a=emotion-a-$$ b=emotion-b-$$
 cleanup() {
   kill -9 "${first:-}" "${second:-}" 2> /dev/null
@@ -12,11 +15,11 @@ cleanup() {
   rm -rf "$here"
 }
 trap cleanup EXIT
-ip netns add "$a" 2> /dev/null && ip netns add "$b" && ip link add ve-a-$$ netns "$a" type veth peer name ve-b-$$ netns "$b" || exit 77
-ip -n "$a" address add 10.77.0.1/24 dev ve-a-$$ && ip -n "$b" address add 10.77.0.2/24 dev ve-b-$$ || exit 77
+ip netns add "$a" 2> /dev/null && ip netns add "$b" && ip link add ve-a-$$ netns "$a" type veth peer name ve-b-$$ netns "$b" || skip "no pair of linked interfaces can be made"
+ip -n "$a" address add 10.77.0.1/24 dev ve-a-$$ && ip -n "$b" address add 10.77.0.2/24 dev ve-b-$$ || skip "an interface takes no address"
 for side in a b; do
   name=emotion-$side-$$
-  ip -n "$name" link set lo up && ip -n "$name" link set ve-$side-$$ up || exit 77
+  ip -n "$name" link set lo up && ip -n "$name" link set ve-$side-$$ up || skip "an interface cannot be switched on"
 done
 cat > "$here/run.yaml" << YAML
 task: textcnn

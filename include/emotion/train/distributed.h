@@ -74,6 +74,8 @@ class ProcessGroup {
   StateDict broadcast(StateDict state);
   /// Rank 0 does it, however long it takes; the others wait. If it throws there, they throw PeerLost.
   void on_root(const std::function<void()>& action);
+  /// Until every process has come here, however long its work takes.
+  void wait_for_all();
   /// @throws DataError on every process, with both values, if this text is not rank 0's everywhere
   void check_same(const std::string& what, const std::string& value);
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,9 +25,10 @@ struct Batch {
 };
 
 struct TaskOutput {
-  at::Tensor loss;                                        ///< scalar: what is minimised
+  at::Tensor loss;                                        ///< scalar: what is minimised, a mean over the batch
   std::vector<std::pair<std::string, at::Tensor>> parts;  ///< scalars it is made of, where there are several
   at::Tensor logits;                                      ///< [n, K]
+  std::optional<double> weight;                           ///< what the mean divides by, where samples have weights; else n
 };
 
 enum class Split { kTrain, kValidation };

@@ -23,7 +23,10 @@ class ClassifierTask final : public Task {
     }
     if (!config.model.init.empty()) init_module_state(*network_, read_weights(config.model.init), config.model.init);
     device_.place(*network_);
-    if (config.loss.class_weights == "balanced") class_weights_ = device_.move(balanced_weights());
+    if (config.loss.class_weights == "balanced") {
+      weight_of_class_ = balanced_weights();
+      class_weights_ = device_.move(at::tensor(weight_of_class_, at::kFloat));
+    }
   }
 
   torch::nn::Module& network() override { return *network_; }
@@ -41,6 +44,10 @@ class ClassifierTask final : public Task {
     for (const std::uint64_t sample : batch.samples) ids.push_back(data_[split].targets(sample)[0]);
     TaskOutput output;
     output.logits = network_->forward(batch.images);
+    if (!weight_of_class_.empty()) {
+      output.weight = 0;
+      for (const std::int64_t id : ids) *output.weight += weight_of_class_[static_cast<std::size_t>(id)];
+    }
     output.loss = cross_entropy(output.logits, device_.move(at::tensor(ids)), class_weights_, config_.loss.label_smoothing);
     return output;
   }
@@ -58,20 +65,21 @@ class ClassifierTask final : public Task {
   }
 
   /// n / (K n_k), as scikit-learn's "balanced"; 0 for a class without a sample.
-  at::Tensor balanced_weights() const {
+  std::vector<double> balanced_weights() const {
     std::vector<double> counts(data_.classes().size());
     const LabelledSplit& train = data_[Split::kTrain];
     for (std::size_t i = 0; i < train.manifest.size(); ++i) ++counts[train.targets(i)[0]];
     for (double& count : counts) {
       count = count > 0 ? static_cast<double>(train.manifest.size()) / (static_cast<double>(counts.size()) * count) : 0;
     }
-    return at::tensor(counts, at::kFloat);
+    return counts;
   }
 
   RunConfig config_;
   Device device_;
   TaskData data_;
   ImageClassifier network_;
+  std::vector<double> weight_of_class_;  // empty = every sample counts alike
   at::Tensor class_weights_;
   std::vector<std::uint64_t> train_faces_, validation_faces_;  // data.picture: face
 };
