@@ -30,6 +30,20 @@ std::string first_line(const char* text) {
   return all.substr(0, all.find('\n'));
 }
 
+/// A text may hold names out of a file: they forge no further line, move no cursor, and do not fill the terminal.
+std::string one_line(std::string_view text) {
+  constexpr std::size_t kMost = 4000;
+  std::string line;
+  for (const char c : text.substr(0, kMost)) {
+    if (c == '\n') {
+      line += "\\n";
+    } else {
+      line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+    }
+  }
+  return text.size() > kMost ? line + " .." : line;
+}
+
 }  // namespace
 
 void* library_function(const char* name) {
@@ -58,7 +72,7 @@ int run_command(CLI::App& app, int argc, char** argv, const std::function<void()
     return static_cast<int>(ExitCode::kDone);
   } catch (const Error& error) {
     // A process of --nproc has told the launching one, which prints it.
-    if (*error.what()) std::cerr << error.what() << '\n';
+    if (*error.what()) std::cerr << one_line(error.what()) << '\n';
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
     std::cerr << app.get_name() << ": out of memory; use a smaller batch, fewer workers or a smaller image size\n";

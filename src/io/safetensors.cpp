@@ -25,6 +25,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors files are
 using Json = nlohmann::ordered_json;
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the format's own limit
+constexpr std::size_t kMostListed = 64;            // dimensions of a shape
 
 struct TypeName {
   const char* name;
@@ -61,8 +62,13 @@ struct Header {
 /// nlohmann keeps the last of two equal keys; here they are an error, since readers would disagree about the file.
 Json parse_header(std::string_view text, const std::filesystem::path& file) {
   std::vector<std::unordered_set<std::string>> open;
+  std::size_t listed = 0;  // of a list so far: a shape, or the two offsets
   const auto callback = [&](int depth, Json::parse_event_t event, Json& value) {
     if (depth > 8) refuse(file, "the header is nested too deeply for a safetensors file");
+    // A key begins a value of its own: only what stands in a list is counted on.
+    if (event == Json::parse_event_t::array_start || event == Json::parse_event_t::key) listed = 0;
+    if (event == Json::parse_event_t::value && ++listed > kMostListed)
+      refuse(file, fmt::format("the header holds a list of more than {} items", kMostListed));
     if (event == Json::parse_event_t::object_start) open.emplace_back();
     if (event == Json::parse_event_t::object_end) open.pop_back();
     if (event == Json::parse_event_t::key && !open.back().insert(value.get<std::string>()).second) {

@@ -125,7 +125,7 @@ void ZipArchive::read_directory() {
 void ZipArchive::check_places() const {
   std::vector<const ZipMember*> order;
   for (const auto& member : members_) order.push_back(&member);
-  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->header < b->header; });
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->header < b->header; });
   std::uint64_t free = 0;
   for (const ZipMember* member : order) {
     if (member->header < free) refuse(*member, "refused: it shares its bytes with another member");

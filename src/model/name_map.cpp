@@ -15,6 +15,7 @@ namespace emotion {
 namespace {
 
 constexpr std::uint64_t kMostBytes = 1 << 20;
+constexpr std::size_t kMostLetters = 1000;
 
 std::string described(const std::string& name, const at::Tensor& tensor) {
   return fmt::format("{} [{}]", name, fmt::join(tensor.sizes(), ", "));
@@ -99,6 +100,10 @@ StateDict NameMap::operator()(const StateDict& state, const std::string& where) 
   renamed.metadata = state.metadata;
   std::unordered_map<std::string, std::string> origin;
   for (const auto& [name, tensor] : state.entries) {
+    // The library's regular expressions recurse over a text's letters.
+    if (name.size() > kMostLetters)
+      throw WeightsError(
+          fmt::format("{}: a tensor's name of {} letters; at most {} can be mapped", where, name.size(), kMostLetters));
     const auto target = (*this)(name);
     if (!target) continue;
     const auto [place, added] = origin.emplace(*target, name);

@@ -4,10 +4,13 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <fstream>
+#include <memory>
 #include <ostream>
 #include <unordered_map>
 
 #include <fmt/format.h>
+#include <zlib.h>
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
@@ -21,6 +24,7 @@ struct WordVectors::Data {
   std::vector<std::string> own_words;
   std::vector<std::string_view> words;
   std::vector<float> values;
+  std::string name;  // of the file, for errors
   std::optional<MappedFile> map;
   std::vector<std::uint64_t> offsets;
   std::unordered_map<std::string_view, std::size_t> rows;
@@ -37,6 +41,7 @@ struct WordVectors::Data {
 namespace {
 
 constexpr std::uint64_t kMaxDimension = 100000;
+constexpr std::uint64_t kAlwaysUnpacked = 16 << 20;
 
 /// `count dimension\n`: where the rows begin, or nothing.
 struct Header {
@@ -88,15 +93,15 @@ TextRows read_text_rows(std::string_view text, const std::optional<Header>& head
         float value = 0;
         const auto [stop, error] = std::from_chars(line.data() + at + 1, line.data() + line.size(), value);
         if (error != std::errc{} || !std::isfinite(value))
-          refuse(fmt::format("number {} of '{}' is not a finite number", count + 1, rows.words.back()));
+          refuse(fmt::format("number {} of '{}' is not a finite number", count + 1, rows.words.back().substr(0, 60)));
         rows.values.push_back(value);
         at = static_cast<std::size_t>(stop - line.data());
         if (at < line.size() && line[at] != ' ')
-          refuse(fmt::format("number {} of '{}' is not a finite number", count + 1, rows.words.back()));
+          refuse(fmt::format("number {} of '{}' is not a finite number", count + 1, rows.words.back().substr(0, 60)));
       }
       if (rows.dimension == 0) rows.dimension = count;
       if (count != rows.dimension)
-        refuse(fmt::format("'{}' has {} numbers, {} are wanted", rows.words.back(), count, rows.dimension));
+        refuse(fmt::format("'{}' has {} numbers, {} are wanted", rows.words.back().substr(0, 60), count, rows.dimension));
     }
     begin = end + 1;
   }
@@ -108,13 +113,42 @@ TextRows read_text_rows(std::string_view text, const std::optional<Header>& head
   return rows;
 }
 
+/// A .gz file's content, in a temporary file that is gone from its folder as soon as it is mapped: Google's 3.6 GB need no
+/// memory.
+MappedFile unpacked(const std::filesystem::path& file, std::uint64_t packed) {
+  // Numbers pack to a half, their digits to a third. What packs better than 30 to 1 holds no vectors.
+  const std::uint64_t most = kAlwaysUnpacked + 30 * packed;
+  const std::unique_ptr<gzFile_s, int (*)(gzFile)> in(::gzopen(file.c_str(), "rb"), ::gzclose);
+  if (!in) throw DataError(file.string() + ": cannot be read");
+  const ScratchFolder folder;
+  std::ofstream out(folder.path() / "words", std::ios::binary);
+  std::vector<char> piece(1 << 20);
+  std::uint64_t written = 0;
+  while (true) {
+    const int got = ::gzread(in.get(), piece.data(), static_cast<unsigned>(piece.size()));
+    int status = Z_OK;
+    ::gzerror(in.get(), &status);
+    if (got < 0 || (status != Z_OK && status != Z_STREAM_END))
+      throw DataError(file.string() + ": a damaged .gz file, or truncated");
+    if (got == 0) break;
+    written += static_cast<std::uint64_t>(got);
+    if (written > most) throw DataError(fmt::format("{}: refused: {} bytes unpack to more than {}", file.string(), packed, most));
+    if (!out.write(piece.data(), got))
+      throw RunError(fmt::format("{}: no room to unpack {}", folder.path().string(), file.string()));
+  }
+  out.close();
+  if (!out) throw RunError(fmt::format("{}: no room to unpack {}", folder.path().string(), file.string()));
+  return MappedFile(folder.path() / "words");
+}
+
 }  // namespace
 
 WordVectors WordVectors::open(const std::filesystem::path& file) {
   auto data = std::make_shared<Data>();
   data->map.emplace(file);
+  const std::string name = data->name = file.string();
+  if (data->map->text().starts_with("\x1f\x8b")) data->map.emplace(unpacked(file, data->map->text().size()));
   const std::string_view text = data->map->text();
-  const std::string name = file.string();
   if (text.empty()) throw DataError(name + ": the file is empty");
   const auto header = parse_header(text);
   if (header &&
@@ -204,7 +238,7 @@ void WordVectors::copy(std::size_t row, std::span<float> out) const {
     std::memcpy(out.data(), data_->row_bytes(row), width * sizeof(float));
     for (const float value : out.first(width)) {
       if (!std::isfinite(value))
-        throw DataError(fmt::format("{}: the vector of '{}' is not finite", data_->map->path().string(), data_->words[row]));
+        throw DataError(fmt::format("{}: the vector of '{}' is not finite", data_->name, data_->words[row]));
     }
   } else {
     std::copy_n(data_->values.begin() + static_cast<std::ptrdiff_t>(row * width), width, out.begin());

@@ -51,6 +51,10 @@ def main():
     seed("csv", "quotes", 'image,label\r\na.jpg,"awe, ""x"""\r"c\nd",fear\n')
     for name, value in {"number": np.array([3]), "text": np.array("-0.25"), "bytes": np.array(b"6"), "float": np.float32(2)}.items():
         seed("npy", name, npy(value))
+    for name, save_arrays in {"stored": np.savez, "deflated": np.savez_compressed}.items():
+        buffer = io.BytesIO()
+        save_arrays(buffer, x=np.arange(4, dtype=np.float32).reshape(2, 2), bbox=np.ones((2, 1), np.float64))
+        seed("npz", name, buffer.getvalue())
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name in ("a.jpg", "long/" + "n" * 120 + ".txt"):

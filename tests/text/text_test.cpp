@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 
+#include "../support/limited_memory.h"
 #include "../support/scratch.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
@@ -66,6 +68,58 @@ TEST_F(WordVectorsTest, BrokenFilesAreNamed) {
   const WordVectors vectors = WordVectors::open(folder_.path() / "w.bin");
   std::vector<float> row(2);
   EXPECT_THAT(error_of<DataError>([&] { vectors.copy(0, row); }), HasSubstr("w.bin: the vector of 'a' is not finite"));
+}
+
+// Neither a count nor a width is believed before the file holds as much.
+TEST_F(WordVectorsTest, ALyingHeaderReservesNothing) {
+  const auto file = folder_.path() / "w.bin";
+  const auto within = [&](const std::string& bytes) {
+    write_text(file, bytes);
+    return error_within(32, [&] { WordVectors::open(file); });
+  };
+  const std::string row = "a " + floats({1, 2});
+  for (const char* header :
+       {"18446744073709551615 2", "999999999999 300", "1 18446744073709551615", "1 2147483648", "0 2", "1 0"}) {
+    EXPECT_EQ(
+        within(header + std::string("\n") + row),
+        fmt::format("3: {}: a header of {} words of {} numbers does not fit a file of {} bytes", file.string(),
+                    std::string(header).substr(0, std::string(header).find(' ')),
+                    std::string(header).substr(std::string(header).find(' ') + 1), std::string(header).size() + 1 + row.size()));
+  }
+  EXPECT_EQ(within("5 100000\n" + row),
+            fmt::format("3: {}: truncated: 5 words of 100000 numbers do not fit 19 bytes", file.string()));
+  EXPECT_EQ(within("1 2\n" + std::string(4 << 20, 'w')),
+            fmt::format("3: {}:2: a word and its numbers are wanted", file.string()));
+  EXPECT_EQ(within("1 2\n" + std::string(1 << 20, 'w') + " 1 x"),
+            fmt::format("3: {}:2: number 2 of '{}' is not a finite number", file.string(), std::string(60, 'w')));
+}
+
+TEST_F(WordVectorsTest, PackedByGzip) {
+  const auto file = folder_.path() / "w.bin.gz";
+  const auto pack = [&](const std::string& bytes) {
+    gzFile out = gzopen(file.c_str(), "wb9");
+    gzwrite(out, bytes.data(), static_cast<unsigned>(bytes.size()));
+    gzclose(out);
+  };
+  for (const std::string& form : {"2 2\na " + floats({0, 1}) + "b " + floats({2, 3}), std::string("2 2\na 0 1\nb 2 3\n")}) {
+    pack(form);
+    const WordVectors words = WordVectors::open(file);
+    ASSERT_EQ(words.size(), 2U);
+    std::vector<float> row(2);
+    words.copy(words.find("b").value(), row);
+    EXPECT_THAT(row, ::testing::ElementsAre(2, 3));
+  }
+  pack("1 2\na " + floats({NAN, 1}));
+  std::vector<float> row(2);
+  EXPECT_EQ(error_of<DataError>([&] { WordVectors::open(file).copy(0, row); }),
+            file.string() + ": the vector of 'a' is not finite");
+  const std::string whole = read_file(file);
+  write_text(file, whole.substr(0, whole.size() - 9));
+  EXPECT_EQ(error_of<DataError>([&] { WordVectors::open(file); }), file.string() + ": a damaged .gz file, or truncated");
+  pack(std::string(64 << 20, ' '));
+  EXPECT_EQ(error_within(32, [&] { WordVectors::open(file); }),
+            fmt::format("3: {0}: refused: {1} bytes unpack to more than {2}", file.string(), std::filesystem::file_size(file),
+                        (16 << 20) + 30 * std::filesystem::file_size(file)));
 }
 
 /// Lists drawn from ten topics of eight words.

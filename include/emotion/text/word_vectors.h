@@ -13,7 +13,7 @@
 namespace emotion {
 
 /// Word vectors: a file in Google's word2vec form (.bin memory-mapped: only rows that are asked for are read; .txt), or in
-/// memory.
+/// memory. Either form may be packed by gzip: it is unpacked into a temporary file then.
 ///
 /// A keyword is looked up as it stands, then lower-cased, then with spaces as underscores (Google's phrases).
 class WordVectors {

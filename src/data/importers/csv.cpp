@@ -11,6 +11,12 @@
 #include "files.h"
 
 namespace emotion {
+namespace {
+
+constexpr std::size_t kMostLetters = 1 << 20;  // of a field; a picture of FER2013 takes 8 KB
+constexpr std::size_t kMostFields = 10'000;
+
+}  // namespace
 
 CsvReader::CsvReader(std::string_view text, std::filesystem::path file, char comma, char quote)
     : text_(text), file_(std::move(file)), comma_(comma), quote_(quote) {
@@ -31,6 +37,9 @@ void CsvReader::read_row(Row& row) {
   std::string field;
   bool quoted = false;
   for (; at_ < text_.size(); ++at_) {
+    if (field.size() > kMostLetters)
+      throw DataError(
+          fmt::format("{}:{}: a field of more than {} bytes; is a quote not closed?", file_.string(), row.line, kMostLetters));
     const char c = text_[at_];
     const char following = at_ + 1 < text_.size() ? text_[at_ + 1] : '\0';
     if (quoted) {
@@ -45,6 +54,8 @@ void CsvReader::read_row(Row& row) {
     } else if (c == quote_ && field.empty()) {
       quoted = true;
     } else if (c == comma_) {
+      if (row.fields.size() >= kMostFields)
+        throw DataError(fmt::format("{}:{}: more than {} fields", file_.string(), row.line, kMostFields));
       row.fields.push_back(std::move(field));
       field.clear();
     } else if (c == '\n' || c == '\r') {
@@ -60,9 +71,10 @@ void CsvReader::read_row(Row& row) {
 }
 
 CsvTable CsvTable::read(const std::filesystem::path& file, char quote) {
-  const std::string text = read_file(file);
+  const MappedFile map(file);
+  const std::string_view text = map.text();
   if (text.empty()) throw DataError(file.string() + ": the file is empty");
-  const char comma = text.substr(0, text.find_first_of("\r\n")).find('\t') != std::string::npos ? '\t' : ',';
+  const char comma = text.substr(0, text.find_first_of("\r\n")).find('\t') != std::string_view::npos ? '\t' : ',';
   CsvReader reader(text, file, comma, quote);
   CsvTable table;
   table.file = file;

@@ -65,9 +65,14 @@ class Mat {
   explicit Mat(matvar_t* variable = nullptr) : variable_(variable) {}
   explicit operator bool() const { return variable_ != nullptr; }
   std::size_t size() const {
-    std::size_t count = variable_ != nullptr && variable_->rank > 0 ? 1 : 0;
-    for (int d = 0; count > 0 && d < variable_->rank; ++d) count *= variable_->dims[d];
-    return count;
+    if (variable_ == nullptr || variable_->rank < 1) return 0;
+    // No more than there is data for, whatever the lengths say.
+    const std::size_t most = variable_->nbytes / static_cast<std::size_t>(std::max(variable_->data_size, 1));
+    std::size_t count = 1;
+    for (int d = 0; d < variable_->rank; ++d) {
+      if (__builtin_mul_overflow(count, variable_->dims[d], &count)) return most;
+    }
+    return std::min(count, most);
   }
   Mat field(const char* name, std::size_t i = 0) const {
     if (variable_ == nullptr || variable_->class_type != MAT_C_STRUCT || i >= size()) return Mat();

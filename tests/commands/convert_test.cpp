@@ -1,0 +1,196 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <opencv2/dnn.hpp>
+
+#include <ATen/ops/equal.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/randn.h>
+#include <torch/csrc/autograd/grad_mode.h>
+#include <torch/utils.h>
+
+#include "../support/process.h"
+#include "../support/scratch.h"
+#include "emotion/io/weights.h"
+#include "emotion/model/image_classifier.h"
+#include "emotion/model/load_state.h"
+
+// Runs the command itself on files of this test's own and of Python's (tests/io/fixtures).
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class ConvertTest : public ::testing::Test {
+ protected:
+  Process::Result run(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), std::string(EMOTION_BIN) + "/emotion_convert");
+    return Process(root_, arguments).wait();
+  }
+  /// Of a run that must fail with `code`: all that it says, less the folder's name.
+  std::string error(int code, const std::vector<std::string>& arguments) const {
+    const Process::Result result = run(arguments);
+    EXPECT_EQ(result.code, code) << result.errors;
+    EXPECT_EQ(result.output, "");
+    return result.errors;
+  }
+  void good(const std::vector<std::string>& arguments) const {
+    const Process::Result result = run(arguments);
+    EXPECT_EQ(result.code, 0) << result.errors;
+  }
+  void same(const StateDict& a, const StateDict& b) const {
+    ASSERT_EQ(a.entries.size(), b.entries.size());
+    for (std::size_t i = 0; i < a.entries.size(); ++i) {
+      EXPECT_EQ(a.entries[i].name, b.entries[i].name);
+      EXPECT_EQ(a.entries[i].tensor.scalar_type(), b.entries[i].tensor.scalar_type());
+      EXPECT_TRUE(at::equal(a.entries[i].tensor, b.entries[i].tensor)) << a.entries[i].name;
+    }
+  }
+  fs::path file(const std::string& name) const { return root_ / name; }
+
+  ScratchFolder folder_;
+  fs::path root_ = folder_.path();
+};
+
+/// torchvision's names of a ResNet-18, some with the prefix of DataParallel.
+StateDict resnet18(const std::string& prefix = "") {
+  torch::manual_seed(3);
+  StateDict state;
+  for (auto& [name, tensor] : module_state(*make_backbone("resnet18")).entries) state.add(prefix + name, tensor.detach().clone());
+  return state;
+}
+
+TEST_F(ConvertTest, PthToSafetensorsAndBack) {
+  for (const char* name : {"zip.pth", "legacy.pth", "nested.pth", "parallel.pth"}) {
+    const fs::path source = fs::path(EMOTION_TEST_DATA) / "../io/fixtures" / name;
+    good({source, "a.safetensors"});
+    good({"a.safetensors", "b.pth"});
+    good({"b.pth", "c.safetensors"});
+    good({"c.safetensors", "d.pt"});
+    same(read_weights(source), read_safetensors(file("a.safetensors")));
+    same(read_weights(source), read_pth(file("b.pth")));
+    EXPECT_EQ(read_file(file("a.safetensors")), read_file(file("c.safetensors"))) << name;
+    EXPECT_EQ(read_file(file("b.pth")), read_file(file("d.pt"))) << name;
+  }
+  const Process::Result list = run({"b.pth", "--list"});
+  EXPECT_THAT(list.output, HasSubstr("fc.weight\tFloat\t[2, 3]\n"));
+}
+
+TEST_F(ConvertTest, NamesOfTheReleaseAndOfTorchvision) {
+  StateDict released = resnet18("module.");
+  released.add("module.fc.weight", at::ones({4, 512}));
+  released.add("module.fc.bias", at::ones({4}));
+  released.add("module.proj.weight", at::ones({300, 512}));
+  released.add("module.proj.bias", at::ones({300}));
+  write_pth(file("release.pth.tar"), released);
+  write_text(file("classes.txt"), "awe\nfear\njoy\nsadness\n");
+  write_text(file("c.yaml"),
+             "task: emotionnet\nmodel: {backbone: resnet18}\ndata: {train: {dataset: d, split: train}}\n"
+             "loss: {soft_label: false, embedding_weight: 0}\n");
+  EXPECT_THAT(run({"release.pth.tar", "x.safetensors"}).errors,
+              HasSubstr("has the released EmotionNet's names; --map emotionnet makes them this project's"));
+  good({"release.pth.tar", "ours.safetensors", "--map", "emotionnet", "--config", "c.yaml", "--classes", "classes.txt"});
+  const StateDict ours = read_safetensors(file("ours.safetensors"));
+  EXPECT_NE(ours.find("backbone.layer1.0.conv1.weight"), nullptr);
+  EXPECT_NE(ours.find("classifier.bias"), nullptr);
+  EXPECT_NE(ours.find("projection.weight"), nullptr);
+  EXPECT_EQ(ours.metadata.at("task"), "emotionnet");
+  EXPECT_EQ(ours.metadata.at("classes"), R"(["awe","fear","joy","sadness"])");
+  good({"ours.safetensors", "theirs.pth", "--map", "torchvision"});
+  StateDict plain;  // what the release holds, less the prefix
+  for (const auto& [name, tensor] : released.entries) plain.add(name.substr(7), tensor);
+  same(read_pth(file("theirs.pth")), plain);
+}
+
+TEST_F(ConvertTest, AMapOfRulesAndTwoThatMeet) {
+  StateDict state;
+  state.add("net.0.weight", at::ones({2}));
+  state.add("net.1.weight", at::ones({3}));
+  state.add("extra", at::ones({1}));
+  write_safetensors(file("a.safetensors"), state);
+  write_text(file("map.tsv"), "# facenet's\nnet\\.(\\d)\\.weight\tlayer$1.weight\nextra\t-\n");
+  EXPECT_EQ(run({"a.safetensors", "--list", "--map", "map.tsv"}).output,
+            "layer0.weight\tFloat\t[2]\nlayer1.weight\tFloat\t[3]\n");
+  write_text(file("map.tsv"), "net\\.\\d\\.weight\tweight\n");
+  EXPECT_EQ(error(3, {"a.safetensors", "b.pth", "--map", "map.tsv"}),
+            "a.safetensors: net.0.weight and net.1.weight would both become weight; mend the map\n");
+  EXPECT_EQ(error(2, {"a.safetensors", "b.pth", "--map", "facenet"}),
+            "--map is 'facenet', which is neither a file nor emotionnet nor torchvision\n");
+  EXPECT_FALSE(fs::exists(file("b.pth")));
+}
+
+TEST_F(ConvertTest, AllThatDoesNotFitIsListed) {
+  StateDict state = resnet18();
+  for (auto& entry : state.entries) {
+    if (entry.name == "bn1.weight") entry.name = "bn1.weights";
+    if (entry.name == "layer4.1.bn2.bias") entry.tensor = at::ones({7});
+  }
+  write_pth(file("a.pth"), state);
+  EXPECT_THAT(
+      error(3, {"a.pth", "b.safetensors", "--like", "resnet18"}),
+      ::testing::AllOf(HasSubstr("a.pth: missing: bn1.weight [64]; nearest: bn1.weights [64]\n"),
+                       HasSubstr("a.pth: another shape: layer4.1.bn2.bias [7]"),
+                       HasSubstr("a.pth: not part of resnet18, left out: bn1.weights [64]"),
+                       EndsWith("a.pth: does not fit resnet18: 1 tensors missing, 1 of another shape, 1 left over; they are "
+                                "listed above\n")));
+  EXPECT_FALSE(fs::exists(file("b.safetensors")));
+  state = resnet18();
+  state.add("fc.weight", at::ones({1000, 512}));
+  write_pth(file("a.pth"), state);
+  good({"a.pth", "b.safetensors", "--like", "resnet18"});
+  same(read_safetensors(file("b.safetensors")), resnet18());
+}
+
+/// The command's .onnx in OpenCV's interpreter, against the checkpoint's network in LibTorch.
+TEST_F(ConvertTest, OnnxOfACheckpointRunsElsewhere) {
+  const at::NoGradGuard no_grad;
+  torch::manual_seed(5);
+  ImageClassifier network("resnet18", 3);
+  network->eval();
+  write_pth(file("a.pth"), module_state(*network));
+  write_text(file("classes.txt"), "awe\nfear\njoy\n");
+  write_text(file("c.yaml"), "task: classifier\nmodel: {backbone: resnet18}\ndata: {train: {dataset: d, split: train}}\n");
+  good({"a.pth", "a.safetensors", "--config", "c.yaml", "--classes", "classes.txt"});
+  good({"a.safetensors", "a.onnx"});
+  const at::Tensor images = at::randn({2, 3, 64, 64});
+  cv::dnn::Net net = cv::dnn::readNetFromONNX(file("a.onnx").string());
+  net.setInput(cv::Mat(std::vector<int>{2, 3, 64, 64}, CV_32F, images.data_ptr()));
+  const cv::Mat result = net.forward("logits");
+  const at::Tensor logits = at::from_blob(result.data, {2, 3}, at::kFloat);
+  EXPECT_LT((logits - network->forward(images)).abs().max().item<float>(), 1e-4);
+  EXPECT_EQ(error(2, {"a.safetensors", "b.onnx", "--map", "torchvision"}),
+            "an .onnx file is made of a checkpoint as it is: write a .safetensors file with --map, --like and --config first\n");
+}
+
+TEST_F(ConvertTest, HostileFilesGetOneLine) {
+  write_text(file("a.pth"),
+             "\x80\x02"
+             "cposix\nsystem\n.");
+  EXPECT_EQ(error(3, {"a.pth", "--list"}),
+            "a.pth: refused: it wants to call posix.system; only state_dicts are read (byte 16 of its pickle)\n");
+  write_text(file("b.safetensors"), std::string("\0\0\0\0\1\0\0\0{}", 10));
+  EXPECT_EQ(error(3, {"b.safetensors", "c.pth"}),
+            "b.safetensors: not a safetensors file, or truncated: a header of 4294967296 bytes in a file of 10\n");
+  write_text(file("c.bin"), "99999999999 300\na \x01\x02");
+  EXPECT_EQ(error(3, {"c.bin", "d.txt"}),
+            "c.bin: a header of 99999999999 words of 300 numbers does not fit a file of 20 bytes\n");
+  // A name may not forge a second line, nor fill the terminal.
+  write_text(file("d.safetensors"),
+             std::string("\x40\0\0\0\0\0\0\0", 8) + R"({"a\nDONE":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}}    abcd)");
+  EXPECT_EQ(error(3, {"d.safetensors", "--list"}), "d.safetensors: tensor a\\nDONE: dtype F99 is not known\n");
+  StateDict state;
+  state.add(std::string(300'000, 'n'), at::ones({1}));
+  write_safetensors(file("e.safetensors"), state);
+  EXPECT_THAT(error(3, {"e.safetensors", "--list", "--map", "emotionnet"}),
+              EndsWith(": a tensor's name of 300000 letters; at most 1000 can be mapped\n"));
+  EXPECT_EQ(error(3, {"gone.pth", "--list"}),
+            "gone.pth: no such file or run folder; give a run folder, a checkpoint's folder or a weights file\n");
+}
+
+}  // namespace
+}  // namespace emotion
