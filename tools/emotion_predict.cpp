@@ -7,6 +7,8 @@ int main(int argc, char** argv) {
   app.add_option("images", o.inputs, "pictures, folders of them, or data sets (with the regions and faces of their manifest)")
       ->required()
       ->type_name("IMAGE|DIR|DATASET");
+  app.add_option("--detector", o.detector, "finds the regions of pictures that no data set knows, for a stimuli network")
+      ->type_name("RUN|FILE");
   app.add_option("--split", o.split, "of a data set; default: test, or val, or its first");
   app.add_option("--count", o.count, "pictures of a data set, in manifest order; 0 = all")->capture_default_str();
   app.add_option("--json", o.json, "writes all probabilities there; of a stimuli network also what it looked at")

@@ -1,11 +1,13 @@
 #include <memory>
 #include <optional>
 
+#include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
 #include "emotion/data/decode.h"
 #include "emotion/data/loader.h"
 #include "emotion/error.h"
+#include "emotion/eval/extract_regions.h"
 #include "emotion/eval/mikels_wheel.h"
 #include "emotion/eval/stimuli_run.h"
 #include "emotion/io/file.h"
@@ -13,6 +15,7 @@
 #include "emotion/report/explanation.h"
 #include "emotion/signals.h"
 #include "emotion/stimuli/faces.h"
+#include "emotion/train/detector_model.h"
 #include "predict.h"
 
 namespace emotion {
@@ -20,24 +23,60 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Stimuli of a picture that no manifest knows: the face is looked for here and now.
-Stimuli find_stimuli(const TrainedStimuliNet& model, const fs::path& file, std::optional<FaceFinder>& finder) {
-  Stimuli stimuli;
-  stimuli.name = file.string();
-  stimuli.picture = decode_image(file);
-  stimuli.input = load_image(file, make_transform(model.config.data).deterministic(), {});
-  stimuli.no_regions = "regions come from a data set that emotion_data regions has been through";
-  if (!model.network->options().expression) return stimuli;
-  if (!finder) finder.emplace(FaceOptions{});
-  if (const auto face = finder->largest(stimuli.picture)) {
+/// Finds the stimuli of pictures that no manifest knows. What only one kind of network needs is loaded when first wanted.
+class StimuliFinder {
+ public:
+  StimuliFinder(const PredictOptions& options, const TrainedStimuliNet& model, const Device& device)
+      : model_(model), device_(device) {
+    if (options.detector.empty()) return;
+    if (!model.network->options().semantic)
+      throw ConfigError("--detector: this network looks at no regions (model.branches has no semantic)");
+    detector_ = load_detector(options.detector, {}, device);
+  }
+
+  Stimuli find(const fs::path& file) {
+    Stimuli stimuli;
+    stimuli.name = file.string();
+    stimuli.picture = decode_image(file);
+    stimuli.input = load_image(file, make_transform(model_.config.data).deterministic(), {});
+    if (model_.network->options().semantic) find_regions_of(stimuli);
+    if (model_.network->options().expression) find_face(stimuli);
+    return stimuli;
+  }
+
+ private:
+  void find_regions_of(Stimuli& stimuli) const {
+    stimuli.no_regions = "no detector was given: --detector, or a data set that emotion_data regions has been through";
+    const std::int64_t top = model_.config.model.semantic.regions;
+    if (!detector_ || top == 0) return;
+    const auto& picture = stimuli.picture;
+    const at::Tensor pixels = at::tensor(at::ArrayRef<std::uint8_t>(picture.pixels), at::kByte);
+    RegionFile found = find_regions(pixels.view({picture.height, picture.width, 3}), *detector_, device_, top);
+    if (found.scores.size(0) == 0) {
+      stimuli.no_regions = "the detector found no region";
+      return;
+    }
+    stimuli.no_regions.clear();
+    stimuli.regions = std::move(found);
+  }
+
+  void find_face(Stimuli& stimuli) {
+    if (!faces_) faces_.emplace(FaceOptions{});
+    const auto face = faces_->largest(stimuli.picture);
+    if (!face) {
+      stimuli.no_face = "no face was found";
+      return;
+    }
     const int side = FaceOptions{}.size;
     stimuli.face = Image{side, side, {}};
     for (const std::uint8_t grey : face->pixels) stimuli.face->pixels.insert(stimuli.face->pixels.end(), {grey, grey, grey});
-  } else {
-    stimuli.no_face = "no face was found";
   }
-  return stimuli;
-}
+
+  const TrainedStimuliNet& model_;
+  const Device& device_;
+  std::optional<TrainedDetector> detector_;
+  std::optional<FaceFinder> faces_;
+};
 
 /// What the command writes, picture by picture: the pictures themselves are not kept.
 class Output {
@@ -90,7 +129,7 @@ void predict_stimuli(const PredictOptions& options, const Device& device) {
   TrainedStimuliNet model = load_stimuli_net(options.checkpoint, options.settings, device);
   if (model.polarity.empty()) model.polarity = mikels_polarity(model.classes);
   Output output(options, model, device);
-  std::optional<FaceFinder> finder;
+  StimuliFinder finder(options, model, device);
   for (const auto& input : options.inputs) {
     if (is_dataset(input)) {
       const Manifest manifest = open_input(input, options);
@@ -101,7 +140,7 @@ void predict_stimuli(const PredictOptions& options, const Device& device) {
         progress.update(i + 1);
       }
     } else {
-      for (const auto& file : list_images({input})) output.add(find_stimuli(model, file, finder));
+      for (const auto& file : list_images({input})) output.add(finder.find(file));
     }
   }
   output.close();

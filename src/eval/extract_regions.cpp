@@ -168,6 +168,13 @@ std::string region_source(const TrainedDetector& detector, std::int64_t top) {
   return fmt::format("{}, top {}", hash.hex(), top);
 }
 
+RegionFile find_regions(const at::Tensor& picture, const TrainedDetector& detector, const Device& device, std::int64_t top) {
+  const AutocastScope autocast(device);
+  const DetectorInput input =
+      move_input(detector_input({picture}, detector.network->transform()), device, /*channels_last=*/true);
+  return region_file(detector.network->detect(input, /*with_features=*/true).at(0), detector, top, "");
+}
+
 RegionSummary extract_regions(const Manifest& manifest, const TrainedDetector& detector, const Device& device,
                               const RegionOptions& options) {
   return Extraction(manifest, detector, device, options).run();

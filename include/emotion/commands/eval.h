@@ -45,6 +45,7 @@ struct ExtractOptions : CheckpointOptions {
 struct PredictOptions : CheckpointOptions {
   std::vector<std::string> inputs;
   std::string json, report, pictures, split;
+  std::string detector;  ///< of regions in loose pictures; stimuli networks alone
   int top = 5;
   std::uint64_t count = 0;
 };
