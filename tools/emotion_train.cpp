@@ -13,6 +13,9 @@ int main(int argc, char** argv) {
   app.add_option("--nproc", options.nproc, "processes on this host that train together; batch and workers are those of each")
       ->type_name("N")
       ->check(CLI::Range(1, 4096));
+  app.add_option("--profile", options.profile, "traces N steps, after two, into trace.json in the run folder")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000));
   app.add_flag("--resume", options.resume, "goes on from the last checkpoint; starts if there is none");
   app.add_flag("--print-config", options.print_config, "prints the resolved config and stops");
   app.add_flag("--schema", options.schema, "prints every key: type, default, tasks, meaning");

@@ -28,7 +28,7 @@ std::vector<std::pair<std::string, std::string>> values_to_compare(const RunConf
 }
 
 /// The run, with RUN/validation.json and RUN/report.html kept up to date beside it.
-void train_with_report(const RunConfig& config, bool resume, const Launch& launch) {
+void train_with_report(const RunConfig& config, bool resume, int profile, const Launch& launch) {
   const ProcessGroup group = ProcessGroup::join(launch, values_to_compare(config), config.train.distributed_timeout);
   const fs::path run = config.output;
   const auto write_report = [&] {
@@ -41,6 +41,7 @@ void train_with_report(const RunConfig& config, bool resume, const Launch& launc
     write_times(config, before, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   };
   TrainHooks hooks;
+  hooks.profile_steps = profile;
   hooks.evaluated = [&](const Evaluation& e) {
     const auto examples = confident_examples(e.predictions, e.samples, e.manifest, e.classes, kExamples);
     write_file_atomically(run / "validation.json", metrics_json(e.metrics, e.classes, e.predictions.size(), examples));
@@ -74,7 +75,7 @@ void run_train(const TrainOptions& options) {
   if (options.nproc > 1) {
     launch_processes(options.nproc, config.train.distributed_timeout);
   } else {
-    train_with_report(config, options.resume, launch);
+    train_with_report(config, options.resume, options.profile, launch);
   }
 }
 

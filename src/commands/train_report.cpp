@@ -13,6 +13,7 @@
 #include "emotion/io/file.h"
 #include "emotion/log.h"
 #include "emotion/train/checkpoint.h"
+#include "emotion/train/tensor_memory.h"
 #include "emotion/train/visual_model.h"
 
 namespace emotion {
@@ -135,7 +136,8 @@ void write_feature_map(const RunConfig& config) {
 }
 
 void write_times(const RunConfig& config, double seconds_before, double seconds) {
-  const Json json{{"seconds", seconds_before + seconds}};
+  Json json{{"seconds", seconds_before + seconds}, {"peak_memory", peak_memory()}};
+  if (const std::uint64_t bytes = peak_device_memory()) json["peak_device_memory"] = bytes;
   write_file_atomically(fs::path(config.output) / "times.json", json.dump() + "\n");
 }
 

@@ -8,6 +8,7 @@
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/modules/pooling.h>
 
+#include "emotion/model/inference.h"
 #include "resnet.h"
 
 namespace emotion {
@@ -22,8 +23,22 @@ class Classic final : public Backbone {
   Classic(nn::Sequential features, nn::Sequential classifier, std::int64_t map_size) : map_size_(map_size) {
     features_ = register_module("features", std::move(features));
     classifier_ = register_module("classifier", std::move(classifier));
+    fused_ = std::vector<FusedConvolution>(features_->size());
   }
-  at::Tensor feature_map(const at::Tensor& images) override { return features_->forward(images); }
+  at::Tensor feature_map(const at::Tensor& images) override {
+    if (!inference_form(images)) return features_->forward(images);
+    at::Tensor x = images;
+    for (std::size_t i = 0; i < features_->size(); ++i) {
+      const auto layer = features_->ptr(i);
+      if (auto* conv = layer->as<nn::Conv2dImpl>(); conv && FusedConvolution::can_fuse(*conv, nullptr))
+        x = fused_[i](*conv, nullptr, x, /*relu=*/true);  // each has a ReLU behind it
+      else if (auto* pool = layer->as<nn::MaxPool2dImpl>())
+        x = pool->forward(x);
+      else if (conv)
+        x = conv->forward(x).relu_();
+    }
+    return x;
+  }
   at::Tensor pool(const at::Tensor& map) override {
     return classifier_->forward(at::adaptive_avg_pool2d(map, {map_size_, map_size_}).flatten(1));
   }
@@ -33,6 +48,7 @@ class Classic final : public Backbone {
  private:
   std::int64_t map_size_;
   nn::Sequential features_{nullptr}, classifier_{nullptr};
+  std::vector<FusedConvolution> fused_;  // of the convolutions in `features`; the others stay empty
 };
 
 nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding) {

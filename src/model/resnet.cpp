@@ -10,6 +10,7 @@
 #include <torch/nn/modules/conv.h>
 
 #include "emotion/batch_norm.h"
+#include "emotion/model/inference.h"
 
 namespace emotion {
 namespace {
@@ -42,6 +43,7 @@ class Block : public nn::Module {
   }
 
   at::Tensor forward(const at::Tensor& x) {
+    if (inference_form(x) && can_fuse()) return inference(x);
     at::Tensor y = bn1_(conv1_(x)).relu_();
     y = bn2_(conv2_(y));
     if (bottleneck_) y = bn3_(conv3_(y.relu_()));
@@ -49,10 +51,27 @@ class Block : public nn::Module {
   }
 
  private:
+  bool can_fuse() const {
+    return FusedConvolution::can_fuse(*conv1_, bn1_.get()) && FusedConvolution::can_fuse(*conv2_, bn2_.get()) &&
+           (!bottleneck_ || FusedConvolution::can_fuse(*conv3_, bn3_.get())) && (!downsample_ || !downsample_->is_training());
+  }
+
+  at::Tensor inference(const at::Tensor& x) {
+    at::Tensor shortcut = x;
+    if (downsample_) {
+      const auto conv = downsample_->ptr(0), norm = downsample_->ptr(1);
+      shortcut = fused_[3](*conv->as<nn::Conv2dImpl>(), norm->as<nn::BatchNorm2dImpl>(), x, /*relu=*/false);
+    }
+    const at::Tensor y = fused_[0](*conv1_, bn1_.get(), x, true);
+    if (!bottleneck_) return fused_[1](*conv2_, bn2_.get(), y, true, shortcut);
+    return fused_[2](*conv3_, bn3_.get(), fused_[1](*conv2_, bn2_.get(), y, true), true, shortcut);
+  }
+
   bool bottleneck_;
   nn::Conv2d conv1_{nullptr}, conv2_{nullptr}, conv3_{nullptr};
   BatchNorm2d bn1_{nullptr}, bn2_{nullptr}, bn3_{nullptr};
   nn::Sequential downsample_{nullptr};
+  std::array<FusedConvolution, 4> fused_;  // conv1 .. conv3, downsample
 };
 
 class ResNet final : public Backbone {
@@ -94,13 +113,16 @@ class ResNet final : public Backbone {
 
  private:
   at::Tensor stem(const at::Tensor& images) {
-    const at::Tensor x = bn1_(conv1_(channels_ == 1 ? images.mean(1, /*keepdim=*/true) : images)).relu_();
+    const at::Tensor in = channels_ == 1 ? images.mean(1, /*keepdim=*/true) : images;
+    const bool fuse = inference_form(in) && FusedConvolution::can_fuse(*conv1_, bn1_.get());
+    const at::Tensor x = fuse ? fused_(*conv1_, bn1_.get(), in, true) : bn1_(conv1_(in)).relu_();
     return at::max_pool2d(x, 3, 2, 1);
   }
 
   std::int64_t channels_, dimension_;
   nn::Conv2d conv1_{nullptr};
   BatchNorm2d bn1_{nullptr};
+  FusedConvolution fused_;
   std::array<nn::Sequential, 4> layers_{nn::Sequential{nullptr}, nn::Sequential{nullptr}, nn::Sequential{nullptr},
                                         nn::Sequential{nullptr}};
 };

@@ -149,7 +149,11 @@ std::string time_html(const Json& times, const MetricLines& lines, double sample
     rows.push_back({"start, evaluations, checkpoints, this page", seconds_text(whole - training)});
     rows.push_back({"all", seconds_text(whole)});
   }
-  return html_table({"", "time"}, rows);
+  if (const double bytes = number_of(times.value("peak_memory", Json())); std::isfinite(bytes))
+    rows.push_back({"peak memory", fmt::format("{:.2f} GB", bytes / 1e9)});
+  if (const double bytes = number_of(times.value("peak_device_memory", Json())); std::isfinite(bytes))
+    rows.push_back({"peak memory of the GPU", fmt::format("{:.2f} GB", bytes / 1e9)});
+  return html_table({"", "time or size"}, rows);
 }
 
 std::string versions_html() {

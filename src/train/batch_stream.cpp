@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <ATen/record_function.h>
+
 #include "emotion/error.h"
 
 namespace emotion {
@@ -56,8 +58,13 @@ Batch BatchStream::next() {
   Batch batch;
   batch.epoch = static_cast<std::uint64_t>(next_.epoch);
   if (options_.images && own > 0) {
-    const ImageBatch images = loader_->next().value();
+    ImageBatch images;
+    {
+      RECORD_USER_SCOPE("loader wait");
+      images = loader_->next().value();
+    }
     batch.samples = images.samples;
+    RECORD_USER_SCOPE("to device");
     if (!batch.samples.empty()) batch.images = device_.images(images);
   } else {
     const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(taken_);

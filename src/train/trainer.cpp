@@ -6,8 +6,8 @@
 #include <limits>
 
 #include <ATen/Context.h>
+#include <ATen/record_function.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <torch/version.h>
 #include <nlohmann/json.hpp>
 
@@ -21,11 +21,13 @@
 #include "emotion/train/optimizer.h"
 #include "emotion/train/schedule.h"
 #include "emotion/train/task.h"
+#include "emotion/train/tensor_memory.h"
 #include "evaluation.h"
 #include "loss_window.h"
 #include "run_folder.h"
 #include "run_log.h"
 #include "shared_run.h"
+#include "step_trace.h"
 #include "weight_average.h"
 
 namespace emotion {
@@ -60,7 +62,8 @@ class Trainer {
         run_(config.output),
         device_(open_device(config, group_)),
         checkpoints_(run_),
-        window_(device_.is_cpu()) {
+        window_(device_.is_cpu()),
+        trace_(run_ / "trace.json", group.is_root() ? hooks.profile_steps : 0, !device_.is_cpu()) {
     at::manual_seed(config.seed);
     task_ = make_task(config, device_);
     check_same_data(*task_, group_);
@@ -156,7 +159,9 @@ class Trainer {
     Progress progress(fmt::format("epoch {}/{}", epoch + 1, config_.train.epochs), static_cast<std::uint64_t>(steps_per_epoch_),
                       static_cast<std::uint64_t>(schedule_step() - begin));
     for (bool open = true; open;) {
+      trace_.step_begins();
       train_step();
+      trace_.step_ended();
       progress.update(static_cast<std::uint64_t>(schedule_step() - begin), detail_);
       open = stream_->position().epoch == epoch && !done();
       if (state_.step % config_.train.log_every == 0 || done()) log_window(epoch + 1);
@@ -212,14 +217,17 @@ class Trainer {
       if (all == 0) continue;
       TaskOutput output;
       {
+        RECORD_USER_SCOPE("forward");
         const AutocastScope autocast(device_);
         output = task_->forward(batch, extra && !extra->samples.empty() ? &*extra : nullptr, Split::kTrain);
       }
       window_.add(state_.step + 1, output, n);
       const double part = own_part(output, n, all) * (count == 1 ? 1 : static_cast<double>(all) / static_cast<double>(planned));
+      RECORD_USER_SCOPE("backward");
       gradients_->backward(part == 1 ? output.loss : output.loss * part, i + 1 == count);
       samples_since_log_ += all;
     }
+    RECORD_USER_SCOPE("optimiser");
     gradients_->average_pending();
     if (config_.optimizer.clip_norm > 0) optimizer_->clip_gradients(config_.optimizer.clip_norm);
     optimizer_->step(lr);
@@ -388,17 +396,16 @@ class Trainer {
   }
 
   void finish() {
+    trace_.finish();
     const auto skipped = gather_lines(stream_->skipped(), group_);
     if (!group_.is_root()) return;
     for (const auto& image : skipped) log_warning("skipped {}", image);
     if (!skipped.empty()) log_warning("{} broken images were skipped", skipped.size());
-    rusage usage{};
-    ::getrusage(RUSAGE_SELF, &usage);
     const std::string best = state_.best_step >= 0 ? fmt::format(", best {} {:.4f} at step {}", config_.checkpoint.best,
                                                                  state_.best_value, state_.best_step)
                                                    : "";
     log_info("done after {} steps in {}{}; peak memory {:.2f} GB; {}", state_.step, format_duration(seconds_since(begin_)), best,
-             static_cast<double>(usage.ru_maxrss) / 1048576, run_.string());
+             static_cast<double>(peak_memory()) / 1e9, run_.string());
   }
 
   RunConfig config_;
@@ -415,6 +422,7 @@ class Trainer {
   std::optional<Schedule> schedule_;
   std::optional<RunLog> log_;
   LossWindow window_;
+  StepTrace trace_;
   RunState state_;
   std::int64_t steps_per_epoch_ = 0, total_steps_ = 0, samples_since_log_ = 0;
   Clock::time_point begin_ = Clock::now(), saved_at_, logged_at_;

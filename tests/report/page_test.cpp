@@ -96,7 +96,7 @@ class PageTest : public ::testing::Test {
     write_text(folder / "data.json",
                R"({"train": {"dataset": "d", "split": "train", "samples": 4, "labels": 6, "keywords": 10, "words": 7, "faces": 1,
                "regions": 0, "boxes": 2, "classes": {"awe": 3, "<fear>": 1}}})");
-    write_text(folder / "times.json", R"({"seconds": 100})");
+    write_text(folder / "times.json", R"({"seconds": 100, "peak_memory": 1234567890})");
     write_text(folder / "log.txt", "a line & another\n");
     cv::imwrite((folder_.path() / "a.png").string(), cv::Mat(40, 60, CV_8UC3, cv::Scalar(10, 200, 90)));
   }
@@ -126,6 +126,7 @@ TEST_F(PageTest, ARunsPageIsWholeAndHoldsItsNumbers) {
   EXPECT_THAT(html, HasSubstr("<th scope=\"row\">training steps</th><td>15.0 s</td>"));
   EXPECT_THAT(html, HasSubstr("<th scope=\"row\">of that, waiting for data</th><td>3.5 s</td>"));
   EXPECT_THAT(html, HasSubstr("checkpoints, this page</th><td>1 min 25 s</td>"));
+  EXPECT_THAT(html, HasSubstr("peak memory</th><td>1.23 GB</td>"));
 }
 
 TEST_F(PageTest, ARunThatHasJustBegunHasAPageToo) {

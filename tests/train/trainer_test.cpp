@@ -2,7 +2,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -134,6 +136,49 @@ TEST_F(TrainerTest, KeepsTheNewestCheckpointsAndTheBest) {
     names.insert(entry.path().filename().string());
   EXPECT_TRUE(names.contains("last") && names.contains("best") && names.contains("step-48"));
   EXPECT_LE(names.size(), 5U);  // two, the best, and the two links
+}
+
+// Three steps of a classifier of pictures, in the format of a trace viewer: "X" events with a begin and a duration.
+TEST_F(TrainerTest, ATraceHoldsThePhasesOfEveryStepAndChangesNothing) {
+  const std::string bin = EMOTION_BIN, data = (folder_.path() / "data").string();
+  ASSERT_EQ(wait(start({bin + "/emotion_data", "synth", "affect", "--out", data, "--count", "40", "--size", "32"})).code, 0);
+  const auto file = folder_.path() / "classifier.yaml";
+  write_text(file, fmt::format("task: classifier\ndevice: cpu\ndata: {{train: {{dataset: {}, split: train}}, size: 32}}\n"
+                               "model: {{backbone: resnet18}}\ntrain: {{batch: 4, max_steps: 6}}\n",
+                               data));
+  ASSERT_EQ(run(file.string(), "plain").code, 0);
+  const Result traced = run(file.string(), "traced", {"--profile", "3"});
+  ASSERT_EQ(traced.code, 0) << traced.errors;
+  const fs::path folder = folder_.path() / "traced";
+  EXPECT_THAT(traced.errors, HasSubstr("trace.json: a trace of 3 steps"));
+  EXPECT_EQ(tensors(folder / "checkpoints/last/model.safetensors"),
+            tensors(folder_.path() / "plain/checkpoints/last/model.safetensors"));
+  const auto trace = nlohmann::json::parse(read_file(folder / "trace.json"));
+  std::map<std::string, int> count;
+  std::map<std::string, double> begin, end;
+  for (const auto& event : trace["traceEvents"]) {
+    if (event.value("ph", "") != "X") continue;
+    const auto name = event["name"].get<std::string>();
+    if (count[name]++ > 0) continue;
+    begin[name] = event["ts"].get<double>();
+    end[name] = begin[name] + event["dur"].get<double>();
+  }
+  for (const std::string phase : {"loader wait", "to device", "forward", "backward", "optimiser"})
+    EXPECT_EQ(count[phase], 3) << phase;
+  EXPECT_LE(end["loader wait"], begin["to device"]);
+  EXPECT_LE(end["to device"], begin["forward"]);
+  EXPECT_LE(end["forward"], begin["backward"]);
+  EXPECT_LE(end["backward"], begin["optimiser"]);
+  EXPECT_GE(count["aten::conv2d"], 3 * 20);
+  EXPECT_GE(begin["aten::conv2d"], begin["forward"]);
+  EXPECT_FALSE(fs::exists(folder / "trace.json.part.json"));
+
+  // A run that ends before: what there is, or nothing.
+  ASSERT_EQ(run(file.string(), "short", {"--profile", "50"}).code, 0);
+  const auto rest = nlohmann::json::parse(read_file(folder_.path() / "short/trace.json"));
+  EXPECT_EQ(std::count_if(rest["traceEvents"].begin(), rest["traceEvents"].end(),
+                          [](const auto& event) { return event["name"] == "optimiser" && event.value("ph", "") == "X"; }),
+            4);
 }
 
 TEST_F(TrainerTest, AUsedOutputFolderIsRefused) {

@@ -10,7 +10,8 @@ namespace emotion {
 struct TrainOptions {
   std::string config, output, device;
   std::vector<std::string> settings;
-  int nproc = 0;  ///< 0 = not given: as the environment of torchrun or Slurm says
+  int nproc = 0;    ///< 0 = not given: as the environment of torchrun or Slurm says
+  int profile = 0;  ///< steps traced into RUN/trace.json
   bool resume = false, print_config = false, schema = false;
 };
 

@@ -22,9 +22,10 @@ struct Evaluation {
   const std::vector<std::string>& classes;
 };
 
-/// What a caller may do beside: nothing of it changes the run.
+/// What a caller may have beside: nothing of it changes the run.
 struct TrainHooks {
   std::function<void(const Evaluation&)> evaluated;  ///< after every evaluation, metrics.jsonl written
+  std::int64_t profile_steps = 0;                    ///< steps that rank 0 traces into RUN/trace.json
 };
 
 /// Runs a training from its config into its run folder, from the start or, with `resume`, from the last checkpoint.

@@ -1,0 +1,74 @@
+#include "emotion/train/device.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "emotion/error.h"
+#include "emotion/model/image_classifier.h"
+
+namespace emotion {
+namespace {
+
+ImageBatch two_pictures() {
+  ImageBatch batch{.samples = {4, 9}, .width = 3, .height = 2, .pixels = std::make_shared<std::uint8_t[]>(36)};
+  for (std::size_t i = 0; i < 36; ++i) batch.pixels[i] = static_cast<std::uint8_t>(7 * i);
+  return batch;
+}
+
+// Bytes lie picture, row, column, channel. Byte 0 is red: (0 / 255 - 0.485) / 0.229 = -2.117904.
+// The last, 245, is blue: (245 / 255 - 0.406) / 0.225 = 2.465708. Row 1, column 0, green of the second: byte 28 = 196:
+// (196 / 255 - 0.456) / 0.224 = 1.395658.
+TEST(Device, BytesBecomeNormalisedFloatsOnTheDevice) {
+  const at::Tensor images = Device::open("cpu").images(two_pictures());
+  ASSERT_EQ(images.sizes(), at::IntArrayRef({2, 3, 2, 3}));
+  EXPECT_EQ(images.scalar_type(), at::kFloat);
+  EXPECT_TRUE(images.is_contiguous(at::MemoryFormat::ChannelsLast));
+  EXPECT_NEAR(images[0][0][0][0].item<float>(), -2.117904, 1e-6);
+  EXPECT_NEAR(images[1][2][1][2].item<float>(), 2.465708, 1e-6);
+  EXPECT_NEAR(images[1][1][1][0].item<float>(), (((18 + 9 + 1) * 7 % 256) / 255.0 - 0.456) / 0.224, 1e-6);
+  const at::Tensor contiguous = Device::open("cpu", "off", /*channels_last=*/false).images(two_pictures());
+  EXPECT_TRUE(contiguous.is_contiguous());
+  EXPECT_TRUE(at::equal(contiguous, images));
+}
+
+// The same network, images and labels in float32 and under autocast: bfloat16 has 8 bits, 2^-8 = 0.4 % a rounding.
+TEST(Device, Bf16AgreesWithFloat32) {
+  at::manual_seed(3);
+  const Device plain = Device::open("cpu"), mixed = Device::open("cpu", "bf16");
+  ImageClassifier network("resnet18", 8);
+  plain.place(*network);
+  const at::Tensor images = at::randn({8, 3, 64, 64}).contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor labels = at::arange(8);
+  const auto run = [&](const Device& device) {
+    network->zero_grad();
+    network->train();
+    at::Tensor logits;
+    {
+      const AutocastScope autocast(device);
+      logits = network->forward(images);
+    }
+    at::cross_entropy_loss(logits.to(at::kFloat), labels).backward();
+    std::vector<at::Tensor> gradients;
+    for (const auto& parameter : network->parameters()) gradients.push_back(parameter.grad().flatten().clone());
+    return std::pair(logits, at::cat(gradients));
+  };
+  const auto [wanted, wanted_gradient] = run(plain);
+  const auto [got, gradient] = run(mixed);
+  EXPECT_EQ(wanted.scalar_type(), at::kFloat);
+  EXPECT_EQ(got.scalar_type(), at::kBFloat16);
+  EXPECT_EQ(gradient.scalar_type(), at::kFloat);  // the weights stay in float32
+  const double error = ((got.to(at::kFloat) - wanted).norm() / wanted.norm()).item<double>();
+  EXPECT_GT(error, 1e-5);  // it did compute in bfloat16
+  EXPECT_LT(error, 0.05);
+  EXPECT_GT(at::cosine_similarity(gradient, wanted_gradient, 0).item<double>(), 0.98);
+  // Off again at the end of the scope.
+  EXPECT_EQ(network->forward(images).scalar_type(), at::kFloat);
+}
+
+TEST(Device, UnknownNamesAreErrors) {
+  EXPECT_THROW(Device::open("gpu"), ConfigError);
+  EXPECT_THROW(Device::open("cpu", "fp8"), ConfigError);
+}
+
+}  // namespace
+}  // namespace emotion
