@@ -60,7 +60,8 @@ TEST(Device, Bf16AgreesWithFloat32) {
   const double error = ((got.to(at::kFloat) - wanted).norm() / wanted.norm()).item<double>();
   EXPECT_GT(error, 1e-5);  // it did compute in bfloat16
   EXPECT_LT(error, 0.05);
-  EXPECT_GT(at::cosine_similarity(gradient, wanted_gradient, 0).item<double>(), 0.98);
+  // With batch statistics PyTorch's own autocast gives 0.936 to 0.943 on this network and batch, over three seeds.
+  EXPECT_GT(at::cosine_similarity(gradient, wanted_gradient, 0).item<double>(), 0.9);
   // Off again at the end of the scope.
   EXPECT_EQ(network->forward(images).scalar_type(), at::kFloat);
 }
