@@ -91,7 +91,8 @@ void visit_fields(Config& c, Visit&& visit) {
               "image network; stimuli: of the Global-Net; detector: a ResNet",
               {"resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "alexnet"}},
         c.model.backbone);
-  visit(Field{"model.init", kAllTasks, "initial weights, .safetensors or .pth, of the model or its backbone"}, c.model.init);
+  visit(Field{"model.init", kAllTasks, "initial weights of the model or its backbone: .safetensors, .pth or a run folder"},
+        c.model.init);
   visit(Field{"model.head", kEmotionNet, "classifier and projection", {"two_branch", "joint", "three_branch"}}, c.model.head);
   visit(Field{"model.dropout", kTextCNN, "probability", {}, 0, 1, false, true}, c.model.dropout);
   visit(Field{"model.word_dropout", kTextCNN, "part of the keywords left out in training", {}, 0, 1, false, true},

@@ -3,26 +3,71 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace emotion {
+namespace {
 
-__attribute__((target_clones("arch=haswell", "default"))) void skip_gram_update(const float* __restrict input,
-                                                                                float* __restrict output,
-                                                                                float* __restrict gradient, std::size_t width,
-                                                                                float label, float alpha) {
-  float dot = 0;
-  for (std::size_t d = 0; d < width; ++d) dot += input[d] * output[d];
-  const float f = 1.0F / (1.0F + std::exp(-std::clamp(dot, -30.0F, 30.0F)));
-  const float g = alpha * (label - f);
-  for (std::size_t d = 0; d < width; ++d) {
-    gradient[d] += g * output[d];
-    output[d] += g * input[d];
+using Lanes = float __attribute__((vector_size(32)));
+constexpr std::size_t kLanes = sizeof(Lanes) / sizeof(float);
+
+}  // namespace
+
+// Two contexts by six targets are twelve sums, which with their operands fit the sixteen registers of AVX2.
+__attribute__((target_clones("arch=haswell", "default"))) void skip_gram_update(const SkipGramTile& tile, std::size_t width,
+                                                                                float alpha) {
+  constexpr std::size_t kT = kTileOutputs;
+  float g[kTileInputs * kT];
+  for (std::size_t c = 0; c < kTileInputs; c += 2) {
+    Lanes sums[2 * kT] = {};
+    for (std::size_t d = 0; d < width && c < tile.input_count; d += kLanes) {
+      Lanes a, b;
+      std::memcpy(&a, tile.inputs[c] + d, sizeof(a));
+      std::memcpy(&b, tile.inputs[c + 1] + d, sizeof(b));
+#pragma GCC unroll 6
+      for (std::size_t t = 0; t < kT; ++t) {
+        Lanes output;
+        std::memcpy(&output, tile.outputs[t] + d, sizeof(output));
+        sums[t] += a * output;
+        sums[kT + t] += b * output;
+      }
+    }
+    for (std::size_t i = 0; i < 2 * kT; ++i) {
+      float sum = 0;
+      for (std::size_t lane = 0; lane < kLanes; ++lane) sum += sums[i][lane];
+      g[c * kT + i] = sum;
+    }
   }
-}
-
-__attribute__((target_clones("arch=haswell", "default"))) void add_to(float* __restrict to, const float* __restrict from,
-                                                                      std::size_t width) {
-  for (std::size_t d = 0; d < width; ++d) to[d] += from[d];
+  for (float& value : g) value = -alpha / (1.0F + std::exp(-std::clamp(value, -30.0F, 30.0F)));
+  for (std::size_t c = 0; c < kTileInputs; ++c) {
+    if (tile.first_is_positive) g[c * kT] += alpha;
+    for (std::size_t t = 0; t < kT; ++t) {
+      if (c >= tile.input_count || t >= tile.output_count) g[c * kT + t] = 0;
+    }
+  }
+  for (std::size_t d = 0; d < width; d += kLanes) {
+    Lanes outputs[kT], updated[kT];
+#pragma GCC unroll 6
+    for (std::size_t t = 0; t < kT; ++t) {
+      std::memcpy(&outputs[t], tile.outputs[t] + d, sizeof(Lanes));
+      updated[t] = outputs[t];
+    }
+    for (std::size_t c = 0; c < tile.input_count; ++c) {
+      Lanes input;
+      std::memcpy(&input, tile.inputs[c] + d, sizeof(input));
+      Lanes sum = input;
+#pragma GCC unroll 6
+      for (std::size_t t = 0; t < kT; ++t) {
+        sum += g[c * kT + t] * outputs[t];
+        updated[t] += g[c * kT + t] * input;
+      }
+      std::memcpy(tile.inputs[c] + d, &sum, sizeof(sum));
+    }
+#pragma GCC unroll 6
+    for (std::size_t t = 0; t < kT; ++t) {
+      if (t < tile.output_count) std::memcpy(tile.outputs[t] + d, &updated[t], sizeof(Lanes));
+    }
+  }
 }
 
 }  // namespace emotion

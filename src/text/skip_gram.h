@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 
 namespace emotion {
@@ -7,11 +8,20 @@ namespace emotion {
 /// Numbers a row is padded to, so that vector loops have no remainder.
 inline std::size_t padded_width(int dimension) { return (static_cast<std::size_t>(dimension) + 15) / 16 * 16; }
 
-/// One pair of skip-gram with negative sampling (Mikolov et al., 2013, Eq 4): with f = sigmoid(input . output) and
-/// g = alpha (label - f), gradient += g output and output += g input. `width` is a padded_width().
-void skip_gram_update(const float* input, float* output, float* gradient, std::size_t width, float label, float alpha);
+inline constexpr std::size_t kTileInputs = 8, kTileOutputs = 6;
 
-/// to += from
-void add_to(float* to, const float* from, std::size_t width);
+/// Some context words against some target words, all with all. Rows that are not needed point to a row of zeros of their own.
+struct SkipGramTile {
+  std::array<float*, kTileInputs> inputs;    ///< input vectors of the contexts
+  std::array<float*, kTileOutputs> outputs;  ///< output vectors of the targets
+  std::size_t input_count, output_count;     ///< those that are not padding
+  bool first_is_positive;                    ///< outputs[0] belongs to the word that stands there; all others are noise
+};
+
+/// Skip-gram with negative sampling (Mikolov et al., 2013, Eq 4) for every pair of the tile at once: f = sigmoid(input . output)
+/// and g = alpha (label - f) of the vectors as they are, then input += sum of g output over the outputs, output += sum of g input
+/// over the inputs. As matrices instead of pair by pair, each row is read once (Ji et al., Parallelizing Word2Vec in Shared and
+/// Distributed Memory, 2016). `width` is a padded_width().
+void skip_gram_update(const SkipGramTile& tile, std::size_t width, float alpha);
 
 }  // namespace emotion

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -131,6 +132,13 @@ class Trainer {
   }
 
  private:
+  /// What a thread works with.
+  struct Tiles {
+    std::array<float*, kTileInputs> contexts;
+    std::vector<float*> targets;
+    std::vector<float> zeros;  ///< the row that fills a tile up
+  };
+
   bool running(int threads) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     return finished_.load() < threads;
@@ -147,7 +155,7 @@ class Trainer {
   /// Every thread takes each `threads`-th list of an epoch and writes to the shared vectors without locks (Hogwild; Recht et
   /// al., 2011): updates rarely meet, and a lost one does no harm.
   void run(std::size_t thread, std::size_t threads) {
-    std::vector<float> gradient(width_);
+    Tiles tiles{.contexts = {}, .targets = {}, .zeros = std::vector<float>(width_)};
     std::vector<std::uint32_t> words;
     for (int epoch = 0; epoch < options_.epochs && !stop_requested(); ++epoch) {
       Random random{options_.seed, static_cast<std::uint64_t>(epoch), thread, kTrainStream};
@@ -157,7 +165,7 @@ class Trainer {
         for (const std::uint32_t word : list) {
           if (keep_[word] >= 1 || random.uniform() < keep_[word]) words.push_back(word);
         }
-        train_list(words, learning_rate(), random, gradient);
+        train_list(words, learning_rate(), random, tiles);
         done_.fetch_add(list.size(), std::memory_order_relaxed);
       }
     }
@@ -170,7 +178,7 @@ class Trainer {
     return std::max(options_.min_alpha, options_.alpha - (options_.alpha - options_.min_alpha) * part);
   }
 
-  void train_list(const std::vector<std::uint32_t>& words, double alpha, Random& random, std::vector<float>& gradient) {
+  void train_list(const std::vector<std::uint32_t>& words, double alpha, Random& random, Tiles& tiles) {
     for (std::size_t i = 0; i < words.size(); ++i) {
       std::size_t low = 0, high = words.size();
       if (options_.window > 0) {  // nearer words count more: the window shrinks by chance
@@ -179,22 +187,33 @@ class Trainer {
         low = i > reach ? i - reach : 0;
         high = std::min(words.size(), i + reach + 1);
       }
+      std::size_t count = 0;
       for (std::size_t j = low; j < high; ++j) {
-        if (j != i) train_pair(words[j], words[i], static_cast<float>(alpha), random, gradient);
+        if (j != i) tiles.contexts[count++] = input_.data() + words[j] * width_;
+        if (count == kTileInputs || (j + 1 == high && count > 0)) {
+          train_contexts(count, words[i], static_cast<float>(alpha), random, tiles);
+          count = 0;
+        }
       }
     }
   }
 
-  /// One word of the context against the centre word and `negative` noise words.
-  void train_pair(std::uint32_t context, std::uint32_t center, float alpha, Random& random, std::vector<float>& gradient) {
-    float* input = input_.data() + context * width_;
-    std::fill(gradient.begin(), gradient.end(), 0.0F);
-    for (int n = 0; n <= options_.negative; ++n) {
-      const std::uint32_t target = n == 0 ? center : noise_.draw(random);
-      if (n > 0 && target == center) continue;
-      skip_gram_update(input, output_.data() + target * width_, gradient.data(), width_, n == 0 ? 1.0F : 0.0F, alpha);
+  /// Some words of a context against the centre word and `negative` noise words, which they share.
+  void train_contexts(std::size_t count, std::uint32_t center, float alpha, Random& random, Tiles& tiles) {
+    tiles.targets.assign(1, output_.data() + center * width_);
+    for (int n = 0; n < options_.negative; ++n) {
+      const std::uint32_t target = noise_.draw(random);
+      if (target != center) tiles.targets.push_back(output_.data() + target * width_);
     }
-    add_to(input, gradient.data(), width_);
+    SkipGramTile tile{.inputs = {}, .outputs = {}, .input_count = count, .output_count = 0, .first_is_positive = true};
+    for (std::size_t c = 0; c < kTileInputs; ++c) tile.inputs[c] = c < count ? tiles.contexts[c] : tiles.zeros.data();
+    for (std::size_t first = 0; first < tiles.targets.size(); first += kTileOutputs) {
+      tile.output_count = std::min(kTileOutputs, tiles.targets.size() - first);
+      for (std::size_t t = 0; t < kTileOutputs; ++t)
+        tile.outputs[t] = t < tile.output_count ? tiles.targets[first + t] : tiles.zeros.data();
+      skip_gram_update(tile, width_, alpha);
+      tile.first_is_positive = false;
+    }
   }
 
   WordVectors result() {

@@ -217,6 +217,20 @@ TEST_F(TrainerTest, AFullDiskStopsTheRunAndKeepsTheLastCheckpoint) {
     EXPECT_FALSE(entry.path().filename().string().starts_with(".new")) << entry.path();
 }
 
+TEST_F(TrainerTest, ARunFolderIsAWeightsFile) {
+  ASSERT_EQ(run(config(), "first", {"--set", "train.epochs=1"}).code, 0);
+  const std::string folder = (folder_.path() / "first").string();
+  const auto after_a_step = [&](const std::string& output, const std::string& init) {
+    const Result result =
+        run(config(), output, {"--set", "train.max_steps=1", "--set", "model.init=" + (init.empty() ? "''" : init)});
+    EXPECT_EQ(result.code, 0) << result.errors;
+    return tensors(folder_.path() / output / "checkpoints/last/model.safetensors");
+  };
+  const auto by_folder = after_a_step("folder", folder);
+  EXPECT_EQ(by_folder, after_a_step("file", folder + "/checkpoints/best/model.safetensors"));
+  EXPECT_NE(by_folder, after_a_step("none", ""));
+}
+
 TEST_F(TrainerTest, BadInputIsOneLineAndItsExitCode) {
   const auto fails = [&](const std::vector<std::string>& more, int code, const std::string& text) {
     const Result result = run(config(), "bad", more);

@@ -5,6 +5,7 @@
 #include "emotion/loss/emotion_net_loss.h"
 #include "emotion/model/image_classifier.h"
 #include "emotion/model/load_state.h"
+#include "emotion/train/checkpoint.h"
 #include "tasks.h"
 
 namespace emotion {
@@ -21,7 +22,10 @@ class ClassifierTask final : public Task {
       choose_faces(Split::kTrain, train_faces_);
       if (data_.has_validation()) choose_faces(Split::kValidation, validation_faces_);
     }
-    if (!config.model.init.empty()) init_module_state(*network_, read_weights(config.model.init), config.model.init);
+    if (!config.model.init.empty()) {
+      const auto init = find_model_file(config.model.init);
+      init_module_state(*network_, read_weights(init), init.string());
+    }
     device_.place(*network_);
     if (config.loss.class_weights == "balanced") {
       weight_of_class_ = balanced_weights();

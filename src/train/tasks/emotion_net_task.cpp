@@ -12,6 +12,7 @@
 #include "emotion/loss/emotion_net_loss.h"
 #include "emotion/model/emotion_net.h"
 #include "emotion/model/load_state.h"
+#include "emotion/train/checkpoint.h"
 #include "tasks.h"
 #include "text_input.h"
 
@@ -42,7 +43,10 @@ class EmotionNetTask final : public Task {
                                             .classes = static_cast<std::int64_t>(data_.classes().size()),
                                             .extra_classes = static_cast<std::int64_t>(extra_classes_.classes.size()),
                                             .embedding = word_vectors_ ? word_vectors_->dimension() : 300});
-    if (!config.model.init.empty()) init_module_state(*network_, read_weights(config.model.init), config.model.init);
+    if (!config.model.init.empty()) {
+      const auto init = find_model_file(config.model.init);
+      init_module_state(*network_, read_weights(init), init.string());
+    }
     device_.place(*network_);
   }
 

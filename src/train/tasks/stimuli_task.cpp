@@ -30,7 +30,7 @@ class StimuliTask final : public Task {
     }
     network_ = StimuliNet(stimuli_net_options(config, static_cast<std::int64_t>(data_.classes().size()),
                                               std::max<std::int64_t>(readers_[0].width(), 1)));
-    if (!config.model.init.empty()) init(read_weights(config.model.init), config.model.init);
+    if (!config.model.init.empty()) init(find_model_file(config.model.init));
     if (!config.model.expression_init.empty()) init_expression();
     device_.place(*network_);
   }
@@ -75,7 +75,9 @@ class StimuliTask final : public Task {
   }
 
   /// A whole StimuliNet, or a backbone for the Global-Net.
-  void init(const StateDict& state, const std::string& where) {
+  void init(const std::filesystem::path& file) {
+    const StateDict state = read_weights(file);
+    const std::string where = file.string();
     const bool whole = std::any_of(state.entries.begin(), state.entries.end(), [](const auto& entry) {
       return entry.name.starts_with("global.") || entry.name.starts_with("semantic.");
     });

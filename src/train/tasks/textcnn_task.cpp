@@ -7,6 +7,7 @@
 #include "emotion/loss/emotion_net_loss.h"
 #include "emotion/model/load_state.h"
 #include "emotion/text/keywords.h"
+#include "emotion/train/checkpoint.h"
 #include "tasks.h"
 #include "text_input.h"
 
@@ -35,7 +36,7 @@ namespace {
 Vocabulary choose_vocabulary(const RunConfig& config, const TaskData& data) {
   if (!config.text.vocabulary.empty()) return Vocabulary::read(config.text.vocabulary);
   if (!config.model.init.empty()) {  // the words of the weights that training starts from
-    const StateDict init = read_weights(config.model.init);
+    const StateDict init = read_weights(find_model_file(config.model.init));
     const ModelInfo info = ModelInfo::from_metadata(init.metadata, config.model.init);
     if (!info.vocabulary.empty()) return Vocabulary(info.vocabulary);
   }
@@ -89,7 +90,7 @@ class TextCNNTask final : public Task {
     }
     std::optional<StateDict> init;
     if (!config_.model.init.empty()) {
-      init = read_weights(config_.model.init);
+      init = read_weights(find_model_file(config_.model.init));
       if (const at::Tensor* embedding = init->find("embedding.weight"); embedding && embedding->dim() == 2)
         options.dimension = embedding->size(1);
     }
