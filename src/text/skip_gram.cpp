@@ -8,14 +8,14 @@
 namespace emotion {
 namespace {
 
-using Lanes = float __attribute__((vector_size(32)));
-constexpr std::size_t kLanes = sizeof(Lanes) / sizeof(float);
-
-}  // namespace
+using Lanes4 = float __attribute__((vector_size(16)));
+using Lanes8 = float __attribute__((vector_size(32)));
+using Lanes16 = float __attribute__((vector_size(64)));
 
 // Two contexts by six targets are twelve sums, which with their operands fit the sixteen registers of AVX2.
-__attribute__((target_clones("arch=haswell", "default"))) void skip_gram_update(const SkipGramTile& tile, std::size_t width,
-                                                                                float alpha) {
+template <class Lanes>
+[[gnu::always_inline]] inline void update(const SkipGramTile& tile, std::size_t width, float alpha) {
+  constexpr std::size_t kLanes = sizeof(Lanes) / sizeof(float);
   constexpr std::size_t kT = kTileOutputs;
   float g[kTileInputs * kT];
   for (std::size_t c = 0; c < kTileInputs; c += 2) {
@@ -33,8 +33,9 @@ __attribute__((target_clones("arch=haswell", "default"))) void skip_gram_update(
       }
     }
     for (std::size_t i = 0; i < 2 * kT; ++i) {
-      float sum = 0;
-      for (std::size_t lane = 0; lane < kLanes; ++lane) sum += sums[i][lane];
+      float lanes[kLanes], sum = 0;
+      std::memcpy(lanes, &sums[i], sizeof(lanes));
+      for (const float lane : lanes) sum += lane;
       g[c * kT + i] = sum;
     }
   }
@@ -68,6 +69,24 @@ __attribute__((target_clones("arch=haswell", "default"))) void skip_gram_update(
       if (t < tile.output_count) std::memcpy(tile.outputs[t] + d, &updated[t], sizeof(Lanes));
     }
   }
+}
+
+// By feature: GCC's target_clones("arch=haswell") asks for Intel's processor of that name, and AMD's run the slow form.
+__attribute__((target("avx512f"))) void update_avx512(const SkipGramTile& tile, std::size_t width, float alpha) {
+  update<Lanes16>(tile, width, alpha);
+}
+__attribute__((target("avx2,fma"))) void update_avx2(const SkipGramTile& tile, std::size_t width, float alpha) {
+  update<Lanes8>(tile, width, alpha);
+}
+void update_sse(const SkipGramTile& tile, std::size_t width, float alpha) { update<Lanes4>(tile, width, alpha); }
+
+}  // namespace
+
+void skip_gram_update(const SkipGramTile& tile, std::size_t width, float alpha) {
+  static const auto chosen = __builtin_cpu_supports("avx512f")                                           ? update_avx512
+                             : __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 ? update_avx2
+                                                                                                         : update_sse;
+  chosen(tile, width, alpha);
 }
 
 }  // namespace emotion

@@ -8,7 +8,7 @@ namespace emotion {
 /// Numbers a row is padded to, so that vector loops have no remainder.
 inline std::size_t padded_width(int dimension) { return (static_cast<std::size_t>(dimension) + 15) / 16 * 16; }
 
-inline constexpr std::size_t kTileInputs = 8, kTileOutputs = 6;
+inline constexpr std::size_t kTileInputs = 4, kTileOutputs = 6;
 
 /// Some context words against some target words, all with all. Rows that are not needed point to a row of zeros of their own.
 struct SkipGramTile {

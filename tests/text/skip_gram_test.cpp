@@ -52,7 +52,7 @@ void expect_equations(std::size_t inputs, std::size_t outputs, bool positive) {
 }
 
 TEST(SkipGramTest, ATileIsTheEquationsForEveryPair) {
-  for (const std::size_t inputs : {1, 2, 3, 7, 8}) {
+  for (const std::size_t inputs : {1, 2, 3, 4}) {
     for (const std::size_t outputs : {1, 5, 6}) {
       expect_equations(inputs, outputs, true);
       expect_equations(inputs, outputs, false);
