@@ -23,7 +23,11 @@ find_library(FAISS_LIBRARY faiss REQUIRED)
 
 add_library(emotion_dependencies INTERFACE)
 target_link_libraries(emotion_dependencies INTERFACE Threads::Threads fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json yaml-cpp
-  opencv_core opencv_imgproc opencv_imgcodecs simdjson::simdjson JPEG::JPEG GIF::GIF ZLIB::ZLIB PkgConfig::matio CURL::libcurl dlib::dlib ${CMAKE_DL_LIBS})
+  opencv_core opencv_imgproc opencv_imgcodecs simdjson::simdjson JPEG::JPEG GIF::GIF ZLIB::ZLIB PkgConfig::matio CURL::libcurl dlib::dlib
+  ${FAISS_LIBRARY} lapack blas gomp ${CMAKE_DL_LIBS})
+# LibTorch stands before BLAS, which dlib and faiss bring: its wheel exports the sgemm_ of its own MKL, and of two the first serves the
+# whole process. With Debian's reference BLAS in front every matrix product is many times slower.
+target_link_options(emotion_dependencies INTERFACE "LINKER:--push-state,--no-as-needed,${LibTorch_CPU_LIBRARY},--pop-state")
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)
 endif()
