@@ -42,7 +42,7 @@ StimuliNetOutput StimuliNetImpl::forward(const StimuliInput& input) {
   if (expression) {
     const std::int64_t n = input.images.defined()             ? input.images.size(0)
                            : input.regions.features.defined() ? input.regions.features.size(0)
-                                                              : input.face_rows.size(0);
+                                                              : input.size;
     at::Tensor v_e = at::zeros({n, expression->dimension()}, classifier->weight.options());
     at::Tensor faces = input.faces;
     // Shared batch statistics are taken together: a process without a face sends an empty batch through the branch.

@@ -127,6 +127,7 @@ bool StimuliReader::has_face(std::uint64_t sample) const { return !data_->manife
 
 StimuliInput StimuliReader::read(const std::vector<std::uint64_t>& samples, const Device& device) const {
   StimuliInput input;
+  input.size = static_cast<std::int64_t>(samples.size());
   if (data_->options.regions) {
     const RegionBatch regions = data_->region_batch(samples);
     input.regions = {device.move(regions.features), device.move(regions.counts)};

@@ -138,6 +138,22 @@ TEST(StimuliNet, LuminanceSeesNoColour) {
   EXPECT_TRUE(at::allclose(to_luminance(normalised(0, 1, 0)), normalised(0.587, 0.587, 0.587), 1e-4, 1e-5));
 }
 
+TEST(StimuliNet, ExpressionAloneSeesTheImagesThatHaveAFace) {
+  StimuliNetOptions options;
+  options.global = options.semantic = false;
+  options.classes = 4;
+  StimuliNet net(options);
+  net->eval();
+  const at::Tensor faces = at::rand({2, 3, 48, 48});
+  const StimuliNetOutput output = net->forward({.faces = faces, .face_rows = at::tensor({0, 3}, at::kLong), .size = 5});
+  ASSERT_EQ(output.logits.sizes(), (std::vector<std::int64_t>{5, 4}));
+  EXPECT_TRUE(at::allclose(output.features[3], net->expression->forward(faces)[1], 1e-4, 1e-5));
+  for (const int row : {1, 2, 4}) EXPECT_EQ(output.features[row].abs().max().item<float>(), 0) << "v_e = 0 without a face";
+  const StimuliNetOutput none = net->forward({.face_rows = at::empty({0}, at::kLong), .size = 2});
+  EXPECT_EQ(none.features.abs().max().item<float>(), 0);
+  EXPECT_EQ(none.logits.size(0), 2);
+}
+
 TEST(StimuliNet, NeedsABranch) {
   StimuliNetOptions options = small();
   options.global = options.semantic = options.expression = false;

@@ -13,10 +13,11 @@ namespace emotion {
 
 /// The stimuli of a batch; what a branch that is switched off would read stays undefined.
 struct StimuliInput {
-  at::Tensor images;     ///< float [B, 3, h, w], normalised
-  RegionBatch regions;   ///< N regions an image
-  at::Tensor faces;      ///< float [n, 3, h, w], normalised: one for each image that has a face
-  at::Tensor face_rows;  ///< int64 [n]: the image each face belongs to
+  at::Tensor images;      ///< float [B, 3, h, w], normalised
+  RegionBatch regions;    ///< N regions an image
+  at::Tensor faces;       ///< float [n, 3, h, w], normalised: one for each image that has a face
+  at::Tensor face_rows;   ///< int64 [n]: the image each face belongs to
+  std::int64_t size = 0;  ///< B, wanted where images and regions are not there to tell: not every image has a face
 };
 
 struct StimuliNetOptions {
