@@ -26,7 +26,10 @@ class Classic final : public Backbone {
     fused_ = std::vector<FusedConvolution>(features_->size());
   }
   at::Tensor feature_map(const at::Tensor& images) override {
-    if (!inference_form(images)) return features_->forward(images);
+    if (!inference_form(images)) {
+      for (auto& fused : fused_) fused.forget();
+      return features_->forward(images);
+    }
     at::Tensor x = images;
     for (std::size_t i = 0; i < features_->size(); ++i) {
       const auto layer = features_->ptr(i);

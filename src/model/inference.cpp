@@ -135,6 +135,11 @@ std::shared_ptr<const FusedConvolution::Packed> FusedConvolution::packed(torch::
   return fresh;
 }
 
+void FusedConvolution::forget() {
+  const std::lock_guard lock(mutex_);
+  packed_.reset();
+}
+
 at::Tensor FusedConvolution::operator()(torch::nn::Conv2dImpl& convolution, torch::nn::BatchNorm2dImpl* norm, const at::Tensor& x,
                                         bool relu, const at::Tensor& residual) {
   static const auto pointwise = operations().pointwise->typed<Pointwise>();

@@ -44,6 +44,7 @@ class Block : public nn::Module {
 
   at::Tensor forward(const at::Tensor& x) {
     if (inference_form(x) && can_fuse()) return inference(x);
+    for (auto& fused : fused_) fused.forget();
     at::Tensor y = bn1_(conv1_(x)).relu_();
     y = bn2_(conv2_(y));
     if (bottleneck_) y = bn3_(conv3_(y.relu_()));
@@ -115,6 +116,7 @@ class ResNet final : public Backbone {
   at::Tensor stem(const at::Tensor& images) {
     const at::Tensor in = channels_ == 1 ? images.mean(1, /*keepdim=*/true) : images;
     const bool fuse = inference_form(in) && FusedConvolution::can_fuse(*conv1_, bn1_.get());
+    if (!fuse) fused_.forget();
     const at::Tensor x = fuse ? fused_(*conv1_, bn1_.get(), in, true) : bn1_(conv1_(in)).relu_();
     return at::max_pool2d(x, 3, 2, 1);
   }

@@ -16,8 +16,10 @@ bool inference_form(const at::Tensor& x);
 /// A convolution, the batch norm behind it, a sum and a ReLU as one oneDNN operation: y = relu(norm(conv(x)) + residual).
 ///
 /// The norm's scale and shift are folded into the weights in double precision, and those are laid out as oneDNN wants them, at
-/// the first use. Whenever a weight or a statistic has changed since, in place or replaced, that is done again. Results differ
-/// from those of the single layers by rounding. Only for inference_form(x) and a norm in evaluation mode (see can_fuse()).
+/// the first use. Whenever a weight or a statistic has been replaced or written to since, that is done again. LibTorch does not
+/// count what fused optimisers and a norm in training write as writing: every forward pass that is not in inference form calls
+/// forget(). Results differ from those of the single layers by rounding. Only for inference_form(x) and a norm in evaluation mode
+/// (see can_fuse()).
 class FusedConvolution {
  public:
   FusedConvolution();
@@ -32,6 +34,9 @@ class FusedConvolution {
   /// @return          float [B, K, h, w], channels_last
   at::Tensor operator()(torch::nn::Conv2dImpl& convolution, torch::nn::BatchNorm2dImpl* norm, const at::Tensor& x, bool relu,
                         const at::Tensor& residual = {});
+
+  /// The next use folds anew.
+  void forget();
 
  private:
   struct Packed;
