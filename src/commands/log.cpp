@@ -32,6 +32,11 @@ spdlog::level::level_enum translate(LogLevel level) {
   return spdlog::level::info;
 }
 
+std::string with_level(LogLevel level, std::string_view text) {
+  const std::string_view prefix = level == LogLevel::kWarning ? "warning: " : level == LogLevel::kError ? "error: " : "";
+  return fmt::format("{}{}", prefix, text);
+}
+
 }  // namespace
 
 void set_log_level(LogLevel level) noexcept { logger()->set_level(translate(level)); }
@@ -52,21 +57,20 @@ void set_log_file(std::string_view path) {
   sinks.resize(1);
   if (path.empty()) return;
   auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(std::string(path));
-  sink->set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+  sink->set_pattern("%Y-%m-%d %H:%M:%S.%e %v");
   sinks.push_back(std::move(sink));
   logger()->flush_on(spdlog::level::info);
 }
 
 void log_line(LogLevel level, std::string_view text) {
-  const auto translated = translate(level);
-  const std::string_view prefix = level == LogLevel::kWarning ? "warning: " : level == LogLevel::kError ? "error: " : "";
-  logger()->log(translated, fmt::format("{}{}", prefix, text));
+  logger()->log(translate(level), with_level(level, text));
 }
 
 void log_file_only(LogLevel level, std::string_view text) {
   const auto& sinks = logger()->sinks();
   if (sinks.size() < 2) return;
-  sinks[1]->log(spdlog::details::log_msg("emotion", translate(level), spdlog::string_view_t(text.data(), text.size())));
+  const std::string line = with_level(level, text);
+  sinks[1]->log(spdlog::details::log_msg("emotion", translate(level), spdlog::string_view_t(line.data(), line.size())));
   sinks[1]->flush();
 }
 

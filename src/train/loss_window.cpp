@@ -31,7 +31,7 @@ void LossWindow::flush() {
     for (std::size_t i = names_.size(); i-- > 0;) {
       if (!std::isfinite(value[i])) {
         throw RunError(
-            fmt::format("step {}: {} is {}; the last checkpoint is kept; a lower optimizer.lr or optimizer.clip_norm may help",
+            fmt::format("step {}: {} is {}; the checkpoints stay as they were; a lower optimizer.lr or optimizer.clip_norm may help",
                         pending.step, names_[i], std::isnan(value[i]) ? "NaN" : "infinite"));
       }
     }
