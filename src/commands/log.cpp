@@ -62,9 +62,7 @@ void set_log_file(std::string_view path) {
   logger()->flush_on(spdlog::level::info);
 }
 
-void log_line(LogLevel level, std::string_view text) {
-  logger()->log(translate(level), with_level(level, text));
-}
+void log_line(LogLevel level, std::string_view text) { logger()->log(translate(level), with_level(level, text)); }
 
 void log_file_only(LogLevel level, std::string_view text) {
   const auto& sinks = logger()->sinks();

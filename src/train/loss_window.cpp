@@ -30,9 +30,9 @@ void LossWindow::flush() {
     // The parts come first in the message: the sum is only bad because of them.
     for (std::size_t i = names_.size(); i-- > 0;) {
       if (!std::isfinite(value[i])) {
-        throw RunError(
-            fmt::format("step {}: {} is {}; the checkpoints stay as they were; a lower optimizer.lr or optimizer.clip_norm may help",
-                        pending.step, names_[i], std::isnan(value[i]) ? "NaN" : "infinite"));
+        throw RunError(fmt::format(
+            "step {}: {} is {}; the checkpoints stay as they were; a lower optimizer.lr or optimizer.clip_norm may help",
+            pending.step, names_[i], std::isnan(value[i]) ? "NaN" : "infinite"));
       }
     }
     sums_.resize(names_.size());

@@ -196,6 +196,32 @@ TEST_F(TrainerTest, ResumingWithAnotherConfigNamesTheKeys) {
   EXPECT_THAT(result.errors, HasSubstr("config.yaml: --resume with another config: optimizer.lr was 0.01, is 0.5\n"));
 }
 
+TEST_F(TrainerTest, TheSavedModelIsTheMovingAverageOfTheWeights) {
+  const auto saved = [&](const std::string& steps, const char* file) {
+    const std::string name = "steps" + steps;
+    if (!fs::exists(folder_.path() / name)) {
+      const Result result = run(config(), name, {"--set", "train.max_steps=" + steps, "--set", "schedule.name=constant"});
+      EXPECT_EQ(result.code, 0) << result.errors;
+    }
+    return read_safetensors(folder_.path() / name / "checkpoints/last" / file);
+  };
+  const StateDict first = saved("1", "model.safetensors"), second = saved("2", "model.safetensors");
+  const StateDict raw = saved("2", "state.safetensors");
+  int compared = 0;
+  for (const auto& [name, average] : second.entries) {
+    const at::Tensor *before = first.find(name), *weights = raw.find("raw." + name);
+    ASSERT_TRUE(before && weights) << name;
+    if (name.find("running_") != std::string::npos || name.ends_with("num_batches_tracked")) {
+      EXPECT_TRUE(average.equal(*weights)) << name;  // buffers are not averaged
+      continue;
+    }
+    EXPECT_FALSE(before->equal(*weights)) << name;
+    EXPECT_TRUE(at::allclose(average, *before * 0.9 + *weights * 0.1, 1e-5, 1e-7)) << name;
+    ++compared;
+  }
+  EXPECT_GT(compared, 4);
+}
+
 TEST_F(TrainerTest, ALossThatIsNotFiniteStopsTheRunAndKeepsTheCheckpoint) {
   const Result result = run(config(), "run", {"--set", "optimizer={name: sgd, lr: 1e6}", "--set", "train.epochs=1000"});
   EXPECT_EQ(result.code, 1);
