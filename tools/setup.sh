@@ -89,7 +89,10 @@ if [ -z "${CMAKE_PREFIX_PATH:-}" ]; then
   [ "$cuda" = yes ] && install_cuda
 fi
 if [ "$build" = yes ]; then
-  [ -e "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
+  # Once more when the CUDA libraries have come since: CMake looks for them.
+  if [ ! -e "build/$preset/build.ninja" ] || [ .deps/cuda.done -nt "build/$preset/build.ninja" ]; then
+    cmake --preset "$preset" >/dev/null
+  fi
   cmake --build --preset "$preset"
   echo "setup: the commands are in build/$preset/bin/"
 fi
