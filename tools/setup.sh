@@ -70,11 +70,12 @@ install_libtorch() {
   mv "$unpacked" .deps
 }
 
-# The CUDA libraries libtorch_cuda.so links, in the versions the torch wheel itself asks for.
+# The CUDA libraries libtorch_cuda.so links, in the versions the torch wheel itself asks for, and the compiler's part of the headers.
 install_cuda() {
   [ -e .deps/cuda.done ] && return
   local requirements
   requirements="$(sed -n 's/^Requires-Dist: \(nvidia-[^;]*\);.*/\1/p; s/^Requires-Dist: \(cuda-[^;]*\);.*/\1/p' .deps/torch-*.dist-info/METADATA | tr -d ' ')"
+  requirements+=" $(echo "$requirements" | sed -n 's/^cuda-toolkit.*==\([0-9]*\.[0-9]*\).*/nvidia-cuda-crt==\1.*/p')"
   echo "setup: downloading the CUDA libraries: $(echo "$requirements" | tr '\n' ' ')"
   # shellcheck disable=SC2086
   python3 -m pip install --quiet --disable-pip-version-check --upgrade --target .deps/cuda.new $requirements
