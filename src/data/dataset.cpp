@@ -29,7 +29,7 @@ class DatasetReader {
     if (!root.IsMap()) refuse(root.Mark(), "a mapping with name, classes and splits is wanted");
     Dataset dataset;
     dataset.root = file_.parent_path();
-    static const std::vector<std::string> known{"name", "classes", "polarity", "splits", "image_root"};
+    static const std::vector<std::string> known{"name", "classes", "polarity", "splits", "image_root", "stimuli_root"};
     for (const auto& field : root) {
       const std::string key = field.first.Scalar();
       if (std::find(known.begin(), known.end(), key) == known.end())
@@ -37,6 +37,7 @@ class DatasetReader {
     }
     if (root["name"]) dataset.name = text(root["name"], "name");
     if (root["image_root"]) dataset.image_root = text(root["image_root"], "image_root");
+    if (root["stimuli_root"]) dataset.stimuli_root = text(root["stimuli_root"], "stimuli_root");
     if (!root["classes"]) refuse(root.Mark(), "classes is missing; a list of class names is wanted");
     dataset.classes = class_names(root["classes"]);
     if (root["polarity"]) read_polarity(root["polarity"], dataset);
@@ -116,7 +117,9 @@ void Dataset::save() const {
   }
   out << YAML::Key << "splits" << YAML::Value << YAML::BeginMap;
   for (const auto& [split, file] : splits) out << YAML::Key << split << YAML::Value << file;
-  out << YAML::EndMap << YAML::Key << "image_root" << YAML::Value << YAML::DoubleQuoted << image_root.string() << YAML::EndMap;
+  out << YAML::EndMap << YAML::Key << "image_root" << YAML::Value << YAML::DoubleQuoted << image_root.string();
+  if (!stimuli_root.empty()) out << YAML::Key << "stimuli_root" << YAML::Value << YAML::DoubleQuoted << stimuli_root.string();
+  out << YAML::EndMap;
   write_file_atomically(root / "dataset.yaml", std::string(out.c_str()) + "\n");
 }
 

@@ -17,6 +17,17 @@ fs::path image_root_from(const fs::path& root, const fs::path& out) {
   return relative.empty() || ups > 2 ? fs::weakly_canonical(root) : relative;
 }
 
+namespace {
+
+/// The folder in which a data set's faces and regions lie where they are not among its pictures; empty if there are none.
+fs::path stimuli_beside(const Dataset& source) {
+  if (fs::weakly_canonical(source.images()) == fs::weakly_canonical(source.root)) return {};
+  if (fs::is_directory(source.root / "faces") || fs::is_directory(source.root / "regions")) return source.root;
+  return source.stimuli_root.empty() ? fs::path() : source.root / source.stimuli_root;
+}
+
+}  // namespace
+
 Dataset derive_dataset(const Dataset& source, const fs::path& out) {
   if (fs::exists(out / "dataset.yaml")) throw ConfigError(out.string() + ": there is a data set already; give another --out");
   std::error_code error;
@@ -26,6 +37,8 @@ Dataset derive_dataset(const Dataset& source, const fs::path& out) {
   dataset.root = out;
   dataset.splits.clear();
   dataset.image_root = image_root_from(source.images(), out);
+  const fs::path stimuli = stimuli_beside(source);
+  dataset.stimuli_root = stimuli.empty() ? stimuli : image_root_from(stimuli, out);
   return dataset;
 }
 

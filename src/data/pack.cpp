@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "emotion/data/derived_dataset.h"
+#include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/io/tar.h"
@@ -98,7 +99,7 @@ class Packer {
     writer.add(key(i) + ".json", sample_json(sample_of(manifest_, i)).dump(-1, ' ', false, kReplace));
     if (manifest_[i].labels.size() == 1) writer.add(key(i) + ".cls", std::to_string(manifest_[i].labels[0]));
     if (!manifest_[i].face.empty()) {
-      const std::string face = read(path_below(manifest_.dataset().images(), manifest_[i].face), i);
+      const std::string face = read(stimulus_path(manifest_.dataset(), manifest_[i].face), i);
       writer.add(key(i) + ".face." + picture_field(face, place + ": face"), face);
     }
   }
@@ -136,7 +137,7 @@ class Packer {
 void copy_regions(const Manifest& manifest, const fs::path& out) {
   for (std::size_t i = 0; i < manifest.size(); ++i) {
     if (manifest[i].regions.empty()) continue;
-    const fs::path from = path_below(manifest.dataset().images(), manifest[i].regions), to = path_below(out, manifest[i].regions);
+    const fs::path from = stimulus_path(manifest.dataset(), manifest[i].regions), to = path_below(out, manifest[i].regions);
     if (file_or_member_state(to).bytes == file_or_member_state(from).bytes && fs::exists(to)) continue;
     std::error_code error;
     fs::create_directories(to.parent_path(), error);
@@ -150,6 +151,7 @@ void pack_dataset(const Dataset& source, const PackConfig& config) {
   if (config.samples < 1) throw ConfigError("a shard of 0 samples is not possible");
   Dataset dataset = derive_dataset(source, config.out);
   dataset.image_root = ".";
+  dataset.stimuli_root.clear();
   std::string summary;
   for (const auto& [split, file] : source.splits) {
     const Manifest manifest = Manifest::open(source, split);

@@ -19,6 +19,7 @@
 #include "emotion/data/near_duplicates.h"
 #include "emotion/data/resize.h"
 #include "emotion/data/split.h"
+#include "emotion/data/stimulus_path.h"
 #include "emotion/data/votes.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
@@ -329,6 +330,20 @@ TEST_F(CurationTest, FoldsCoverEverySampleOnce) {
   }
   EXPECT_THAT(validated, SizeIs(103));
   EXPECT_THAT(std::set<std::string>(validated.begin(), validated.end()), SizeIs(103));
+}
+
+TEST_F(CurationTest, ASplitSetFindsTheFacesAndRegionsOfItsSource) {
+  dataset({{"train", "{\"image\": \"1.png\", \"face\": \"faces/1.png\"}\n{\"image\": \"2.png\", \"face\": \"faces/2.png\"}\n"}});
+  write_text(root() / "dataset.yaml", read_file(root() / "dataset.yaml") + "image_root: ../pictures\n");
+  for (const char* name : {"1.png", "2.png"}) write_text(root() / "faces" / name, name);
+  write_new_splits(Dataset::open(root()), {.counts = "1/1"}, out());
+  write_new_splits(Dataset::open(out()), {.counts = "1/1"}, folder_.path() / "again");  // one step more
+  for (const char* set : {"out", "again"}) {
+    const Dataset found = Dataset::open(folder_.path() / set);
+    const Manifest manifest = Manifest::open(found, "train");
+    EXPECT_EQ(read_file(stimulus_path(found, manifest[0].face)), manifest[0].image) << set;
+    EXPECT_EQ(found.stimuli_root, "../data") << set;
+  }
 }
 
 TEST_F(CurationTest, CopiesLinesAsTheyStand) {

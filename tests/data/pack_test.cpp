@@ -190,6 +190,19 @@ TEST_F(ShardTest, PackedPicturesAreTheLooseOnes) {
                                  "000000001.cls", "000000001.face.png", "000000002.png", "000000002.json"));
 }
 
+TEST_F(ShardTest, PackTakesFacesAndRegionsFromBesideThePictures) {
+  dataset(1);
+  write_text(file("own/faces/0.png"), read_file(file("data/img/0.png")));
+  write_text(file("own/regions/0.safetensors"), "regions");
+  write_text(file("own/train.jsonl"),
+             "{\"image\": \"img/0.png\", \"face\": \"faces/0.png\", \"regions\": \"regions/0.safetensors\"}\n");
+  write_text(file("own/dataset.yaml"), "name: t\nclasses: [awe]\nsplits: {train: train.jsonl}\nimage_root: ../data\n");
+  pack_dataset(Dataset::open(file("own")), {.out = file("packed")});
+  const Manifest shards = Manifest::open(Dataset::open(file("packed")), "train");
+  EXPECT_EQ(shards[0].face, "train-000000.tar#000000000.face.png");
+  EXPECT_EQ(read_file(file("packed") / shards[0].regions), "regions");
+}
+
 TEST_F(ShardTest, LoaderGivesTheSameBatchesFromShards) {
   const Dataset source = dataset(7);
   pack_dataset(source, {.out = file("packed"), .samples = 2});

@@ -22,6 +22,7 @@ struct Dataset {
   std::vector<std::string> positive, negative;              ///< polarity of classes; both empty where there is none
   std::vector<std::pair<std::string, std::string>> splits;  ///< split name -> JSONL file, relative to root
   std::filesystem::path image_root = ".";                   ///< relative to root
+  std::filesystem::path stimuli_root;  ///< relative to root: the set whose faces and regions this one takes over; often empty
 
   /// Reads and checks DIR/dataset.yaml.
   /// @throws DataError with file:line:column: missing file, duplicate class, unknown polarity class, unknown key

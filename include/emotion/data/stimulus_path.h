@@ -8,7 +8,8 @@
 namespace emotion {
 
 /// A sample's face or region file: below the image root; where there is none, below the data set's own folder, where the commands
-/// that find faces and regions write theirs, so that a folder of pictures which data sets share stays as it is.
+/// that find faces and regions write theirs, so that a folder of pictures which data sets share stays as it is; or below the data
+/// set that this one was made from.
 /// @throws DataError if `relative` leaves the folder
 std::filesystem::path stimulus_path(const Dataset& dataset, std::string_view relative);
 
