@@ -13,6 +13,10 @@ inline void add_checkpoint_flags(CLI::App& app, emotion::CheckpointOptions& o, b
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   app.add_option("--device", o.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+}
+
+/// Of those that run it over a whole data set.
+inline void add_batch_flags(CLI::App& app, emotion::CheckpointOptions& o) {
   app.add_option("--batch", o.batch, "images a forward pass")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--workers", o.workers, "decoding threads; 0 = one per core")->capture_default_str();
 }

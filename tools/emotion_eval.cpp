@@ -5,6 +5,7 @@ int main(int argc, char** argv) {
                "emotion_eval");
   emotion::EvalOptions o;
   add_checkpoint_flags(app, o, /*required=*/true);
+  add_batch_flags(app, o);
   app.add_option("--data", o.data, "data set; default: the run's validation data")->type_name("DATASET");
   app.add_option("--split", o.split, "default: test, or the run's validation split");
   app.add_option("--output", o.output, "folder for metrics.json, per_class.csv, confusion.csv and eval.html")->type_name("DIR");

@@ -4,6 +4,7 @@ int main(int argc, char** argv) {
   CLI::App app("Writes the features of a data set or a folder of pictures.", "emotion_extract");
   emotion::ExtractOptions o;
   add_checkpoint_flags(app, o, /*required=*/true);
+  add_batch_flags(app, o);
   app.add_option("--data", o.data, "data set, or a folder of pictures (sorted by path)")->required()->type_name("DATASET|DIR");
   app.add_option("--split", o.split, "of a data set")->capture_default_str();
   app.add_option("--out", o.out, "tensor `features` [n, D]")->required()->type_name("F.safetensors");

@@ -5,6 +5,7 @@ int main(int argc, char** argv) {
                "emotion_probe");
   emotion::ProbeCommand o;
   add_checkpoint_flags(app, o, /*required=*/false);
+  add_batch_flags(app, o);
   app.get_option("--checkpoint")
       ->description("run folder, a checkpoint's folder, or a weights file; random: an untrained --set model.backbone=NAME");
   app.add_option("--config", o.config, "config with a probe section, its training data and its checkpoint; flags come before it")

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   emotion::SearchIndexCommand make;
   auto* index = app.add_subcommand("index", "makes an index of a data set or a folder of pictures");
   add_checkpoint_flags(*index, make, /*required=*/true);
+  add_batch_flags(*index, make);
   index->add_option("--data", make.data, "data set, or a folder of pictures")->required()->type_name("DATASET|DIR");
   index->add_option("--split", make.split, "of a data set")->capture_default_str();
   index->add_option("--space", make.space, "features: of the backbone; joint: among the word vectors, for words as queries")

@@ -1,7 +1,7 @@
-#include <memory>
+#include <algorithm>
 #include <optional>
+#include <string>
 
-#include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
 #include "emotion/data/decode.h"
@@ -14,6 +14,7 @@
 #include "emotion/progress.h"
 #include "emotion/report/explanation.h"
 #include "emotion/signals.h"
+#include "emotion/stimuli/detector_input.h"
 #include "emotion/stimuli/faces.h"
 #include "emotion/train/detector_model.h"
 #include "predict.h"
@@ -29,8 +30,13 @@ class StimuliFinder {
   StimuliFinder(const PredictOptions& options, const TrainedStimuliNet& model, const Device& device)
       : model_(model), device_(device) {
     if (options.detector.empty()) return;
+    const auto refuse = [](const char* why) { throw ConfigError(std::string("--detector: ") + why); };
     if (!model.network->options().semantic)
-      throw ConfigError("--detector: this network looks at no regions (model.branches has no semantic)");
+      refuse("this network looks at no regions (model.branches has no semantic); leave it out");
+    if (model.config.model.semantic.regions == 0)
+      refuse("this network looks at no regions (model.semantic.regions is 0); leave it out");
+    if (std::all_of(options.inputs.begin(), options.inputs.end(), is_dataset))
+      refuse("a data set's manifest names its regions (emotion_data regions finds them); leave it out, or name pictures");
     detector_ = load_detector(options.detector, {}, device);
   }
 
@@ -47,17 +53,8 @@ class StimuliFinder {
  private:
   void find_regions_of(Stimuli& stimuli) const {
     stimuli.no_regions = "no detector was given: --detector, or a data set that emotion_data regions has been through";
-    const std::int64_t top = model_.config.model.semantic.regions;
-    if (!detector_ || top == 0) return;
-    const auto& picture = stimuli.picture;
-    const at::Tensor pixels = at::tensor(at::ArrayRef<std::uint8_t>(picture.pixels), at::kByte);
-    RegionFile found = find_regions(pixels.view({picture.height, picture.width, 3}), *detector_, device_, top);
-    if (found.scores.size(0) == 0) {
-      stimuli.no_regions = "the detector found no region";
-      return;
-    }
-    stimuli.no_regions.clear();
-    stimuli.regions = std::move(found);
+    if (!detector_) return;
+    stimuli.regions = find_regions(picture_tensor(stimuli.picture), *detector_, device_, model_.config.model.semantic.regions);
   }
 
   void find_face(Stimuli& stimuli) {
@@ -140,7 +137,12 @@ void predict_stimuli(const PredictOptions& options, const Device& device) {
         progress.update(i + 1);
       }
     } else {
-      for (const auto& file : list_images({input})) output.add(finder.find(file));
+      const auto files = list_images({input});
+      Progress progress("predict", files.size());
+      for (std::size_t i = 0; i < files.size(); ++i) {
+        output.add(finder.find(files[i]));
+        progress.update(i + 1);
+      }
     }
   }
   output.close();

@@ -29,9 +29,11 @@ void draw_pictures(const Manifest& manifest, const std::filesystem::path& folder
   if (error) throw RunError(folder.string() + ": cannot be made: " + error.message());
   for (std::uint64_t i = 0; i < manifest.size() && (count == 0 || i < count); ++i) {
     if (manifest[i].regions.empty()) continue;
-    const RegionFile regions = read_region_file(path_below(manifest.dataset().root, manifest[i].regions));
-    const Image drawn = draw_regions(decode_image(manifest.image_path(i)), regions);
-    write_file_atomically(folder / fmt::format("{}-{:06}.jpg", manifest.split(), i), encode_jpeg(drawn));
+    const std::filesystem::path file = path_below(manifest.dataset().root, manifest[i].regions);
+    const RegionFile regions = read_region_file(file);
+    const Image picture = decode_image(manifest.image_path(i));
+    check_boxes_within(regions, picture.width, picture.height, file);
+    write_file_atomically(folder / fmt::format("{}-{:06}.jpg", manifest.split(), i), encode_jpeg(draw_regions(picture, regions)));
   }
 }
 

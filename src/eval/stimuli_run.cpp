@@ -107,15 +107,67 @@ RegionFile first_regions(const RegionFile& all, std::int64_t count) {
 
 std::string why_no_regions(const TrainedStimuliNet& model, const Stimuli& stimuli) {
   if (!model.network->options().semantic) return "switched off (model.branches)";
+  if (model.config.model.semantic.regions == 0) return "no region is used (model.semantic.regions is 0)";
   if (!stimuli.regions) return stimuli.no_regions;
   if (stimuli.regions->features.size(0) == 0) return "the detector found no region";
-  if (model.config.model.semantic.regions == 0) return "no region is used (model.semantic.regions is 0)";
   return {};
 }
 
 std::string why_no_face(const TrainedStimuliNet& model, const Stimuli& stimuli) {
   if (!model.network->options().expression) return "switched off (model.branches)";
   return stimuli.face ? "" : stimuli.no_face;
+}
+
+/// A batch of one. regions: those that are used, undefined for none.
+StimuliInput input_of(const TrainedStimuliNet& model, const Device& device, const Stimuli& stimuli, const RegionFile& regions,
+                      bool with_face) {
+  const StimuliNetOptions& options = model.network->options();
+  StimuliInput input;
+  input.images = device.images(batch_of(stimuli.input));
+  if (options.semantic) input.regions = region_batch(regions, options.semantic_net.feature, device);
+  if (!options.expression) return input;
+  std::vector<std::int64_t> rows;
+  if (with_face) {
+    rows.push_back(0);
+    input.faces = device.images(batch_of(*stimuli.face));
+  }
+  input.face_rows = device.move(at::tensor(rows, at::kLong));
+  return input;
+}
+
+/// logits: float [C]
+void add_probabilities(const TrainedStimuliNet& model, const at::Tensor& logits, StimuliExplanation& result) {
+  const at::Tensor p = at::softmax(logits.to(at::kDouble), 0).cpu().contiguous();
+  result.probabilities.assign(p.const_data_ptr<double>(), p.const_data_ptr<double>() + p.numel());
+  result.order.resize(result.probabilities.size());
+  std::iota(result.order.begin(), result.order.end(), std::size_t{0});
+  std::stable_sort(result.order.begin(), result.order.end(),
+                   [&](std::size_t a, std::size_t b) { return result.probabilities[a] > result.probabilities[b]; });
+  if (model.polarity.empty()) return;
+  result.positive = 0;
+  for (std::size_t k = 0; k < result.probabilities.size(); ++k)
+    *result.positive += model.polarity[k] > 0 ? result.probabilities[k] : 0;
+}
+
+/// What each branch adds to the score of class `best`. v_emo: float [D] of Eq 12; silent: why a branch said nothing, empty if it
+/// did.
+std::vector<StimuliExplanation::Branch> branch_shares(const StimuliNetImpl& network, const at::Tensor& v_emo, std::int64_t best,
+                                                      const std::array<std::string, 3>& silent) {
+  const StimuliNetOptions& options = network.options();
+  const std::array<std::int64_t, 3> sizes{options.global ? network.global->dimension() : 0,
+                                          options.semantic ? options.semantic_net.hidden : 0,
+                                          options.expression ? network.expression->dimension() : 0};
+  const std::array<const char*, 3> names{"global", "semantic", "expression"};
+  const at::Tensor weights = network.classifier->weight[best], features = v_emo.to(weights.scalar_type());
+  std::vector<StimuliExplanation::Branch> branches;
+  std::int64_t begin = 0;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const at::Tensor part = weights.narrow(0, begin, sizes[i]);
+    branches.push_back({names[i], silent[i], 0});
+    if (silent[i].empty()) branches.back().evidence = at::dot(part, features.narrow(0, begin, sizes[i])).item<double>();
+    begin += sizes[i];
+  }
+  return branches;
 }
 
 }  // namespace
@@ -158,15 +210,18 @@ Stimuli read_stimuli(const TrainedStimuliNet& model, const Manifest& manifest, s
     const auto file = manifest.image_path(sample);
     stimuli.picture = decode_image(file);
     stimuli.input = load_image(file, make_transform(model.config.data).deterministic(), {});
-    if (!view.regions.empty()) {
-      stimuli.regions = read_region_file(stimulus_path(dataset, view.regions), region_width(model.network));
-    } else {
+    // Files of a branch that is switched off are not opened.
+    if (view.regions.empty()) {
       stimuli.no_regions = "the manifest names no region file";
+    } else if (model.network->options().semantic) {
+      const auto regions = stimulus_path(dataset, view.regions);
+      stimuli.regions = read_region_file(regions, region_width(model.network));
+      check_boxes_within(*stimuli.regions, stimuli.picture.width, stimuli.picture.height, regions);
     }
-    if (!view.face.empty()) {
-      stimuli.face = decode_image(stimulus_path(dataset, view.face));
-    } else {
+    if (view.face.empty()) {
       stimuli.no_face = "the manifest names no face";
+    } else if (model.network->options().expression) {
+      stimuli.face = decode_image(stimulus_path(dataset, view.face));
     }
   } catch (const Error& error) {
     throw DataError(manifest.place(sample) + ": " + error.what());
@@ -186,44 +241,13 @@ StimuliExplanation explain(const TrainedStimuliNet& model, const Device& device,
                                   stimuli.name, result.regions.features.size(1), options.semantic_net.feature));
     }
   }
-  StimuliInput input;
-  input.images = device.images(batch_of(stimuli.input));
-  if (options.semantic) input.regions = region_batch(result.regions, options.semantic_net.feature, device);
-  if (options.expression) {
-    std::vector<std::int64_t> rows;
-    if (no_face.empty()) {
-      rows.push_back(0);
-      input.faces = device.images(batch_of(*stimuli.face));
-    }
-    input.face_rows = device.move(at::tensor(rows, at::kLong));
-  }
+  const StimuliInput input = input_of(model, device, stimuli, result.regions, no_face.empty());
   StimuliNet network = model.network;  // shares the weights; forward() is not const
   const StimuliNetOutput output = network->forward(input);
-  const at::Tensor p = at::softmax(output.logits[0].to(at::kDouble), 0).cpu().contiguous();
-  result.probabilities.assign(p.const_data_ptr<double>(), p.const_data_ptr<double>() + p.numel());
-  result.order.resize(result.probabilities.size());
-  std::iota(result.order.begin(), result.order.end(), std::size_t{0});
-  std::stable_sort(result.order.begin(), result.order.end(),
-                   [&](std::size_t a, std::size_t b) { return result.probabilities[a] > result.probabilities[b]; });
-  if (!model.polarity.empty()) {
-    result.positive = 0;
-    for (std::size_t k = 0; k < result.probabilities.size(); ++k)
-      *result.positive += model.polarity[k] > 0 ? result.probabilities[k] : 0;
-  }
+  add_probabilities(model, output.logits[0], result);
   const auto best = static_cast<std::int64_t>(result.order[0]);
-  const at::Tensor weights = model.network->classifier->weight[best], features = output.features[0].to(weights.scalar_type());
-  std::int64_t begin = 0;
-  const auto add = [&](const char* name, bool on, std::int64_t size, const std::string& silent) {
-    result.branches.push_back({name, silent, 0});
-    if (!on) return;
-    if (silent.empty())
-      result.branches.back().evidence = at::dot(weights.narrow(0, begin, size), features.narrow(0, begin, size)).item<double>();
-    begin += size;
-  };
-  add("global", options.global, options.global ? model.network->global->dimension() : 0,
-      options.global ? "" : "switched off (model.branches)");
-  add("semantic", options.semantic, options.semantic_net.hidden, no_regions);
-  add("expression", options.expression, options.expression ? model.network->expression->dimension() : 0, no_face);
+  result.branches = branch_shares(*model.network, output.features[0], best,
+                                  {options.global ? "" : "switched off (model.branches)", no_regions, no_face});
   if (options.global && options.backbone.starts_with("resnet"))
     result.map = network->activation_map(input.images, best)[0].to(at::kFloat).cpu();
   if (output.attention.defined() && no_regions.empty())

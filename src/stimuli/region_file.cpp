@@ -1,5 +1,7 @@
 #include "emotion/stimuli/region_file.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -23,11 +25,13 @@ at::Tensor rows(const StateDict& state, const std::string& name, std::int64_t di
   return dense;
 }
 
-std::vector<std::string> names(const StateDict& state, const std::string& key) {
+std::vector<std::string> names(const StateDict& state, const std::string& key, const std::string& where) {
   const auto found = state.metadata.find(key);
   if (found == state.metadata.end()) return {};
   const auto json = nlohmann::json::parse(found->second, nullptr, false);
-  return json.is_array() ? json.get<std::vector<std::string>>() : std::vector<std::string>();
+  const bool texts = json.is_array() && std::all_of(json.begin(), json.end(), [](const auto& name) { return name.is_string(); });
+  if (!texts) throw WeightsError(fmt::format("{}: metadata '{}' is no list of names", where, key));
+  return json.get<std::vector<std::string>>();
 }
 
 }  // namespace
@@ -52,8 +56,8 @@ RegionFile read_region_file(const std::filesystem::path& file, std::int64_t widt
     throw WeightsError(fmt::format("{}: features are {} wide, {} is wanted; the regions of a data set come from one detector",
                                    where, regions.features.size(1), width));
   }
-  regions.classes = names(state, "classes");
-  regions.attribute_names = names(state, "attributes");
+  regions.classes = names(state, "classes", where);
+  regions.attribute_names = names(state, "attributes", where);
   if (const auto source = state.metadata.find("source"); source != state.metadata.end()) regions.source = source->second;
   for (const auto& [name, target, list] : {std::tuple{"labels", &regions.labels, &regions.classes},
                                            std::tuple{"attributes", &regions.attributes, &regions.attribute_names}}) {
@@ -67,6 +71,19 @@ RegionFile read_region_file(const std::filesystem::path& file, std::int64_t widt
     if (!known) throw WeightsError(fmt::format("{}: {} name no class of the file's list", where, name));
   }
   return regions;
+}
+
+void check_boxes_within(const RegionFile& regions, int width, int height, const std::filesystem::path& file) {
+  const at::Tensor boxes = regions.boxes.to(at::kFloat).contiguous();
+  const auto w = static_cast<float>(width), h = static_cast<float>(height);
+  for (std::int64_t i = 0; i < boxes.size(0); ++i) {
+    const float* b = boxes.const_data_ptr<float>() + 4 * i;
+    if (b[0] >= -1 && b[1] >= -1 && b[2] <= w + 1 && b[3] <= h + 1) continue;
+    throw DataError(
+        fmt::format("{}: box {} ({:.1f} {:.1f} {:.1f} {:.1f}) leaves the picture of {} x {} pixels; the regions are of another "
+                    "picture, or of another size of it",
+                    file.string(), i, b[0], b[1], b[2], b[3], width, height));
+  }
 }
 
 void write_region_file(const std::filesystem::path& file, const RegionFile& regions) {

@@ -56,11 +56,32 @@ TEST_F(RegionFileTest, ProblemsAreNamed) {
   r = two();
   r.labels[0] = 2;
   EXPECT_EQ(error(r), where + "labels name no class of the file's list");
+  write_region_file(file_, two());
+  StateDict named = read_safetensors(file_);
+  named.metadata["classes"] = "[1, 2]";
+  write_safetensors(file_, named);
+  EXPECT_EQ(error_of<WeightsError>([&] { read_region_file(file_); }), where + "metadata 'classes' is no list of names");
   StateDict state;
   state.add("features", at::zeros({1, 2}));
   write_safetensors(file_, state);
   EXPECT_EQ(error_of<WeightsError>([&] { read_region_file(file_); }),
             where + "boxes is missing; a region file has features [n, F], boxes [n, 4] and scores [n]");
+}
+
+// A pixel more is what rounding and boxes that count their last pixel need.
+TEST_F(RegionFileTest, BoxesOfAnotherPictureAreRefused) {
+  RegionFile r = two();
+  check_boxes_within(r, 4, 5, file_);
+  check_boxes_within(r, 3, 4, file_);
+  r.boxes[1][0] = 7.5;
+  r.boxes[1][2] = 9;
+  EXPECT_EQ(error_of<DataError>([&] { check_boxes_within(r, 4, 5, file_); }),
+            file_.string() +
+                ": box 1 (7.5 1.0 9.0 2.0) leaves the picture of 4 x 5 pixels; the regions are of another picture, or "
+                "of another size of it");
+  r.boxes[0][1] = -1e30;
+  EXPECT_TRUE(
+      error_of<DataError>([&] { check_boxes_within(r, 100, 100, file_); }).starts_with(file_.string() + ": box 0 (0.0 -10"));
 }
 
 }  // namespace

@@ -24,6 +24,9 @@ struct RegionFile {
 /// @throws WeightsError naming the file: a missing tensor, shapes that do not fit together, NaN, another width
 RegionFile read_region_file(const std::filesystem::path& file, std::int64_t width = 0);
 
+/// The boxes must lie within the picture they are of, give or take a pixel. `file` is for the error's text. @throws DataError
+void check_boxes_within(const RegionFile& regions, int width, int height, const std::filesystem::path& file);
+
 /// Writes a region file whole or not at all. @throws RunError
 void write_region_file(const std::filesystem::path& file, const RegionFile& regions);
 

@@ -1,0 +1,160 @@
+#include <array>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <torch/utils.h>
+
+#include "../support/detector_weights.h"
+#include "../support/process.h"
+#include "../support/scratch.h"
+#include "emotion/data/decode.h"
+#include "emotion/eval/extract_regions.h"
+#include "emotion/io/weights.h"
+#include "emotion/model/image_classifier.h"
+#include "emotion/train/checkpoint.h"
+#include "emotion/train/stimuli_model.h"
+
+// emotion_predict --detector as a command, on networks of this test's own.
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr std::int64_t kWidth = 16, kRegions = 3;
+
+class PredictTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<ScratchFolder>();
+    fs::copy_file(fs::path(EMOTION_TEST_DATA) / "../stimuli/fixtures/faces.png", file("people.png"));
+    write_stimuli("semantic", fmt::format("branches: [semantic], semantic: {{regions: {}, steps: 2, attention: 4}}", kRegions));
+    write_stimuli("none", "branches: [semantic], semantic: {regions: 0, steps: 2, attention: 4}");
+    write_stimuli("global", "branches: [global], backbone: resnet18");
+    write_detector("detector", kWidth, 0);
+    write_detector("wide", 20, 0);
+    write_detector("blind", kWidth, 1);
+  }
+  static void TearDownTestSuite() { folder_.reset(); }
+
+  static fs::path file(const std::string& name) { return folder_->path() / name; }
+  static std::string weights(const std::string& name) { return name + ".safetensors"; }
+
+  static void write(const std::string& name, const torch::nn::Module& network, const RunConfig& config,
+                    const std::vector<std::string>& classes) {
+    ModelInfo info;
+    info.task = config.task;
+    info.config = print_run_config(config);
+    info.classes = classes;
+    StateDict state = module_state(network);
+    state.metadata = info.to_metadata();
+    write_safetensors(file(weights(name)), state);
+  }
+  static RunConfig config(const std::string& task, const std::string& model) {
+    return parse_run_config(
+        fmt::format("task: {}\ndata: {{train: {{dataset: gone, split: train}}}}\nmodel: {{{}}}\n", task, model), task);
+  }
+  static void write_stimuli(const std::string& name, const std::string& model) {
+    torch::manual_seed(4);
+    const RunConfig made = config("stimuli", model);
+    write(name, *StimuliNet(stimuli_net_options(made, 4, kWidth)), made, {"awe", "fear", "joy", "sad"});
+  }
+  /// least: no score is above 1, so that nothing is found
+  static void write_detector(const std::string& name, std::int64_t head, double least) {
+    const RunConfig made =
+        config("detector",
+               fmt::format("backbone: resnet18, detector: {{min_size: 64, max_size: 96, anchor_size: 8, channels: 8, head: {}, "
+                           "score_threshold: {}}}",
+                           head, least));
+    FasterRCNN network(faster_rcnn_options(made, 2));
+    fill_detector(*network);
+    write(name, *network, made, {"sun", "dog"});
+  }
+
+  static Process::Result run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), std::string(EMOTION_BIN) + "/emotion_predict");
+    return Process(folder_->path(), arguments).wait();
+  }
+  /// All that a run says which must fail with `code`.
+  static std::string error(int code, const std::vector<std::string>& arguments) {
+    const Process::Result result = run(arguments);
+    EXPECT_EQ(result.code, code) << result.errors;
+    EXPECT_EQ(result.output, "");
+    return result.errors;
+  }
+
+  static std::unique_ptr<ScratchFolder> folder_;
+};
+std::unique_ptr<ScratchFolder> PredictTest::folder_;
+
+TEST_F(PredictTest, TheDetectorsBestRegionsAreWhatTheNetworkLooksAt) {
+  const Process::Result result =
+      run({"--checkpoint", weights("semantic"), "--detector", weights("detector"), "people.png", "--json", "p.json"});
+  ASSERT_EQ(result.code, 0) << result.errors;
+  const auto json = nlohmann::json::parse(read_file(file("p.json"))).at(0);
+  const Device device = Device::open("cpu");
+  const TrainedDetector detector = load_detector(file(weights("detector")), {}, device);
+  const RegionFile found = find_regions(picture_tensor(decode_image(file("people.png"))), detector, device, kRegions);
+  ASSERT_EQ(found.scores.size(0), kRegions);
+  ASSERT_EQ(json["regions"].size(), static_cast<std::size_t>(kRegions));
+  double attention = 0;
+  for (std::int64_t i = 0; i < kRegions; ++i) {
+    const auto& region = json["regions"][static_cast<std::size_t>(i)];
+    const auto box = region["box"].get<std::array<float, 4>>();
+    for (std::int64_t k = 0; k < 4; ++k) EXPECT_NEAR(box[static_cast<std::size_t>(k)], found.boxes[i][k].item<float>(), 1e-2);
+    EXPECT_NEAR(region["score"].get<float>(), found.scores[i].item<float>(), 1e-4);
+    EXPECT_EQ(region["name"], found.classes[static_cast<std::size_t>(found.labels[i].item<std::int64_t>())]);
+    attention += region["attention"].get<double>();
+  }
+  EXPECT_NEAR(attention, 1, 1e-4);
+  EXPECT_TRUE(json["branches"]["semantic"]["silent"].is_null());
+}
+
+TEST_F(PredictTest, ABranchWithoutRegionsSaysWhy) {
+  const auto silent = [](const std::string& network, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"--checkpoint", weights(network), "people.png"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Process::Result result = run(arguments);
+    EXPECT_EQ(result.code, 0) << result.errors;
+    return result.output;
+  };
+  EXPECT_THAT(silent("semantic", {}),
+              HasSubstr("  semantic is silent: no detector was given: --detector, or a data set that emotion_data regions has "
+                        "been through\n"));
+  EXPECT_THAT(silent("semantic", {"--detector", weights("blind")}),
+              HasSubstr("  semantic is silent: the detector found no region\n"));
+  EXPECT_THAT(silent("none", {}), HasSubstr("  semantic is silent: no region is used (model.semantic.regions is 0)\n"));
+  EXPECT_THAT(silent("semantic", {"--detector", weights("detector")}), Not(HasSubstr("semantic is silent")));
+}
+
+TEST_F(PredictTest, ADetectorThatCannotBeOfUseIsRefused) {
+  const std::string detector = weights("detector");
+  EXPECT_EQ(error(2, {"--checkpoint", weights("none"), "--detector", detector, "people.png"}),
+            "--detector: this network looks at no regions (model.semantic.regions is 0); leave it out\n");
+  EXPECT_EQ(error(2, {"--checkpoint", weights("global"), "--detector", detector, "people.png"}),
+            "--detector: this network looks at no regions (model.branches has no semantic); leave it out\n");
+  write("classifier", *ImageClassifier("resnet18", 2), config("classifier", "backbone: resnet18"), {"awe", "fear"});
+  EXPECT_EQ(error(2, {"--checkpoint", weights("classifier"), "--detector", detector, "people.png"}),
+            "--detector: only a stimuli network looks at regions; leave it out\n");
+  write_text(file("set/dataset.yaml"), "name: s\nclasses: [awe, fear, joy, sad]\nsplits: {test: test.jsonl}\nimage_root: ..\n");
+  write_text(file("set/test.jsonl"), "{\"image\": \"people.png\"}\n");
+  EXPECT_EQ(error(2, {"--checkpoint", weights("semantic"), "--detector", detector, "set"}),
+            "--detector: a data set's manifest names its regions (emotion_data regions finds them); leave it out, or name "
+            "pictures\n");
+  EXPECT_EQ(error(3, {"--checkpoint", weights("semantic"), "--detector", weights("wide"), "people.png", "--json", "w.json"}),
+            "people.png: the regions are 20 wide, the network's were 16; use the detector it was trained with\n");
+  EXPECT_EQ(error(3, {"--checkpoint", weights("semantic"), "--detector", weights("global"), "people.png", "--json", "w.json"}),
+            "global.safetensors: task stimuli finds no regions; a detector is wanted\n");
+  write_text(file("broken.png"), "not a picture");
+  EXPECT_THAT(
+      error(3, {"--checkpoint", weights("semantic"), "--detector", detector, "people.png", "broken.png", "--json", "w.json"}),
+      ::testing::AllOf(HasSubstr("broken.png: "), ::testing::EndsWith("\n")));
+  EXPECT_FALSE(fs::exists(file("w.json")));
+}
+
+}  // namespace
+}  // namespace emotion
