@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -108,11 +109,13 @@ class Reader {
   }
 
   void read_annotations(const dom::array& entries) {
+    std::unordered_set<Id> seen;
     std::size_t number = 0;
     for (const dom::element entry : entries) {
       ++number;
       Id own = 0;
       const bool has_id = entry["id"].get(own) == simdjson::SUCCESS;
+      if (has_id && !seen.insert(own).second) refuse(fmt::format("annotation id {} stands twice", own));
       const std::string what = has_id ? fmt::format("annotation {}", own) : fmt::format("annotation {} of the list", number);
       const Id image = id(entry, "image_id", what), category = id(entry, "category_id", what);
       const auto sample = images_.find(image);

@@ -47,6 +47,17 @@ Image crop_to_box(const Image& image, const std::array<float, 4>& box, const std
   return crop_image(image, left, top, right - left, bottom - top);
 }
 
+/// A line of pixels, its width made hundreds, is larger than memory.
+void check_resized(const Image& image, int side, const std::filesystem::path& file) {
+  const std::int64_t shorter = std::min(image.width, image.height), longer = std::max(image.width, image.height);
+  const std::int64_t pixels = std::int64_t{side} * side * longer / shorter;
+  if (pixels > std::int64_t{1} << 28) {
+    throw DataError(file.string() + ": " + std::to_string(image.width) + " x " + std::to_string(image.height) +
+                    " pixels: too long for its width; with data.resize " + std::to_string(side) + " it would have " +
+                    std::to_string(pixels) + " pixels, at most 2^28 are possible");
+  }
+}
+
 /// torchvision's CenterCrop: the offset is rounded, half to even.
 Image center_crop(const Image& image, int size) {
   const auto offset = [size](int length) {
@@ -70,7 +81,10 @@ Image load_cropped(const std::filesystem::path& file, const Transform& t, const 
     const Region part = random_resized_crop(t, image.width, image.height, random);
     return resize_image(crop_image(image, part.x, part.y, part.width, part.height), t.size, t.size);
   }
-  if (t.resize > 0) image = resize_shorter(image, t.resize);
+  if (t.resize > 0) {
+    check_resized(image, t.resize, file);
+    image = resize_shorter(image, t.resize);
+  }
   if (t.crop == Crop::kNone) return image;
   if (t.crop == Crop::kCenter) return center_crop(image, t.size);
   if (image.width < t.size || image.height < t.size) {

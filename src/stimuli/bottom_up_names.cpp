@@ -57,19 +57,23 @@ StateDict import_bottom_up(const StateDict& state, const std::string& where) {
     throw WeightsError(where + ": roi_heads.box_predictor.cls_score and bbox_pred are missing");
   // Box regression of K classes: "none" comes last among the scores (detectron2); of K + 1: first (Caffe).
   const bool none_last = boxes->size(0) == 4 * (scores->size(0) - 1);
+  const at::Tensor* deltas = state.find("proposal_generator.rpn_head.anchor_deltas.weight");
+  if (!deltas || deltas->dim() < 1)
+    throw WeightsError(where + ": proposal_generator.rpn_head.anchor_deltas.weight is missing or misshapen");
+  const std::int64_t anchors = deltas->size(0) / 4;
   StateDict made;
   for (const auto& [name, tensor] : state.entries) {
     const std::string own = renamed(name);
     if (own.empty()) continue;
-    at::Tensor value = tensor;
-    if (own.starts_with("rpn.objectness.") && value.size(0) % 2 == 0 &&
-        value.size(0) == 2 * state.find("proposal_generator.rpn_head.anchor_deltas.bias")->size(0) / 4) {
-      const std::int64_t half =
-          value.size(0) / 2;  // background of every anchor, then objects; softmax of two is a sigmoid of one
-      value = value.narrow(0, half, half) - value.narrow(0, 0, half);
-    }
+    const bool scores_of_anchors = own.starts_with("rpn.objectness.");
     const bool listed =
         own.starts_with("roi_heads.cls_score.") || own.starts_with("attributes.score.") || own == "attributes.embedding.weight";
+    if ((scores_of_anchors || listed) && tensor.dim() < 1)
+      throw WeightsError(fmt::format("{}: {} is a single number", where, name));
+    at::Tensor value = tensor;
+    // Background of every anchor, then objects: the softmax of two is a sigmoid of their difference.
+    if (scores_of_anchors && value.size(0) == 2 * anchors)
+      value = value.narrow(0, anchors, anchors) - value.narrow(0, 0, anchors);
     made.add(own, none_last && listed ? last_first(value) : value);
   }
   made.metadata = state.metadata;

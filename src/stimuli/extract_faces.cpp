@@ -95,6 +95,7 @@ class Notes {
       const Json line = Json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
                                     text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
       if (!line.is_object() || !line.contains("face") || !line.contains("found")) continue;  // a line cut short by a crash
+      if (!line["face"].is_string() || !line["found"].is_boolean()) continue;
       const std::string key = line["face"];
       known_[key] = line["found"].get<bool>() ? key : "";
     }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <optional>
 
@@ -17,6 +18,14 @@
 #include "emotion/train/stimuli_model.h"
 
 namespace emotion {
+namespace {
+
+bool has_branch(const RunConfig& config, const char* name) {
+  const auto& branches = config.model.branches;
+  return std::find(branches.begin(), branches.end(), name) != branches.end();
+}
+
+}  // namespace
 
 struct StimuliReader::Data {
   const Manifest& manifest;
@@ -31,8 +40,18 @@ struct StimuliReader::Data {
     for (std::size_t i = 0; i < m.size(); ++i) {
       with_regions += !m[i].regions.empty();
       with_face += !m[i].face.empty();
-      if (options.regions && options.width == 0 && !m[i].regions.empty()) options.width = read_regions(i).size(1);
     }
+    for (std::size_t i = 0; options.regions && options.width == 0 && i < m.size(); ++i) {
+      if (m[i].regions.empty()) continue;
+      // A file without a region may not know how wide the others are.
+      if (const RegionFile file = read_file(i); file.features.size(0) > 0) options.width = file.features.size(1);
+    }
+    if (options.width > 0) return;
+    if (options.regions && options.max_regions > 0 && with_regions > 0)
+      throw DataError(m.file().string() +
+                      ": there is no region in any of its region files; a lower model.detector.score_threshold "
+                      "finds some");
+    options.width = 1;
   }
 
   bool reserve(std::int64_t bytes) const {
@@ -46,11 +65,15 @@ struct StimuliReader::Data {
     const SampleView sample = manifest[i];
     if (sample.regions.empty()) return at::zeros({0, options.width});
     if (regions[i].defined()) return regions[i];
+    const RegionFile file = read_file(i);
+    at::Tensor features = file.features.narrow(0, 0, std::min(options.max_regions, file.features.size(0))).clone();
+    if (reserve(features.numel() * 4)) regions[i] = features;
+    return features;
+  }
+
+  RegionFile read_file(std::size_t i) const {
     try {
-      const RegionFile file = read_region_file(stimulus_path(manifest.dataset(), sample.regions), options.width);
-      at::Tensor features = file.features.narrow(0, 0, std::min(options.max_regions, file.features.size(0))).clone();
-      if (reserve(features.numel() * 4)) regions[i] = features;
-      return features;
+      return read_region_file(stimulus_path(manifest.dataset(), manifest[i].regions), options.width);
     } catch (const Error& error) {
       throw DataError(manifest.place(i) + ": " + error.what());
     }
@@ -146,24 +169,18 @@ std::string task_of(const std::filesystem::path& model_file) {
 }
 
 StimuliReader::Options stimuli_reader_options(const RunConfig& config, std::int64_t width) {
-  const auto has = [&](const char* name) {
-    return std::find(config.model.branches.begin(), config.model.branches.end(), name) != config.model.branches.end();
-  };
-  return {.regions = has("semantic"),
-          .faces = has("expression"),
+  return {.regions = has_branch(config, "semantic"),
+          .faces = has_branch(config, "expression"),
           .max_regions = config.model.semantic.regions,
           .width = width,
           .cache_bytes = std::int64_t{config.data.cache_mb} << 20};
 }
 
 StimuliNetOptions stimuli_net_options(const RunConfig& config, std::int64_t classes, std::int64_t width) {
-  const auto has = [&](const char* name) {
-    return std::find(config.model.branches.begin(), config.model.branches.end(), name) != config.model.branches.end();
-  };
   const SemanticConfig& semantic = config.model.semantic;
-  return {.global = has("global"),
-          .semantic = has("semantic"),
-          .expression = has("expression"),
+  return {.global = has_branch(config, "global"),
+          .semantic = has_branch(config, "semantic"),
+          .expression = has_branch(config, "expression"),
           .backbone = config.model.backbone,
           .expression_backbone = config.model.expression_backbone,
           .semantic_net = {.feature = width,

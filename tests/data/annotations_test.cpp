@@ -68,6 +68,9 @@ TEST_F(AnnotationsTest, ErrorsNameTheFileAndTheId) {
             file() + ": annotation 8: bbox is not a list of four numbers x y width height");
   EXPECT_EQ(error(R"({"id": 8, "image_id": "x", "category_id": 2})"),
             file() + ": annotation 8: 'image_id' is not a whole number");
+  EXPECT_EQ(error(R"({"id": 8, "image_id": 7, "category_id": 2, "bbox": [0, 0, 1, 1]},
+                     {"id": 8, "image_id": 3, "category_id": 2, "bbox": [0, 0, 1, 1]})"),
+            file() + ": annotation id 8 stands twice");
   EXPECT_TRUE(error("{").starts_with(file() + ": not valid JSON: ")) << error("{");
   EXPECT_EQ(error_of<DataError>([&] { read("", R"({"id": 3, "file_name": "a.jpg", "width": 20, "height": 10})"); }),
             (root() / "train.jsonl").string() + ":2: image b/b.jpg has no entry in " + file());

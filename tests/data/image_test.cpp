@@ -97,6 +97,18 @@ TEST(ResizeTest, TallPicturesHavePillowsOrderOfPasses) {
   EXPECT_EQ(load_image(kFixtures / "tall.png", transform, {}).pixels, decode_image(kFixtures / "eval/tall.png.20.15.png").pixels);
 }
 
+TEST(ResizeTest, ALineOfPixelsIsNotMadeWide) {
+  const ScratchFolder folder;
+  const auto file = folder.path() / "line.bmp";
+  write_bmp(file, Image{1, 5000, std::vector<std::uint8_t>(15000, 7)});
+  EXPECT_EQ(error_of<DataError>([&] { load_image(file, {.resize = 256, .size = 224, .crop = Crop::kCenter}, {}); }),
+            file.string() +
+                ": 1 x 5000 pixels: too long for its width; with data.resize 256 it would have 327680000 pixels, at "
+                "most 2^28 are possible");
+  EXPECT_EQ(load_image(file, {.resize = 16, .size = 16, .crop = Crop::kCenter}, {}).pixels,
+            std::vector<std::uint8_t>(16 * 16 * 3, 7));
+}
+
 TEST(ResizeTest, AveragesNeighboursWhenHalving) {
   // Triangle filter of width 2 around 1.0: weights of pixels 0 .. 3 are 3/8, 3/8, 1/8 and, cut at the border, renormalised.
   Image image{4, 1, {}};

@@ -119,6 +119,15 @@ TEST(BottomUp, WhatIsMissingIsNamed) {
   EXPECT_FALSE(is_bottom_up(state));
   EXPECT_EQ(error_of<WeightsError>([&] { import_bottom_up(state, "a.pth"); }),
             "a.pth: roi_heads.box_predictor.cls_score and bbox_pred are missing");
+  StateDict part;
+  part.add("roi_heads.box_predictor.cls_score.weight", at::zeros({3, 4}));
+  part.add("roi_heads.box_predictor.bbox_pred.weight", at::zeros({8, 4}));
+  EXPECT_EQ(error_of<WeightsError>([&] { import_bottom_up(part, "a.pth"); }),
+            "a.pth: proposal_generator.rpn_head.anchor_deltas.weight is missing or misshapen");
+  part.add("proposal_generator.rpn_head.anchor_deltas.weight", at::zeros({8, 4, 1, 1}));
+  part.add("roi_heads.box_predictor.cls_score.bias", at::zeros({}));
+  EXPECT_EQ(error_of<WeightsError>([&] { import_bottom_up(part, "a.pth"); }),
+            "a.pth: roi_heads.box_predictor.cls_score.bias is a single number");
   EXPECT_EQ(error_of<WeightsError>([&] { bottom_up_options(state, "a.pth"); }),
             "a.pth: roi_heads.cls_score.weight is missing or misshapen");
 }

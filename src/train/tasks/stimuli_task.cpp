@@ -3,6 +3,7 @@
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
+#include "emotion/batch_norm.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/loss/hierarchical_cross_entropy.h"
@@ -44,6 +45,7 @@ class StimuliTask final : public Task {
   TaskOutput forward(const Batch& batch, const Batch*, Split split) override {
     StimuliInput input = readers_[split == Split::kTrain ? 0 : 1].read(batch.samples, device_);
     input.images = batch.images;
+    if (split == Split::kTrain) check_statistics(batch, input);
     std::vector<std::int64_t> ids;
     for (const std::uint64_t sample : batch.samples) ids.push_back(data_[split].targets(sample)[0]);
     TaskOutput output;
@@ -72,6 +74,18 @@ class StimuliTask final : public Task {
     }
     log_info("{}: {} of {} samples have regions, {} a face", manifest.file().string(), readers_.back().with_regions(),
              manifest.size(), readers_.back().with_face());
+  }
+
+  /// A face of up to 32 pixels is one place in a ResNet's last stage: two of them are the least a batch norm can train on.
+  void check_statistics(const Batch& batch, const StimuliInput& input) const {
+    if (!input.faces.defined() || input.faces.size(0) != 1 || shares_batch_statistics(*network_->expression)) return;
+    const std::int64_t height = input.faces.size(2), width = input.faces.size(3);
+    if (height > 32 || width > 32) return;
+    const auto row = static_cast<std::size_t>(input.face_rows.item<std::int64_t>());
+    throw DataError(
+        fmt::format("{}: the only face of its batch, and {} x {} pixels are too few for batch statistics of one; "
+                    "emotion_data faces --size 48 --anew makes larger ones, or set a larger train.batch",
+                    data_[Split::kTrain].manifest.place(batch.samples[row]), width, height));
   }
 
   /// A whole StimuliNet, or a backbone for the Global-Net.

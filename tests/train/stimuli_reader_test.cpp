@@ -1,0 +1,153 @@
+#include <deque>
+#include <limits>
+
+#include <ATen/ops/ones.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <opencv2/imgcodecs.hpp>
+
+#include "../support/scratch.h"
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/stimuli/region_file.h"
+#include "emotion/train/stimuli_model.h"
+#include "emotion/train/trainer.h"
+
+// What a stimuli run says of region files and faces that cannot be used.
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+
+class StimuliReaderTest : public ::testing::Test {
+ protected:
+  StimuliReaderTest() {
+    set_log_level(LogLevel::kError);
+    describe("polarity: {positive: [joy], negative: [fear]}\n");
+    std::string lines;
+    for (int i = 0; i < 4; ++i) {
+      write_picture(fmt::format("{}.png", i), 40);
+      write_picture(fmt::format("face{}.png", i), 32);
+      write_regions(i, at::rand({2, 5}));
+      lines += fmt::format(R"({{"image": "{0}.png", "labels": [{1}], "regions": "{0}.safetensors", "face": "face{0}.png"}})", i,
+                           i % 2);
+      lines += '\n';
+    }
+    write_text(root() / "train.jsonl", lines);
+  }
+  const fs::path& root() const { return folder_.path(); }
+  std::string place(int i) const { return fmt::format("{}:{}: ", (root() / "train.jsonl").string(), i + 1); }
+  std::string region_file(int i) const { return (root() / fmt::format("{}.safetensors", i)).string(); }
+  void describe(const std::string& polarity) const {
+    write_text(root() / "dataset.yaml", "name: s\nclasses: [joy, fear]\nsplits: {train: train.jsonl}\n" + polarity);
+  }
+  void write_picture(const std::string& name, int side) const {
+    cv::imwrite((root() / name).string(), cv::Mat(side, side, CV_8UC3, cv::Scalar(10, 120, 200)));
+  }
+  void write_regions(int i, const at::Tensor& features) const {
+    const std::int64_t n = features.size(0);
+    write_region_file(region_file(i), {.features = features, .boxes = at::zeros({n, 4}), .scores = at::ones({n})});
+  }
+  StimuliReader reader(const StimuliReader::Options& options) {
+    manifest_.emplace_back(Manifest::open(Dataset::open(root()), "train"));
+    return StimuliReader(manifest_.back(), options);
+  }
+  /// What a run of two images a batch says.
+  std::string error(const std::vector<std::string>& settings = {}) const {
+    const std::string yaml = fmt::format(
+        "task: stimuli\noutput: {}\ndevice: cpu\ndata: {{train: {{dataset: {}, split: train}}, resize: 0, size: 32, augment: "
+        "random_crop, "
+        "shuffle: false}}\nmodel: {{backbone: resnet18, branches: [semantic, expression], semantic: {{steps: 1, attention: "
+        "2}}}}\n"
+        "train: {{batch: 2, max_steps: 2}}\n",
+        (root() / "run").string(), root().string());
+    return error_of<Error>([&] { train(parse_run_config(yaml, "test", settings), false); });
+  }
+
+ private:
+  ScratchFolder folder_;
+  std::deque<Manifest> manifest_;
+};
+
+// An image without any region may have been written before the width of the others was known.
+TEST_F(StimuliReaderTest, TheWidthIsThatOfTheFirstRegion) {
+  write_regions(0, at::zeros({0, 1}));
+  write_text(root() / "train.jsonl", read_file(root() / "train.jsonl") + "{\"image\": \"0.png\", \"labels\": [0]}\n");
+  const StimuliReader regions = reader({.faces = false});
+  EXPECT_EQ(regions.width(), 5);
+  EXPECT_EQ(regions.with_regions(), 4U);
+  const StimuliInput input = regions.read({4, 0, 1}, Device::open("cpu"));
+  EXPECT_EQ(input.regions.features.sizes(), at::IntArrayRef({3, 10, 5}));
+  EXPECT_EQ(input.regions.counts.sum().item<std::int64_t>(), 2);
+  EXPECT_EQ(input.regions.counts[2].item<std::int64_t>(), 2);
+  EXPECT_EQ(error(), "no error");
+}
+
+// N = 0 of Fig 11: whatever the files hold, no region is used; none is needed either.
+TEST_F(StimuliReaderTest, WithoutRegionsByConfigNoFileIsNeeded) {
+  EXPECT_EQ(error({"model.semantic.regions=0"}), "no error");
+  write_text(root() / "train.jsonl", "{\"image\": \"0.png\", \"labels\": [0]}\n{\"image\": \"1.png\", \"labels\": [1]}\n");
+  EXPECT_EQ(error({"model.semantic.regions=0", "model.branches=[semantic]", "output=" + (root() / "two").string()}), "no error");
+}
+
+TEST_F(StimuliReaderTest, RegionFilesThatCannotBeUsed) {
+  at::Tensor bad = at::rand({2, 5});
+  bad[1][3] = std::numeric_limits<float>::quiet_NaN();
+  write_regions(2, bad);
+  EXPECT_EQ(error(),
+            place(2) + region_file(2) + ": features holds NaN or infinite values; extract the regions of this image again");
+  write_regions(2, at::rand({2, 6}));
+  EXPECT_EQ(error({"output=" + (root() / "b").string()}),
+            place(2) + region_file(2) + ": features are 6 wide, 5 is wanted; the regions of a data set come from one detector");
+  for (int i = 0; i < 4; ++i) write_regions(i, at::zeros({0, 1}));
+  EXPECT_EQ(error({"output=" + (root() / "c").string()}),
+            (root() / "train.jsonl").string() +
+                ": there is no region in any of its region files; a lower model.detector.score_threshold finds some");
+  EXPECT_FALSE(fs::exists(root() / "c"));
+  write_text(root() / "train.jsonl", "{\"image\": \"0.png\", \"labels\": [0], \"face\": \"face0.png\"}\n");
+  EXPECT_EQ(error({"output=" + (root() / "c").string()}),
+            (root() / "train.jsonl").string() + ": no sample has regions; emotion_data regions finds them");
+  write_text(root() / "train.jsonl", "{\"image\": \"0.png\", \"labels\": [0], \"regions\": \"0.safetensors\"}\n");
+  EXPECT_EQ(error({"output=" + (root() / "c").string(), "model.branches=[expression]"}),
+            (root() / "train.jsonl").string() + ": no sample has a face; emotion_data faces finds them");
+}
+
+TEST_F(StimuliReaderTest, FacesThatCannotBeUsed) {
+  write_text(root() / "face3.png", "no picture");
+  EXPECT_EQ(error(), place(3) + "face: " + (root() / "face3.png").string() +
+                         ": not a picture; JPEG, PNG, WebP, BMP, TIFF and GIF are read");
+  write_picture("face3.png", 48);
+  EXPECT_EQ(error({"output=" + (root() / "b").string()}),
+            place(3) + "its face is 48x48, others are 32x32; find the faces of a data set with one size");
+}
+
+TEST_F(StimuliReaderTest, PicturesSmallerThanTheCropAndClassesWithoutPolarity) {
+  write_picture("1.png", 1);
+  EXPECT_EQ(error({"model.branches=[global]"}),
+            place(1) + (root() / "1.png").string() + ": 1 x 1 pixels are fewer than data.size 32; set data.resize");
+  EXPECT_EQ(error({"model.branches=[global]", "data.resize=36", "output=" + (root() / "b").string()}), "no error");
+  describe("polarity: {positive: [joy]}\n");
+  EXPECT_EQ(
+      error({"output=" + (root() / "c").string()}),
+      (root() / "dataset.yaml").string() +
+          ": not every class has a polarity; add polarity: {positive: [..], negative: [..]}, or set loss.polarity_weight to 0");
+  EXPECT_FALSE(fs::exists(root() / "c"));
+  EXPECT_EQ(error({"output=" + (root() / "c").string(), "loss.polarity_weight=0"}), "no error");
+}
+
+// A face of 32 pixels is one place in the last stage: batch statistics need two such faces in a batch.
+TEST_F(StimuliReaderTest, ABatchWithASingleSmallFace) {
+  write_text(root() / "train.jsonl",
+             "{\"image\": \"0.png\", \"labels\": [0], \"face\": \"face0.png\"}\n{\"image\": \"1.png\", \"labels\": [1]}\n");
+  EXPECT_EQ(error({"model.branches=[expression]"}),
+            place(0) +
+                "the only face of its batch, and 32 x 32 pixels are too few for batch statistics of one; emotion_data faces "
+                "--size 48 --anew makes larger ones, or set a larger train.batch");
+  write_picture("face0.png", 33);
+  EXPECT_EQ(error({"model.branches=[expression]", "output=" + (root() / "b").string()}), "no error");
+}
+
+}  // namespace
+}  // namespace emotion
