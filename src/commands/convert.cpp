@@ -129,7 +129,8 @@ void write_onnx(const StateDict& state, const fs::path& input, const ConvertOpti
   }
   if (info.task == "stimuli") {
     const TrainedStimuliNet trained = load_stimuli_net(input, options.settings, Device::open("cpu"));
-    return write_onnx_stimuli_net(output, state, trained.network->options(), trained.config.model.semantic.regions, metadata);
+    const std::int64_t regions = std::max(trained.config.model.semantic.regions, 1);  // of N = 0 all counts are 0
+    return write_onnx_stimuli_net(output, state, trained.network->options(), regions, metadata);
   }
   const VisualModel model = VisualModel::open(input, options.settings, Device::open("cpu"));
   if (model.classes().empty())

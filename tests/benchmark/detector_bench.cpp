@@ -11,6 +11,7 @@
 #include "emotion/stimuli/nms.h"
 #include "emotion/stimuli/roi_align.h"
 #include "emotion/train/detector_model.h"
+#include "emotion/train/tensor_memory.h"
 
 using namespace emotion;
 
@@ -19,6 +20,7 @@ int main(int argc, char** argv) {
     std::cerr << "usage: detector_bench FOLDER\n";
     return 2;
   }
+  keep_tensor_memory();  // as every command does
   const std::filesystem::path folder = argv[1];
   const StateDict input = read_safetensors(folder / "input.safetensors");
   const auto tensor = [&](const char* name) { return *input.find(name); };

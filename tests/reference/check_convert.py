@@ -146,7 +146,7 @@ class Semantic(torch.nn.Module):
         for f, n in zip(features, counts.tolist()):
             if n == 0:
                 outputs.append(torch.zeros(self.hidden))
-                weights.append(torch.full((self.steps, features.shape[1]), float("nan")))
+                weights.append(torch.full((self.steps, features.shape[1]), 1 / features.shape[1]))  # of nothing: even
                 continue
             f = f[:n]
             zero = torch.zeros(1, self.hidden)
@@ -163,10 +163,21 @@ class Semantic(torch.nn.Module):
         return torch.stack(outputs), torch.stack(weights)
 
 
-def check_stimuli(folder, branches, lag=True, color="rgb"):
+class FullyConnected(torch.nn.Module):
+    """Table II's FC layers in place of the LSTMs: their mean over an image's regions."""
+
+    def __init__(self, width, hidden):
+        super().__init__()
+        self.fc = torch.nn.Sequential(torch.nn.Linear(width, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, hidden))
+
+    def forward(self, features, counts):
+        return torch.stack([self.fc(f[:n]).relu().mean(0) if n else torch.zeros(self.fc[0].out_features) for f, n in zip(features, counts.tolist())]), None
+
+
+def check_stimuli(folder, branches, lag=True, color="rgb", variant="lstm"):
     width, regions, steps = 24, 6, 4
     net, face = stirred(strip(torchvision.models.resnet50(), "resnet50")), stirred(strip(torchvision.models.resnet18(), "resnet18"))
-    semantic = Semantic(width, 512, 32, steps, lag)
+    semantic = Semantic(width, 512, 32, steps, lag) if variant == "lstm" else FullyConnected(width, 512)
     total = 2048 * ("global" in branches) + 512 * ("semantic" in branches) + 512 * ("expression" in branches)
     classifier = torch.nn.Linear(total, 8, bias=False)
     state = {"classifier.weight": classifier.weight.detach()}
@@ -174,7 +185,7 @@ def check_stimuli(folder, branches, lag=True, color="rgb"):
         if branch in branches:
             state.update({f"{branch}.{k}": v for k, v in module.state_dict().items()})
     config = (f"{{task: stimuli, model: {{branches: [{', '.join(branches)}], backbone: resnet50, color: {color}, classifier_bias: false, semantic: {{regions: "
-              f"{regions}, steps: {steps}, attention: 32, lag: {str(lag).lower()}}}}}}}")
+              f"{regions}, steps: {steps}, attention: 32, variant: {variant}, lag: {str(lag).lower()}}}}}}}")
     save(folder / "model.safetensors", state, "stimuli", config, [f"c{i}" for i in range(8)])
     mean, std = torch.tensor([.485, .456, .406]).view(3, 1, 1), torch.tensor([.229, .224, .225]).view(3, 1, 1)
 
@@ -200,13 +211,16 @@ def check_stimuli(folder, branches, lag=True, color="rgb"):
                 y = ((images * std + mean) * torch.tensor([.299, .587, .114]).view(3, 1, 1)).sum(1, keepdim=True)
                 images = (y - mean) / std
             parts.append(net(images))
+        more = {}
         if "semantic" in branches:
-            parts.append(semantic(x["region_features"], x["region_counts"])[0])
+            seen, attention = semantic(x["region_features"], x["region_counts"])
+            parts.append(seen)
+            more = {} if attention is None else {"attention": attention}
         if "expression" in branches:
             parts.append(face(x["faces"]) * x["has_face"][:, None])
-        return {"logits": classifier(torch.cat(parts, 1))}
+        return {"logits": classifier(torch.cat(parts, 1)), **more}
 
-    run_onnx(f"stimuli_{'_'.join(branches)}_{color}{'' if lag else '_updown'}", folder, inputs, expected)
+    run_onnx(f"stimuli_{'_'.join(branches)}_{color}{'' if lag else '_updown'}{'_fc' if variant == 'fc' else ''}", folder, inputs, expected)
 
 
 def check_weights(folder):
@@ -242,6 +256,7 @@ def main():
     BIN = pathlib.Path(sys.argv[1])
     checks = {"weights": check_weights, "words": check_words, "textcnn": check_textcnn,
               "stimuli": lambda f: check_stimuli(f, ["global", "semantic", "expression"]),
+              "stimuli_fc": lambda f: check_stimuli(f, ["global", "semantic", "expression"], variant="fc"),
               "stimuli_updown": lambda f: check_stimuli(f, ["semantic"], lag=False),
               "stimuli_y": lambda f: check_stimuli(f, ["global"], color="y")}
     for head in ("two_branch", "joint", "three_branch"):

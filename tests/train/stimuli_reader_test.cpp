@@ -74,7 +74,7 @@ class StimuliReaderTest : public ::testing::Test {
 // An image without any region may have been written before the width of the others was known.
 TEST_F(StimuliReaderTest, TheWidthIsThatOfTheFirstRegion) {
   write_regions(0, at::zeros({0, 1}));
-  write_text(root() / "train.jsonl", read_file(root() / "train.jsonl") + "{\"image\": \"0.png\", \"labels\": [0]}\n");
+  write_text(root() / "train.jsonl", read_file(root() / "train.jsonl") + "{\"image\": \"4.png\", \"labels\": [0]}\n");
   const StimuliReader regions = reader({.faces = false});
   EXPECT_EQ(regions.width(), 5);
   EXPECT_EQ(regions.with_regions(), 4U);
