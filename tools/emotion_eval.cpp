@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
       ->type_name("RUN|FILE");
   app.add_option("--synonyms", o.synonyms, "zero-shot: `class<TAB>word, word` lines; default: the class's name")
       ->type_name("FILE");
+  app.add_flag("--crop-box", o.crop_box, "the sample's box is the picture, as EMOTIC-B is measured");
   app.footer("Example: emotion_eval --checkpoint runs/demo/emotionnet --output results");
   return emotion::run_command(app, argc, argv, [&] { emotion::call_library("emotion_eval", o); });
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <numeric>
 #include <utility>
 
@@ -20,6 +21,7 @@
 #include "emotion/eval/stimuli_run.h"
 #include "emotion/eval/zero_shot.h"
 #include "emotion/io/file.h"
+#include "emotion/io/writable.h"
 #include "emotion/log.h"
 #include "emotion/report/evaluation_page.h"
 #include "emotion/text/keywords.h"
@@ -39,6 +41,15 @@ void append_scores(Predictions& predictions, const at::Tensor& logits) {
   const at::Tensor dense = logits.to(at::kFloat).cpu().contiguous();
   predictions.scores.insert(predictions.scores.end(), dense.const_data_ptr<float>(),
                             dense.const_data_ptr<float>() + dense.numel());
+}
+
+/// The samples, in a batch's order, and what a network sees of them.
+PictureView picture_view(const EvalOptions& o, const VisualModel& model, const Manifest& manifest) {
+  PictureView view = evaluation_view(model, o.batch, o.workers);
+  view.crop_box = o.crop_box;
+  if (o.crop_box && view.faces) throw ConfigError("--crop-box: " + model.file().string() + " sees faces, not boxes");
+  if (o.crop_box) check_boxes(manifest);
+  return view;
 }
 
 /// TextCNN logits of a split's keywords.
@@ -83,6 +94,19 @@ std::vector<std::uint64_t> all_samples(const Manifest& manifest) {
   return samples;
 }
 
+/// Scores of what an image network sees, for `labels` of the whole split.
+SplitPredictions predict_pictures(const EvalOptions& o, const VisualModel& model, const Manifest& manifest, const Device& device,
+                                  Predictions predictions, const std::function<at::Tensor(const at::Tensor&)>& scores) {
+  SplitPredictions result{std::move(predictions), {}};
+  const auto labels = std::exchange(result.predictions.labels, {});
+  for_each_batch(model, device, manifest, picture_view(o, model, manifest), [&](const auto& samples, const at::Tensor& features) {
+    append_scores(result.predictions, scores(features));
+    for (const std::uint64_t i : samples) result.predictions.labels.push_back(labels[i]);
+    result.samples.insert(result.samples.end(), samples.begin(), samples.end());
+  });
+  return result;
+}
+
 /// Classes by the network's own names.
 SplitPredictions predict_split(const EvalOptions& o, const Named& named, const Manifest& manifest, const Device& device) {
   if (named.info.classes.empty())
@@ -92,21 +116,20 @@ SplitPredictions predict_split(const EvalOptions& o, const Named& named, const M
   predictions.classes = named.info.classes.size();
   predictions.labels = true_labels(manifest, named.info.classes, named.config.data.targets);
   predictions.polarity = class_polarity(manifest.dataset(), named.info.classes);
+  const bool pictures = named.info.task != "textcnn" && named.info.task != "stimuli";
+  if (o.crop_box && !pictures)
+    throw ConfigError(fmt::format("--crop-box: {} is of task {}, which reads no box", named.file.string(), named.info.task));
+  if (pictures) {
+    const VisualModel model = open_model(o, device);
+    return predict_pictures(o, model, manifest, device, std::move(predictions),
+                            [&](const at::Tensor& f) { return model.logits(f); });
+  }
+  result.samples = all_samples(manifest);
   if (named.info.task == "textcnn") {
-    result.samples = all_samples(manifest);
     predict_text(named.file, manifest, o.batch, predictions);
-  } else if (named.info.task == "stimuli") {
-    result.samples = all_samples(manifest);
+  } else {
     for_each_batch(load_stimuli_net(o.checkpoint, o.settings, device), device, manifest, o.batch, o.workers,
                    [&](const auto&, const StimuliNetOutput& output) { append_scores(predictions, output.logits); });
-  } else {
-    const VisualModel model = open_model(o, device);
-    const auto all = std::exchange(predictions.labels, {});
-    for_each_batch(model, device, manifest, o.batch, o.workers, [&](const auto& samples, const at::Tensor& features) {
-      append_scores(predictions, model.logits(features));
-      for (const std::uint64_t i : samples) predictions.labels.push_back(all[i]);
-      result.samples.insert(result.samples.end(), samples.begin(), samples.end());
-    });
   }
   return result;
 }
@@ -126,7 +149,7 @@ at::Tensor emotions_as_network(const at::Tensor& emotions, const TrainedTextCNN&
 }
 
 /// Table 6: cosine scores of the data set's classes, of which the network has seen no label.
-Predictions predict_zero_shot(const EvalOptions& o, const Manifest& manifest, const Device& device) {
+SplitPredictions predict_zero_shot(const EvalOptions& o, const Manifest& manifest, const Device& device) {
   if (o.word2vec.empty() == o.textcnn.empty())
     throw ConfigError("--zero-shot wants --word2vec FILE or --textcnn RUN, one of them");
   const auto& classes = manifest.dataset().classes;
@@ -147,11 +170,10 @@ Predictions predict_zero_shot(const EvalOptions& o, const Manifest& manifest, co
   predictions.classes = classes.size();
   predictions.labels = true_labels(manifest, classes, "labels");
   predictions.polarity = class_polarity(manifest.dataset(), classes);
-  for_each_batch(model, device, manifest, o.batch, o.workers, [&](const auto&, const at::Tensor& features) {
+  return predict_pictures(o, model, manifest, device, std::move(predictions), [&](const at::Tensor& features) {
     const at::Tensor images = o.word2vec.empty() ? at::softmax(model.logits(features), 1) : model.projection(features);
-    append_scores(predictions, cosine_scores(images.cpu(), points));
+    return cosine_scores(images.cpu(), points);
   });
-  return predictions;
 }
 
 void warn_of_missing_classes(const Predictions& predictions, const std::vector<std::string>& classes) {
@@ -175,13 +197,17 @@ void warn_of_missing_classes(const Predictions& predictions, const std::vector<s
 
 void emotion_eval(const emotion::EvalOptions& o) {
   using namespace emotion;
+  if (!o.output.empty()) check_writable_folder(o.output);
   const Device device = Device::open(o.device);
   const Named named = name_checkpoint(o);
   const SplitConfig& own = named.config.data.val;
   const std::string data = o.data.empty() ? own.dataset : o.data;
   const std::string split = !o.split.empty() ? o.split : o.data.empty() ? own.split : "test";
   if (data.empty()) throw ConfigError("--data is missing: the checkpoint names no validation data");
-  if (named.info.task == "detector") return eval_detector(o, data, split);
+  if (named.info.task == "detector") {
+    if (o.crop_box) throw ConfigError("--crop-box: " + named.file.string() + " is of task detector, which reads no box");
+    return eval_detector(o, data, split);
+  }
   if (o.zero_shot && !o.compare.empty()) throw ConfigError("--zero-shot and --compare do not go together");
   if (!o.zero_shot && !(o.word2vec + o.textcnn + o.synonyms).empty())
     throw ConfigError("--word2vec, --textcnn and --synonyms belong to --zero-shot");
@@ -189,8 +215,7 @@ void emotion_eval(const emotion::EvalOptions& o) {
   EvaluationSummary result;
   result.title = fmt::format("{} on {}, split {}", named.file.string(), data, split);
   result.classes = o.zero_shot ? manifest.dataset().classes : named.info.classes;
-  SplitPredictions predicted = o.zero_shot ? SplitPredictions{predict_zero_shot(o, manifest, device), all_samples(manifest)}
-                                           : predict_split(o, named, manifest, device);
+  SplitPredictions predicted = o.zero_shot ? predict_zero_shot(o, manifest, device) : predict_split(o, named, manifest, device);
   result.predictions = std::move(predicted.predictions);
   warn_of_missing_classes(result.predictions, result.classes);
   result.metrics = classification_metrics(result.predictions);
@@ -213,6 +238,7 @@ void emotion_eval(const emotion::EvalOptions& o) {
 
 void emotion_extract(const emotion::ExtractOptions& o) {
   using namespace emotion;
+  check_writable_file(o.out);
   const Device device = Device::open(o.device);
   const fs::path file = find_model_file(o.checkpoint);
   StateDict out;

@@ -12,6 +12,7 @@
 #include "emotion/eval/probe_experiment.h"
 #include "emotion/io/file.h"
 #include "emotion/io/weights.h"
+#include "emotion/io/writable.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -21,6 +22,27 @@ namespace {
 template <class T>
 void override_with(const std::optional<T>& flag, T& value) {
   if (flag) value = *flag;
+}
+
+/// Refuses flags that the chosen method would not read.
+void check_flags(const ProbeCommand& o, const ProbeConfig& probe) {
+  const bool linear = probe.method == "linear", sgd = linear && probe.solver == "sgd";
+  struct Flag {
+    bool given;
+    const char* name;
+    bool read;
+    const char* method;
+  };
+  for (const Flag& flag : {Flag{o.solver.has_value(), "--solver", linear, "--method linear"},
+                           {o.C.has_value(), "--C", linear && !sgd, "--solver lbfgs"},
+                           {o.lr.has_value(), "--lr", sgd, "--solver sgd"},
+                           {o.epochs.has_value(), "--epochs", sgd, "--solver sgd"},
+                           {o.epoch_samples.has_value(), "--epoch-samples", sgd, "--solver sgd"},
+                           {o.k.has_value(), "--k", probe.method == "knn", "--method knn"},
+                           {!o.test_split.empty(), "--test-split", probe.folds == 0, "a probe without folds"},
+                           {!o.validation_split.empty(), "--val-split", probe.folds == 0, "a probe without folds"}}) {
+    if (flag.given && !flag.read) throw ConfigError(fmt::format("{} belongs to {}", flag.name, flag.method));
+  }
 }
 
 /// The config with the flags over it. Without --config: defaults, and lbfgs, which needs no learning rate.
@@ -52,6 +74,7 @@ RunConfig resolve(const ProbeCommand& o) {
   if (!o.data.empty()) config.data.train = {o.data, "train"};
   if (o.config.empty() && (o.checkpoint.empty() || o.data.empty()))
     throw ConfigError("--config FILE, or --checkpoint RUN and --data DATASET are wanted");
+  check_flags(o, config.probe);
   return config;
 }
 
@@ -94,6 +117,7 @@ nlohmann::ordered_json probe_json(const ProbeRequest& request, const std::string
     entry["setting"] = trial.setting;
     entry["validation"] = number(trial.validation);
     entry["score"] = number(trial.score);
+    entry["samples"] = trial.trained_on;
     json["trials"].push_back(std::move(entry));
   }
   for (const auto& [setting, score] : outcome.tried)
@@ -160,6 +184,7 @@ void emotion_probe(const emotion::ProbeCommand& o) {
   // With a network of its own in probe.checkpoint, the config's output is where results go.
   std::string output = o.output;
   if (output.empty() && !o.config.empty() && !config.probe.checkpoint.empty() && o.checkpoint.empty()) output = config.output;
+  if (!output.empty()) check_writable_folder(output);
   const bool tune = config.probe.method == "fine_tune";
   if (tune && output.empty()) throw ConfigError("--output DIR is missing: fine-tuning writes a run folder");
   const ProbeReport report = tune ? fine_tune(config, request, fs::path(output) / "fine_tune") : probe_checkpoint(request);

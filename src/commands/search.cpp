@@ -1,6 +1,7 @@
 #include "emotion/commands/search.h"
 
 #include <filesystem>
+#include <utility>
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
@@ -14,6 +15,7 @@
 #include "emotion/eval/zero_shot.h"
 #include "emotion/io/content_hash.h"
 #include "emotion/io/file.h"
+#include "emotion/io/writable.h"
 #include "emotion/log.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
@@ -22,6 +24,8 @@ namespace emotion {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr std::size_t kRowsAdded = 16384;
 
 /// A row of results: what was asked, and what was found.
 struct Answer {
@@ -62,6 +66,9 @@ void give(const SearchIndex& index, const std::vector<Answer>& answers, const Se
 }
 
 SearchIndex open_index(const SearchQueryCommand& o) {
+  for (const auto& file : {o.json, o.report}) {
+    if (!file.empty()) check_writable_file(file);
+  }
   SearchIndex index = SearchIndex::open(o.index);
   index.set_breadth(std::max(o.breadth, o.k));
   if (o.k < 1 || static_cast<std::size_t>(o.k) > index.size())
@@ -74,6 +81,7 @@ SearchIndex open_index(const SearchQueryCommand& o) {
 
 void emotion_search_index(const emotion::SearchIndexCommand& o) {
   using namespace emotion;
+  check_writable_file(o.out);
   const Device device = Device::open(o.device);
   const VisualModel model = VisualModel::open(o.checkpoint, o.settings, device);
   const ScratchFolder scratch;
@@ -82,22 +90,26 @@ void emotion_search_index(const emotion::SearchIndexCommand& o) {
   const Manifest manifest = dataset ? Manifest::open(Dataset::open(o.data), o.split) : folder_manifest(o.data, scratch.path());
   const bool joint = o.space == "joint";
   if (joint) (void)model.projection(at::zeros({1, model.dimension()}));  // says so before any picture is decoded
+  SearchIndex index({.kind = o.kind,
+                     .space = o.space,
+                     .checkpoint = fs::absolute(model.file()).string(),
+                     .weights_hash = file_hash(model.file()),
+                     .image_root = fs::absolute(manifest.dataset().images()).lexically_normal(),
+                     .dimension = joint ? model.embedding_dimension() : model.dimension()});
   std::vector<at::Tensor> parts;
   std::vector<std::string> images;
+  const auto add = [&] {
+    if (!parts.empty()) index.add(at::cat(parts), std::exchange(images, {}));
+    parts.clear();
+  };
   for_each_batch(model, device, manifest, o.batch, o.workers, [&](const auto& samples, const at::Tensor& features) {
     parts.push_back((joint ? model.projection(features) : features).cpu());
     for (const std::uint64_t sample : samples) images.emplace_back(manifest[sample].image);
+    if (images.size() >= kRowsAdded) add();
   });
-  const at::Tensor vectors = at::cat(parts);
-  parts.clear();
-  const SearchIndex index = SearchIndex::build(vectors, std::move(images),
-                                               {.kind = o.kind,
-                                                .space = o.space,
-                                                .checkpoint = fs::absolute(model.file()).string(),
-                                                .weights_hash = file_hash(model.file()),
-                                                .image_root = fs::absolute(manifest.dataset().images()).lexically_normal()});
+  add();
   fmt::print("{}: {} pictures, {} numbers each; recall@10 {:.4f}\n", o.out, index.size(), index.info().dimension,
-             search_recall(index, vectors, 10, 200));
+             index.recall(10, 200));
   index.save(o.out);
 }
 
@@ -123,16 +135,21 @@ void emotion_search_image(const emotion::SearchQueryCommand& o) {
 void emotion_search_text(const emotion::SearchQueryCommand& o) {
   using namespace emotion;
   const SearchIndex index = open_index(o);
-  const WordVectors vectors = WordVectors::open(o.word2vec);
   if (index.info().space != "joint")
     throw DataError(o.index + ": it holds features of pictures; words want an index made with --space joint");
-  std::vector<std::string> unknown;
-  for (const auto& word : o.queries) {
-    if (!vectors.find(word)) unknown.push_back(word);
+  const WordVectors vectors = WordVectors::open(o.word2vec);
+  if (vectors.dimension() != index.info().dimension) {
+    throw DataError(
+        fmt::format("{}: its vectors have {} numbers, those of {} have {}; --word2vec wants the file that the network was "
+                    "trained with",
+                    o.word2vec, vectors.dimension(), o.index, index.info().dimension));
   }
-  if (unknown.size() == o.queries.size())
-    throw DataError(fmt::format("{}: there is no vector for {}", o.word2vec, fmt::join(unknown, ", ")));
-  const std::string name = fmt::format("{}", fmt::join(o.queries, " "));
-  const at::Tensor query = class_vectors({o.queries}, {name}, vectors);
+  std::vector<std::string> known, unknown;
+  for (const auto& word : o.queries) (vectors.find(word) ? known : unknown).push_back(word);
+  if (known.empty()) throw DataError(fmt::format("{}: there is no vector for {}", o.word2vec, fmt::join(unknown, ", ")));
+  if (!unknown.empty())
+    log_warning("{}: there is no vector for {}: the other words are searched for", o.word2vec, fmt::join(unknown, ", "));
+  const std::string name = fmt::format("{}", fmt::join(known, " "));
+  const at::Tensor query = class_vectors({known}, {name}, vectors);
   give(index, {{name, {}, index.search(query, o.k)[0]}}, o);
 }

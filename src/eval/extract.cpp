@@ -6,10 +6,31 @@
 #include <ATen/ops/cat.h>
 
 #include "emotion/error.h"
+#include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
 
 namespace emotion {
+
+std::vector<std::uint64_t> samples_in_view(const Manifest& manifest, const PictureView& view) {
+  std::vector<std::uint64_t> samples(manifest.size());
+  std::iota(samples.begin(), samples.end(), std::uint64_t{0});
+  if (view.faces) std::erase_if(samples, [&](std::uint64_t i) { return manifest[i].face.empty(); });
+  if (samples.empty()) throw DataError(manifest.file().string() + ": no sample has a face; emotion_data faces finds them");
+  return samples;
+}
+
+void check_boxes(const Manifest& manifest) {
+  std::size_t without = 0;
+  for (std::size_t i = 0; i < manifest.size(); ++i) without += !manifest[i].box;
+  if (without == manifest.size())
+    throw DataError(manifest.file().string() + ": box crops are asked for, and no sample has a box");
+  if (without > 0) log_warning("{}: {} samples have no box: their whole picture is used", manifest.file().string(), without);
+}
+
+PictureView evaluation_view(const VisualModel& model, int batch, int workers) {
+  return {.transform = model.transform(), .faces = model.config().data.picture == "face", .batch = batch, .workers = workers};
+}
 
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, const PictureView& view,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each) {
@@ -21,10 +42,7 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
                         .workers = view.workers,
                         .crop_box = view.crop_box,
                         .allocate = device.allocator()};
-  std::vector<std::uint64_t> order(manifest.size());
-  std::iota(order.begin(), order.end(), std::uint64_t{0});
-  if (view.faces) std::erase_if(order, [&](std::uint64_t i) { return manifest[i].face.empty(); });
-  if (order.empty()) throw DataError(manifest.file().string() + ": no sample has a face; emotion_data faces finds them");
+  const auto order = samples_in_view(manifest, view);
   ImageLoader loader(manifest, options, order, view.view);
   Progress progress("images", order.size());
   std::uint64_t done = 0;
@@ -37,9 +55,7 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
 
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each) {
-  for_each_batch(
-      model, device, manifest,
-      {.transform = model.transform(), .faces = model.config().data.picture == "face", .batch = batch, .workers = workers}, each);
+  for_each_batch(model, device, manifest, evaluation_view(model, batch, workers), each);
 }
 
 at::Tensor extract_features(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers) {

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
 #include "emotion/io/content_hash.h"
 #include "emotion/io/file_lock.h"
@@ -31,7 +32,9 @@ using Metadata = std::map<std::string, std::string>;
 
 std::string transform_text(const Transform& t, const FeatureOptions& options) {
   std::string text = fmt::format("resize {} size {} crop {}{}", t.resize, t.size, static_cast<int>(t.crop),
-                                 options.view.crop_box ? " of the box" : "");
+                                 options.view.faces      ? " of the face"
+                                 : options.view.crop_box ? " of the box"
+                                                         : "");
   if (options.views > 0) {
     text += fmt::format(" flip {} scale {},{} ratio {},{} views {} seed {}", t.flip, t.scale[0], t.scale[1], t.ratio[0],
                         t.ratio[1], options.views, options.view.seed);
@@ -40,14 +43,14 @@ std::string transform_text(const Transform& t, const FeatureOptions& options) {
 }
 
 /// Names, boxes, sizes and times of a split's pictures. A packed set is asked for its shards, each once.
-std::string pictures_hash(const Manifest& manifest, bool boxes) {
+std::string pictures_hash(const Manifest& manifest, const PictureView& view) {
   ContentHash hash;
   std::set<fs::path> seen;
-  for (std::size_t i = 0; i < manifest.size(); ++i) {
+  for (const std::uint64_t i : samples_in_view(manifest, view)) {
     const SampleView sample = manifest[i];
-    hash.add(sample.image);
-    if (boxes && sample.box) hash.add(std::as_bytes(std::span(*sample.box)));
-    std::string file = manifest.image_path(i).string();
+    hash.add(view.faces ? sample.face : sample.image);
+    if (view.crop_box && sample.box) hash.add(std::as_bytes(std::span(*sample.box)));
+    std::string file = (view.faces ? stimulus_path(manifest.dataset(), sample.face) : manifest.image_path(i)).string();
     const std::size_t member = file.find(".tar#");
     if (member != std::string::npos) {
       file.resize(member + 4);
@@ -66,7 +69,7 @@ Metadata content_key(const VisualModel& model, const Manifest& manifest, const F
   const bool random = model.file() == "random";
   return {{"weights", random ? fmt::format("random {}", model.config().seed) : file_hash(model.file())},
           {"backbone", model.config().model.backbone},
-          {"pictures", pictures_hash(manifest, options.view.crop_box)},
+          {"pictures", pictures_hash(manifest, options.view)},
           {"transform", transform_text(options.view.transform, options)},
           {"program", kProgram}};
 }
@@ -145,8 +148,8 @@ fs::path default_feature_cache() {
 
 at::Tensor split_features(const VisualModel& model, const Device& device, const Manifest& manifest,
                           const FeatureOptions& options) {
-  const std::vector<std::int64_t> shape{std::max(options.views, 1), static_cast<std::int64_t>(manifest.size()),
-                                        model.dimension()};
+  const std::vector<std::int64_t> shape{
+      std::max(options.views, 1), static_cast<std::int64_t>(samples_in_view(manifest, options.view).size()), model.dimension()};
   if (options.cache.empty() || !make_cache(options.cache)) return compute_in_memory(model, device, manifest, options, shape);
   const Metadata key = content_key(model, manifest, options);
   const fs::path file = cache_file(model, manifest, options);

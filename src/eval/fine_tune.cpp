@@ -59,9 +59,10 @@ ProbeReport fine_tune(const RunConfig& config, const ProbeRequest& request, cons
   ProbeOutcome& outcome = report.outcome;
   Predictions& predictions = outcome.predictions;
   predictions.classes = report.classes.size();
-  predictions.labels = true_labels(test, report.classes, request.targets);
+  const auto labels = true_labels(test, report.classes, request.targets);
   predictions.polarity = report.polarity;
-  for_each_batch(model, device, test, request.batch, request.workers, [&](const auto&, const at::Tensor& features) {
+  for_each_batch(model, device, test, request.batch, request.workers, [&](const auto& samples, const at::Tensor& features) {
+    for (const std::uint64_t i : samples) predictions.labels.push_back(labels[i]);  // a network of faces sees those that have one
     const at::Tensor logits = model.logits(features).to(at::kFloat).cpu().contiguous();
     predictions.scores.insert(predictions.scores.end(), logits.const_data_ptr<float>(),
                               logits.const_data_ptr<float>() + logits.numel());

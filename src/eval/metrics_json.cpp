@@ -27,12 +27,18 @@ std::vector<Example> confident_examples(const Predictions& predictions, const st
     const std::size_t best = static_cast<std::size_t>(std::max_element(scores, scores + predictions.classes) - scores);
     double sum = 0;
     for (std::size_t k = 0; k < predictions.classes; ++k) sum += std::exp(static_cast<double>(scores[k]) - scores[best]);
-    Example example{
-        .image = std::string(manifest[samples[i]].image), .labels = {}, .prediction = classes[best], .probability = 1 / sum};
+    Example example{.image = std::string(manifest[samples[i]].image),
+                    .labels = {},
+                    .prediction = classes[best],
+                    .probability = 1 / sum,
+                    .error = {}};
+    bool easy = false;
     for (const std::uint32_t label : predictions.labels[i]) {
       example.labels.push_back(classes[label]);
       example.right = example.right || label == best;
+      easy = easy || (!predictions.polarity.empty() && predictions.polarity[label] == predictions.polarity[best]);
     }
+    if (!example.right && !predictions.polarity.empty()) example.error = easy ? "easy" : "hard";
     (example.right ? right : wrong).push_back(std::move(example));
   }
   for (auto* group : {&right, &wrong}) {
@@ -81,6 +87,7 @@ std::string metrics_json(const ClassificationMetrics& metrics, const std::vector
                                 {"prediction", e.prediction},
                                 {"probability", e.probability},
                                 {"right", e.right}});
+    if (!e.error.empty()) json["examples"].back()["error"] = e.error;
   }
   return json.dump(2) + "\n";
 }

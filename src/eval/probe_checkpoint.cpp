@@ -46,29 +46,31 @@ class SplitLoader {
   std::unique_ptr<LoadedSplit> operator()(Manifest manifest, const std::vector<std::string>& classes, int views) const {
     auto loaded = std::make_unique<LoadedSplit>(LoadedSplit{std::move(manifest), {}});
     const Manifest& m = loaded->manifest;
-    loaded->split.labels = true_labels(m, classes, request_.targets);
-    if (request_.crop_box) check_boxes(m);
-    const Transform transform = make_transform(request_.pictures ? *request_.pictures : model_.config().data);
+    const DataConfig& pictures = request_.pictures ? *request_.pictures : model_.config().data;
+    const Transform transform = make_transform(pictures);
     FeatureOptions options{.cache = request_.cache, .views = views, .view = {}};
     options.view = {.transform = views > 0 ? transform : transform.deterministic(),
                     .crop_box = request_.crop_box,
+                    .faces = pictures.picture == "face",
                     .seed = request_.plan.seed,
                     .batch = request_.batch,
                     .workers = request_.workers};
+    if (request_.crop_box && options.view.faces)
+      throw ConfigError("probe: box crops do not go with " + model_.file().string() + ", which sees faces (data.picture)");
+    if (request_.crop_box) check_boxes(m);
+    const auto labels = true_labels(m, classes, request_.targets);
+    const auto samples = samples_in_view(m, options.view);
+    for (const std::uint64_t i : samples) loaded->split.labels.push_back(labels[i]);
+    if (samples.size() < m.size())
+      log_warning("{}: {} of {} samples have no face: left out", m.file().string(), m.size() - samples.size(), m.size());
     loaded->split.features = split_features(model_, device_, m, options);
-    loaded->split.place = [&m](std::size_t i) { return m.place(i) + ": " + std::string(m[i].image); };
+    loaded->split.place = [&m, samples](std::size_t row) {
+      return m.place(samples[row]) + ": " + std::string(m[samples[row]].image);
+    };
     return loaded;
   }
 
  private:
-  static void check_boxes(const Manifest& manifest) {
-    std::size_t without = 0;
-    for (std::size_t i = 0; i < manifest.size(); ++i) without += !manifest[i].box;
-    if (without == manifest.size())
-      throw DataError(manifest.file().string() + ": box crops are asked for, and no sample has a box");
-    if (without > 0) log_warning("{}: {} samples have no box: their whole picture is used", manifest.file().string(), without);
-  }
-
   const ProbeRequest& request_;
   const VisualModel& model_;
   const Device& device_;

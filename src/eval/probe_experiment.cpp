@@ -101,6 +101,12 @@ class Experiment {
       throw ConfigError("probe.folds and a fraction of the training data do not go together");
     if (plan_.method == "knn" && (train_.features.size(0) > 1 || plan_.one_vs_all))
       throw ConfigError("probe.method knn takes neither views nor one_vs_all");
+    for (const double k : plan_.sweep) {
+      if (plan_.method == "knn" && (k < 1 || k != std::floor(k)))
+        throw ConfigError(fmt::format("probe.sweep: {:g} is no number of neighbours", k));
+    }
+    if (plan_.method == "knn" && plan_.sweep.empty() && static_cast<std::size_t>(plan_.k) > train_.labels.size())
+      throw DataError(fmt::format("knn: k is {}, there are {} training samples", plan_.k, train_.labels.size()));
     check_classes();
     check_finite(train_, "training");
     if (validation_) check_finite(*validation_, "validation");

@@ -2,17 +2,19 @@
 
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexHNSW.h>
-#include <faiss/impl/FaissException.h>
+#include <faiss/impl/DistanceComputer.h>
 #include <faiss/impl/io.h>
 #include <faiss/index_io.h>
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <ostream>
 #include <set>
 #include <span>
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/topk.h>
@@ -22,9 +24,9 @@
 #include "emotion/error.h"
 #include "emotion/io/content_hash.h"
 #include "emotion/io/file.h"
-#include "emotion/progress.h"
 #include "emotion/random.h"
 #include "emotion/signals.h"
+#include "inner_product.h"
 
 namespace emotion {
 namespace {
@@ -40,8 +42,89 @@ constexpr std::uint64_t kRecallStream = 0x726563;
 /// Unit rows; a row of zeros stays.
 at::Tensor unit_rows(const at::Tensor& rows) {
   const at::Tensor dense = rows.to(at::kFloat);
-  if (!at::isfinite(dense).all().item<bool>()) throw DataError("search: a vector holds NaN or infinite values");
   return (dense / dense.norm(2, 1, true).clamp_min(1e-12)).contiguous();
+}
+
+struct Product final : faiss::FlatCodesDistanceComputer {
+  Product(const std::uint8_t* vectors, std::size_t bytes)
+      : FlatCodesDistanceComputer(vectors, bytes), count(bytes / sizeof(float)) {}
+  void set_query(const float* x) override { query = x; }
+  float distance_to_code(const std::uint8_t* code) override {
+    return inner_product(query, reinterpret_cast<const float*>(code), count);
+  }
+  float symmetric_dis(std::int64_t i, std::int64_t j) override {
+    const auto row = [&](std::int64_t r) {
+      return reinterpret_cast<const float*>(codes + static_cast<std::size_t>(r) * code_size);
+    };
+    return inner_product(row(i), row(j), count);
+  }
+  const float* query = nullptr;
+  std::size_t count;
+};
+
+/// FAISS's flat storage with our inner product.
+struct Vectors final : faiss::IndexFlatIP {
+  explicit Vectors(std::int64_t dimension) : IndexFlatIP(dimension) {}
+  faiss::FlatCodesDistanceComputer* get_FlatCodesDistanceComputer() const override {
+    return new Product(codes.data(), code_size);
+  }
+};
+
+/// Lets the graph keep its vectors in ours; those it has move over.
+void use_own_vectors(faiss::IndexHNSW& graph) {
+  auto own = std::make_unique<Vectors>(graph.d);
+  if (auto* flat = dynamic_cast<faiss::IndexFlat*>(graph.storage)) {
+    own->codes.swap(flat->codes);
+    own->ntotal = flat->ntotal;
+  }
+  delete graph.storage;
+  graph.storage = own.release();
+  graph.own_fields = true;
+}
+
+const faiss::IndexFlat* vectors_of(const faiss::Index& index) {
+  const auto* graph = dynamic_cast<const faiss::IndexHNSW*>(&index);
+  return dynamic_cast<const faiss::IndexFlat*>(graph ? graph->storage : &index);
+}
+
+/// No link of the graph leaves its rows: a file says what they are.
+bool is_sound(const faiss::HNSW& graph, std::size_t n) {
+  if (graph.levels.size() != n || graph.offsets.size() != n + 1 || graph.offsets[0] != 0 ||
+      graph.neighbors.size() != graph.offsets[n])
+    return false;
+  const auto& links = graph.cum_nneighbor_per_level;
+  if (n == 0 || links.empty() || links[0] != 0 || !std::is_sorted(links.begin(), links.end())) return false;
+  for (std::size_t i = 0; i < n; ++i) {
+    const int level = graph.levels[i];
+    if (level < 1 || static_cast<std::size_t>(level) >= links.size() || graph.offsets[i + 1] < graph.offsets[i] ||
+        graph.offsets[i + 1] - graph.offsets[i] != static_cast<std::size_t>(links[static_cast<std::size_t>(level)]))
+      return false;
+  }
+  const auto rows = static_cast<std::int64_t>(n);
+  if (graph.entry_point < 0 || graph.entry_point >= rows ||
+      graph.max_level >= graph.levels[static_cast<std::size_t>(graph.entry_point)])
+    return false;
+  // A link of level l leads to a row that has that level too.
+  for (std::size_t i = 0; i < n; ++i) {
+    for (int level = 0; level < graph.levels[i]; ++level) {
+      for (int j = links[static_cast<std::size_t>(level)]; j < links[static_cast<std::size_t>(level) + 1]; ++j) {
+        const std::int64_t to = graph.neighbors[graph.offsets[i] + static_cast<std::size_t>(j)];
+        if (to < -1 || to >= rows || (to >= 0 && graph.levels[static_cast<std::size_t>(to)] <= level)) return false;
+      }
+    }
+  }
+  return true;
+}
+
+bool is_sound(const faiss::Index& index, const SearchIndexInfo& info, std::size_t count) {
+  const faiss::IndexFlat* flat = vectors_of(index);
+  const auto* graph = dynamic_cast<const faiss::IndexHNSWFlat*>(&index);
+  const auto d = static_cast<std::size_t>(info.dimension);
+  return flat && (graph != nullptr) == (info.kind == "hnsw") && info.dimension > 0 && index.d == info.dimension &&
+         flat->d == index.d && index.metric_type == faiss::METRIC_INNER_PRODUCT &&
+         flat->metric_type == faiss::METRIC_INNER_PRODUCT && index.ntotal == static_cast<std::int64_t>(count) &&
+         flat->ntotal == index.ntotal && flat->code_size == d * sizeof(float) &&
+         flat->codes.size() == count * d * sizeof(float) && (!graph || is_sound(graph->hnsw, count));
 }
 
 /// FAISS's writer onto a stream, with digest.
@@ -87,33 +170,37 @@ struct SearchIndex::Faiss {
   std::unique_ptr<faiss::Index> index;
 };
 
-SearchIndex SearchIndex::build(const at::Tensor& vectors, std::vector<std::string> images, SearchIndexInfo info) {
-  if (vectors.dim() != 2 || vectors.size(0) != static_cast<std::int64_t>(images.size()) || images.empty())
-    throw DataError(fmt::format("search: {} pictures do not fit their vectors", images.size()));
-  SearchIndex result;
-  result.faiss_ = std::make_shared<Faiss>();
-  result.info_ = std::move(info);
-  result.info_.dimension = vectors.size(1);
-  const int dimension = static_cast<int>(vectors.size(1));
-  if (result.info_.kind == "exact") {
-    result.faiss_->index = std::make_unique<faiss::IndexFlatIP>(dimension);
-  } else if (result.info_.kind == "hnsw") {
+SearchIndex::SearchIndex(SearchIndexInfo info) : faiss_(std::make_shared<Faiss>()), info_(std::move(info)) {
+  if (info_.dimension < 1) throw ConfigError(fmt::format("search: vectors of {} numbers", info_.dimension));
+  const int dimension = static_cast<int>(info_.dimension);
+  if (info_.kind == "exact") {
+    faiss_->index = std::make_unique<faiss::IndexFlatIP>(dimension);
+  } else if (info_.kind == "hnsw") {
     auto graph = std::make_unique<faiss::IndexHNSWFlat>(dimension, kNeighbours, faiss::METRIC_INNER_PRODUCT);
     graph->hnsw.efConstruction = kConstruction;
     graph->hnsw.efSearch = kBreadth;
-    result.faiss_->index = std::move(graph);
+    use_own_vectors(*graph);
+    faiss_->index = std::move(graph);
   } else {
-    throw ConfigError("search: kind is '" + result.info_.kind + "'; exact or hnsw");
+    throw ConfigError("search: kind is '" + info_.kind + "'; exact or hnsw");
   }
-  Progress progress("index", images.size());
+}
+
+void SearchIndex::add(const at::Tensor& vectors, std::vector<std::string> images) {
+  if (vectors.dim() != 2 || vectors.size(0) != static_cast<std::int64_t>(images.size()) || vectors.size(1) != info_.dimension)
+    throw DataError(fmt::format("search: {} pictures of {} numbers do not fit their vectors", images.size(), info_.dimension));
   for (std::int64_t begin = 0; begin < vectors.size(0); begin += kBlock) {
     if (stop_requested()) throw Interrupted("interrupted; nothing was written");
-    const at::Tensor block = unit_rows(vectors.narrow(0, begin, std::min(kBlock, vectors.size(0) - begin)));
-    result.faiss_->index->add(block.size(0), block.const_data_ptr<float>());
-    progress.update(static_cast<std::uint64_t>(begin + block.size(0)));
+    const at::Tensor block = vectors.narrow(0, begin, std::min(kBlock, vectors.size(0) - begin));
+    const at::Tensor finite = at::isfinite(block).all(1);
+    if (!finite.all().item<bool>()) {
+      const auto row = static_cast<std::size_t>(begin + finite.logical_not().nonzero()[0].item<std::int64_t>());
+      throw DataError(images[row] + ": its features hold NaN or infinite values; the network they come from is broken");
+    }
+    const at::Tensor unit = unit_rows(block);
+    faiss_->index->add(unit.size(0), unit.const_data_ptr<float>());
   }
-  result.images_ = std::move(images);
-  return result;
+  images_.insert(images_.end(), std::make_move_iterator(images.begin()), std::make_move_iterator(images.end()));
 }
 
 void SearchIndex::save(const std::filesystem::path& file) const {
@@ -173,12 +260,12 @@ SearchIndex SearchIndex::open(const std::filesystem::path& file) {
   SpanReader reader(payload);
   try {
     result.faiss_->index.reset(faiss::read_index(&reader));
-  } catch (const faiss::FaissException&) {
+  } catch (const std::exception&) {  // FAISS's own, or memory that a size in the file asks for and nobody has
     refuse(file, "FAISS cannot read it");
   }
-  if (count != result.images_.size() || result.faiss_->index->ntotal != static_cast<std::int64_t>(count) ||
-      result.faiss_->index->d != result.info_.dimension)
+  if (count != result.images_.size() || !is_sound(*result.faiss_->index, result.info_, count))
     refuse(file, "its header does not fit its vectors");
+  if (auto* graph = dynamic_cast<faiss::IndexHNSW*>(result.faiss_->index.get())) use_own_vectors(*graph);
   return result;
 }
 
@@ -188,10 +275,11 @@ std::vector<std::vector<SearchHit>> SearchIndex::search(const at::Tensor& querie
                                 info_.dimension, info_.space));
   if (k < 1 || static_cast<std::size_t>(k) > size())
     throw ConfigError(fmt::format("search: k is {}, the index holds {} pictures", k, size()));
+  if (!at::isfinite(queries).all().item<bool>()) throw DataError("search: the query holds NaN or infinite values");
   const at::Tensor unit = unit_rows(queries);
   const auto m = static_cast<std::size_t>(unit.size(0)), width = static_cast<std::size_t>(k);
   std::vector<float> scores(m * width);
-  std::vector<faiss::Index::idx_t> rows(m * width);
+  std::vector<std::int64_t> rows(m * width);
   faiss_->index->search(unit.size(0), unit.const_data_ptr<float>(), k, scores.data(), rows.data());
   std::vector<std::vector<SearchHit>> hits(m);
   for (std::size_t i = 0; i < m * width; ++i) {
@@ -204,18 +292,19 @@ void SearchIndex::set_breadth(int breadth) {
   if (auto* graph = dynamic_cast<faiss::IndexHNSW*>(faiss_->index.get())) graph->hnsw.efSearch = breadth;
 }
 
-double search_recall(const SearchIndex& index, const at::Tensor& vectors, int k, int queries) {
-  const std::int64_t n = vectors.size(0);
+double SearchIndex::recall(int k, int queries) const {
+  const auto n = static_cast<std::int64_t>(size());
   k = static_cast<int>(std::min<std::int64_t>(k, n));
   std::vector<std::int64_t> asked;
   Random random{1, kRecallStream};
   for (std::int64_t i = 0; i < std::min<std::int64_t>(queries, n); ++i)
     asked.push_back(n <= queries ? i : static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(n))));
-  const at::Tensor rows = unit_rows(vectors.index_select(0, at::tensor(asked)));
-  // The best k so far and each block's, block by block: no copy of all vectors.
+  const at::Tensor all = at::from_blob(const_cast<float*>(vectors_of(*faiss_->index)->get_xb()), {n, info_.dimension});
+  const at::Tensor rows = all.index_select(0, at::tensor(asked));
+  // The best k so far and each block's, block by block: the cosines with all of a million rows would not fit.
   at::Tensor best, ids;
   for (std::int64_t begin = 0; begin < n; begin += kBlock) {
-    const at::Tensor cosine = rows.matmul(unit_rows(vectors.narrow(0, begin, std::min(kBlock, n - begin))).t());
+    const at::Tensor cosine = rows.matmul(all.narrow(0, begin, std::min(kBlock, n - begin)).t());
     const auto [value, place] = at::topk(cosine, std::min<std::int64_t>(k, cosine.size(1)));
     best = best.defined() ? at::cat({best, value}, 1) : value;
     ids = ids.defined() ? at::cat({ids, place + begin}, 1) : place + begin;
@@ -223,7 +312,7 @@ double search_recall(const SearchIndex& index, const at::Tensor& vectors, int k,
     ids = ids.gather(1, order);
     best = kept;
   }
-  const auto found = index.search(rows, k);
+  const auto found = search(rows, k);
   std::size_t hits = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
     const at::Tensor truth = ids[static_cast<std::int64_t>(i)].contiguous();

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "emotion/error.h"
+#include "emotion/progress.h"
 #include "emotion/random.h"
 #include "emotion/signals.h"
 
@@ -81,11 +82,12 @@ class Resampled {
   };
 
   void add_class(const Predictions& p, std::size_t k) {
+    auto& ranked = ranked_.emplace_back();
+    if (std::none_of(p.labels.begin(), p.labels.end(), [&](const auto& labels) { return has(labels, k); })) return;
     std::vector<std::uint32_t> order(n_);
     std::iota(order.begin(), order.end(), 0U);
     const auto score = [&](std::uint32_t i) { return row(p, i)[k]; };
     std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return score(a) > score(b); });
-    auto& ranked = ranked_.emplace_back();
     for (std::size_t j = 0; j < n_; ++j)
       ranked.push_back({order[j], has(p.labels[order[j]], k), j + 1 == n_ || score(order[j + 1]) != score(order[j])});
   }
@@ -161,7 +163,9 @@ MetricIntervals bootstrap_intervals(const Predictions& predictions, int resample
   const Resampled metrics(predictions);
   std::array<std::vector<double>, 4> values;
   std::vector<std::uint32_t> weights(predictions.size());
+  Progress progress("resamples", static_cast<std::uint64_t>(resamples));
   for (int b = 0; b < resamples; ++b) {
+    progress.update(static_cast<std::uint64_t>(b));
     if (stop_requested()) throw Interrupted("interrupted; nothing was written");
     Random random{seed, static_cast<std::uint64_t>(b), kBootstrapStream};
     std::fill(weights.begin(), weights.end(), 0U);

@@ -76,14 +76,14 @@ Rows config_differences(const std::vector<Run>& runs) {
 }
 
 std::string table_html(const std::vector<Run>& runs, const Rows& table) {
-  if (table.rows.empty()) return {};
-  std::string html = "<div class=\"wide\" tabindex=\"0\"><table><tr><td></td>";
-  for (const Run& run : runs) html += "<th scope=\"col\">" + html_escape(run.name) + "</th>";
+  std::vector<std::string> head{""};
+  for (const Run& run : runs) head.push_back(run.name);
+  std::vector<std::vector<std::string>> rows;
   for (const auto& [heading, cells] : table.rows) {
-    html += "</tr>\n<tr><th scope=\"row\">" + html_escape(heading) + "</th>";
-    for (const auto& cell : cells) html += "<td>" + html_escape(cell) + "</td>";
+    rows.push_back({heading});
+    rows.back().insert(rows.back().end(), cells.begin(), cells.end());
   }
-  return html + "</tr>\n</table></div>\n";
+  return html_table(head, rows);
 }
 
 std::string table_markdown(const std::vector<Run>& runs, const std::string& corner, const Rows& table) {
@@ -117,21 +117,22 @@ std::string curves_html(const std::vector<Run>& runs) {
   for (const char* key : {"top1", "balanced_accuracy", "mAP", "hard_errors", "AP50"})
     plot(std::string("Validation ") + key, key, true);
   plot("Learning rate", "lr", false);
-  return html;
+  return html.empty() ? "" : "<div class=\"plots\">" + html + "</div>\n";
 }
 
 }  // namespace
 
-std::string compare_runs(const std::vector<fs::path>& folders, const fs::path& page) {
+std::string compare_runs(const std::vector<fs::path>& folders, const fs::path& file) {
   if (folders.size() < 2) throw ConfigError("--compare: two run folders at least are wanted");
   std::vector<Run> runs;
   for (const auto& folder : folders) runs.push_back(read_run(folder));
   const Rows metrics = last_evaluations(runs), differences = config_differences(runs);
-  std::string body = html_section("Last evaluation", table_html(runs, metrics));
-  body += html_section("Curves", curves_html(runs));
-  body += html_section("Configurations",
-                       differences.rows.empty() ? "<p>The configurations are the same.</p>\n" : table_html(runs, differences));
-  write_file_atomically(page, html_page(fmt::format("{} runs compared", runs.size()), body));
+  HtmlParts page;
+  page.add("Last evaluation", table_html(runs, metrics));
+  page.add("Curves", curves_html(runs));
+  page.add("Configurations",
+           differences.rows.empty() ? "<p>The configurations are the same.</p>\n" : table_html(runs, differences));
+  write_file_atomically(file, html_page(fmt::format("{} runs compared", runs.size()), page.html()));
   return table_markdown(runs, "last evaluation", metrics) +
          (differences.rows.empty() ? "The configurations are the same.\n" : table_markdown(runs, "configuration", differences));
 }

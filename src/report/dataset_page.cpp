@@ -21,19 +21,16 @@ double mean(std::uint64_t sum, std::uint64_t count) {
 std::string share(std::uint64_t part, std::uint64_t whole) { return fmt::format("{} ({:.1f} %)", part, 100 * mean(part, whole)); }
 
 std::string split_table(const std::vector<SplitStatistics>& splits) {
-  std::string html =
-      "<div class=\"wide\"><table><tr><th>Split</th><th>Images</th><th>Labels an image</th><th>Keywords an image</th>"
-      "<th>Emotion keywords an image</th><th>Distinct keywords</th><th>With a face</th><th>With a box</th><th>With regions</th>"
-      "<th>With votes</th></tr>\n";
+  std::vector<std::vector<std::string>> rows;
   for (const auto& s : splits) {
-    html += fmt::format(
-        "<tr><td>{}</td><td>{}</td><td>{:.2f}</td><td>{:.1f}</td><td>{:.2f}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>"
-        "<td>{}</td></tr>\n",
-        html_escape(s.split), s.samples, mean(s.labels, s.samples), mean(s.keywords, s.samples), mean(s.emotional, s.samples),
-        s.distinct_keywords, share(s.with_face, s.samples), share(s.with_box, s.samples), share(s.with_regions, s.samples),
-        share(s.with_votes, s.samples));
+    rows.push_back({s.split, std::to_string(s.samples), fmt::format("{:.2f}", mean(s.labels, s.samples)),
+                    fmt::format("{:.1f}", mean(s.keywords, s.samples)), fmt::format("{:.2f}", mean(s.emotional, s.samples)),
+                    std::to_string(s.distinct_keywords), share(s.with_face, s.samples), share(s.with_box, s.samples),
+                    share(s.with_regions, s.samples), share(s.with_votes, s.samples)});
   }
-  return html + "</table></div>\n";
+  return html_table({"Split", "Images", "Labels an image", "Keywords an image", "Emotion keywords an image", "Distinct keywords",
+                     "With a face", "With a box", "With regions", "With votes"},
+                    rows);
 }
 
 std::string histogram(const std::string& title, const std::string& x_label, const std::vector<SplitStatistics>& splits,
@@ -66,12 +63,10 @@ std::string class_section(const Dataset& dataset, const std::vector<std::uint64_
   for (std::size_t rank = 0; rank < order.size(); ++rank)
     curve.points.emplace_back(static_cast<double>(rank + 1), static_cast<double>(counts[order[rank]]));
   std::string html = "<section><h2>Classes by number of images</h2>\n" + svg_plot("Images of a class", "rank", {curve});
-  html += "<table><tr><th>Class</th><th>Images</th></tr>\n";
-  for (std::size_t rank = 0; rank < std::min(order.size(), kShownClasses); ++rank) {
-    html += fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", html_escape(dataset.classes[order[rank]]),
-                        share(counts[order[rank]], images));
-  }
-  html += "</table>\n";
+  std::vector<std::vector<std::string>> rows;
+  for (std::size_t rank = 0; rank < std::min(order.size(), kShownClasses); ++rank)
+    rows.push_back({dataset.classes[order[rank]], share(counts[order[rank]], images)});
+  html += html_table({"Class", "Images"}, rows);
   if (order.size() > kShownClasses) html += fmt::format("<p>and {} rarer ones</p>\n", order.size() - kShownClasses);
   return html + "</section>\n";
 }
@@ -119,12 +114,12 @@ std::string cooccurrence_section(const Dataset& dataset, const CooccurrenceMatri
       "rarer class's images that have the other too.</p>\n",
       std::min(order.size(), kShownClasses));
   html += heat_map(dataset, together, order);
-  html += "<table><tr><th>Pair</th><th>Images</th><th>Times as often as by chance</th></tr>\n";
+  std::vector<std::vector<std::string>> rows;
   for (const auto& pair : pairs) {
-    html += fmt::format("<tr><td>{}, {}</td><td>{}</td><td>{:.1f}</td></tr>\n", html_escape(dataset.classes[pair.a]),
-                        html_escape(dataset.classes[pair.b]), pair.images, pair.lift);
+    rows.push_back({dataset.classes[pair.a] + ", " + dataset.classes[pair.b], std::to_string(pair.images),
+                    fmt::format("{:.1f}", pair.lift)});
   }
-  return html + "</table></section>\n";
+  return html + html_table({"Pair", "Images", "Times as often as by chance"}, rows) + "</section>\n";
 }
 
 }  // namespace

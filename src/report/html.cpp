@@ -26,15 +26,19 @@ figure { margin: 0; min-width: 0; max-width: 34rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem .9rem; padding: 0; margin: .4rem 0; list-style: none; font-size: .88rem; color: var(--soft); } .legend svg { display: inline-block; width: 14px; height: 10px; }
  svg { width: 100%; height: auto; display: block; color: var(--ink); } svg .grid { stroke: var(--line); }
 figure > figcaption.title { font-weight: 600; max-width: none; margin-bottom: .2rem; font-size: 1rem; color: var(--ink); }
-details { margin: .3rem 0; } summary { cursor: pointer; color: var(--link); } .wide { overflow-x: auto; max-width: 100%; }
+details { margin: .3rem 0; } summary { cursor: pointer; color: var(--link); } .wide { overflow-x: auto; max-width: 100%; background: linear-gradient(to left, var(--paper) 40%, transparent) right / 2rem 100% no-repeat local, linear-gradient(to left, var(--line), transparent) right / .7rem 100% no-repeat scroll; }
 .matrix td { text-align: center; padding: .2rem .35rem; border: 1px solid var(--line); min-width: 1.7rem; } .matrix th { border: 0; padding: .2rem .4rem .2rem 0; }
+.matrix tr:first-child td { border: 0; } .many td { padding: .1rem .15rem; min-width: 1.3rem; font-size: .75rem; } .many th { font-size: .8rem; padding: .1rem .25rem .1rem 0; }
 .matrix th[scope=col] { vertical-align: bottom; } .matrix th[scope=col] span { writing-mode: vertical-rl; transform: rotate(180deg); display: inline-block; max-height: 9rem; }
 .strip { display: flex; flex-wrap: wrap; gap: .8rem; margin: .4rem 0; } .strip figure { width: 7rem; } .strip img { width: 100%; height: 7rem; object-fit: cover; border-radius: .3rem; }
 figcaption { font-size: .8rem; overflow-wrap: anywhere; color: var(--soft); } figcaption b { color: var(--ink); }
-.query { border-right: 1px solid var(--line); padding-right: .8rem; } img { max-width: 15rem; } .note, footer { color: var(--soft); font-size: .9rem; } footer { margin-top: 2.5rem; }
+.strip + .strip { margin-top: 1.2rem; } .strip .query { border-right: 1px solid var(--line); padding-right: .8rem; width: calc(7.8rem + 1px); } img { max-width: 15rem; } .note, footer { color: var(--soft); font-size: .9rem; } footer { margin-top: 2.5rem; }
+@media (max-width: 30rem) { th, td { padding-right: .45rem; } table { font-size: .85rem; } }
 @media print { :root { color-scheme: light; --ink: #000; --soft: #444; --paper: #fff; --panel: #f4f5f7; --line: #ccc; --hit: 0,114,178; --miss: 213,94,0; }
   body { margin: 0; max-width: none; font-size: 11px; } nav { display: none; } section, figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
-  section:has(pre), section:has(.long) { break-inside: auto; } .wide { overflow: visible; } pre { white-space: pre-wrap; }
+  section:has(pre), section:has(.long) { break-inside: auto; } .wide { overflow: visible; background: none; } pre { white-space: pre-wrap; }
+  details::details-content { content-visibility: visible; block-size: auto; } summary { list-style: none; color: inherit; }
+  figure details, section:has(> details > pre) { display: none; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 )";
 
@@ -65,6 +69,17 @@ std::string data_uri(std::string_view type, std::string_view bytes) {
     for (std::size_t j = 0; j < 4; ++j) text += i + j > bytes.size() ? '=' : kDigits[group >> (18 - 6 * j) & 63];
   }
   return text;
+}
+
+void HtmlParts::add(const std::string& title, const std::string& content) {
+  if (content.empty()) return;
+  const std::string id = fmt::format("part-{}", ++parts_);
+  contents_ += fmt::format("<li><a href=\"#{}\">{}</a></li>\n", id, html_escape(title));
+  body_ += fmt::format("<section id=\"{}\"><h2>{}</h2>\n{}</section>\n", id, html_escape(title), content);
+}
+
+std::string HtmlParts::html() const {
+  return (parts_ > 1 ? "<nav aria-label=\"Contents\"><ul>\n" + contents_ + "</ul></nav>\n" : "") + body_;
 }
 
 std::string html_details(const std::string& summary, const std::string& content) {

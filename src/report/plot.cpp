@@ -145,7 +145,7 @@ std::string svg_plot(const std::string& title, const std::string& x_label, const
       ++count;
     }
     const char* color = kColors[i % kColors.size()];
-    // The second seven are dashed: colours come round again.
+    // The second eight are dashed: colours come round again.
     const char* dash = i / kColors.size() % 2 == 1 ? " stroke-dasharray=\"6 3\"" : "";
     lines +=
         fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\" stroke-linejoin=\"round\"{} points=\"{}\"/>\n",

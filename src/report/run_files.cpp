@@ -56,8 +56,4 @@ std::vector<std::string> keys_with(const std::vector<Json>& lines, const std::st
   return keys;
 }
 
-std::string html_section(const std::string& title, const std::string& content) {
-  return content.empty() ? "" : fmt::format("<section><h2>{}</h2>\n{}</section>\n", html_escape(title), content);
-}
-
 }  // namespace emotion

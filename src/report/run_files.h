@@ -32,7 +32,4 @@ Curve curve_of(const std::string& name, const std::vector<Json>& lines, const st
 /// The keys of the last line that begin with `prefix`, in the order they stand there.
 std::vector<std::string> keys_with(const std::vector<Json>& lines, const std::string& prefix);
 
-/// A part of a page with its heading; nothing without content.
-std::string html_section(const std::string& title, const std::string& content);
-
 }  // namespace emotion

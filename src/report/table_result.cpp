@@ -124,8 +124,8 @@ std::string csv_field(const std::string& text) {
 std::string table_html(const TableResult& result) {
   const PaperTable& table = result.table;
   Notes notes;
-  std::string html = fmt::format("<section><h2>{}: {}</h2>\n<p>{}</p>\n<div class=\"wide\" tabindex=\"0\"><table>\n<tr><td></td>",
-                                 html_escape(table.id), html_escape(table.title), html_escape(table.source));
+  std::string html =
+      fmt::format("<p>{}</p>\n<div class=\"wide\" tabindex=\"0\"><table>\n<tr><td></td>", html_escape(table.source));
   for (const auto& column : table.columns) html += fmt::format("<th scope=\"col\">{}</th>", html_escape(column.name));
   html += "</tr>\n";
   for (std::size_t r = 0; r < table.rows.size(); ++r) {
@@ -143,7 +143,7 @@ std::string table_html(const TableResult& result) {
   if (!orderings.empty()) html += "<h3>Orderings of the paper</h3>\n<ul>\n";
   for (const auto& o : orderings)
     html += fmt::format("<li>{}: {}</li>\n", html_escape(o.ordering.claim), html_escape(verdict_text(o)));
-  return html + (orderings.empty() ? "" : "</ul>\n") + "</section>\n";
+  return html + (orderings.empty() ? "" : "</ul>\n");
 }
 
 }  // namespace
@@ -225,9 +225,10 @@ std::string tables_csv(std::span<const TableResult> results) {
 }
 
 std::string tables_html(std::span<const TableResult> results, const std::string& scale) {
-  std::string body = "<p>" + html_escape(legend(scale)) + "</p>\n";
-  for (const TableResult& result : results) body += table_html(result);
-  return html_page("Tables, scale " + scale, body);
+  const std::string body = "<p>" + html_escape(legend(scale)) + "</p>\n";
+  HtmlParts parts;
+  for (const TableResult& result : results) parts.add(result.table.id + ": " + result.table.title, table_html(result));
+  return html_page("Tables, scale " + scale, body + parts.html());
 }
 
 }  // namespace emotion

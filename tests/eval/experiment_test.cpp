@@ -115,6 +115,7 @@ TEST(ProbeExperimentTest, BadInput) {
   EXPECT_EQ(error({.method = "svm"}), "probe.method is 'svm'; linear or knn");
   ProbePlan knn{.method = "knn", .k = 121};
   EXPECT_EQ(error(knn), "knn: k is 121, there are 120 training samples");
+  EXPECT_EQ(error({.method = "knn", .sweep = {1, 2.5}}), "probe.sweep: 2.5 is no number of neighbours");
   train.place = [](std::size_t i) { return "train.jsonl:" + std::to_string(i + 1) + ": img/" + std::to_string(i) + ".jpg"; };
   train.features = train.features.clone();
   train.features[0][3][1] = INFINITY;

@@ -1,10 +1,14 @@
 #include "emotion/eval/search_index.h"
 
+#include <cstring>
+#include <span>
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include "../support/scratch.h"
 #include "emotion/error.h"
+#include "emotion/io/content_hash.h"
 
 namespace emotion {
 namespace {
@@ -22,9 +26,16 @@ std::vector<std::string> names(std::int64_t n) {
   return result;
 }
 
+SearchIndex index_of(const at::Tensor& x, SearchIndexInfo info) {
+  info.dimension = x.size(1);
+  SearchIndex index(info);
+  index.add(x, names(x.size(0)));
+  return index;
+}
+
 TEST(SearchTest, ExactIsBruteForce) {
   const at::Tensor x = clustered(500, 16), queries = clustered(503, 16).narrow(0, 500, 3) + 0.1;
-  const SearchIndex index = SearchIndex::build(x, names(500), {.kind = "exact"});
+  const SearchIndex index = index_of(x, {.kind = "exact"});
   const auto unit = [](const at::Tensor& t) { return t / t.norm(2, 1, true); };
   const at::Tensor cosine = unit(queries).matmul(unit(x).t());
   const auto [scores, rows] = at::topk(cosine, 7);
@@ -36,17 +47,65 @@ TEST(SearchTest, ExactIsBruteForce) {
       EXPECT_NEAR(hit.score, scores[i][j].item<float>(), 1e-5);
     }
   }
-  EXPECT_DOUBLE_EQ(search_recall(index, x, 10, 100), 1.0);
+  EXPECT_DOUBLE_EQ(index.recall(10, 100), 1.0);
 }
 
 TEST(SearchTest, AGraphFindsNearlyAll) {
   const at::Tensor x = clustered(3000, 32);
-  const SearchIndex index = SearchIndex::build(x, names(3000), {.kind = "hnsw"});
-  EXPECT_GE(search_recall(index, x, 10, 100), 0.95);
+  const SearchIndex index = index_of(x, {.kind = "hnsw"});
+  EXPECT_GE(index.recall(10, 100), 0.95);
   // LibTorch brings an OpenMP of its own: both still work, in turn.
   const at::Tensor product = x.matmul(x.t());
   EXPECT_TRUE(at::allclose(product, product.t(), 1e-4, 1e-4));
   EXPECT_EQ(index.search(x.narrow(0, 5, 1), 1)[0][0].row, 5);
+}
+
+// Whatever part of a vector register the numbers fill.
+TEST(SearchTest, AGraphsCosinesAreRightInEveryDimension) {
+  for (const std::int64_t d : {1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 47, 63, 64, 65, 100, 127, 128, 129, 300}) {
+    const at::Tensor x = clustered(60, d), wide = x.to(at::kDouble), unit = wide / wide.norm(2, 1, true),
+                     cosine = unit.matmul(unit.t());
+    const auto hits = index_of(x, {.kind = "hnsw"}).search(x, 3);
+    for (std::int64_t i = 0; i < 60; ++i) {
+      for (const SearchHit& hit : hits[static_cast<std::size_t>(i)])
+        EXPECT_NEAR(hit.score, cosine[i][hit.row].item<double>(), 2e-6) << d << " numbers";
+    }
+  }
+}
+
+TEST(SearchTest, RowsAddedInPartsAreFoundAsWell) {
+  const at::Tensor x = clustered(2000, 16);
+  SearchIndex index({.kind = "hnsw", .dimension = 16});
+  const auto all = names(2000);
+  for (std::int64_t begin = 0; begin < 2000; begin += 500)
+    index.add(x.narrow(0, begin, 500), {all.begin() + begin, all.begin() + begin + 500});
+  EXPECT_EQ(index.size(), 2000U);
+  EXPECT_EQ(index.images()[1999], "img/1999.jpg");
+  EXPECT_GE(index.recall(10, 100), 0.95);
+}
+
+/// The file with other bytes some way before its end, and the digest of those.
+std::string altered(std::string bytes, std::size_t before_end, const std::string& with) {
+  const std::size_t end = bytes.size() - 40;  // the payload's size, its digest
+  std::uint64_t size = 0;
+  std::memcpy(&size, bytes.data() + end, 8);
+  bytes.replace(end - before_end, with.size(), with);
+  ContentHash hash;
+  hash.add(std::as_bytes(std::span(bytes.data() + end - size, size)));
+  return bytes.replace(end + 8, 32, hash.hex());
+}
+
+TEST(SearchTest, LinksThatLeaveTheGraphAreNotFollowed) {
+  const ScratchFolder folder;
+  const auto file = folder.path() / "x.search";
+  index_of(clustered(200, 8), {.kind = "hnsw"}).save(file);
+  const std::string bytes = read_file(file);
+  write_text(file, altered(bytes, 20, std::string(4, '\0')));
+  EXPECT_NO_THROW(SearchIndex::open(file)) << "another number in a vector harms nothing";
+  // 200 vectors of 32 bytes come last, before them little more than the links.
+  write_text(file, altered(bytes, 200 * 32 + 2000, std::string(8, '\x7f')));
+  EXPECT_EQ(error_of<DataError>([&] { SearchIndex::open(file); }),
+            file.string() + ": its header does not fit its vectors; make it again with emotion_search index");
 }
 
 TEST(SearchTest, AFileGivesTheSameAnswersAndDamageIsSeen) {
@@ -54,8 +113,7 @@ TEST(SearchTest, AFileGivesTheSameAnswersAndDamageIsSeen) {
   const auto file = folder.path() / "x.search";
   const at::Tensor x = clustered(200, 8);
   for (const char* kind : {"exact", "hnsw"}) {
-    const SearchIndex index =
-        SearchIndex::build(x, names(200), {.kind = kind, .space = "joint", .checkpoint = "net", .weights_hash = "ab"});
+    const SearchIndex index = index_of(x, {.kind = kind, .space = "joint", .checkpoint = "net", .weights_hash = "ab"});
     index.save(file);
     const SearchIndex read = SearchIndex::open(file);
     EXPECT_EQ(read.images(), index.images());
@@ -79,14 +137,18 @@ TEST(SearchTest, AFileGivesTheSameAnswersAndDamageIsSeen) {
 
 TEST(SearchTest, BadInput) {
   at::Tensor x = clustered(20, 8);
-  const SearchIndex index = SearchIndex::build(x, names(20), {.kind = "exact"});
+  const SearchIndex index = index_of(x, {.kind = "exact"});
   EXPECT_EQ(error_of<DataError>([&] {
               index.search(at::ones({1, 300}), 5);
             }),
             "search: the query has 300 numbers, the index holds vectors of 8 (space features)");
   EXPECT_EQ(error_of<ConfigError>([&] { index.search(x, 21); }), "search: k is 21, the index holds 20 pictures");
   x[3][2] = NAN;
-  EXPECT_EQ(error_of<DataError>([&] { SearchIndex::build(x, names(20), {}); }), "search: a vector holds NaN or infinite values");
+  EXPECT_EQ(error_of<DataError>([&] { index_of(x, {}); }),
+            "img/3.jpg: its features hold NaN or infinite values; the network they come from is broken");
+  EXPECT_EQ(error_of<DataError>([&] { index.search(x.narrow(0, 3, 1), 5); }), "search: the query holds NaN or infinite values");
+  EXPECT_EQ(error_of<ConfigError>([&] { SearchIndex({.kind = "tree", .dimension = 8}); }),
+            "search: kind is 'tree'; exact or hnsw");
 }
 
 }  // namespace

@@ -6,7 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/scratch.h"
 #include "emotion/error.h"
+#include "emotion/io/writable.h"
 
 namespace emotion {
 namespace {
@@ -52,6 +54,21 @@ TEST_F(FileTest, APathMayNotLeaveItsRoot) {
 TEST_F(FileTest, AnEmptyFileMapsToNothing) {
   write_file_atomically(folder / "empty", "");
   EXPECT_TRUE(MappedFile(folder / "empty").bytes().empty());
+}
+
+TEST(WritableTest, SaysBeforehandWhatWritingWouldSay) {
+  const ScratchFolder folder;
+  write_text(folder.path() / "file", "");
+  const auto file = [&](const char* name) { return error_of<RunError>([&] { check_writable_file(folder.path() / name); }); };
+  EXPECT_EQ(file("new"), "no error");
+  EXPECT_EQ(file("file"), "no error") << "written over";
+  for (const char* name : {"gone/x", "file/x"})
+    EXPECT_EQ(file(name), error_of<RunError>([&] { write_file_atomically(folder.path() / name, ""); }));
+  EXPECT_EQ(file(""), folder.path().string() + "/: cannot be written: Is a directory");
+  const auto made = [&](const char* name) { return error_of<RunError>([&] { check_writable_folder(folder.path() / name); }); };
+  EXPECT_EQ(made("a/b/c"), "no error");
+  EXPECT_EQ(made("file/a"), (folder.path() / "file/a").string() + ": cannot be made: Not a directory");
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "a"));
 }
 
 }  // namespace

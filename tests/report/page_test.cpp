@@ -7,6 +7,7 @@
 #include "../support/scratch.h"
 #include "emotion/error.h"
 #include "emotion/report/compare_runs.h"
+#include "emotion/report/evaluation_page.h"
 #include "emotion/report/html.h"
 #include "emotion/report/plot.h"
 #include "emotion/report/run_report.h"
@@ -89,7 +90,7 @@ class PageTest : public ::testing::Test {
                "f1": 0.6667, "positives": 3}, "<fear>": {"ap": null, "precision": null, "recall": null, "f1": null, "positives": 0}},
                "confusion": [[17, 4], [3, 0]], "examples": [{"image": "a.png", "labels": ["awe"], "prediction": "awe",
                "probability": 0.91, "right": true}, {"image": "gone.png", "labels": ["awe"], "prediction": "<fear>",
-               "probability": 0.83, "right": false}]})");
+               "probability": 0.83, "right": false, "error": "hard"}]})");
     write_text(folder / "features.json",
                R"({"explained": [0.5, 0.25], "principal": [[0, 1], [2, 3], [1, 1]], "neighbours": [[0, 0], [5, 5], [1, 0]],
                "classes": ["awe", "<fear>", "awe"], "images": ["a.png", "b.png", "c.png"], "nearest": [{"query": 0, "rows": [2, 1]}]})");
@@ -117,9 +118,10 @@ TEST_F(PageTest, ARunsPageIsWholeAndHoldsItsNumbers) {
   check_page(html);
   for (const char* text : {"<strong>0.6250</strong><span>top1</span>", "train loss: 1.5 at the end", "<td>1.25</td>",  // curves
                            "&lt;fear&gt;", ">17</td>", "<td>0.7500</td>",                                              // classes
-                           "<b>awe</b> 0.91", "gone.png cannot be read", "src=\"data:image/jpeg;base64,",              // examples
-                           "75 % of the variance", "awe: c.png", "another class",                                      // features
-                           "<td>1.50</td><td>2.50</td>",  // 6 / 4, 10 / 4
+                           "<b>awe</b> 0.91", "<b>&lt;fear&gt;</b> 0.83, hard error<br>", "gone.png cannot be read",
+                           "src=\"data:image/jpeg;base64,",                        // examples
+                           "75 % of the variance", "awe: c.png", "another class",  // features
+                           "<td>1.50</td><td>2.50</td>",                           // 6 / 4, 10 / 4
                            "a line &amp; another"})
     EXPECT_THAT(html, HasSubstr(text));
   // 10 steps of 50 samples at 100 a second and 10 at 50: 5 + 10 s; 2.5 + 1 s of waiting; 85 s of 100 elsewhere.
@@ -161,6 +163,29 @@ TEST_F(PageTest, RunsSideBySide) {
   check_page(html);
   EXPECT_THAT(html, HasSubstr(a + ": 0.625 at the end; " + b + ": 0.75 at the end"));
   EXPECT_THAT(compare_runs({one, one}, folder_.path() / "same.html"), HasSubstr("The configurations are the same.\n"));
+}
+
+TEST_F(PageTest, AnEvaluationsPageHoldsItsNumbers) {
+  EvaluationSummary r{.title = "net on <data>", .classes = {"awe", "<fear>"}};
+  r.predictions = {.classes = 2, .scores = {3, 0, 2, 0, 0, 1}, .labels = {{0}, {1}, {1}}, .polarity = {1, -1}};
+  r.metrics = classification_metrics(r.predictions);
+  r.calibration = calibration(r.predictions);
+  r.intervals = MetricIntervals{{0.25, 1}, {1, 1}, {0.5, 1}, {0.5, 1}};
+  r.compared_with = "a & b";
+  r.comparison = mcnemar(1, 2, 3, 4);
+  r.examples = {
+      {.image = "a.png", .labels = {"awe"}, .prediction = "awe", .probability = 0.95, .right = true, .error = {}},
+      {.image = "gone.png", .labels = {"<fear>"}, .prediction = "awe", .probability = 0.88, .right = false, .error = "hard"}};
+  cv::imwrite((folder_.path() / "a.png").string(), cv::Mat(40, 60, CV_8UC3, cv::Scalar(10, 200, 90)));
+  write_evaluation_page(folder_.path() / "eval.html", r, folder_.path());
+  const std::string html = read_file(folder_.path() / "eval.html");
+  check_page(html);
+  for (const char* text : {"<h1>net on &lt;data&gt;</h1>", "<th scope=\"row\">top1</th><td>0.6667</td><td>0.2500 to 1.0000</td>",
+                           "<th scope=\"row\">hard errors (wrong polarity)</th><td>0.3333</td><td>–</td>",
+                           "Against a &amp; b: both right 1, this alone 2, the other alone 3, neither 4", "confidence = accuracy",
+                           "title=\"&lt;fear&gt; predicted as awe\">1</td>", "<b>awe</b> 0.88, hard error<br>truth: &lt;fear&gt;",
+                           "gone.png cannot be read", "href=\"#part-5\">Most confident predictions</a>"})
+    EXPECT_THAT(html, HasSubstr(text));
 }
 
 TEST(Plot, LongTextsAndOddNumbersStayWithinTheirBounds) {

@@ -23,6 +23,7 @@ struct EvalOptions : CheckpointOptions {
   std::uint64_t seed = 1;
   bool zero_shot = false;  ///< cosine with the classes' words, nothing trained; by word2vec or textcnn
   std::string word2vec, textcnn, synonyms;
+  bool crop_box = false;  ///< the sample's box is the picture (EMOTIC-B)
 };
 
 struct ProbeCommand : CheckpointOptions {

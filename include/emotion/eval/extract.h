@@ -20,11 +20,20 @@ struct PictureView {
   int batch = 64, workers = 0;
 };
 
+/// The samples that a view shows, in manifest order: with `faces` those that have one.
+/// @throws DataError if there is none
+std::vector<std::uint64_t> samples_in_view(const Manifest& manifest, const PictureView& view);
+
+/// Warns of samples without a box. @throws DataError if no sample has one
+void check_boxes(const Manifest& manifest);
+
 /// Runs a network over a whole split in manifest order. `each` gets the sample numbers of a batch and its features, float [n, D].
 /// @throws DataError for a broken image, Interrupted
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, const PictureView& view,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each);
-/// The same with the transform that the network is evaluated with; a network of faces (data.picture: face) sees faces.
+/// What the network is evaluated with: its own transform; one of faces (data.picture: face) sees faces.
+PictureView evaluation_view(const VisualModel& model, int batch, int workers);
+/// The same with that view.
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each);
 

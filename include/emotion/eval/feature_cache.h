@@ -16,7 +16,8 @@ struct FeatureOptions {
   PictureView view;             ///< with `views`, view.transform is the training transform
 };
 
-/// Features of a split, float [max(views, 1), n, D] on the CPU, rows in manifest order; read-only where they come from the cache.
+/// Features of a split, float [max(views, 1), n, D] on the CPU, n samples_in_view in manifest order; read-only where they come
+/// from the cache.
 ///
 /// A kept file is used if the weights' content, the pictures (their names, boxes, sizes and times), the transform and the
 /// program are those it was made with; otherwise it is computed again, and the log says what has changed. It is written whole

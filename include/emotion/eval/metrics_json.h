@@ -16,6 +16,7 @@ struct Example {
   std::string prediction;           ///< the class scored best
   double probability = 0;           ///< softmax probability of the prediction
   bool right = false;
+  std::string error;  ///< of a wrong one: easy (a label has the prediction's polarity) or hard; empty without a polarity
 };
 
 /// The `count` right and the `count` wrong predictions of highest probability, right ones first.

@@ -25,13 +25,20 @@ struct SearchHit {
 };
 
 /// Nearest vectors by cosine, through FAISS.
+///
+/// A vector takes D floats, and in a graph 64 links of 4 bytes beside: a million of 300 numbers are 1.5 GB. What it costs to find
+/// them: docs/performance.md.
 class SearchIndex {
  public:
-  /// vectors: float [n, D]; `images[i]` names row i. @throws DataError for NaN, sizes that differ; ConfigError for an unknown
-  /// kind
-  static SearchIndex build(const at::Tensor& vectors, std::vector<std::string> images, SearchIndexInfo info);
+  /// Empty; info.dimension says how long vectors are. @throws ConfigError for an unknown kind or no dimension
+  explicit SearchIndex(SearchIndexInfo info);
   /// @throws DataError naming the file: of another kind, truncated or damaged (sizes and a digest are checked before FAISS reads)
   static SearchIndex open(const std::filesystem::path& file);
+
+  /// float [n, D], `images[i]` names row i. A call costs a graph time for what it holds already: thousands of rows are added at a
+  /// time. Within one, several threads may link rows in any order: graphs of the same vectors differ a little.
+  /// @throws DataError for sizes that differ, or naming the picture whose vector holds NaN; Interrupted
+  void add(const at::Tensor& vectors, std::vector<std::string> images);
   /// Whole or not at all. @throws RunError
   void save(const std::filesystem::path& file) const;
 
@@ -40,6 +47,8 @@ class SearchIndex {
   std::vector<std::vector<SearchHit>> search(const at::Tensor& queries, int k) const;
   /// hnsw: candidates kept while searching; more find more and take longer.
   void set_breadth(int breadth);
+  /// Part of the k nearest rows (by comparing all) that `search` finds, over at most `queries` rows, drawn by a fixed seed.
+  double recall(int k, int queries) const;
 
   std::size_t size() const { return images_.size(); }
   const std::vector<std::string>& images() const { return images_; }
@@ -47,13 +56,10 @@ class SearchIndex {
 
  private:
   struct Faiss;
+  SearchIndex() = default;
   std::shared_ptr<Faiss> faiss_;
   std::vector<std::string> images_;
   SearchIndexInfo info_;
 };
-
-/// Part of the k nearest rows of `vectors` (by comparing all) that the index finds, over at most `queries` rows of it, drawn by a
-/// fixed seed.
-double search_recall(const SearchIndex& index, const at::Tensor& vectors, int k, int queries);
 
 }  // namespace emotion

@@ -1,0 +1,42 @@
+#include "emotion/io/writable.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "emotion/error.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+/// errno of a folder in which nothing can be made; 0 if it can.
+int refusal(const fs::path& folder) {
+  std::error_code error;
+  const fs::file_status status = fs::status(folder, error);
+  if (!fs::exists(status)) return ENOENT;
+  if (!fs::is_directory(status)) return ENOTDIR;
+  return ::access(folder.c_str(), W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+void check_writable_file(const fs::path& file) {
+  std::error_code error;
+  const int why = fs::is_directory(file, error) ? EISDIR : refusal(file.has_parent_path() ? file.parent_path() : fs::path("."));
+  if (why != 0) throw RunError(fmt::format("{}: cannot be written: {}", file.string(), std::strerror(why)));
+}
+
+void check_writable_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::path there = fs::absolute(folder).lexically_normal();
+  while (!fs::exists(fs::status(there, error)) && there.has_relative_path()) there = there.parent_path();
+  if (const int why = refusal(there); why != 0)
+    throw RunError(fmt::format("{}: cannot be made: {}", folder.string(), std::strerror(why)));
+}
+
+}  // namespace emotion
