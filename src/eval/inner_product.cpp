@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "emotion/processor.h"
+
 namespace emotion {
 namespace {
 
@@ -54,9 +56,7 @@ float product_sse(const float* a, const float* b, std::size_t n) { return produc
 }  // namespace
 
 float inner_product(const float* a, const float* b, std::size_t n) {
-  static const auto chosen = __builtin_cpu_supports("avx512f")                                           ? product_avx512
-                             : __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 ? product_avx2
-                                                                                                         : product_sse;
+  static const auto chosen = best_for_processor(product_avx512, product_avx2, product_sse);
   return chosen(a, b, n);
 }
 

@@ -8,6 +8,8 @@
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 
+#include "emotion/processor.h"
+
 // A bin's mean of bilinear samples is separable: its weight at a pixel is a weight of the row times a weight of the column. Each
 // axis is worked out once a box, samples that fall between the same pixels are added up, and a bin then reads every pixel once.
 // Maps are read in channels_last order, so that the inner loop runs over the channels of a pixel, which lie side by side.
@@ -124,10 +126,6 @@ __attribute__((target("avx2,fma"))) void weighted_sum_avx2(float* to, const floa
 __attribute__((target("avx2,fma"))) void scatter_add_avx2(float* to, const float* from, const std::int64_t* offsets,
                                                           const float* weights, std::size_t taps, std::int64_t channels) {
   scatter_add(to, from, offsets, weights, taps, channels);
-}
-bool has_avx2() {
-  static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  return has;
 }
 #endif
 

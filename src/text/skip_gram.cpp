@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "emotion/processor.h"
+
 namespace emotion {
 namespace {
 
@@ -71,7 +73,6 @@ template <class Lanes>
   }
 }
 
-// By feature: GCC's target_clones("arch=haswell") asks for Intel's processor of that name, and AMD's run the slow form.
 __attribute__((target("avx512f"))) void update_avx512(const SkipGramTile& tile, std::size_t width, float alpha) {
   update<Lanes16>(tile, width, alpha);
 }
@@ -83,9 +84,7 @@ void update_sse(const SkipGramTile& tile, std::size_t width, float alpha) { upda
 }  // namespace
 
 void skip_gram_update(const SkipGramTile& tile, std::size_t width, float alpha) {
-  static const auto chosen = __builtin_cpu_supports("avx512f")                                           ? update_avx512
-                             : __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 ? update_avx2
-                                                                                                         : update_sse;
+  static const auto chosen = best_for_processor(update_avx512, update_avx2, update_sse);
   chosen(tile, width, alpha);
 }
 
