@@ -2,8 +2,10 @@
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("EMOTION_BIN", ROOT / "build/release/bin"))
@@ -12,6 +14,26 @@ BIN = pathlib.Path(os.environ.get("EMOTION_BIN", ROOT / "build/release/bin"))
 def ours(command, *arguments, capture=True):
     result = subprocess.run([str(BIN / command), *map(str, arguments)], check=True, text=True, stdout=subprocess.PIPE if capture else None)
     return result.stdout
+
+
+def training_rate(config, run):
+    """Trains in our command, and returns the last line of its metrics. With log_every at half of the steps it is the second half's: the first warms up."""
+    shutil.rmtree(run, ignore_errors=True)
+    subprocess.run([BIN / "emotion_train", "--config", config, "--log-level", "warning"], check=True)
+    return json.loads(open(run / "metrics.jsonl").readlines()[-1])
+
+
+def steps_per_second(loader, step, steps):
+    """Of the second `steps` training steps over a loader's batches; the first `steps` warm up."""
+    done = 0
+    while True:
+        for batch in loader:
+            step(batch)
+            done += 1
+            if done == steps:
+                begin = time.time()
+            if done == 2 * steps:
+                return steps / (time.time() - begin)
 
 
 def compare(unit, sides, rounds=3):

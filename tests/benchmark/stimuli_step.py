@@ -8,10 +8,6 @@ eager and channels_last in PyTorch. Their mean losses over the measured steps ar
 """
 import argparse
 import json
-import pathlib
-import shutil
-import subprocess
-import time
 
 import torch
 import torchvision
@@ -22,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.transforms.functional import to_tensor
 
-from common import BIN, ROOT, compare, ours
+from common import ROOT, compare, ours, steps_per_second, training_rate
 
 WIDTH, HIDDEN, ATTENTION = 2048, 512, 512
 POLARITY_WEIGHT, LR = 1.0, 5e-5
@@ -145,9 +141,7 @@ def main():
     losses = {}
 
     def own():
-        shutil.rmtree(folder / "run", ignore_errors=True)
-        subprocess.run([BIN / "emotion_train", "--config", folder / "config.yaml", "--log-level", "warning"], check=True)
-        last = json.loads(open(folder / "run/metrics.jsonl").readlines()[-1])  # the second half: the first warms up
+        last = training_rate(folder / "config.yaml", folder / "run")
         losses["emotion"] = last["loss"]
         return last["samples_per_second"]
 
@@ -157,22 +151,20 @@ def main():
         network = network.to(memory_format=torch.channels_last).train()
         optimizer = torch.optim.Adam(network.parameters(), lr=LR, weight_decay=LR)
         loader = torch.utils.data.DataLoader(Samples(data, lines, classes), args.batch, num_workers=2, collate_fn=collate, drop_last=True)
-        done, begin, kept = 0, 0.0, []
-        while True:
-            for images, regions, faces, rows, labels in loader:
-                optimizer.zero_grad(set_to_none=True)
-                images, faces = (x.to(memory_format=torch.channels_last) for x in (images, faces))
-                loss = hierarchical_loss(network(images, regions, faces, rows), labels, positive)
-                loss.backward()
-                optimizer.step()
-                done += 1
-                if done > args.steps:
-                    kept.append(loss.detach())
-                if done == args.steps:
-                    begin = time.time()
-                if done == 2 * args.steps:
-                    losses["PyTorch"] = torch.stack(kept).mean().item()
-                    return args.steps * args.batch / (time.time() - begin)
+        kept = []
+
+        def step(batch):
+            images, regions, faces, rows, labels = batch
+            optimizer.zero_grad(set_to_none=True)
+            images, faces = (x.to(memory_format=torch.channels_last) for x in (images, faces))
+            loss = hierarchical_loss(network(images, regions, faces, rows), labels, positive)
+            loss.backward()
+            optimizer.step()
+            kept.append(loss.detach())
+
+        rate = steps_per_second(loader, step, args.steps)
+        losses["PyTorch"] = torch.stack(kept[args.steps:]).mean().item()
+        return args.batch * rate
 
     print(f"{args.backbone}, {args.size}x{args.size}, batch {args.batch}, {args.regions} regions; torch {torch.__version__}, {torch.get_num_threads()} threads")
     compare("samples/s", {"emotion_train": own, "PyTorch eager, channels_last": peer}, rounds=args.rounds)

@@ -5,17 +5,13 @@
 """
 import argparse
 import json
-import pathlib
-import shutil
-import subprocess
-import time
 
 import torch
 import torchvision
 from PIL import Image
 from torchvision import transforms as T
 
-from common import BIN, ROOT, compare, ours
+from common import ROOT, compare, ours, steps_per_second, training_rate
 
 
 class Split(torch.utils.data.Dataset):
@@ -47,26 +43,20 @@ def main():
                       f"model: {{backbone: {args.backbone}}}\ntrain: {{batch: {args.batch}, log_every: {args.steps}, max_steps: {2 * args.steps}}}\n")
 
     def own():
-        shutil.rmtree(folder / "run", ignore_errors=True)
-        subprocess.run([BIN / "emotion_train", "--config", config, "--log-level", "warning"], check=True)
-        lines = [json.loads(line) for line in open(folder / "run/metrics.jsonl")]
-        return lines[-1]["samples_per_second"]  # the second half: the first warms up
+        return training_rate(config, folder / "run")["samples_per_second"]
 
     def peer():
         network = getattr(torchvision.models, args.backbone)(num_classes=8).to(memory_format=torch.channels_last).train()
         optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-5)
         loader = torch.utils.data.DataLoader(Split(data, args.size), args.batch, shuffle=True, num_workers=2, drop_last=True)
-        done, begin = 0, 0.0
-        while True:
-            for images, labels in loader:
-                optimizer.zero_grad(set_to_none=True)
-                torch.nn.functional.cross_entropy(network(images.to(memory_format=torch.channels_last)), labels).backward()
-                optimizer.step()
-                done += 1
-                if done == args.steps:
-                    begin = time.time()
-                if done == 2 * args.steps:
-                    return args.steps * args.batch / (time.time() - begin)
+
+        def step(batch):
+            images, labels = batch
+            optimizer.zero_grad(set_to_none=True)
+            torch.nn.functional.cross_entropy(network(images.to(memory_format=torch.channels_last)), labels).backward()
+            optimizer.step()
+
+        return args.batch * steps_per_second(loader, step, args.steps)
 
     print(f"{args.backbone}, {args.size}x{args.size}, batch {args.batch}; torch {torch.__version__}, {torch.get_num_threads()} threads")
     compare("samples/s", {"emotion_train": own, "PyTorch eager, channels_last": peer}, rounds=2)
