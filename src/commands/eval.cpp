@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <functional>
-#include <numeric>
 #include <utility>
 
 #include <ATen/ops/softmax.h>
@@ -35,12 +33,6 @@ namespace {
 
 VisualModel open_model(const CheckpointOptions& options, const Device& device) {
   return VisualModel::open(options.checkpoint, options.settings, device);
-}
-
-void append_scores(Predictions& predictions, const at::Tensor& logits) {
-  const at::Tensor dense = logits.to(at::kFloat).cpu().contiguous();
-  predictions.scores.insert(predictions.scores.end(), dense.const_data_ptr<float>(),
-                            dense.const_data_ptr<float>() + dense.numel());
 }
 
 /// The samples, in a batch's order, and what a network sees of them.
@@ -82,31 +74,6 @@ Named name_checkpoint(const EvalOptions& o) {
   return named;
 }
 
-/// What a network predicts of a split, and the manifest's number of each row: not every sample has the picture it reads.
-struct SplitPredictions {
-  Predictions predictions;
-  std::vector<std::uint64_t> samples;
-};
-
-std::vector<std::uint64_t> all_samples(const Manifest& manifest) {
-  std::vector<std::uint64_t> samples(manifest.size());
-  std::iota(samples.begin(), samples.end(), std::uint64_t{0});
-  return samples;
-}
-
-/// Scores of what an image network sees, for `labels` of the whole split.
-SplitPredictions predict_pictures(const EvalOptions& o, const VisualModel& model, const Manifest& manifest, const Device& device,
-                                  Predictions predictions, const std::function<at::Tensor(const at::Tensor&)>& scores) {
-  SplitPredictions result{std::move(predictions), {}};
-  const auto labels = std::exchange(result.predictions.labels, {});
-  for_each_batch(model, device, manifest, picture_view(o, model, manifest), [&](const auto& samples, const at::Tensor& features) {
-    append_scores(result.predictions, scores(features));
-    for (const std::uint64_t i : samples) result.predictions.labels.push_back(labels[i]);
-    result.samples.insert(result.samples.end(), samples.begin(), samples.end());
-  });
-  return result;
-}
-
 /// Classes by the network's own names.
 SplitPredictions predict_split(const EvalOptions& o, const Named& named, const Manifest& manifest, const Device& device) {
   if (named.info.classes.empty())
@@ -121,10 +88,10 @@ SplitPredictions predict_split(const EvalOptions& o, const Named& named, const M
     throw ConfigError(fmt::format("--crop-box: {} is of task {}, which reads no box", named.file.string(), named.info.task));
   if (pictures) {
     const VisualModel model = open_model(o, device);
-    return predict_pictures(o, model, manifest, device, std::move(predictions),
+    return predict_pictures(model, device, manifest, picture_view(o, model, manifest), std::move(predictions),
                             [&](const at::Tensor& f) { return model.logits(f); });
   }
-  result.samples = all_samples(manifest);
+  result.samples = samples_in_view(manifest, {});
   if (named.info.task == "textcnn") {
     predict_text(named.file, manifest, o.batch, predictions);
   } else {
@@ -170,10 +137,11 @@ SplitPredictions predict_zero_shot(const EvalOptions& o, const Manifest& manifes
   predictions.classes = classes.size();
   predictions.labels = true_labels(manifest, classes, "labels");
   predictions.polarity = class_polarity(manifest.dataset(), classes);
-  return predict_pictures(o, model, manifest, device, std::move(predictions), [&](const at::Tensor& features) {
+  const auto scores = [&](const at::Tensor& features) {
     const at::Tensor images = o.word2vec.empty() ? at::softmax(model.logits(features), 1) : model.projection(features);
     return cosine_scores(images.cpu(), points);
-  });
+  };
+  return predict_pictures(model, device, manifest, picture_view(o, model, manifest), std::move(predictions), scores);
 }
 
 void warn_of_missing_classes(const Predictions& predictions, const std::vector<std::string>& classes) {
@@ -246,12 +214,9 @@ void emotion_extract(const emotion::ExtractOptions& o) {
     if (task_of(file) == "stimuli")
       return extract_features(load_stimuli_net(o.checkpoint, o.settings, device), device, manifest, o.batch, o.workers);
     const VisualModel model = open_model(o, device);
-    if (model.config().data.picture == "face") {  // not every sample has a row
-      std::vector<std::int64_t> samples;
-      for (std::size_t i = 0; i < manifest.size(); ++i) {
-        if (!manifest[i].face.empty()) samples.push_back(static_cast<std::int64_t>(i));
-      }
-      out.add("samples", at::tensor(samples, at::kLong));
+    if (const PictureView view = evaluation_view(model, o.batch, o.workers); view.faces) {  // not every sample has a row
+      const auto samples = samples_in_view(manifest, view);
+      out.add("samples", at::tensor(std::vector<std::int64_t>(samples.begin(), samples.end()), at::kLong));
     }
     return extract_features(model, device, manifest, o.batch, o.workers);
   };

@@ -127,22 +127,21 @@ void predict_stimuli(const PredictOptions& options, const Device& device) {
   if (model.polarity.empty()) model.polarity = mikels_polarity(model.classes);
   Output output(options, model, device);
   StimuliFinder finder(options, model, device);
+  const auto add_each = [&](const std::string& title, std::size_t count, const auto& stimuli_of) {
+    Progress progress(title, count);
+    for (std::size_t i = 0; i < count; ++i) {
+      output.add(stimuli_of(i));
+      progress.update(i + 1);
+    }
+  };
   for (const auto& input : options.inputs) {
     if (is_dataset(input)) {
       const Manifest manifest = open_input(input, options);
-      const std::size_t count = input_count(manifest, options);
-      Progress progress("predict " + manifest.split(), count);
-      for (std::size_t i = 0; i < count; ++i) {
-        output.add(read_stimuli(model, manifest, i));
-        progress.update(i + 1);
-      }
+      add_each("predict " + manifest.split(), input_count(manifest, options),
+               [&](std::size_t i) { return read_stimuli(model, manifest, i); });
     } else {
       const auto files = list_images({input});
-      Progress progress("predict", files.size());
-      for (std::size_t i = 0; i < files.size(); ++i) {
-        output.add(finder.find(files[i]));
-        progress.update(i + 1);
-      }
+      add_each("predict", files.size(), [&](std::size_t i) { return finder.find(files[i]); });
     }
   }
   output.close();

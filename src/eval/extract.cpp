@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include <ATen/ops/cat.h>
 
@@ -56,6 +57,19 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each) {
   for_each_batch(model, device, manifest, evaluation_view(model, batch, workers), each);
+}
+
+SplitPredictions predict_pictures(const VisualModel& model, const Device& device, const Manifest& manifest,
+                                  const PictureView& view, Predictions predictions,
+                                  const std::function<at::Tensor(const at::Tensor&)>& scores) {
+  SplitPredictions result{std::move(predictions), {}};
+  const auto labels = std::exchange(result.predictions.labels, {});
+  for_each_batch(model, device, manifest, view, [&](const auto& samples, const at::Tensor& features) {
+    append_scores(result.predictions, scores(features));
+    for (const std::uint64_t i : samples) result.predictions.labels.push_back(labels[i]);
+    result.samples.insert(result.samples.end(), samples.begin(), samples.end());
+  });
+  return result;
 }
 
 at::Tensor extract_features(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers) {

@@ -57,17 +57,15 @@ ProbeReport fine_tune(const RunConfig& config, const ProbeRequest& request, cons
   report.weights = model.file();
   report.polarity = class_polarity(test.dataset(), report.classes);
   ProbeOutcome& outcome = report.outcome;
-  Predictions& predictions = outcome.predictions;
+  Predictions predictions;
   predictions.classes = report.classes.size();
-  const auto labels = true_labels(test, report.classes, request.targets);
+  predictions.labels = true_labels(test, report.classes, request.targets);
   predictions.polarity = report.polarity;
-  for_each_batch(model, device, test, request.batch, request.workers, [&](const auto& samples, const at::Tensor& features) {
-    for (const std::uint64_t i : samples) predictions.labels.push_back(labels[i]);  // a network of faces sees those that have one
-    const at::Tensor logits = model.logits(features).to(at::kFloat).cpu().contiguous();
-    predictions.scores.insert(predictions.scores.end(), logits.const_data_ptr<float>(),
-                              logits.const_data_ptr<float>() + logits.numel());
-  });
-  outcome.metrics = classification_metrics(predictions);
+  const PictureView view = evaluation_view(model, request.batch, request.workers);
+  outcome.predictions = predict_pictures(model, device, test, view, std::move(predictions), [&](const at::Tensor& features) {
+                          return model.logits(features);
+                        }).predictions;
+  outcome.metrics = classification_metrics(outcome.predictions);
   outcome.score_name = tuned.task == "emotionnet" ? "mAP" : "top1";
   outcome.mean = tuned.task == "emotionnet" ? outcome.metrics.mean_average_precision : outcome.metrics.top1;
   outcome.deviation = NAN;

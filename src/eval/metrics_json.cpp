@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -32,13 +33,13 @@ std::vector<Example> confident_examples(const Predictions& predictions, const st
                     .prediction = classes[best],
                     .probability = 1 / sum,
                     .error = {}};
-    bool easy = false;
-    for (const std::uint32_t label : predictions.labels[i]) {
-      example.labels.push_back(classes[label]);
-      example.right = example.right || label == best;
-      easy = easy || (!predictions.polarity.empty() && predictions.polarity[label] == predictions.polarity[best]);
-    }
-    if (!example.right && !predictions.polarity.empty()) example.error = easy ? "easy" : "hard";
+    const auto& labels = predictions.labels[i];
+    const auto& polarity = predictions.polarity;
+    for (const std::uint32_t label : labels) example.labels.push_back(classes[label]);
+    std::optional<std::uint32_t> truth;
+    if (!labels.empty()) truth = truth_of(labels, static_cast<std::uint32_t>(best), polarity);
+    example.right = truth == best;
+    if (!example.right && !polarity.empty()) example.error = truth && polarity[*truth] == polarity[best] ? "easy" : "hard";
     (example.right ? right : wrong).push_back(std::move(example));
   }
   for (auto* group : {&right, &wrong}) {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 
 #include "emotion/error.h"
@@ -79,9 +80,12 @@ double ConfusionMatrix::balanced_accuracy() const {
   return present == 0 ? kNaN : sum / static_cast<double>(present);
 }
 
-namespace {
+void append_scores(Predictions& predictions, const at::Tensor& scores) {
+  const at::Tensor dense = scores.to(at::kFloat).cpu().contiguous();
+  const float* first = dense.const_data_ptr<float>();
+  predictions.scores.insert(predictions.scores.end(), first, first + dense.numel());
+}
 
-/// The label a prediction is held against: itself where it is one of the labels, else the first of its polarity, else the first.
 std::uint32_t truth_of(const std::vector<std::uint32_t>& labels, std::uint32_t prediction,
                        const std::vector<std::int8_t>& polarity) {
   if (contains(labels, prediction) || labels.size() == 1 || polarity.empty()) {
@@ -91,6 +95,8 @@ std::uint32_t truth_of(const std::vector<std::uint32_t>& labels, std::uint32_t p
       std::find_if(labels.begin(), labels.end(), [&](std::uint32_t label) { return polarity[label] == polarity[prediction]; });
   return same == labels.end() ? labels[0] : *same;
 }
+
+namespace {
 
 /// Right polarity, easy and hard errors, as parts of all samples.
 void add_polarity(const Predictions& predictions, ClassificationMetrics& metrics) {

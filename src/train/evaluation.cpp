@@ -95,9 +95,7 @@ std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options o
     const AutocastScope autocast(device);
     const TaskOutput output = task.forward(batch, nullptr, Split::kValidation);
     losses.add(step, output, static_cast<std::int64_t>(batch.samples.size()));
-    const at::Tensor logits = output.logits.to(at::kFloat).cpu().contiguous();
-    const float* scores = logits.const_data_ptr<float>();
-    predictions.scores.insert(predictions.scores.end(), scores, scores + logits.numel());
+    append_scores(predictions, output.logits);
     for (const std::uint64_t sample : batch.samples) predictions.labels.push_back(task.labels(sample));
     result.samples.insert(result.samples.end(), batch.samples.begin(), batch.samples.end());
     progress.update(predictions.size() * static_cast<std::size_t>(group.size()));

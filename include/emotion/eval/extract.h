@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "emotion/data/manifest.h"
+#include "emotion/loss/metrics.h"
 #include "emotion/train/visual_model.h"
 
 namespace emotion {
@@ -36,6 +37,18 @@ PictureView evaluation_view(const VisualModel& model, int batch, int workers);
 /// The same with that view.
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each);
+
+/// What a network predicts of a split, and the manifest's number of each row: not every sample has the picture it reads.
+struct SplitPredictions {
+  Predictions predictions;
+  std::vector<std::uint64_t> samples;
+};
+
+/// The scores that `scores` makes of the features of what a view shows, and the labels of those samples. `predictions`: without
+/// scores yet, with the labels of the whole split.
+SplitPredictions predict_pictures(const VisualModel& model, const Device& device, const Manifest& manifest,
+                                  const PictureView& view, Predictions predictions,
+                                  const std::function<at::Tensor(const at::Tensor&)>& scores);
 
 /// Features of a whole split, float [n, D] on the CPU; row order = manifest order.
 at::Tensor extract_features(const VisualModel& model, const Device& device, const Manifest& manifest, int batch = 64,

@@ -7,6 +7,10 @@
 #include <unordered_map>
 #include <vector>
 
+namespace at {
+class Tensor;
+}
+
 namespace emotion {
 
 /// Average precision of one class as scikit-learn's average_precision_score: sum over distinct thresholds of (R_n - R_{n-1}) P_n.
@@ -49,6 +53,14 @@ struct Predictions {
   std::vector<std::int8_t> polarity{};  ///< of each class: 1 positive, -1 negative; empty where the data set has none
   std::size_t size() const { return labels.size(); }
 };
+
+/// Adds scores [n, K] of any float type and device. Their labels are the caller's to add.
+void append_scores(Predictions& predictions, const at::Tensor& scores);
+
+/// The label a prediction is held against: itself where it is one of the labels, else the first of its polarity, else the first.
+/// labels: at least one. polarity: of each class, or empty
+std::uint32_t truth_of(const std::vector<std::uint32_t>& labels, std::uint32_t prediction,
+                       const std::vector<std::int8_t>& polarity);
 
 struct ClassMetrics {
   double average_precision, precision, recall, f1;
