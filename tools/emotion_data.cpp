@@ -3,6 +3,7 @@
 #include "command_line.h"
 #include "curation_flags.h"
 #include "emotion/commands/data.h"
+#include "share_flags.h"
 
 namespace {
 
@@ -63,6 +64,7 @@ CLI::App* add_regions(CLI::App& app, emotion::RegionsOptions& o) {
   sub->add_option("--pictures", o.pictures, "folder for pictures with the regions drawn into them, named")->type_name("DIR");
   sub->add_option("--count", o.count, "pictures drawn of a split; 0 = all")->capture_default_str();
   sub->add_flag("--anew", o.anew, "makes regions that are there already again");
+  add_share_flags(*sub, o.share);
   return sub;
 }
 
@@ -86,6 +88,7 @@ CLI::App* add_faces(CLI::App& app, emotion::FacesOptions& o) {
   sub->add_option("--workers", o.workers, "threads; 0 = one per core")->capture_default_str();
   sub->add_option("--json", o.json, "writes the detection rates there")->type_name("FILE");
   sub->add_flag("--anew", o.anew, "forgets what earlier runs found");
+  add_share_flags(*sub, o.share);
   return sub;
 }
 

@@ -1,5 +1,6 @@
 #include "command_line.h"
 #include "emotion/commands/text.h"
+#include "share_flags.h"
 
 int main(int argc, char** argv) {
   CLI::App app("Word vectors of keywords, and what a TextCNN reads in them.", "emotion_text");
@@ -21,6 +22,7 @@ int main(int argc, char** argv) {
   word2vec->add_option("--threads", w.threads, "0 = one per core; with 1 the same seed gives the same bits")
       ->capture_default_str();
   word2vec->add_option("--seed", w.seed)->capture_default_str();
+  add_share_flags(*word2vec, w.share);
 
   emotion::NearestCommand n;
   auto* nearest = app.add_subcommand("nearest", "the words of highest cosine");

@@ -203,34 +203,3 @@ void emotion_eval(const emotion::EvalOptions& o) {
   write_evaluation_page(fs::path(o.output) / "eval.html", result,
                         named.info.task == "textcnn" ? fs::path() : manifest.dataset().images());
 }
-
-void emotion_extract(const emotion::ExtractOptions& o) {
-  using namespace emotion;
-  check_writable_file(o.out);
-  const Device device = Device::open(o.device);
-  const fs::path file = find_model_file(o.checkpoint);
-  StateDict out;
-  const auto features = [&](const Manifest& manifest) {
-    if (task_of(file) == "stimuli")
-      return extract_features(load_stimuli_net(o.checkpoint, o.settings, device), device, manifest, o.batch, o.workers);
-    const VisualModel model = open_model(o, device);
-    if (const PictureView view = evaluation_view(model, o.batch, o.workers); view.faces) {  // not every sample has a row
-      const auto samples = samples_in_view(manifest, view);
-      out.add("samples", at::tensor(std::vector<std::int64_t>(samples.begin(), samples.end()), at::kLong));
-    }
-    return extract_features(model, device, manifest, o.batch, o.workers);
-  };
-  out.metadata = {{"checkpoint", file.string()}, {"data", o.data}};
-  if (fs::exists(fs::path(o.data) / "dataset.yaml")) {
-    out.metadata["split"] = o.split;
-    out.add("features", features(Manifest::open(Dataset::open(o.data), o.split)));
-  } else if (fs::is_directory(o.data)) {
-    const ScratchFolder scratch;
-    out.add("features", features(folder_manifest(o.data, scratch.path())));
-  } else {
-    throw DataError(o.data + ": neither a data set nor a folder of pictures");
-  }
-  write_safetensors(o.out, out);
-  const at::Tensor& rows = *out.find("features");
-  log_info("{}: features {} x {}", o.out, rows.size(0), rows.size(1));
-}

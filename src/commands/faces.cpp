@@ -4,8 +4,9 @@
 #include "emotion/commands/data.h"
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
+#include "emotion/eval/extract_faces.h"
 #include "emotion/io/file.h"
-#include "emotion/stimuli/extract_faces.h"
+#include "launch.h"
 
 namespace emotion {
 namespace {
@@ -36,11 +37,7 @@ nlohmann::ordered_json to_json(const FaceSummary& summary) {
   return json;
 }
 
-}  // namespace
-}  // namespace emotion
-
-void emotion_data_faces(const emotion::FacesOptions& o) {
-  using namespace emotion;
+void find_faces(const FacesOptions& o, ProcessGroup& group) {
   const Dataset dataset = Dataset::open(o.data);
   if (!o.split.empty()) dataset.split_file(o.split);  // a misspelt one is an error before 100 MB are read
   const FaceOptions options{.landmarks = o.landmarks,
@@ -55,13 +52,26 @@ void emotion_data_faces(const emotion::FacesOptions& o) {
   std::uint64_t broken = 0;
   for (const auto& [split, file] : dataset.splits) {
     if (!o.split.empty() && split != o.split) continue;
-    const FaceSummary summary = extract_faces(Manifest::open(dataset, split), finder, options, o.workers, o.anew);
+    const FaceSummary summary = extract_faces(Manifest::open(dataset, split), finder, options, o.workers, o.anew, group);
+    if (!group.is_root()) continue;
     print_summary(split, summary);
     json["splits"][split] = to_json(summary);
     broken += summary.broken;
   }
-  if (!o.json.empty()) write_file_atomically(o.json, json.dump(2) + "\n");
+  if (!o.json.empty() && group.is_root()) write_file_atomically(o.json, json.dump(2) + "\n");
   if (broken > 0)
     throw DataError(
         fmt::format("{}: {} images cannot be read; emotion_data verify lists them, the others are done", o.data, broken));
+}
+
+}  // namespace
+}  // namespace emotion
+
+void emotion_data_faces(const emotion::FacesOptions& o) {
+  const std::vector<std::pair<std::string, std::string>> same{
+      {"data set", o.data},
+      {"--split", o.split},
+      {"options",
+       fmt::format("{} {} {} {} {} {} {}", o.landmarks, o.cnn, o.size, o.padding, o.upsample, o.max_side, o.threshold)}};
+  emotion::run_shared(o.share, same, [&](emotion::ProcessGroup& group) { emotion::find_faces(o, group); });
 }

@@ -15,6 +15,7 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -112,7 +113,7 @@ Process start(int rank, int count, int port) {
 /// The processes of one launch.
 class Launcher {
  public:
-  Launcher(int count, double timeout) : timeout_(timeout), store_(make_store()) {
+  Launcher(int count, double timeout, std::string again) : timeout_(timeout), again_(std::move(again)), store_(make_store()) {
     for (int rank = 0; rank < count; ++rank) processes_.push_back(start(rank, count, store_->getPort()));
   }
   ~Launcher() {
@@ -197,8 +198,8 @@ class Launcher {
     for (std::size_t r = 0; r < processes_.size(); ++r) {
       const int status = *processes_[r].status;
       if (WIFSIGNALED(status) && !processes_[r].killed_here)
-        throw RunError(fmt::format("rank {} (process {}) was killed by signal {} ({}); --resume goes on from the last checkpoint",
-                                   r, processes_[r].pid, WTERMSIG(status), ::strsignal(WTERMSIG(status))));
+        throw RunError(fmt::format("rank {} (process {}) was killed by signal {} ({}); {}", r, processes_[r].pid,
+                                   WTERMSIG(status), ::strsignal(WTERMSIG(status)), again_));
     }
     for (const Process& process : processes_) {
       if (const auto json = message(process); json.contains("text")) throw RunError(json["text"].get<std::string>());
@@ -208,6 +209,7 @@ class Launcher {
   }
 
   double timeout_;
+  std::string again_;
   c10::intrusive_ptr<c10d::TCPStore> store_;
   std::vector<Process> processes_;
   std::optional<Clock::time_point> failed_at_;
@@ -216,7 +218,7 @@ class Launcher {
 
 }  // namespace
 
-void launch_processes(int count, double timeout) { Launcher(count, timeout).run(); }
+void launch_processes(int count, double timeout, const std::string& again) { Launcher(count, timeout, again).run(); }
 
 Launch find_launch(int nproc) {
   const Launch launch = Launch::from_environment();
@@ -226,6 +228,29 @@ Launch find_launch(int nproc) {
         launch.rank, launch.world_size));
   }
   return launch;
+}
+
+void run_shared(const ShareOptions& options, const std::vector<std::pair<std::string, std::string>>& same,
+                const std::function<void(ProcessGroup&)>& work) {
+  static constexpr const char* kAgain = "the same command goes on where it stopped";
+  run_as_launched([&] {
+    const Launch launch = find_launch(options.nproc);
+    if (options.nproc > 1) return launch_processes(options.nproc, options.timeout, kAgain);
+    ProcessGroup group = ProcessGroup::join(launch, same, options.timeout);
+    try {
+      work(group);
+    } catch (const PeerLost& error) {
+      group.leave(error);
+      throw PeerLost(fmt::format("{}; {}", error.what(), kAgain), error.rank());
+    } catch (const Error& error) {
+      group.leave(error);
+      throw;
+    } catch (const std::exception& error) {
+      group.leave(RunError(error.what()));
+      throw;
+    }
+    group.leave();
+  });
 }
 
 void run_as_launched(const std::function<void()>& action) {

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "emotion/commands/data.h"
 #include "emotion/data/decode.h"
@@ -9,6 +10,7 @@
 #include "emotion/report/picture.h"
 #include "emotion/report/region_picture.h"
 #include "emotion/stimuli/region_import.h"
+#include "launch.h"
 
 namespace emotion {
 namespace {
@@ -59,6 +61,27 @@ void import_and_print(const Dataset& dataset, const RegionsOptions& o) {
   }
 }
 
+void find_and_print(const Dataset& dataset, const RegionsOptions& o, ProcessGroup& group) {
+  const Device device = Device::open(own_device(o.device, group));
+  TrainedDetector detector = load_detector(o.checkpoint, o.settings, device);
+  use_names(o.objects, detector.classes);
+  use_names(o.attributes, detector.attributes);
+  std::uint64_t broken = 0;
+  for (const auto& [split, file] : dataset.splits) {
+    if (!o.split.empty() && split != o.split) continue;
+    const RegionSummary summary =
+        extract_regions(Manifest::open(dataset, split), detector, device,
+                        {.top = o.top > 0 ? o.top : 10, .batch = static_cast<std::size_t>(o.batch), .anew = o.anew}, group);
+    if (!group.is_root()) continue;
+    print_summary(split, summary);
+    broken += summary.broken;
+    if (!o.pictures.empty()) draw_pictures(Manifest::open(dataset, split), o.pictures, o.count);
+  }
+  if (broken > 0)
+    throw DataError(
+        fmt::format("{}: {} images cannot be read; emotion_data verify lists them, the others are done", o.data, broken));
+}
+
 }  // namespace
 }  // namespace emotion
 
@@ -68,24 +91,15 @@ void emotion_data_regions(const emotion::RegionsOptions& o) {
     throw ConfigError("regions needs --checkpoint (a detector) or --import (regions found elsewhere), one of them");
   if (o.top < 0 || o.top > 1000) throw ConfigError(fmt::format("--top is {}; 1 to 1000 regions are wanted", o.top));
   if (o.batch < 1) throw ConfigError(fmt::format("--batch is {}; at least 1 image is wanted", o.batch));
+  if (!o.import_from.empty() && o.share.nproc > 1)
+    throw ConfigError("--nproc does not go with --import: one process reads a file");
   const Dataset dataset = Dataset::open(o.data);
   if (!o.split.empty()) dataset.split_file(o.split);  // a misspelt one is an error before the weights are read
   if (!o.import_from.empty()) return import_and_print(dataset, o);
-  const Device device = Device::open(o.device);
-  TrainedDetector detector = load_detector(o.checkpoint, o.settings, device);
-  use_names(o.objects, detector.classes);
-  use_names(o.attributes, detector.attributes);
-  std::uint64_t broken = 0;
-  for (const auto& [split, file] : dataset.splits) {
-    if (!o.split.empty() && split != o.split) continue;
-    const RegionSummary summary =
-        extract_regions(Manifest::open(dataset, split), detector, device,
-                        {.top = o.top > 0 ? o.top : 10, .batch = static_cast<std::size_t>(o.batch), .anew = o.anew});
-    print_summary(split, summary);
-    broken += summary.broken;
-    if (!o.pictures.empty()) draw_pictures(Manifest::open(dataset, split), o.pictures, o.count);
-  }
-  if (broken > 0)
-    throw DataError(
-        fmt::format("{}: {} images cannot be read; emotion_data verify lists them, the others are done", o.data, broken));
+  const std::vector<std::pair<std::string, std::string>> same{
+      {"data set", o.data},
+      {"--checkpoint", o.checkpoint},
+      {"--split", o.split},
+      {"options", fmt::format("{} {} {} {} {}", o.top, o.anew, o.objects, o.attributes, fmt::join(o.settings, " "))}};
+  run_shared(o.share, same, [&](ProcessGroup& group) { find_and_print(dataset, o, group); });
 }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/softmax.h>
 #include <fmt/format.h>
@@ -10,11 +12,15 @@
 
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
+#include "emotion/io/content_hash.h"
 #include "emotion/io/file.h"
+#include "emotion/io/writable.h"
 #include "emotion/log.h"
 #include "emotion/nearest.h"
 #include "emotion/text/word_vectors.h"
 #include "emotion/train/checkpoint.h"
+#include "emotion/train/distributed.h"
+#include "launch.h"
 
 namespace emotion {
 namespace {
@@ -27,13 +33,9 @@ std::vector<std::string> all_words(const WordVectors& vectors) {
 
 void write_json(const std::string& file, const nlohmann::ordered_json& json) { write_file_atomically(file, json.dump(2) + "\n"); }
 
-}  // namespace
-}  // namespace emotion
-
-void emotion_text_word2vec(const emotion::Word2VecCommand& o) {
-  using namespace emotion;
+void train_vectors(const Word2VecCommand& o, ProcessGroup& group) {
   const bool binary = o.out.ends_with(".bin");
-  if (!binary && !o.out.ends_with(".txt")) throw ConfigError("--out is '" + o.out + "'; a .bin or .txt file is wanted");
+  if (group.is_root()) check_writable_file(o.out);
   const Manifest manifest = Manifest::open(Dataset::open(o.data), o.split);
   std::vector<std::string> words;
   for (std::uint32_t id = 0; id < manifest.word_count(); ++id) words.emplace_back(manifest.word(id));
@@ -43,6 +45,15 @@ void emotion_text_word2vec(const emotion::Word2VecCommand& o) {
     lists.emplace_back(keywords.begin(), keywords.end());
   }
   if (words.empty()) throw DataError(manifest.file().string() + ": no sample has keywords; word2vec has nothing to learn from");
+  group.check_same("the keyword lists", fmt::format("{} lists, content {}", lists.size(), file_hash(manifest.file())));
+  const Word2VecPeers peers{
+      .rank = group.rank(),
+      .size = group.size(),
+      .sum =
+          [&](std::span<float> values) {
+            group.sum({at::from_blob(values.data(), {static_cast<std::int64_t>(values.size())}, at::kFloat)});
+          },
+      .any = [&](bool value) { return group.any(value); }};
   const WordVectors vectors = train_word2vec(words, lists,
                                              {.dimension = o.dimension,
                                               .window = o.window,
@@ -51,8 +62,11 @@ void emotion_text_word2vec(const emotion::Word2VecCommand& o) {
                                               .min_count = o.min_count,
                                               .alpha = o.alpha,
                                               .subsample = o.subsample,
-                                              .threads = o.threads,
-                                              .seed = o.seed});
+                                              .threads = decoding_threads(o.threads, group),
+                                              .seed = o.seed,
+                                              .state = o.out + ".state"},
+                                             peers);
+  if (!group.is_root()) return;
   if (binary)
     vectors.write_binary(o.out);
   else
@@ -63,6 +77,21 @@ void emotion_text_word2vec(const emotion::Word2VecCommand& o) {
     write_file_atomically(o.vocabulary, lines);
   }
   log_info("{}: {} words of {} numbers", o.out, vectors.size(), vectors.dimension());
+}
+
+}  // namespace
+}  // namespace emotion
+
+void emotion_text_word2vec(const emotion::Word2VecCommand& o) {
+  using namespace emotion;
+  if (!o.out.ends_with(".bin") && !o.out.ends_with(".txt"))
+    throw ConfigError("--out is '" + o.out + "'; a .bin or .txt file is wanted");
+  const std::vector<std::pair<std::string, std::string>> same{
+      {"--data", o.data},
+      {"--split", o.split},
+      {"options", fmt::format("{} {} {} {} {} {} {} {} {}", o.dimension, o.window, o.negative, o.epochs, o.min_count, o.alpha,
+                              o.subsample, o.threads, o.seed)}};
+  run_shared(o.share, same, [&](ProcessGroup& group) { train_vectors(o, group); });
 }
 
 void emotion_text_nearest(const emotion::NearestCommand& o) {

@@ -73,7 +73,7 @@ void run_train(const TrainOptions& options) {
   }
   const Launch launch = find_launch(options.nproc);
   if (options.nproc > 1) {
-    launch_processes(options.nproc, config.train.distributed_timeout);
+    launch_processes(options.nproc, config.train.distributed_timeout, "--resume goes on from the last checkpoint");
   } else {
     train_with_report(config, options.resume, options.profile, launch);
   }

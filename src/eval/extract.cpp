@@ -34,6 +34,7 @@ PictureView evaluation_view(const VisualModel& model, int batch, int workers) {
 }
 
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, const PictureView& view,
+                    const std::vector<std::uint64_t>& samples,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each) {
   const at::NoGradGuard no_grad;
   LoaderOptions options{.transform = view.transform,
@@ -43,15 +44,19 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
                         .workers = view.workers,
                         .crop_box = view.crop_box,
                         .allocate = device.allocator()};
-  const auto order = samples_in_view(manifest, view);
-  ImageLoader loader(manifest, options, order, view.view);
-  Progress progress("images", order.size());
+  ImageLoader loader(manifest, options, samples, view.view);
+  Progress progress("images", samples.size());
   std::uint64_t done = 0;
   while (const auto images = loader.next()) {
     if (stop_requested()) throw Interrupted("interrupted; nothing was written");
     each(images->samples, model.features(device.images(*images)).to(at::kFloat));
     progress.update(done += images->samples.size());
   }
+}
+
+void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, const PictureView& view,
+                    const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each) {
+  for_each_batch(model, device, manifest, view, samples_in_view(manifest, view), each);
 }
 
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, int batch, int workers,

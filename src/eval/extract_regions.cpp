@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <numeric>
 #include <optional>
 
 #include <fmt/format.h>
@@ -66,18 +67,19 @@ Pictures decode(const Manifest& manifest, const std::vector<std::uint64_t>& samp
 
 class Extraction {
  public:
-  Extraction(const Manifest& manifest, const TrainedDetector& detector, const Device& device, const RegionOptions& options)
+  Extraction(const Manifest& manifest, const TrainedDetector& detector, const Device& device, const RegionOptions& options,
+             ProcessGroup& group)
       : manifest_(manifest),
         detector_(detector),
         device_(device),
         options_(options),
-        source_(region_source(detector, options.top)),
-        paths_(manifest.size()) {}
+        group_(group),
+        source_(region_source(detector, options.top)) {}
 
   RegionSummary run() {
     const auto begin = std::chrono::steady_clock::now();
     const auto batches = plan();
-    Progress progress("regions " + manifest_.split(), manifest_.size(), summary_.known);
+    Progress progress("regions " + manifest_.split(), summary_.images, summary_.known);
     std::uint64_t done = summary_.known;
     std::future<Pictures> next;
     const auto read = [&](std::size_t i) {
@@ -95,24 +97,59 @@ class Extraction {
     }
     if (next.valid()) next.wait();
     progress.clear();
-    update_manifest(manifest_, "regions", paths_);
-    if (stop_requested())
+    done = sum(done);
+    const bool stopped = group_.any(stop_requested());
+    note_paths();
+    if (stopped)
       throw Interrupted(
           fmt::format("regions: interrupted after {} of {} images; the same command goes on", done, manifest_.size()));
-    summary_.images = manifest_.size();
-    summary_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    if (looked_at_ > 0) summary_.regions /= static_cast<double>(looked_at_);
-    return summary_;
+    return total(begin);
   }
 
  private:
-  /// Samples that are still to be looked at, in batches.
+  std::uint64_t sum(std::uint64_t value) {
+    const auto all = group_.gather(static_cast<std::int64_t>(value));
+    return static_cast<std::uint64_t>(std::accumulate(all.begin(), all.end(), std::int64_t{0}));
+  }
+
+  RegionSummary total(std::chrono::steady_clock::time_point begin) {
+    RegionSummary all{.images = sum(summary_.images),
+                      .known = sum(summary_.known),
+                      .broken = sum(summary_.broken),
+                      .without = sum(summary_.without)};
+    const std::uint64_t looked_at = sum(looked_at_);
+    for (const double regions : group_.gather(summary_.regions)) all.regions += regions;
+    if (looked_at > 0) all.regions /= static_cast<double>(looked_at);
+    all.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return all;
+  }
+
+  /// Into the manifest: the region file of every sample that has one now, whoever made it.
+  void note_paths() {
+    std::string own;  // a byte a sample
+    for (const bool has : has_regions_) own += has ? '1' : '0';
+    const auto all = group_.gather_to_root(own);
+    group_.on_root([&] {
+      std::vector<std::optional<std::string>> paths(manifest_.size());
+      for (std::uint64_t i = 0; i < manifest_.size(); ++i) {
+        const std::size_t rank = i % static_cast<std::size_t>(group_.size()), place = i / static_cast<std::size_t>(group_.size());
+        if (all[rank][place] == '1') paths[i] = region_path(manifest_[i]);
+      }
+      update_manifest(manifest_, "regions", paths);
+    });
+  }
+
+  /// This process's samples that are still to be looked at, in batches.
   std::vector<std::vector<std::uint64_t>> plan() {
     std::vector<std::vector<std::uint64_t>> batches;
-    for (std::uint64_t i = 0; i < manifest_.size() && !stop_requested(); ++i) {
+    const auto rank = static_cast<std::uint64_t>(group_.rank()), size = static_cast<std::uint64_t>(group_.size());
+    for (std::uint64_t i = rank; i < manifest_.size(); i += size) {
+      ++summary_.images;
+      has_regions_.push_back(false);
+      if (stop_requested()) continue;
       const std::string path = region_path(manifest_[i]);
       if (!options_.anew && is_known(path_below(manifest_.dataset().root, path), source_)) {
-        paths_[i] = path;
+        has_regions_.back() = true;
         ++summary_.known;
         continue;
       }
@@ -136,7 +173,7 @@ class Extraction {
       fs::create_directories(file.parent_path(), error);
       if (error) throw RunError(fmt::format("{}: cannot be made: {}", file.parent_path().string(), error.message()));
       write_region_file(file, regions);
-      paths_[sample] = path;
+      has_regions_[sample / static_cast<std::uint64_t>(group_.size())] = true;
       summary_.regions += static_cast<double>(regions.scores.size(0));
       summary_.without += regions.scores.size(0) == 0;
       ++looked_at_;
@@ -147,8 +184,9 @@ class Extraction {
   const TrainedDetector& detector_;
   const Device& device_;
   const RegionOptions& options_;
+  ProcessGroup& group_;
   std::string source_;
-  std::vector<std::optional<std::string>> paths_;  // of each sample, for update_manifest
+  std::vector<bool> has_regions_;  // of each of this process's samples
   RegionSummary summary_;
   std::uint64_t looked_at_ = 0;
 };
@@ -176,8 +214,8 @@ RegionFile find_regions(const at::Tensor& picture, const TrainedDetector& detect
 }
 
 RegionSummary extract_regions(const Manifest& manifest, const TrainedDetector& detector, const Device& device,
-                              const RegionOptions& options) {
-  return Extraction(manifest, detector, device, options).run();
+                              const RegionOptions& options, ProcessGroup& group) {
+  return Extraction(manifest, detector, device, options, group).run();
 }
 
 }  // namespace emotion

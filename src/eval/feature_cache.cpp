@@ -42,7 +42,8 @@ std::string transform_text(const Transform& t, const FeatureOptions& options) {
   return text;
 }
 
-/// Names, boxes, sizes and times of a split's pictures. A packed set is asked for its shards, each once.
+}  // namespace
+
 std::string pictures_hash(const Manifest& manifest, const PictureView& view) {
   ContentHash hash;
   std::set<fs::path> seen;
@@ -65,7 +66,7 @@ std::string pictures_hash(const Manifest& manifest, const PictureView& view) {
   return hash.hex();
 }
 
-Metadata content_key(const VisualModel& model, const Manifest& manifest, const FeatureOptions& options) {
+Metadata feature_key(const VisualModel& model, const Manifest& manifest, const FeatureOptions& options) {
   const bool random = model.file() == "random";
   return {{"weights", random ? fmt::format("random {}", model.config().seed) : file_hash(model.file())},
           {"backbone", model.config().model.backbone},
@@ -73,6 +74,8 @@ Metadata content_key(const VisualModel& model, const Manifest& manifest, const F
           {"transform", transform_text(options.view.transform, options)},
           {"program", kProgram}};
 }
+
+namespace {
 
 /// Where the features of this request are kept: the name says whose they are, not what they were made from.
 fs::path cache_file(const VisualModel& model, const Manifest& manifest, const FeatureOptions& options) {
@@ -151,7 +154,7 @@ at::Tensor split_features(const VisualModel& model, const Device& device, const 
   const std::vector<std::int64_t> shape{
       std::max(options.views, 1), static_cast<std::int64_t>(samples_in_view(manifest, options.view).size()), model.dimension()};
   if (options.cache.empty() || !make_cache(options.cache)) return compute_in_memory(model, device, manifest, options, shape);
-  const Metadata key = content_key(model, manifest, options);
+  const Metadata key = feature_key(model, manifest, options);
   const fs::path file = cache_file(model, manifest, options);
   const FileLock lock(file.string() + ".lock");
   if (auto kept = kept_features(file, key, shape)) {

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <numeric>
 
-#include <ATen/ops/cat.h>
 #include <ATen/ops/dot.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
@@ -25,17 +24,16 @@ namespace {
 /// Images of every batch through the loader where the network looks at them, else nothing but sample numbers.
 class BatchSource {
  public:
-  BatchSource(const TrainedStimuliNet& model, const Device& device, const Manifest& manifest, int batch, int workers)
-      : device_(device), size_(manifest.size()), batch_(static_cast<std::size_t>(batch)) {
+  BatchSource(const TrainedStimuliNet& model, const Device& device, const Manifest& manifest,
+              const std::vector<std::uint64_t>& order, int batch, int workers)
+      : device_(device), order_(order), batch_(static_cast<std::size_t>(batch)) {
     if (!model.network->options().global) return;
-    std::vector<std::uint64_t> order(size_);
-    std::iota(order.begin(), order.end(), std::uint64_t{0});
     loader_.emplace(manifest,
                     LoaderOptions{.transform = make_transform(model.config.data).deterministic(),
                                   .batch = batch_,
                                   .workers = workers,
                                   .allocate = device.allocator()},
-                    std::move(order), 0);
+                    order, 0);
   }
   /// False behind the last batch.
   bool next(std::vector<std::uint64_t>& samples, at::Tensor& images) {
@@ -46,15 +44,16 @@ class BatchSource {
       images = device_.images(*batch);
       return true;
     }
-    samples.resize(std::min(batch_, size_ - done_));
-    std::iota(samples.begin(), samples.end(), static_cast<std::uint64_t>(done_));
+    const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(done_);
+    samples.assign(begin, begin + static_cast<std::ptrdiff_t>(std::min(batch_, order_.size() - done_)));
     done_ += samples.size();
     return !samples.empty();
   }
 
  private:
   const Device& device_;
-  std::size_t size_, batch_, done_ = 0;
+  const std::vector<std::uint64_t>& order_;
+  std::size_t batch_, done_ = 0;
   std::optional<ImageLoader> loader_;
 };
 
@@ -174,12 +173,20 @@ std::vector<StimuliExplanation::Branch> branch_shares(const StimuliNetImpl& netw
 
 void for_each_batch(const TrainedStimuliNet& model, const Device& device, const Manifest& manifest, int batch, int workers,
                     const std::function<void(const std::vector<std::uint64_t>&, const StimuliNetOutput&)>& each) {
+  std::vector<std::uint64_t> all(manifest.size());
+  std::iota(all.begin(), all.end(), std::uint64_t{0});
+  for_each_batch(model, device, manifest, all, batch, workers, each);
+}
+
+void for_each_batch(const TrainedStimuliNet& model, const Device& device, const Manifest& manifest,
+                    const std::vector<std::uint64_t>& order, int batch, int workers,
+                    const std::function<void(const std::vector<std::uint64_t>&, const StimuliNetOutput&)>& each) {
   const at::NoGradGuard no_grad;
   const StimuliReader reader(manifest,
                              stimuli_reader_options(model.config, std::max<std::int64_t>(region_width(model.network), 1)));
-  BatchSource source(model, device, manifest, batch, workers);
+  BatchSource source(model, device, manifest, order, batch, workers);
   StimuliNet network = model.network;  // shares the weights; forward() is not const
-  Progress progress("images", manifest.size());
+  Progress progress("images", order.size());
   std::uint64_t done = 0;
   std::vector<std::uint64_t> samples;
   at::Tensor images;
@@ -190,14 +197,6 @@ void for_each_batch(const TrainedStimuliNet& model, const Device& device, const 
     each(samples, network->forward(input));
     progress.update(done += samples.size());
   }
-}
-
-at::Tensor extract_features(const TrainedStimuliNet& model, const Device& device, const Manifest& manifest, int batch,
-                            int workers) {
-  std::vector<at::Tensor> parts;
-  for_each_batch(model, device, manifest, batch, workers,
-                 [&](const auto&, const StimuliNetOutput& output) { parts.push_back(output.features.to(at::kFloat).cpu()); });
-  return at::cat(parts);
 }
 
 Stimuli read_stimuli(const TrainedStimuliNet& model, const Manifest& manifest, std::size_t sample) {

@@ -3,12 +3,18 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <numeric>
+#include <span>
 #include <thread>
+#include <utility>
 
+#include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
 
 #include "emotion/error.h"
+#include "emotion/io/content_hash.h"
+#include "emotion/io/weights.h"
 #include "emotion/log.h"
 #include "emotion/random.h"
 #include "emotion/signals.h"
@@ -19,6 +25,8 @@ namespace emotion {
 namespace {
 
 constexpr std::uint64_t kInitStream = 0x696e69, kTrainStream = 0x747261;
+/// Of each process between two meetings; the fewest meetings of an epoch.
+constexpr std::uint64_t kTokensOfAPart = 250'000, kFewestParts = 4;
 
 /// Lists as rows of the kept words, rarer ones gone; frequent words first.
 struct Corpus {
@@ -98,8 +106,20 @@ class NoiseTable {
 
 class Trainer {
  public:
-  Trainer(Corpus corpus, const Word2VecOptions& options)
-      : corpus_(std::move(corpus)), options_(options), noise_(corpus_.counts), width_(padded_width(options.dimension)) {
+  Trainer(Corpus corpus, const Word2VecOptions& options, const Word2VecPeers& peers)
+      : corpus_(std::move(corpus)),
+        options_(options),
+        peers_(peers),
+        threads_(options.threads > 0 ? options.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()))),
+        noise_(corpus_.counts),
+        width_(padded_width(options.dimension)) {
+    for (auto i = static_cast<std::size_t>(peers.rank); i < corpus_.lists.size(); i += static_cast<std::size_t>(peers.size)) {
+      own_.push_back(i);
+      own_tokens_ += corpus_.lists[i].size();
+    }
+    if (peers.size > 1)
+      parts_ =
+          std::clamp<std::size_t>(corpus_.tokens / static_cast<std::uint64_t>(peers.size) / kTokensOfAPart, kFewestParts, 1000);
     input_.resize(corpus_.words.size() * width_);
     output_.resize(corpus_.words.size() * width_);
     for (std::size_t row = 0; row < corpus_.words.size(); ++row) {
@@ -115,23 +135,35 @@ class Trainer {
   }
 
   WordVectors train() {
-    const int threads =
-        options_.threads > 0 ? options_.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-    log_info("word2vec: {} words, {} keywords in {} lists, {} epochs, {} threads", corpus_.words.size(), corpus_.tokens,
-             corpus_.lists.size(), options_.epochs, threads);
+    log_info("word2vec: {} words, {} keywords in {} lists, {} epochs, {} threads{}", corpus_.words.size(), corpus_.tokens,
+             corpus_.lists.size(), options_.epochs, threads_,
+             peers_.size > 1 ? fmt::format(" in each of {} processes", peers_.size) : "");
+    Position position = read_state();
+    const std::uint64_t before = done_.load();
     const auto begin = std::chrono::steady_clock::now();
-    std::vector<std::thread> pool;
-    for (int t = 0; t < threads; ++t)
-      pool.emplace_back([this, t, threads] { run(static_cast<std::size_t>(t), static_cast<std::size_t>(threads)); });
-    while (running(threads)) report(begin);
-    for (auto& thread : pool) thread.join();
-    if (stop_requested()) throw Interrupted("word2vec: interrupted; nothing was written");
+    saved_ = begin;
+    for (; position.epoch < options_.epochs; next(position)) {
+      if (peers_.size > 1) base_ = {input_, output_};
+      run_part(position, begin, before);
+      if (stopped()) {
+        throw Interrupted(options_.state.empty() ? "word2vec: interrupted; nothing was written"
+                                                 : "word2vec: interrupted; the same command goes on where it last saved");
+      }
+      if (peers_.size > 1) unite();
+      save_state(position);
+    }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    log_info("word2vec: {:.0f} words/s in {:.1f} s", static_cast<double>(done_.load()) / seconds, seconds);
+    log_info("word2vec: {:.0f} words/s in {:.1f} s", peers_.size * static_cast<double>(done_.load() - before) / seconds, seconds);
+    if (peers_.rank == 0 && !options_.state.empty()) std::filesystem::remove(options_.state);
     return result();
   }
 
  private:
+  /// Part `part` of an epoch comes next.
+  struct Position {
+    int epoch = 0;
+    std::size_t part = 0;
+  };
   /// What a thread works with.
   struct Tiles {
     std::array<float*, kTileInputs> contexts;
@@ -139,43 +171,143 @@ class Trainer {
     std::vector<float> zeros;  ///< the row that fills a tile up
   };
 
-  bool running(int threads) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    return finished_.load() < threads;
+  void next(Position& position) const {
+    if (++position.part < parts_) return;
+    position = {position.epoch + 1, 0};
+  }
+  bool stopped() const { return peers_.size > 1 ? peers_.any(stop_requested()) : stop_requested(); }
+
+  /// Own lists of a part: numbers among this process's lists.
+  std::pair<std::size_t, std::size_t> range(std::size_t part) const {
+    return {own_.size() * part / parts_, own_.size() * (part + 1) / parts_};
   }
 
-  void report(std::chrono::steady_clock::time_point begin) {
+  void run_part(const Position& position, std::chrono::steady_clock::time_point begin, std::uint64_t before) {
+    finished_ = 0;
+    std::vector<std::thread> pool;
+    for (int t = 0; t < threads_; ++t) pool.emplace_back([this, t, position] { run(static_cast<std::size_t>(t), position); });
+    while (finished_.load() < threads_) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      report(begin, before);
+    }
+    for (auto& thread : pool) thread.join();
+  }
+
+  void report(std::chrono::steady_clock::time_point begin, std::uint64_t before) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (seconds < next_report_) return;
     next_report_ = seconds + 5;
-    const double all = static_cast<double>(corpus_.tokens) * options_.epochs, done = static_cast<double>(done_.load());
-    log_info("word2vec: {:.1f} %, {:.0f} words/s", 100 * done / all, done / std::max(seconds, 1e-9));
+    const auto done = static_cast<double>(done_.load());
+    log_info("word2vec: {:.1f} %, {:.0f} words/s", 100 * done / (static_cast<double>(own_tokens_) * options_.epochs),
+             peers_.size * (done - static_cast<double>(before)) / std::max(seconds, 1e-9));
   }
 
-  /// Every thread takes each `threads`-th list of an epoch and writes to the shared vectors without locks (Hogwild; Recht et
+  /// Every thread takes each `threads_`-th list of a part and writes to the shared vectors without locks (Hogwild; Recht et
   /// al., 2011): updates rarely meet, and a lost one does no harm.
-  void run(std::size_t thread, std::size_t threads) {
+  void run(std::size_t thread, const Position& position) {
     Tiles tiles{.contexts = {}, .targets = {}, .zeros = std::vector<float>(width_)};
     std::vector<std::uint32_t> words;
-    for (int epoch = 0; epoch < options_.epochs && !stop_requested(); ++epoch) {
-      Random random{options_.seed, static_cast<std::uint64_t>(epoch), thread, kTrainStream};
-      for (std::size_t i = thread; i < corpus_.lists.size() && !stop_requested(); i += threads) {
-        const auto& list = corpus_.lists[i];
-        words.clear();
-        for (const std::uint32_t word : list) {
-          if (keep_[word] >= 1 || random.uniform() < keep_[word]) words.push_back(word);
-        }
-        train_list(words, learning_rate(), random, tiles);
-        done_.fetch_add(list.size(), std::memory_order_relaxed);
+    const auto [first, last] = range(position.part);
+    const std::uint64_t stream =
+        (position.part * static_cast<std::uint64_t>(peers_.size) + static_cast<std::uint64_t>(peers_.rank)) *
+            static_cast<std::uint64_t>(threads_) +
+        thread;
+    Random random{options_.seed, static_cast<std::uint64_t>(position.epoch), stream, kTrainStream};
+    for (std::size_t i = first + thread; i < last && !stop_requested(); i += static_cast<std::size_t>(threads_)) {
+      const auto& list = corpus_.lists[own_[i]];
+      words.clear();
+      for (const std::uint32_t word : list) {
+        if (keep_[word] >= 1 || random.uniform() < keep_[word]) words.push_back(word);
       }
+      train_list(words, learning_rate(), random, tiles);
+      done_.fetch_add(list.size(), std::memory_order_relaxed);
     }
     finished_.fetch_add(1);
   }
 
+  /// The mean of the processes' movements, row by row, over those that moved it: a word that one process alone has seen moves as
+  /// far as it did there.
+  void unite() {
+    std::size_t which = 0;
+    for (std::vector<float>* now : {&input_, &output_}) {
+      const std::vector<float>& base = base_[which++];
+      std::vector<float> movers(corpus_.words.size());
+      for (std::size_t row = 0; row < movers.size(); ++row) {
+        for (std::size_t k = row * width_; k < (row + 1) * width_; ++k) {
+          (*now)[k] -= base[k];
+          if ((*now)[k] != 0) movers[row] = 1;
+        }
+      }
+      peers_.sum(*now);
+      peers_.sum(movers);
+      for (std::size_t row = 0; row < movers.size(); ++row) {
+        for (std::size_t k = row * width_; k < (row + 1) * width_; ++k)
+          (*now)[k] = base[k] + (*now)[k] / std::max(movers[row], 1.0F);
+      }
+    }
+  }
+
   double learning_rate() const {
     const double part =
-        static_cast<double>(done_.load(std::memory_order_relaxed)) / (static_cast<double>(corpus_.tokens) * options_.epochs);
+        static_cast<double>(done_.load(std::memory_order_relaxed)) / (static_cast<double>(own_tokens_) * options_.epochs);
     return std::max(options_.min_alpha, options_.alpha - (options_.alpha - options_.min_alpha) * part);
+  }
+
+  /// What a kept training must have in common with this one.
+  std::string key() const {
+    ContentHash hash;
+    for (const std::string& word : corpus_.words) hash.add(word);
+    for (const auto& list : corpus_.lists) hash.add(std::as_bytes(std::span(list)));
+    const Word2VecOptions& o = options_;
+    return fmt::format("{} d {} window {} negative {} epochs {} alpha {} {} subsample {} threads {} seed {} processes {}",
+                       hash.hex(), o.dimension, o.window, o.negative, o.epochs, o.alpha, o.min_alpha, o.subsample, threads_,
+                       o.seed, peers_.size);
+  }
+
+  void save_state(Position position) {
+    next(position);
+    const auto now = std::chrono::steady_clock::now();
+    if (peers_.rank != 0 || options_.state.empty() || position.epoch == options_.epochs) return;
+    if (std::chrono::duration<double>(now - saved_).count() < options_.save_seconds) return;
+    StateDict state;
+    const auto tensor = [&](std::vector<float>& values) {
+      return at::from_blob(values.data(), {static_cast<std::int64_t>(values.size())}, at::kFloat);
+    };
+    state.add("input", tensor(input_));
+    state.add("output", tensor(output_));
+    state.metadata = {{"key", key()}, {"epoch", std::to_string(position.epoch)}, {"part", std::to_string(position.part)}};
+    write_safetensors(options_.state, state);
+    saved_ = std::chrono::steady_clock::now();
+  }
+
+  /// Where a kept training stands, whose vectors are taken over; rank 0 reads it for all.
+  Position read_state() {
+    std::array<float, 2> place{0, 0};
+    if (peers_.rank == 0 && !options_.state.empty() && std::filesystem::exists(options_.state)) {
+      const StateDict state = read_safetensors(options_.state);
+      const at::Tensor *input = state.find("input"), *output = state.find("output");
+      const auto found = state.metadata.find("key");
+      const auto size = static_cast<std::int64_t>(input_.size());
+      if (found == state.metadata.end() || found->second != key() || !input || !output || input->numel() != size ||
+          output->numel() != size) {
+        log_info("{}: is of another training; beginning anew", options_.state.string());
+      } else {
+        std::copy_n(input->const_data_ptr<float>(), input_.size(), input_.begin());
+        std::copy_n(output->const_data_ptr<float>(), output_.size(), output_.begin());
+        place = {std::stof(state.metadata.at("epoch")), std::stof(state.metadata.at("part"))};
+        log_info("{}: goes on in epoch {}", options_.state.string(), place[0] + 1);
+      }
+    }
+    if (peers_.size > 1) {  // the sum of rank 0's values and the others' zeros
+      for (const std::span<float> values : {std::span<float>(place), std::span<float>(input_), std::span<float>(output_)}) {
+        if (peers_.rank > 0) std::fill(values.begin(), values.end(), 0.0F);
+        peers_.sum(values);
+      }
+    }
+    const Position position{static_cast<int>(place[0]), static_cast<std::size_t>(place[1])};
+    done_ = own_tokens_ * static_cast<std::uint64_t>(position.epoch);
+    for (std::size_t i = 0; i < range(position.part).first; ++i) done_ += corpus_.lists[own_[i]].size();
+    return position;
   }
 
   void train_list(const std::vector<std::uint32_t>& words, double alpha, Random& random, Tiles& tiles) {
@@ -227,23 +359,30 @@ class Trainer {
 
   Corpus corpus_;
   Word2VecOptions options_;
+  const Word2VecPeers& peers_;
+  int threads_;
   NoiseTable noise_;
   std::size_t width_;
+  std::vector<std::size_t> own_;  // this process's lists
+  std::uint64_t own_tokens_ = 0;
+  std::size_t parts_ = 1;  // of an epoch
   std::vector<float> input_, output_;
+  std::array<std::vector<float>, 2> base_;  // both, as the processes last had them in common
   std::vector<double> keep_;
   std::atomic<std::uint64_t> done_{0};
   std::atomic<int> finished_{0};
   double next_report_ = 5;
+  std::chrono::steady_clock::time_point saved_;
 };
 
 }  // namespace
 
 WordVectors train_word2vec(const std::vector<std::string>& words, const std::vector<std::vector<std::uint32_t>>& lists,
-                           const Word2VecOptions& options) {
+                           const Word2VecOptions& options, const Word2VecPeers& peers) {
   if (options.dimension < 1 || options.negative < 1 || options.epochs < 1 || options.window < 0 || !(options.alpha > 0)) {
     throw ConfigError("word2vec: dimension, negative and epochs must be at least 1, window at least 0, alpha above 0");
   }
-  return Trainer(make_corpus(words, lists, options.min_count), options).train();
+  return Trainer(make_corpus(words, lists, options.min_count), options, peers).train();
 }
 
 }  // namespace emotion

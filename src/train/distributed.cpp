@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -23,6 +24,7 @@
 #include "distributed_rendezvous.h"
 #include "distributed_watch.h"
 #include "emotion/log.h"
+#include "emotion/train/device.h"
 
 namespace emotion {
 namespace {
@@ -160,6 +162,15 @@ bool ProcessGroup::any(bool value) {
   return all[0].item<int>() != 0;
 }
 
+void ProcessGroup::sum(const std::vector<at::Tensor>& tensors) {
+  if (!data_->group) return;
+  const at::NoGradGuard no_grad;
+  for (const at::Tensor& tensor : tensors) {
+    std::vector<at::Tensor> all{tensor};
+    data_->exchange([&] { data_->group->allreduce(all)->wait(); });
+  }
+}
+
 void ProcessGroup::broadcast(const std::vector<at::Tensor>& tensors) {
   if (!data_->group) return;
   const at::NoGradGuard no_grad;
@@ -259,6 +270,16 @@ void ProcessGroup::use_device(const at::Device& device) {
         fmt::format("{} processes on GPUs need {}: {}; build with the CUDA toolkit and NCCL's headers, or take --device cpu",
                     size(), file.string(), ::dlerror()));
   add(*data_->group, data_->store, rank(), size(), data_->timeout);
+}
+
+int decoding_threads(int workers, const ProcessGroup& group) {
+  if (workers > 0 || group.local_size() == 1) return workers;
+  return share_of_threads(static_cast<int>(std::thread::hardware_concurrency()), group.local_size());
+}
+
+std::string own_device(const std::string& name, const ProcessGroup& group) {
+  if (group.size() == 1 || !(name == "cuda" || (name == "auto" && !Device::open(name).is_cpu()))) return name;
+  return fmt::format("cuda:{}", group.local_rank());
 }
 
 void ProcessGroup::leave() {

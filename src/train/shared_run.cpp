@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <sstream>
-#include <thread>
 
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
@@ -25,18 +24,9 @@ std::string summary(const Manifest& manifest) {
 }  // namespace
 
 Device open_device(const RunConfig& config, ProcessGroup& group) {
-  std::string name = config.device;
-  const auto open = [&] { return Device::open(name, config.train.amp, config.train.channels_last); };
-  if (group.size() == 1) return open();
-  if (name == "cuda" || (name == "auto" && !open().is_cpu())) name = fmt::format("cuda:{}", group.local_rank());
-  Device device = open();
+  Device device = Device::open(own_device(config.device, group), config.train.amp, config.train.channels_last);
   group.use_device(device.torch_device());
   return device;
-}
-
-int decoding_threads(const RunConfig& config, const ProcessGroup& group) {
-  if (config.data.workers > 0 || group.local_size() == 1) return config.data.workers;
-  return share_of_threads(static_cast<int>(std::thread::hardware_concurrency()), group.local_size());
 }
 
 void check_same_data(const Task& task, ProcessGroup& group) {

@@ -11,11 +11,8 @@
 
 namespace emotion {
 
-/// The config's device; each process of a host takes a GPU of its own.
+/// The config's device, of which each process takes its own.
 Device open_device(const RunConfig& config, ProcessGroup& group);
-
-/// data.workers; 0 = this process's share of the host's cores.
-int decoding_threads(const RunConfig& config, const ProcessGroup& group);
 
 /// @throws DataError on every process if one has other data than rank 0
 void check_same_data(const Task& task, ProcessGroup& group);

@@ -125,7 +125,7 @@ class Trainer {
                       .picture = task_->picture(),
                       .seed = config_.seed,
                       .batch = static_cast<std::size_t>(config_.train.batch),
-                      .workers = decoding_threads(config_, group_),
+                      .workers = decoding_threads(config_.data.workers, group_),
                       .on_error = config_.data.on_error == "skip" ? OnError::kSkip : OnError::kStop,
                       .allocate = device_.allocator()};
     return options;

@@ -1,4 +1,10 @@
+#include <array>
+#include <barrier>
 #include <cmath>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <thread>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -138,12 +144,9 @@ std::pair<std::vector<std::string>, std::vector<std::vector<std::uint32_t>>> top
   return {words, lists};
 }
 
-TEST(Word2VecTest, WordsOfATopicBecomeNeighbours) {
-  set_log_level(LogLevel::kOff);
-  const auto [words, lists] = topic_lists();
-  const WordVectors vectors =
-      train_word2vec(words, lists, {.dimension = 32, .window = 0, .epochs = 5, .min_count = 1, .subsample = 0});
-  std::vector<float> row(32);
+/// Share of the five nearest words that are of a word's own topic.
+double topic_share(const WordVectors& vectors) {
+  std::vector<float> row(static_cast<std::size_t>(vectors.dimension()));
   int right = 0;
   for (std::size_t i = 0; i < vectors.size(); ++i) {
     vectors.copy(i, row);
@@ -151,7 +154,116 @@ TEST(Word2VecTest, WordsOfATopicBecomeNeighbours) {
     for (const auto& [other, score] : vectors.nearest(row, 5, self))
       right += vectors.word(other).substr(0, 2) == vectors.word(i).substr(0, 2);
   }
-  EXPECT_GT(right / (5.0 * static_cast<double>(vectors.size())), 0.9);
+  return right / (5.0 * static_cast<double>(vectors.size()));
+}
+
+std::vector<float> values_of(const WordVectors& vectors) {
+  const auto d = static_cast<std::size_t>(vectors.dimension());
+  std::vector<float> all(vectors.size() * d);
+  for (std::size_t i = 0; i < vectors.size(); ++i) vectors.copy(i, std::span(all).subspan(i * d, d));
+  return all;
+}
+
+TEST(Word2VecTest, WordsOfATopicBecomeNeighbours) {
+  set_log_level(LogLevel::kOff);
+  const auto [words, lists] = topic_lists();
+  EXPECT_GT(
+      topic_share(train_word2vec(words, lists, {.dimension = 32, .window = 0, .epochs = 5, .min_count = 1, .subsample = 0})),
+      0.9);
+}
+
+/// What processes do for one another, done by threads of this one: each waits until all have come.
+class Meeting {
+ public:
+  explicit Meeting(int size) : size_(size), barrier_(size) {}
+  Word2VecPeers peers(int rank) {
+    return {.rank = rank,
+            .size = size_,
+            .sum = [this, rank](std::span<float> values) { sum(rank, values); },
+            .any = [](bool value) { return value; }};
+  }
+
+ private:
+  void sum(int rank, std::span<float> values) {
+    if (rank == 0) total_.assign(values.size(), 0);
+    barrier_.arrive_and_wait();
+    {
+      const std::lock_guard lock(mutex_);
+      for (std::size_t i = 0; i < values.size(); ++i) total_[i] += values[i];
+    }
+    barrier_.arrive_and_wait();
+    std::copy(total_.begin(), total_.end(), values.begin());
+    barrier_.arrive_and_wait();
+  }
+  int size_;
+  std::barrier<> barrier_;
+  std::mutex mutex_;
+  std::vector<float> total_;
+};
+
+TEST(Word2VecTest, ProcessesTogetherLearnTheSameTopicsAndAgree) {
+  set_log_level(LogLevel::kOff);
+  const auto [words, lists] = topic_lists();
+  Meeting meeting(2);
+  std::array<std::optional<WordVectors>, 2> found;
+  const auto train = [&, &words = words, &lists = lists](int rank) {
+    const Word2VecOptions options{.dimension = 32, .window = 0, .epochs = 5, .min_count = 1, .subsample = 0, .threads = 1};
+    found[static_cast<std::size_t>(rank)] = train_word2vec(words, lists, options, meeting.peers(rank));
+  };
+  std::thread other([&] { train(1); });
+  train(0);
+  other.join();
+  EXPECT_EQ(values_of(*found[0]), values_of(*found[1]));
+  EXPECT_GT(topic_share(*found[0]), 0.9);
+}
+
+TEST(Word2VecTest, AWordThatOneProcessAloneSawMovesAsFarAsThere) {
+  set_log_level(LogLevel::kOff);
+  // Rank 0 has every even list. The other process has none of these words: what it adds is nothing, from nobody.
+  const auto [words, lists] = topic_lists();
+  std::vector<std::vector<std::uint32_t>> even, halved;
+  for (std::size_t i = 0; i < lists.size(); i += 2) {
+    even.push_back(lists[i]);
+    halved.push_back(lists[i]);
+    halved.emplace_back();
+  }
+  const Word2VecOptions options{.dimension = 16, .epochs = 1, .min_count = 1, .subsample = 0, .threads = 1};
+  const Word2VecPeers silent{.rank = 0, .size = 2, .sum = [](std::span<float>) {}, .any = [](bool value) { return value; }};
+  // Four parts of an epoch have random numbers of their own: lengths are compared, not bits.
+  const auto length = [](const std::vector<float>& values) {
+    double sum = 0;
+    for (const float v : values) sum += static_cast<double>(v) * v;
+    return std::sqrt(sum);
+  };
+  const double alone = length(values_of(train_word2vec(words, even, options)));
+  EXPECT_NEAR(length(values_of(train_word2vec(words, halved, options, silent))), alone, 0.05 * alone);
+}
+
+TEST(Word2VecTest, AnInterruptedTrainingEndsWithTheSameBits) {
+  set_log_level(LogLevel::kOff);
+  const auto [words, lists] = topic_lists();
+  const ScratchFolder folder;
+  Word2VecOptions options{.dimension = 16, .epochs = 3, .min_count = 1, .threads = 1, .state = folder.path() / "state"};
+  options.save_seconds = 0;
+  // Twelve parts; stopped in the eighth, which is in the second epoch.
+  const auto train = [&, &words = words, &lists = lists](int stop) {
+    int parts = 0;
+    const Word2VecPeers peers{.rank = 0, .size = 2, .sum = [](std::span<float>) {}, .any = [&](bool) { return ++parts == stop; }};
+    return train_word2vec(words, lists, options, peers);
+  };
+  const auto whole = values_of(train(0));
+  EXPECT_FALSE(std::filesystem::exists(options.state));
+  EXPECT_THAT(error_of<Interrupted>([&] { train(8); }), HasSubstr("the same command goes on where it last saved"));
+  ASSERT_TRUE(std::filesystem::exists(options.state));
+  EXPECT_EQ(values_of(train(6)), whole) << "five parts were left";
+  EXPECT_FALSE(std::filesystem::exists(options.state));
+
+  // Of another training: nothing of it is used.
+  EXPECT_THAT(error_of<Interrupted>([&] { train(8); }), HasSubstr("interrupted"));
+  options.seed = 2;
+  const auto other = values_of(train(0));
+  EXPECT_NE(other, whole);
+  EXPECT_EQ(values_of(train(0)), other);
 }
 
 TEST(Word2VecTest, OneThreadAndOneSeedGiveTheSameBits) {

@@ -104,7 +104,8 @@ TEST_F(DetectorTest, RegionsOfADataSetGoOnWhereTheyStopped) {
   const TrainedDetector detector = load_detector(folder_.path() / "run", {}, device);
   const Dataset dataset = Dataset::open(data());
   const RegionOptions options{.top = 3, .batch = 4};
-  const RegionSummary first = extract_regions(Manifest::open(dataset, "train"), detector, device, options);
+  ProcessGroup alone;
+  const RegionSummary first = extract_regions(Manifest::open(dataset, "train"), detector, device, options, alone);
   EXPECT_EQ(first.images, 16U);
   EXPECT_EQ(first.known, 0U);
   const Manifest manifest = Manifest::open(dataset, "train");
@@ -119,11 +120,11 @@ TEST_F(DetectorTest, RegionsOfADataSetGoOnWhereTheyStopped) {
   const RegionFile before = read_region_file(gone);
   fs::remove(gone);
   fs::resize_file(damaged, 100);
-  EXPECT_EQ(extract_regions(manifest, detector, device, options).known, 14U);
+  EXPECT_EQ(extract_regions(manifest, detector, device, options, alone).known, 14U);
   // Close, not the same bits: it went through the network in another batch.
   EXPECT_TRUE(at::allclose(read_region_file(gone).scores, before.scores, 1e-3, 1e-5));
-  EXPECT_EQ(extract_regions(Manifest::open(dataset, "train"), detector, device, options).known, 16U);
-  EXPECT_EQ(extract_regions(Manifest::open(dataset, "train"), detector, device, {.top = 2, .batch = 4}).known,
+  EXPECT_EQ(extract_regions(Manifest::open(dataset, "train"), detector, device, options, alone).known, 16U);
+  EXPECT_EQ(extract_regions(Manifest::open(dataset, "train"), detector, device, {.top = 2, .batch = 4}, alone).known,
             0U);  // other settings
 }
 
@@ -133,7 +134,8 @@ TEST_F(DetectorTest, ABrokenPictureIsCountedAndHasNoRegions) {
   const TrainedDetector detector = load_detector(folder_.path() / "run", {}, device);
   const Dataset dataset = Dataset::open(data());
   write_text(data() / Manifest::open(dataset, "val")[0].image, "no picture");
-  const RegionSummary summary = extract_regions(Manifest::open(dataset, "val"), detector, device, {});
+  ProcessGroup alone;
+  const RegionSummary summary = extract_regions(Manifest::open(dataset, "val"), detector, device, {}, alone);
   EXPECT_EQ(summary.broken, 1U);
   const Manifest manifest = Manifest::open(dataset, "val");
   EXPECT_TRUE(manifest[0].regions.empty());

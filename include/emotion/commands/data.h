@@ -38,6 +38,7 @@ struct RegionsOptions {
   int top = 0, batch = 4;
   std::uint64_t count = 24;
   bool anew = false;
+  ShareOptions share;
 };
 
 struct FacesOptions {
@@ -45,6 +46,7 @@ struct FacesOptions {
   int size = 48, upsample = 1, max_side = 1024, workers = 0;
   double padding = 0.25, threshold = 0;
   bool anew = false;
+  ShareOptions share;
 };
 
 struct PreviewOptions {

@@ -41,6 +41,7 @@ struct ProbeCommand : CheckpointOptions {
 
 struct ExtractOptions : CheckpointOptions {
   std::string data, split = "train", out;
+  ShareOptions share;
 };
 
 struct PredictOptions : CheckpointOptions {

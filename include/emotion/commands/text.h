@@ -13,6 +13,7 @@ struct Word2VecCommand {
   int dimension = 300, window = 0, negative = 5, epochs = 5, min_count = 5, threads = 0;
   double alpha = 0.025, subsample = 1e-3;
   std::uint64_t seed = 1;
+  ShareOptions share;
 };
 
 struct NearestCommand {

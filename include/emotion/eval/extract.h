@@ -32,6 +32,10 @@ void check_boxes(const Manifest& manifest);
 /// @throws DataError for a broken image, Interrupted
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, const PictureView& view,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each);
+/// The same for some samples of the view, in their order.
+void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, const PictureView& view,
+                    const std::vector<std::uint64_t>& samples,
+                    const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each);
 /// What the network is evaluated with: its own transform; one of faces (data.picture: face) sees faces.
 PictureView evaluation_view(const VisualModel& model, int batch, int workers);
 /// The same with that view.

@@ -6,6 +6,7 @@
 #include "emotion/data/manifest.h"
 #include "emotion/stimuli/region_file.h"
 #include "emotion/train/detector_model.h"
+#include "emotion/train/distributed.h"
 
 namespace emotion {
 
@@ -23,11 +24,12 @@ struct RegionSummary {
 
 /// Runs a detector over a split: DATASET/regions/IMAGE.safetensors for each image, their paths into the manifest.
 ///
-/// A file that is there, can be read and was made by the same weights and settings is kept: a stopped run goes on where it was.
-/// Images that cannot be decoded are named in the log, counted and left without regions.
+/// The processes of the group share the images; those on other hosts must see the data set's folder. A file that is there, can be
+/// read and was made by the same weights and settings is kept: a stopped run goes on where it was. Images that cannot be decoded
+/// are named in the log, counted and left without regions. Rank 0 writes the manifest and gets the summary of all.
 /// @throws Interrupted (what was found is in the manifest), RunError (disk)
 RegionSummary extract_regions(const Manifest& manifest, const TrainedDetector& detector, const Device& device,
-                              const RegionOptions& options);
+                              const RegionOptions& options, ProcessGroup& group);
 
 /// The regions of one picture, best first, on the CPU. @param picture  uint8 [H, W, 3]
 RegionFile find_regions(const at::Tensor& picture, const TrainedDetector& detector, const Device& device, std::int64_t top);

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <string>
 
 #include <ATen/core/Tensor.h>
 
@@ -26,6 +28,12 @@ struct FeatureOptions {
 /// @throws DataError for a broken image, Interrupted
 at::Tensor split_features(const VisualModel& model, const Device& device, const Manifest& manifest,
                           const FeatureOptions& options);
+
+/// What the features of a split depend on, by name: the content of the weights, the pictures, the transform, the program.
+std::map<std::string, std::string> feature_key(const VisualModel& model, const Manifest& manifest, const FeatureOptions& options);
+
+/// A digest of the names, boxes, sizes and times of the pictures a view shows. A packed set is asked for its shards, each once.
+std::string pictures_hash(const Manifest& manifest, const PictureView& view);
 
 /// $XDG_CACHE_HOME/emotion/features, or ~/.cache/emotion/features; empty if neither variable is set.
 std::filesystem::path default_feature_cache();

@@ -19,9 +19,10 @@ namespace emotion {
 void for_each_batch(const TrainedStimuliNet& model, const Device& device, const Manifest& manifest, int batch, int workers,
                     const std::function<void(const std::vector<std::uint64_t>&, const StimuliNetOutput&)>& each);
 
-/// v_emo of Eq 12 of a whole split: float [samples, D] on the CPU, rows in manifest order.
-at::Tensor extract_features(const TrainedStimuliNet& model, const Device& device, const Manifest& manifest, int batch,
-                            int workers);
+/// The same for some samples, in their order.
+void for_each_batch(const TrainedStimuliNet& model, const Device& device, const Manifest& manifest,
+                    const std::vector<std::uint64_t>& samples, int batch, int workers,
+                    const std::function<void(const std::vector<std::uint64_t>&, const StimuliNetOutput&)>& each);
 
 /// One picture with its stimuli, read or found.
 struct Stimuli {

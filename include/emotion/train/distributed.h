@@ -68,6 +68,8 @@ class ProcessGroup {
   /// Rank 0 gets every process's text, by rank; the others nothing.
   std::vector<std::string> gather_to_root(const std::string& text);
   bool any(bool value);
+  /// The sum over the processes, in place. CPU tensors of a floating or integer type, of the same shapes everywhere.
+  void sum(const std::vector<at::Tensor>& tensors);
   /// Rank 0's values, in place.
   void broadcast(const std::vector<at::Tensor>& tensors);
   std::string broadcast(std::string text);
@@ -114,5 +116,12 @@ class GradientAverage {
 
 /// Threads of this process when `all` are shared by the processes of a host: at least one.
 int share_of_threads(int all, int local_size);
+
+/// `workers` where it is set; 0 = this process's share of the host's cores.
+int decoding_threads(int workers, const ProcessGroup& group);
+
+/// The name of this process's device: where `name` means a GPU (cuda, or auto on a host that has one), each process of a host
+/// takes one of its own.
+std::string own_device(const std::string& name, const ProcessGroup& group);
 
 }  // namespace emotion

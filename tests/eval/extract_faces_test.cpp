@@ -8,8 +8,8 @@
 #include "emotion/data/manifest_update.h"
 #include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
+#include "emotion/eval/extract_faces.h"
 #include "emotion/io/file.h"
-#include "emotion/stimuli/extract_faces.h"
 
 namespace emotion {
 namespace {
@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 class ExtractFacesTest : public testing::Test {
  protected:
   ExtractFacesTest() {
-    const fs::path fixture = fs::path(EMOTION_TEST_DATA) / "fixtures/faces.png";
+    const fs::path fixture = fs::path(EMOTION_TEST_DATA) / "../stimuli/fixtures/faces.png";
     fs::create_directories(pictures() / "sub");
     fs::copy_file(fixture, pictures() / "sub/people.png");
     fs::copy_file(fs::path(EMOTION_TEST_DATA) / "../data/fixtures/rgb.png", pictures() / "none.png");
@@ -38,7 +38,8 @@ class ExtractFacesTest : public testing::Test {
   fs::path pictures() const { return folder_.path() / "pictures"; }
   FaceSummary extract(const FaceOptions& options, bool anew = false) {
     const FaceFinder finder(options);
-    return extract_faces(Manifest::open(Dataset::open(data()), "train"), finder, options, 2, anew);
+    ProcessGroup group;
+    return extract_faces(Manifest::open(Dataset::open(data()), "train"), finder, options, 2, anew, group);
   }
   ScratchFolder folder_;
 };

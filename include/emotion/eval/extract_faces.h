@@ -7,6 +7,7 @@
 
 #include "emotion/data/manifest.h"
 #include "emotion/stimuli/faces.h"
+#include "emotion/train/distributed.h"
 
 namespace emotion {
 
@@ -21,10 +22,12 @@ struct FaceSummary {
 /// Finds the largest face of every image of a split, writes it aligned to DATASET/faces/IMAGE.png, and at the end all their
 /// paths into the manifest.
 ///
-/// Images are shared among `workers` threads (0 = one per core). What was found is noted in DATASET/faces/SPLIT.found.jsonl, a
-/// line an image: a run that was stopped goes on there. `anew` forgets the notes. Images that cannot be read are warned of,
-/// counted, and keep the face they have.
+/// Images are shared among the processes of the group and `workers` threads of each (0 = one per core). What was found is noted
+/// in DATASET/faces/SPLIT.found.jsonl, a line an image (SPLIT.found.R.jsonl by rank R until all are done): a run that was stopped
+/// goes on there, with any number of processes. `anew` forgets the notes. Images that cannot be read are warned of, counted, and
+/// keep the face they have. Rank 0 gets the summary and writes the manifest.
 /// @throws ConfigError if the notes are from a run with other options, Interrupted (the notes are kept), RunError (disk)
-FaceSummary extract_faces(const Manifest& manifest, const FaceFinder& finder, const FaceOptions& options, int workers, bool anew);
+FaceSummary extract_faces(const Manifest& manifest, const FaceFinder& finder, const FaceOptions& options, int workers, bool anew,
+                          ProcessGroup& group);
 
 }  // namespace emotion

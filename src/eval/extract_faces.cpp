@@ -1,4 +1,4 @@
-#include "emotion/stimuli/extract_faces.h"
+#include "emotion/eval/extract_faces.h"
 
 #include <algorithm>
 #include <atomic>
@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -38,6 +39,12 @@ std::string face_path(const SampleView& sample) {
   return path + ".png";
 }
 
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw RunError(fmt::format("{}: cannot be made: {}", folder.string(), error.message()));
+}
+
 /// What decides the pixels of a face: notes of a run with another line are not mixed with this one's.
 std::string settings_line(const FaceOptions& o) {
   return Json{{"detector", o.cnn.empty() ? "hog" : o.cnn.filename().string()},
@@ -50,17 +57,43 @@ std::string settings_line(const FaceOptions& o) {
       .dump();
 }
 
-/// SPLIT.found.jsonl: a line of settings, then a line for each image that has been looked at, in the order they were done.
+/// SPLIT.found.jsonl: a line of settings, then a line for each image that has been looked at, in the order they were done. Rank R
+/// of several processes writes SPLIT.found.R.jsonl until all are done.
 class Notes {
  public:
-  Notes(const fs::path& file, const std::string& settings, bool anew) : file_(file) {
-    std::error_code error;
-    fs::create_directories(file.parent_path(), error);
-    if (error) throw RunError(fmt::format("{}: cannot be made: {}", file.parent_path().string(), error.message()));
-    if (!anew && fs::exists(file)) read(settings);
-    if (known_.empty()) write_file_atomically(file, settings + "\n");
-    out_.open(file, std::ios::binary | std::ios::app);
-    if (!out_) throw RunError(file.string() + ": cannot be written");
+  Notes(const fs::path& folder, const std::string& split, std::string settings, bool anew, ProcessGroup& group)
+      : folder_(folder), split_(split), settings_(std::move(settings)), file_(file_of(group.rank())) {
+    group.on_root([&] {
+      make_folder(folder);
+      if (!anew) return;
+      for (const fs::path& file : files()) fs::remove(file);
+    });
+    read_all();
+    group.wait_for_all();  // nobody writes before everybody has read
+    if (!fs::exists(file_)) write_file_atomically(file_, settings_ + "\n");
+    out_.open(file_, std::ios::binary | std::ios::app);
+    if (!out_) throw RunError(file_.string() + ": cannot be written");
+  }
+
+  /// The notes of all processes.
+  void read_all() {
+    for (const fs::path& file : files()) read(file);
+  }
+
+  /// One file of all of them; for rank 0, once the others are done.
+  void unite() {
+    const auto all = files();
+    if (all.size() < 2) return;
+    std::string text = settings_ + "\n";
+    for (const fs::path& file : all) {
+      const std::string part = read_file(file);
+      text += part.substr(part.find('\n') + 1);
+      if (!text.ends_with('\n')) text += '\n';  // a process was killed in the middle of a line
+    }
+    write_file_atomically(file_, text);
+    for (const fs::path& file : all) {
+      if (file != file_) fs::remove(file);
+    }
   }
 
   /// The face noted under that key ("" = none); nothing where the image has not been looked at, or its face is gone.
@@ -82,13 +115,28 @@ class Notes {
   }
 
  private:
-  void read(const std::string& settings) {
-    const std::string text = read_file(file_);
+  fs::path file_of(int rank) const {
+    return folder_ / (rank == 0 ? split_ + ".found.jsonl" : fmt::format("{}.found.{}.jsonl", split_, rank));
+  }
+  /// Those that there are, rank 0's first; an earlier run may have had more processes.
+  std::vector<fs::path> files() const {
+    std::vector<fs::path> all;
+    for (const auto& entry : fs::directory_iterator(folder_)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with(split_ + ".found.") && name.ends_with(".jsonl")) all.push_back(entry.path());
+    }
+    std::sort(all.begin(), all.end(), [&](const fs::path& a, const fs::path& b) {
+      return std::pair(a != file_of(0), a) < std::pair(b != file_of(0), b);
+    });
+    return all;
+  }
+  void read(const fs::path& file) {
+    const std::string text = read_file(file);
     std::size_t begin = text.find('\n');
     if (begin == std::string::npos) return;
-    if (text.compare(0, begin, settings) != 0) {
+    if (text.compare(0, begin, settings_) != 0) {
       throw ConfigError(fmt::format("{}: the faces so far were found with other options ({}); use those, or --anew to begin anew",
-                                    file_.string(), text.substr(0, begin)));
+                                    file.string(), text.substr(0, begin)));
     }
     ++begin;
     for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
@@ -99,32 +147,33 @@ class Notes {
       const std::string key = line["face"];
       known_[key] = line["found"].get<bool>() ? key : "";
     }
-    if (begin < text.size()) std::ofstream(file_, std::ios::binary | std::ios::app) << '\n';
+    if (begin < text.size() && file == file_) std::ofstream(file_, std::ios::binary | std::ios::app) << '\n';
   }
 
-  fs::path file_;
+  fs::path folder_;
+  std::string split_, settings_;
+  fs::path file_;  // this process's
   std::map<std::string, std::string> known_;
   std::ofstream out_;
   std::mutex mutex_;
 };
 
 void write_face(const fs::path& file, const Face& face, int size) {
-  std::error_code error;
-  fs::create_directories(file.parent_path(), error);
-  if (error) throw RunError(fmt::format("{}: cannot be made: {}", file.parent_path().string(), error.message()));
+  make_folder(file.parent_path());
   const cv::Mat grey(size, size, CV_8U, const_cast<std::uint8_t*>(face.pixels.data()));
   std::vector<std::uint8_t> png;
   cv::imencode(".png", grey, png);
   write_file_atomically(file, std::string_view(reinterpret_cast<const char*>(png.data()), png.size()));
 }
 
-/// The images of a split, handed to the threads one by one.
+/// The images of a split that this process looks at, handed to the threads one by one.
 struct Search {
   const Manifest& manifest;
   const FaceOptions& options;
   Notes& notes;
-  std::vector<std::optional<std::string>> faces;  // of each sample, for update_manifest
-  std::vector<std::string> broken;                // of each sample: why
+  std::vector<std::size_t> todo{};
+  std::vector<std::optional<std::string>> faces{};  // of each sample, for update_manifest
+  std::vector<std::string> broken{};                // of each sample: why
   std::atomic<std::size_t> next{0}, done{0};
   std::atomic<bool> failed{false};
   std::exception_ptr failure{};  // set by the thread that sets `failed`
@@ -145,9 +194,9 @@ struct Search {
   }
 
   void run(FaceFinder finder) {
-    for (std::size_t i = next++; i < manifest.size() && !stop_requested() && !failed; i = next++) {
+    for (std::size_t i = next++; i < todo.size() && !stop_requested() && !failed; i = next++) {
       try {
-        if (!faces[i]) look(finder, i);
+        look(finder, todo[i]);
       } catch (...) {
         if (!failed.exchange(true)) failure = std::current_exception();
       }
@@ -161,11 +210,10 @@ void run_threads(Search& search, const FaceFinder& finder, int workers, std::uin
   std::vector<std::thread> threads;
   for (unsigned t = 0; t < count; ++t)
     threads.emplace_back([&search, own = finder.copy()]() mutable { search.run(std::move(own)); });
-  Progress progress("faces " + search.manifest.split(), search.manifest.size(), known);
-  const auto busy = [&] { return search.done < search.manifest.size() && !stop_requested() && !search.failed; };
-  while (busy()) {
+  Progress progress("faces " + search.manifest.split(), known + search.todo.size(), known);
+  while (search.done < search.todo.size() && !stop_requested() && !search.failed) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    progress.update(std::max<std::uint64_t>(search.done, known));
+    progress.update(known + search.done);
   }
   for (auto& thread : threads) thread.join();
   if (search.failure) std::rethrow_exception(search.failure);
@@ -191,22 +239,52 @@ FaceSummary summarize(const Search& search) {
   return summary;
 }
 
+/// The face of each sample that the notes speak of.
+void take_known(Search& search) {
+  const Manifest& manifest = search.manifest;
+  search.faces.resize(manifest.size());
+  for (std::size_t i = 0; i < manifest.size(); ++i)
+    search.faces[i] = search.notes.find(face_path(manifest[i]), manifest.dataset().root);
+}
+
+/// Rank 0 gets what every process could not read.
+void gather_broken(Search& search, ProcessGroup& group) {
+  Json own = Json::array();
+  for (std::size_t i = 0; i < search.broken.size(); ++i) {
+    if (!search.broken[i].empty()) own.push_back({i, search.broken[i]});
+  }
+  for (const std::string& text : group.gather_to_root(own.dump(-1, ' ', false, Json::error_handler_t::replace))) {
+    for (const auto& [i, problem] : Json::parse(text).get<std::vector<std::pair<std::size_t, std::string>>>())
+      search.broken[i] = problem;
+  }
+}
+
 }  // namespace
 
-FaceSummary extract_faces(const Manifest& manifest, const FaceFinder& finder, const FaceOptions& options, int workers,
-                          bool anew) {
+FaceSummary extract_faces(const Manifest& manifest, const FaceFinder& finder, const FaceOptions& options, int workers, bool anew,
+                          ProcessGroup& group) {
   const auto begin = std::chrono::steady_clock::now();
-  const fs::path root = manifest.dataset().root;
-  Notes notes(root / "faces" / (manifest.split() + ".found.jsonl"), settings_line(options), anew);
-  Search search{manifest, options, notes, std::vector<std::optional<std::string>>(manifest.size()),
-                std::vector<std::string>(manifest.size())};
+  Notes notes(manifest.dataset().root / "faces", manifest.split(), settings_line(options), anew, group);
+  Search search{.manifest = manifest, .options = options, .notes = notes};
+  search.broken.resize(manifest.size());
+  take_known(search);
   std::uint64_t known = 0;
-  for (std::size_t i = 0; i < manifest.size(); ++i)
-    known += (search.faces[i] = notes.find(face_path(manifest[i]), root)).has_value();
-  run_threads(search, finder, workers, known);
-  if (stop_requested()) {
-    throw Interrupted(fmt::format("faces: interrupted in {}; the same command goes on from there", manifest.file().string()));
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    known += search.faces[i].has_value();
+    if (!search.faces[i] && i % static_cast<std::size_t>(group.size()) == static_cast<std::size_t>(group.rank()))
+      search.todo.push_back(i);
   }
+  run_threads(search, finder, decoding_threads(workers, group), known);
+  if (group.any(stop_requested()))
+    throw Interrupted(fmt::format("faces: interrupted in {}; the same command goes on from there", manifest.file().string()));
+  gather_broken(search, group);
+  group.wait_for_all();  // their notes are written
+  if (!group.is_root()) return {};
+  if (group.size() > 1) {
+    notes.read_all();
+    take_known(search);
+  }
+  notes.unite();
   update_manifest(manifest, "face", search.faces);
   for (const auto& problem : search.broken) {
     if (!problem.empty()) log_warning("{}", problem);

@@ -1,0 +1,73 @@
+#include <filesystem>
+#include <optional>
+
+#include <ATen/ops/tensor.h>
+#include <fmt/format.h>
+
+#include "emotion/commands/eval.h"
+#include "emotion/error.h"
+#include "emotion/eval/feature_file.h"
+#include "emotion/io/file.h"
+#include "emotion/io/writable.h"
+#include "emotion/log.h"
+#include "emotion/train/checkpoint.h"
+#include "launch.h"
+
+namespace emotion {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint64_t kBatchesOfAPiece = 2;
+
+/// A data set's split, or the pictures of a folder: `scratch` then holds their manifest.
+Manifest open_pictures(const ExtractOptions& o, const fs::path& scratch) {
+  if (fs::exists(fs::path(o.data) / "dataset.yaml")) return Manifest::open(Dataset::open(o.data), o.split);
+  if (fs::is_directory(o.data)) return folder_manifest(o.data, scratch);
+  throw DataError(o.data + ": neither a data set nor a folder of pictures");
+}
+
+void write_features(const ExtractOptions& o, const fs::path& model_file, const Manifest& manifest, const at::Tensor& features,
+                    const std::vector<std::uint64_t>& samples) {
+  StateDict out;
+  out.metadata = {{"checkpoint", model_file.string()}, {"data", o.data}};
+  if (fs::exists(fs::path(o.data) / "dataset.yaml")) out.metadata["split"] = o.split;
+  if (samples.size() != manifest.size())  // of a network of faces: not every sample has a row
+    out.add("samples", at::tensor(std::vector<std::int64_t>(samples.begin(), samples.end()), at::kLong));
+  out.add("features", features);
+  write_safetensors(o.out, out);
+  log_info("{}: features {} x {}", o.out, features.size(0), features.size(1));
+}
+
+void extract(const ExtractOptions& o, ProcessGroup& group) {
+  if (group.is_root()) check_writable_file(o.out);
+  const Device device = Device::open(own_device(o.device, group));
+  const int workers = decoding_threads(o.workers, group);
+  const fs::path file = find_model_file(o.checkpoint);
+  const ScratchFolder scratch;
+  const Manifest manifest = open_pictures(o, scratch.path());
+  const fs::path parts = o.out + ".parts";
+  const std::uint64_t piece = kBatchesOfAPiece * static_cast<std::uint64_t>(o.batch);
+  FeatureRows rows;
+  std::optional<VisualModel> visual;
+  TrainedStimuliNet stimuli;
+  if (task_of(file) == "stimuli") {
+    stimuli = load_stimuli_net(o.checkpoint, o.settings, device);
+    rows = feature_rows(stimuli, device, manifest, o.batch, workers);
+  } else {
+    visual = VisualModel::open(o.checkpoint, o.settings, device);
+    rows = feature_rows(*visual, device, manifest, evaluation_view(*visual, o.batch, workers));
+  }
+  const at::Tensor features = shared_features(rows, piece, parts, group);
+  if (!group.is_root()) return;
+  write_features(o, file, manifest, features, rows.samples);
+  fs::remove_all(parts);
+}
+
+}  // namespace
+}  // namespace emotion
+
+void emotion_extract(const emotion::ExtractOptions& o) {
+  emotion::run_shared(o.share, {{"--checkpoint", o.checkpoint}, {"--data", o.data}, {"--split", o.split}, {"--out", o.out}},
+                      [&](emotion::ProcessGroup& group) { emotion::extract(o, group); });
+}

@@ -1,0 +1,229 @@
+#include <signal.h>
+
+#include <chrono>
+#include <thread>
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../support/process.h"
+#include "../support/scratch.h"
+#include "emotion/data/manifest.h"
+#include "emotion/data/synth.h"
+#include "emotion/io/weights.h"
+#include "emotion/model/image_classifier.h"
+#include "emotion/model/load_state.h"
+#include "emotion/random.h"
+#include "emotion/stimuli/region_file.h"
+#include "emotion/text/word_vectors.h"
+#include "emotion/train/checkpoint.h"
+
+// Commands whose work several processes share (--nproc): what they make is what one makes, a stopped one goes on where it was,
+// and a killed process is named.
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using Words = std::vector<std::string>;
+
+class SharedTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new ScratchFolder;
+    write_synth({.kind = "scenes", .out = root() / "scenes", .count = 40, .size = 48, .workers = 1});
+    at::manual_seed(1);
+    const ImageClassifier network("resnet18", 2);
+    StateDict state = module_state(*network);
+    state.metadata = ModelInfo{
+        .task = "classifier",
+        .config = "task: classifier\nmodel: {backbone: resnet18}\ndata: {resize: 32, size: 32}\n",
+        .classes = {"a",
+                    "b"}}.to_metadata();
+    write_safetensors(root() / "net.safetensors", state);
+  }
+  static void TearDownTestSuite() {
+    delete folder_;
+    folder_ = nullptr;
+  }
+  static const fs::path& root() { return folder_->path(); }
+  static Words command(Words words) {
+    words[0] = std::string(EMOTION_BIN) + "/" + words[0];
+    return words;
+  }
+  static Process::Result run(const Words& words) { return Process(root(), command(words)).wait(); }
+  static void copy(const std::string& name) { fs::copy(root() / "scenes", root() / name, fs::copy_options::recursive); }
+  static at::Tensor features(const std::string& file) { return *read_safetensors(root() / file).find("features"); }
+
+  static ScratchFolder* folder_;
+};
+ScratchFolder* SharedTest::folder_ = nullptr;
+
+TEST_F(SharedTest, FeaturesOfTwoProcessesAreThoseOfOne) {
+  const Words words{"emotion_extract", "--checkpoint", "net.safetensors", "--data", "scenes", "--batch", "4", "--out"};
+  const auto with = [&](const Words& more) {
+    Words all = words;
+    all.insert(all.end(), more.begin(), more.end());
+    return run(all);
+  };
+  ASSERT_EQ(with({"one.safetensors"}).code, 0);
+  const auto two = with({"two.safetensors", "--nproc", "2"});
+  ASSERT_EQ(two.code, 0) << two.errors;
+  const at::Tensor one = features("one.safetensors");
+  EXPECT_EQ(one.size(0), 32);
+  EXPECT_TRUE(at::allclose(features("two.safetensors"), one, 1e-5, 1e-6));
+  EXPECT_FALSE(fs::exists(root() / "two.safetensors.parts"));
+  EXPECT_THAT(two.errors, HasSubstr("two.safetensors: features 32 x 512"));
+}
+
+TEST_F(SharedTest, FeaturesThatAreThereAreNotComputedAgain) {
+  copy("broken");
+  const Manifest manifest = Manifest::open(Dataset::open(root() / "broken"), "train");
+  const fs::path picture = manifest.image_path(31).string(), kept = root() / "kept";
+  fs::rename(picture, kept);
+  write_text(picture, "no picture");
+  fs::last_write_time(picture, fs::file_time_type::clock::now() - std::chrono::hours(1));
+  const Words words{"emotion_extract", "--checkpoint",  "net.safetensors", "--data", "broken",  "--batch", "4",
+                    "--out",           "f.safetensors", "--workers",       "1",      "--nproc", "2"};
+  const auto first = run(words);
+  EXPECT_EQ(first.code, 3);
+  EXPECT_THAT(first.errors, HasSubstr(picture.filename().string()));
+  EXPECT_FALSE(fs::exists(root() / "f.safetensors"));
+  // Pieces of 8 rows: the last alone cannot be made.
+  const fs::path piece = root() / "f.safetensors.parts/00000000.safetensors";
+  for (const char* name : {"00000000", "00000001", "00000002"})
+    EXPECT_TRUE(fs::exists(root() / fmt::format("f.safetensors.parts/{}.safetensors", name))) << name;
+  const auto made = fs::last_write_time(piece);
+  EXPECT_EQ(run(words).code, 3);
+  EXPECT_EQ(fs::last_write_time(piece), made);
+
+  // Another picture in its place is other data: all is made again, and right.
+  fs::rename(kept, picture);
+  ASSERT_EQ(run(words).code, 0);
+  EXPECT_EQ(features("f.safetensors").size(0), 32);
+}
+
+TEST_F(SharedTest, FacesOfTwoProcessesAreThoseOfOne) {
+  for (const char* name : {"faces1", "faces2"}) {
+    fs::create_directories(root() / name);
+    std::string lines;
+    for (int i = 0; i < 5; ++i) {
+      fs::copy_file(i == 3 ? fs::path(EMOTION_TEST_DATA) / "../data/fixtures/rgb.png"
+                           : fs::path(EMOTION_TEST_DATA) / "../stimuli/fixtures/faces.png",
+                    root() / name / fmt::format("{}.png", i));
+      lines += fmt::format("{{\"image\": \"{}.png\", \"labels\": [\"awe\"]}}\n", i);
+    }
+    write_text(root() / name / "4.png", "no picture");
+    write_text(root() / name / "all.jsonl", lines);
+    write_text(root() / name / "dataset.yaml", "classes: [awe]\nsplits: {all: all.jsonl}\n");
+  }
+  const auto one = run({"emotion_data", "faces", "faces1"}), two = run({"emotion_data", "faces", "faces2", "--nproc", "2"});
+  EXPECT_EQ(one.code, 3);
+  EXPECT_EQ(two.code, 3);
+  EXPECT_THAT(two.output, HasSubstr("all: 5 images, 3 with a face (60.0 %); 4 looked at now"));
+  EXPECT_THAT(two.errors, HasSubstr("4.png"));
+  EXPECT_EQ(read_file(root() / "faces2/all.jsonl"), read_file(root() / "faces1/all.jsonl"));
+  EXPECT_EQ(read_file(root() / "faces2/faces/2.png.png"), read_file(root() / "faces1/faces/2.png.png"));
+  EXPECT_FALSE(fs::exists(root() / "faces2/faces/all.found.1.jsonl"));
+
+  // Killed while rank 1 wrote a line: its notes count, the torn one does not.
+  const fs::path notes = root() / "faces2/faces/all.found.jsonl", other = root() / "faces2/faces/all.found.1.jsonl";
+  const std::string text = read_file(notes);
+  const std::size_t settings = text.find('\n') + 1, first = text.find('\n', settings) + 1;
+  write_text(notes, text.substr(0, first));
+  write_text(other, text.substr(0, settings) + text.substr(first, text.size() - first - 5));
+  fs::remove(root() / "faces2/faces/0.png.png");
+  const auto again = run({"emotion_data", "faces", "faces2"});
+  EXPECT_THAT(again.output, HasSubstr("all: 5 images, 3 with a face (60.0 %); 2 looked at now"));
+  EXPECT_TRUE(fs::exists(root() / "faces2/faces/0.png.png"));
+  EXPECT_FALSE(fs::exists(other));
+  EXPECT_EQ(read_file(root() / "faces2/all.jsonl"), read_file(root() / "faces1/all.jsonl"));
+}
+
+TEST_F(SharedTest, RegionsOfTwoProcessesAreThoseOfOne) {
+  copy("regions1");
+  copy("regions2");
+  write_text(root() / "detector.yaml",
+             "task: detector\nseed: 1\ndevice: cpu\noutput: detector\ndata: {train: {dataset: scenes, split: train}}\n"
+             "model: {backbone: resnet18, detector: {min_size: 48, max_size: 48, channels: 16, head: 32}}\n"
+             "train: {batch: 2, max_steps: 1}\n");
+  const auto trained = run({"emotion_train", "--config", "detector.yaml"});
+  ASSERT_EQ(trained.code, 0) << trained.errors;
+  const auto one = run({"emotion_data", "regions", "regions1", "--checkpoint", "detector", "--top", "3"});
+  const auto two = run({"emotion_data", "regions", "regions2", "--checkpoint", "detector", "--top", "3", "--nproc", "2"});
+  ASSERT_EQ(one.code, 0) << one.errors;
+  ASSERT_EQ(two.code, 0) << two.errors;
+  EXPECT_THAT(two.output, HasSubstr("train: 32 images; 32 looked at now"));
+  for (const char* split : {"train", "val", "test"})
+    EXPECT_EQ(read_file(root() / fmt::format("regions2/{}.jsonl", split)),
+              read_file(root() / fmt::format("regions1/{}.jsonl", split)));
+  const Manifest manifest = Manifest::open(Dataset::open(root() / "regions1"), "train");
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    const auto a = read_region_file(root() / "regions1" / manifest[i].regions);
+    const auto b = read_region_file(root() / "regions2" / manifest[i].regions);
+    ASSERT_EQ(a.boxes.sizes(), b.boxes.sizes());
+    EXPECT_TRUE(at::allclose(a.boxes, b.boxes, 1e-4, 1e-3));
+    EXPECT_TRUE(at::allclose(a.scores, b.scores, 1e-4, 1e-5));
+  }
+  EXPECT_THAT(run({"emotion_data", "regions", "regions2", "--checkpoint", "detector", "--top", "3", "--nproc", "3"}).output,
+              HasSubstr("train: 32 images; 0 looked at now"));
+}
+
+TEST_F(SharedTest, AKilledProcessIsNamedAndTheOthersStop) {
+  const Words words{"emotion_extract", "--checkpoint",  "net.safetensors", "--data", "scenes",  "--batch", "1",
+                    "--out",           "k.safetensors", "--timeout",       "10",     "--nproc", "2",       "--set",
+                    "data.resize=256", "--set",         "data.size=224"};
+  const Process process(root(), command(words));
+  // Its children are the ranks; rank 1 dies once a piece is there.
+  while (!fs::exists(root() / "k.safetensors.parts/00000001.safetensors"))
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  std::vector<pid_t> ranks;
+  std::ifstream in(fmt::format("/proc/{0}/task/{0}/children", process.pid()));
+  for (pid_t pid = 0; in >> pid;) ranks.push_back(pid);
+  ASSERT_EQ(ranks.size(), 2U);
+  ::kill(ranks[1], SIGKILL);
+  const auto result = process.wait();
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.errors,
+              HasSubstr(fmt::format("rank 1 (process {}) was killed by signal 9 (Killed); the same command goes on "
+                                    "where it stopped",
+                                    ranks[1])));
+  ASSERT_EQ(run(words).code, 0);
+  EXPECT_EQ(features("k.safetensors").size(0), 32);
+}
+
+TEST_F(SharedTest, WordVectorsOfTwoProcesses) {
+  std::string lines;  // ten topics of eight words
+  Random random{4};
+  for (int i = 0; i < 1500; ++i) {
+    const std::uint64_t topic = random.below(10);
+    lines += fmt::format("{{\"image\": \"{}.png\", \"keywords\": [", i);
+    for (int w = 0; w < 6; ++w) lines += fmt::format("{}\"t{}w{}\"", w ? "," : "", topic, random.below(8));
+    lines += "]}\n";
+  }
+  write_text(root() / "words/all.jsonl", lines);
+  write_text(root() / "words/dataset.yaml", "classes: [awe]\nsplits: {all: all.jsonl}\n");
+  const Words words{"emotion_text", "word2vec",  "--data", "words",       "--split", "all",     "--dimension", "16",   "--epochs",
+                    "30",           "--threads", "1",      "--subsample", "0",       "--nproc", "2",           "--out"};
+  for (const char* out : {"a.bin", "b.bin"}) {
+    Words all = words;
+    all.emplace_back(out);
+    const auto result = run(all);
+    ASSERT_EQ(result.code, 0) << result.errors;
+  }
+  EXPECT_EQ(read_file(root() / "a.bin"), read_file(root() / "b.bin"));
+  const WordVectors vectors = WordVectors::open(root() / "a.bin");
+  int right = 0;
+  std::vector<float> row(32);
+  for (std::size_t i = 0; i < vectors.size(); ++i) {
+    vectors.copy(i, row);
+    const std::size_t self[] = {i};
+    for (const auto& [other, score] : vectors.nearest(row, 5, self)) right += vectors.word(other)[1] == vectors.word(i)[1];
+  }
+  EXPECT_GT(right, 0.9 * 5 * static_cast<double>(vectors.size()));
+}
+
+}  // namespace
+}  // namespace emotion
