@@ -173,7 +173,7 @@ TEST_F(SharedTest, RegionsOfTwoProcessesAreThoseOfOne) {
 
 TEST_F(SharedTest, AKilledProcessIsNamedAndTheOthersStop) {
   const Words words{"emotion_extract", "--checkpoint",  "net.safetensors", "--data", "scenes",  "--batch", "1",
-                    "--out",           "k.safetensors", "--timeout",       "10",     "--nproc", "2",       "--set",
+                    "--out",           "k.safetensors", "--timeout",       "3",      "--nproc", "2",       "--set",
                     "data.resize=256", "--set",         "data.size=224"};
   const Process process(root(), command(words));
   // Its children are the ranks; rank 1 dies once a piece is there.
