@@ -67,6 +67,7 @@ void emotion_data_bench(const emotion::BenchOptions& options) {
                                .batch = static_cast<std::size_t>(config.train.batch),
                                .workers = config.data.workers,
                                .on_error = config.data.on_error == "skip" ? OnError::kSkip : OnError::kStop,
+                               .cache = make_picture_cache(config.data, manifest.size()),
                                .allocate = {}};
   const Sampler sampler{.size = manifest.size(),
                         .shuffle = config.data.shuffle,

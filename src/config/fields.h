@@ -75,6 +75,10 @@ void visit_fields(Config& c, Visit&& visit) {
               {"image", "face"}},
         c.data.picture);
   visit(Field{"data.cache_mb", kStimuli, "region features and faces kept in memory, MB", {}, 0, 1e7}, c.data.cache_mb);
+  visit(
+      Field{
+          "data.picture_cache_mb", kImages, "decoded training pictures kept in memory between epochs, MB; 0 = none", {}, 0, 1e9},
+      c.data.picture_cache_mb);
   visit(Field{"data.workers", kImages, "decoding threads; 0 = one per core", {}, 0, 1024}, c.data.workers);
   visit(Field{"data.on_error", kImages, "a broken image stops the run, or is skipped and listed", {"stop", "skip"}},
         c.data.on_error);
@@ -211,7 +215,14 @@ void visit_fields(Config& c, Visit&& visit) {
   visit(Field{"train.epochs", kAllTasks, "passes over the training set", {}, 1, kManySamples}, c.train.epochs);
   visit(Field{"train.batch", kAllTasks, "samples a forward pass", {}, 1, kManySamples}, c.train.batch);
   visit(Field{"train.accumulate", kAllTasks, "batches whose gradients make one step", {}, 1, kManySamples}, c.train.accumulate);
-  visit(Field{"train.amp", kAllTasks, "mixed precision", {"off", "bf16"}}, c.train.amp);
+  visit(Field{"train.amp", kAllTasks, "mixed precision; fp16 on GPUs alone", {"off", "bf16", "fp16"}}, c.train.amp);
+  visit(Field{"train.loss_scale",
+              kAllTasks,
+              "factor on the loss at first, adapted as it goes; 0 = 65536 with fp16, none else",
+              {},
+              0,
+              1e38},
+        c.train.loss_scale);
   visit(Field{"train.channels_last", kImages | kDetector, "memory order of images and weights"}, c.train.channels_last);
   visit(Field{"train.max_steps", kAllTasks, "stop after that many steps; 0 = after the epochs", {}, 0, 1e15}, c.train.max_steps);
   visit(Field{"train.log_every", kAllTasks, "steps between lines of metrics.jsonl", {}, 1, 1e9}, c.train.log_every);

@@ -1,5 +1,4 @@
 #include "emotion/data/loader.h"
-#include "emotion/data/stimulus_path.h"
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "emotion/data/decode.h"
+#include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 
@@ -109,10 +110,20 @@ struct ImageLoader::Data {
       const auto box = options.crop_box ? manifest[sample].box : std::nullopt;
       const auto file = options.picture == Picture::kFace ? stimulus_path(manifest.dataset(), manifest[sample].face)
                                                           : manifest.image_path(sample);
-      slot.images[i] = load_image(file, options.transform, {options.seed, epoch, sample}, box);
+      const DrawKey key{options.seed, epoch, sample};
+      slot.images[i] = options.cache ? transform_picture(*decoded(sample, file), options.transform, key, box, file)
+                                     : load_image(file, options.transform, key, box);
     } catch (const std::exception& error) {
       slot.errors[i] = fmt::format("{}: {}", manifest.place(sample), error.what());
     }
+  }
+
+  /// The whole picture, from the cache or for it.
+  std::shared_ptr<const Image> decoded(std::uint64_t sample, const std::filesystem::path& file) {
+    if (auto kept = options.cache->find(sample)) return kept;
+    auto picture = std::make_shared<const Image>(decode_image(file));
+    options.cache->keep(sample, picture);
+    return picture;
   }
 
   /// All images of a slot into one buffer, in order.

@@ -66,25 +66,8 @@ Image center_crop(const Image& image, int size) {
   return crop_image(image, offset(image.width), offset(image.height), size, size);
 }
 
-Image load_cropped(const std::filesystem::path& file, const Transform& t, const std::optional<std::array<float, 4>>& box,
-                   Random& random) {
-  const std::string text = read_file_or_member(file);
-  const auto bytes = std::as_bytes(std::span(text));
-  if (t.crop == Crop::kRandomResized && !box && is_jpeg(bytes)) {
-    const ScaledRegion region = decode_jpeg_region(
-        bytes, file, t.size, [&](int width, int height) { return random_resized_crop(t, width, height, random); });
-    return resize_box(region.image, region.box, t.size, t.size);
-  }
-  Image image = decode_image(bytes, file);
-  if (box) image = crop_to_box(image, *box, file);
-  if (t.crop == Crop::kRandomResized) {
-    const Region part = random_resized_crop(t, image.width, image.height, random);
-    return resize_image(crop_image(image, part.x, part.y, part.width, part.height), t.size, t.size);
-  }
-  if (t.resize > 0) {
-    check_resized(image, t.resize, file);
-    image = resize_shorter(image, t.resize);
-  }
+/// What is cropped after resizing.
+Image crop_resized(Image image, const Transform& t, Random& random, const std::filesystem::path& file) {
   if (t.crop == Crop::kNone) return image;
   if (t.crop == Crop::kCenter) return center_crop(image, t.size);
   if (image.width < t.size || image.height < t.size) {
@@ -95,6 +78,43 @@ Image load_cropped(const std::filesystem::path& file, const Transform& t, const 
   const int y = static_cast<int>(random.below(static_cast<std::uint64_t>(image.height - t.size + 1)));
   return crop_image(image, x, y, t.size, t.size);
 }
+
+/// The crop and size of a whole picture.
+Image crop_picture(const Image& image, const Transform& t, Random& random, const std::filesystem::path& file) {
+  if (t.crop == Crop::kRandomResized) {
+    const Region part = random_resized_crop(t, image.width, image.height, random);
+    return resize_image(crop_image(image, part.x, part.y, part.width, part.height), t.size, t.size);
+  }
+  if (t.resize > 0) {
+    check_resized(image, t.resize, file);
+    return crop_resized(resize_shorter(image, t.resize), t, random, file);
+  }
+  return crop_resized(image, t, random, file);
+}
+
+/// From a file: of a JPEG that is cropped at random, the crop alone is decoded.
+Image load_cropped(const std::filesystem::path& file, const Transform& t, const std::optional<std::array<float, 4>>& box,
+                   Random& random) {
+  const std::string text = read_file_or_member(file);
+  const auto bytes = std::as_bytes(std::span(text));
+  if (t.crop == Crop::kRandomResized && !box && is_jpeg(bytes)) {
+    const ScaledRegion region = decode_jpeg_region(
+        bytes, file, t.size, [&](int width, int height) { return random_resized_crop(t, width, height, random); });
+    return resize_box(region.image, region.box, t.size, t.size);
+  }
+  const Image image = decode_image(bytes, file);
+  return crop_picture(box ? crop_to_box(image, *box, file) : image, t, random, file);
+}
+
+/// The draws of one sample: whether it is mirrored comes first, so that it does not hang on how many tries a crop takes.
+struct Draws {
+  explicit Draws(const DrawKey& key)
+      : random{key.seed, key.epoch, key.sample, kAugmentStream}, mirrored(random.uniform() < 0.5) {}
+  Random random;
+  bool mirrored;
+};
+
+Image mirror_if(bool mirrored, Image image) { return mirrored ? flip_image(image) : image; }
 
 }  // namespace
 
@@ -122,12 +142,18 @@ Transform make_transform(const DataConfig& config) {
           .ratio = config.ratio};
 }
 
+Image transform_picture(const Image& picture, const Transform& transform, const DrawKey& key,
+                        const std::optional<std::array<float, 4>>& box, const std::filesystem::path& file) {
+  Draws draws(key);
+  const Image image = box ? crop_picture(crop_to_box(picture, *box, file), transform, draws.random, file)
+                          : crop_picture(picture, transform, draws.random, file);
+  return mirror_if(transform.flip && draws.mirrored, image);
+}
+
 Image load_image(const std::filesystem::path& file, const Transform& transform, const DrawKey& key,
                  const std::optional<std::array<float, 4>>& box) {
-  Random random{key.seed, key.epoch, key.sample, kAugmentStream};
-  const bool mirrored = random.uniform() < 0.5;  // drawn first, so that it does not hang on how many tries a crop takes
-  const Image image = load_cropped(file, transform, box, random);
-  return transform.flip && mirrored ? flip_image(image) : image;
+  Draws draws(key);
+  return mirror_if(transform.flip && draws.mirrored, load_cropped(file, transform, box, draws.random));
 }
 
 }  // namespace emotion

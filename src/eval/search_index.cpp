@@ -35,7 +35,7 @@ namespace {
 constexpr std::string_view kMagic = "EMOSRCH1";
 constexpr std::size_t kDigest = 32, kTrailer = 8 + kDigest;
 constexpr std::uint64_t kMaxHeader = std::uint64_t{1} << 20;
-constexpr int kNeighbours = 32, kConstruction = 80, kBreadth = 128;
+constexpr int kNeighbours = 32, kConstruction = 80, kBreadth = 320;
 constexpr std::int64_t kBlock = 16384;
 constexpr std::uint64_t kRecallStream = 0x726563;
 

@@ -73,8 +73,11 @@ class Normalise : public torch::autograd::Function<Normalise> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &inverse = saved[3];  // inverse = 1 / sqrt(var + eps)
-    const at::Tensor dy = gradients[0];
+    const at::Tensor &weight = saved[1], &mean = saved[2], &inverse = saved[3];  // inverse = 1 / sqrt(var + eps)
+    const at::ScalarType type = saved[0].scalar_type();
+    // Of bfloat16 and float16 the products are taken in float32: float16's range ends at 65,504.
+    const at::ScalarType wide = type == at::kBFloat16 || type == at::kHalf ? at::kFloat : type;
+    const at::Tensor x = saved[0].to(wide), dy = gradients[0].to(wide);
     const double count = context->saved_data["count"].toDouble();
     std::vector<std::int64_t> others;
     for (std::int64_t d = 0; d < x.dim(); ++d) {
@@ -88,11 +91,11 @@ class Normalise : public torch::autograd::Function<Normalise> {
     carried->exchange->sum(sums);
     const at::Tensor mean_dy = sums.narrow(0, 0, x.size(1)) / count, mean_dot = sums.narrow(0, x.size(1), x.size(1)) / count;
     const at::Tensor scale = weight.defined() ? weight.to(at::kDouble) * inverse : inverse;
-    at::Tensor dx = (dy - as_channel(mean_dy, x) - normal * as_channel(mean_dot, x)) * as_channel(scale, x);
+    const at::Tensor dx = (dy - as_channel(mean_dy, x) - normal * as_channel(mean_dot, x)) * as_channel(scale, x);
     const auto parameter = [&](const at::Tensor& value) {
       return weight.defined() ? value.to(weight.scalar_type()) : at::Tensor();
     };
-    return {dx, parameter(dot), parameter(sum), {}, {}, {}, {}, {}};
+    return {dx.to(type), parameter(dot), parameter(sum), {}, {}, {}, {}, {}};
   }
 };
 

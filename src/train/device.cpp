@@ -63,10 +63,11 @@ at::Tensor channel_constant(const double (&values)[3], const at::Device& device)
 
 Device Device::open(const std::string& name, const std::string& amp, bool channels_last) {
   Device device;
-  if (amp != "off" && amp != "bf16") throw ConfigError("train.amp is '" + amp + "'; off or bf16");
+  if (amp != "off" && amp != "bf16" && amp != "fp16") throw ConfigError("train.amp is '" + amp + "'; off, bf16 or fp16");
   device.device_ = parse_device(name);
+  if (amp == "fp16" && device.is_cpu()) throw ConfigError("train.amp is fp16, which needs a GPU; on a CPU take bf16");
   device.channels_last_ = channels_last;
-  device.bf16_ = amp == "bf16";
+  if (amp != "off") device.autocast_ = amp == "bf16" ? at::kBFloat16 : at::kHalf;
   return device;
 }
 
@@ -141,9 +142,9 @@ void Device::set_random_state(const at::Tensor& state) const {
   generator.set_state(state.narrow(0, cpu_size, state.numel() - cpu_size).clone());
 }
 
-AutocastScope::AutocastScope(const Device& device) : type_(device.device_.type()), active_(device.bf16_) {
+AutocastScope::AutocastScope(const Device& device) : type_(device.device_.type()), active_(device.autocast_.has_value()) {
   if (!active_) return;
-  at::autocast::set_autocast_dtype(type_, at::kBFloat16);
+  at::autocast::set_autocast_dtype(type_, *device.autocast_);
   at::autocast::set_autocast_enabled(type_, true);
   at::autocast::increment_nesting();
 }

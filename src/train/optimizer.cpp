@@ -165,13 +165,18 @@ void Optimizer::zero_grad() {
   for (auto& parameter : parameters_) parameter.tensor.mutable_grad().reset();
 }
 
+std::vector<at::Tensor> Optimizer::gradients() const {
+  Tensors all;
+  for (const std::size_t i : with_gradient()) all.push_back(parameters_[i].tensor.grad());
+  return all;
+}
+
 at::Tensor Optimizer::clip_gradients(double max_norm) {
   const at::NoGradGuard no_grad;
-  Tensors gradients;
-  for (const std::size_t i : with_gradient()) gradients.push_back(parameters_[i].tensor.grad());
-  if (gradients.empty()) return at::zeros({});
-  const at::Tensor norm = at::stack(at::_foreach_norm(gradients, 2)).norm();
-  at::_foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp_max(1.0));
+  const Tensors all = gradients();
+  if (all.empty()) return at::zeros({});
+  const at::Tensor norm = at::stack(at::_foreach_norm(all, 2)).norm();
+  at::_foreach_mul_(all, (max_norm / (norm + 1e-6)).clamp_max(1.0));
   return norm;
 }
 

@@ -18,6 +18,7 @@
 #include "emotion/model/load_state.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
+#include "emotion/train/loss_scale.h"
 #include "emotion/train/optimizer.h"
 #include "emotion/train/schedule.h"
 #include "emotion/train/task.h"
@@ -45,6 +46,10 @@ bool is_better(const std::string& metric, double value, double best) { return me
 
 constexpr std::uint64_t kRankSeed = 0x9e3779b97f4a7c15;
 
+double first_loss_scale(const RunConfig& config) {
+  return config.train.loss_scale > 0 ? config.train.loss_scale : config.train.amp == "fp16" ? LossScale::kFirst : 0;
+}
+
 /// What a checkpoint remembers beside weights, optimiser and random state.
 struct RunState {
   std::int64_t step = 0;  // steps done
@@ -62,6 +67,7 @@ class Trainer {
         run_(config.output),
         device_(open_device(config, group_)),
         checkpoints_(run_),
+        loss_scale_(first_loss_scale(config)),
         window_(device_.is_cpu()),
         trace_(run_ / "trace.json", group.is_root() ? hooks.profile_steps : 0, !device_.is_cpu()) {
     at::manual_seed(config.seed);
@@ -77,8 +83,10 @@ class Trainer {
     if (config.train.ema > 0) average_.emplace(task_->network(), config.train.ema);
     const Manifest& train = task_->manifest(Split::kTrain);
     const auto* chosen = task_->chosen(Split::kTrain);
+    BatchStream::Options options = stream_options();
+    options.loader.cache = make_picture_cache(config.data, train.size());
     stream_ = std::make_unique<BatchStream>(train, chosen, sampler(chosen ? chosen->size() : train.size(), config.data.fraction),
-                                            stream_options(), device_);
+                                            std::move(options), device_);
     if (const Manifest* extra = task_->extra_manifest()) {
       extra_stream_ = std::make_unique<BatchStream>(*extra, nullptr, sampler(extra->size(), 1.0), stream_options(), device_);
     }
@@ -224,15 +232,17 @@ class Trainer {
       window_.add(state_.step + 1, output, n);
       const double part = own_part(output, n, all) * (count == 1 ? 1 : static_cast<double>(all) / static_cast<double>(planned));
       RECORD_USER_SCOPE("backward");
-      gradients_->backward(part == 1 ? output.loss : output.loss * part, i + 1 == count);
+      gradients_->backward(loss_scale_.scaled(part == 1 ? output.loss : output.loss * part), i + 1 == count);
       samples_since_log_ += all;
     }
     RECORD_USER_SCOPE("optimiser");
     gradients_->average_pending();
-    if (config_.optimizer.clip_norm > 0) optimizer_->clip_gradients(config_.optimizer.clip_norm);
-    optimizer_->step(lr);
+    if (loss_scale_.unscale(optimizer_->gradients())) {  // else a step with too large a scale: left out
+      if (config_.optimizer.clip_norm > 0) optimizer_->clip_gradients(config_.optimizer.clip_norm);
+      optimizer_->step(lr);
+      if (average_) average_->update();
+    }
     optimizer_->zero_grad();
-    if (average_) average_->update();
     last_lr_ = lr;
     ++state_.step;
   }
@@ -242,6 +252,7 @@ class Trainer {
     if (!group_.is_root()) return;
     const double seconds = seconds_since(logged_at_), waited = stream_->wait_seconds();
     values.emplace_back("lr", last_lr_);
+    if (loss_scale_.active()) values.emplace_back("loss_scale", loss_scale_.scale());
     values.emplace_back("samples_per_second", static_cast<double>(samples_since_log_) / std::max(seconds, 1e-9));
     values.emplace_back("data_wait", std::clamp((waited - waited_at_log_) / std::max(seconds, 1e-9), 0.0, 1.0));
     detail_.clear();
@@ -324,7 +335,7 @@ class Trainer {
                       {"best_step", std::to_string(state_.best_step)}, {"best_value", fmt::format("{}", state_.best_value)},
                       {"epoch", std::to_string(place.epoch)},          {"offset", std::to_string(place.offset)},
                       {"extra_epoch", std::to_string(extra.epoch)},    {"extra_offset", std::to_string(extra.offset)},
-                      {"processes", std::to_string(group_.size())}};
+                      {"processes", std::to_string(group_.size())},    {"loss_scale", loss_scale_.save()}};
     for (std::size_t r = 0; r < randoms.size(); ++r) {
       state.add(of_rank("random_state", r), tensor_of(randoms[r]));
       state.metadata[of_rank("loss_window", r)] = windows[r];
@@ -382,6 +393,8 @@ class Trainer {
     state_.best_step = number("best_step");
     state_.best_value = std::stod(state.metadata.at("best_value"));
     stream_->seek({number("epoch"), number("offset")});
+    if (const auto scale = state.metadata.find("loss_scale"); loss_scale_.active() && scale != state.metadata.end())
+      loss_scale_.restore(scale->second);
     if (extra_stream_) extra_stream_->seek({number("extra_epoch"), number("extra_offset")});
     // With fewer processes than before, rank 0 takes over what the others had summed.
     for (std::size_t r = 0; r < static_cast<std::size_t>(number("processes")); ++r) {
@@ -421,6 +434,7 @@ class Trainer {
   std::unique_ptr<BatchStream> stream_, extra_stream_;
   std::optional<Schedule> schedule_;
   std::optional<RunLog> log_;
+  LossScale loss_scale_;
   LossWindow window_;
   StepTrace trace_;
   RunState state_;

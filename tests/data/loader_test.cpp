@@ -57,6 +57,42 @@ TEST_F(LoaderTest, PixelsAndOrderDoNotDependOnThreadsOrBatches) {
   EXPECT_EQ(one, load(2, 1, 5));
 }
 
+TEST_F(LoaderTest, KeptPicturesGiveTheSamePixelsAndStayWithinTheBudget) {
+  const Manifest data = manifest();
+  const auto load = [&](int workers, std::uint64_t epoch, std::shared_ptr<PictureCache> cache, Crop crop) {
+    std::string pixels;
+    const Transform transform{.resize = 30, .size = 24, .crop = crop};
+    ImageLoader loader(data, {.transform = transform, .seed = 3, .batch = 7, .workers = workers, .cache = std::move(cache)},
+                       order(data.size()), epoch);
+    while (const auto images = loader.next())
+      pixels.append(reinterpret_cast<const char*>(images->pixels.get()), images->samples.size() * 24 * 24 * 3);
+    return pixels;
+  };
+  const std::uint64_t picture = 40 * 40 * 3;
+  const auto all = std::make_shared<PictureCache>(data.size(), data.size() * picture),
+             some = std::make_shared<PictureCache>(data.size(), 5 * picture + 100);
+  for (const std::uint64_t epoch : {0, 1, 2}) {
+    const std::string kept = load(3, epoch, all, Crop::kRandomResized);
+    EXPECT_EQ(load(1, epoch, some, Crop::kRandomResized), kept) << "epoch " << epoch;
+    // Without a cache the crop alone is decoded: the same picture, up to the rounding of colours at its edges.
+    const std::string plain = load(2, epoch, nullptr, Crop::kRandomResized);
+    ASSERT_EQ(plain.size(), kept.size());
+    double difference = 0;
+    for (std::size_t i = 0; i < plain.size(); ++i)
+      difference += std::abs(static_cast<unsigned char>(plain[i]) - static_cast<unsigned char>(kept[i]));
+    EXPECT_LT(difference / static_cast<double>(plain.size()), 0.5) << "levels of 255, mean";
+    // Transforms that decode whole pictures anyway: the same bits.
+    EXPECT_EQ(load(2, epoch, all, Crop::kRandom), load(2, epoch, nullptr, Crop::kRandom));
+  }
+  EXPECT_EQ(all->bytes_left(), 0U);
+  EXPECT_EQ(some->bytes_left(), 100U);
+
+  // Nothing is read any more.
+  for (std::size_t i = 0; i < data.size(); ++i) std::filesystem::remove(data.image_path(i));
+  EXPECT_NO_THROW(load(2, 3, all, Crop::kRandomResized));
+  EXPECT_THROW(load(2, 3, some, Crop::kRandomResized), DataError);
+}
+
 TEST_F(LoaderTest, StartsInTheMiddleOfAnEpoch) {
   const Manifest data = manifest();
   ImageLoader loader(data, {.transform = {.size = 16}, .batch = 10, .workers = 2}, order(data.size()), 0, 40);

@@ -69,6 +69,7 @@ TEST(Device, Bf16AgreesWithFloat32) {
 TEST(Device, UnknownNamesAreErrors) {
   EXPECT_THROW(Device::open("gpu"), ConfigError);
   EXPECT_THROW(Device::open("cpu", "fp8"), ConfigError);
+  EXPECT_THROW(Device::open("cpu", "fp16"), ConfigError);
 }
 
 }  // namespace

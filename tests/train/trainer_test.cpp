@@ -222,6 +222,33 @@ TEST_F(TrainerTest, TheSavedModelIsTheMovingAverageOfTheWeights) {
   EXPECT_GT(compared, 4);
 }
 
+TEST_F(TrainerTest, ALossScaleChangesNoBitOfFloat32) {
+  // A power of two changes exponents alone.
+  ASSERT_EQ(run(config(), "plain").code, 0);
+  ASSERT_EQ(run(config(), "scaled", {"--set", "train.loss_scale=1024"}).code, 0);
+  const char* model = "checkpoints/last/model.safetensors";
+  EXPECT_EQ(tensors(folder_.path() / "plain" / model), tensors(folder_.path() / "scaled" / model));
+  EXPECT_THAT(read_file(folder_.path() / "scaled/metrics.jsonl"), HasSubstr("\"loss_scale\":1024"));
+
+  const auto after = [&](const std::string& steps, const std::string& scale) {
+    const std::string name = "over" + steps + scale;
+    EXPECT_EQ(run(config(), name, {"--set", "train.max_steps=" + steps, "--set", "train.loss_scale=" + scale}).code, 0);
+    return read_safetensors(folder_.path() / name / "checkpoints/last/state.safetensors");
+  };
+  const StateDict first = after("1", "1e38"), plain = after("1", "0");
+  EXPECT_EQ(first.metadata.at("loss_scale"), "5e+37 0");
+  EXPECT_EQ(plain.metadata.at("loss_scale"), "0 0");
+  // The step was left out: the moments are still zero.
+  int moments = 0;
+  for (const auto& [name, tensor] : first.entries) {
+    if (!name.starts_with("optimizer.")) continue;
+    EXPECT_EQ(tensor.abs().max().item<float>(), 0) << name;
+    EXPECT_NE(plain.find(name)->abs().max().item<float>(), 0) << name;
+    ++moments;
+  }
+  EXPECT_GT(moments, 4);
+}
+
 TEST_F(TrainerTest, ALossThatIsNotFiniteStopsTheRunAndKeepsTheCheckpoint) {
   const Result result = run(config(), "run", {"--set", "optimizer={name: sgd, lr: 1e6}", "--set", "train.epochs=1000"});
   EXPECT_EQ(result.code, 1);

@@ -14,7 +14,7 @@ struct SearchIndexCommand : CheckpointOptions {
 struct SearchQueryCommand : CheckpointOptions {
   std::string index, json, report, word2vec;
   std::vector<std::string> queries;  ///< pictures, or words
-  int k = 10, breadth = 128;
+  int k = 10, breadth = 320;
 };
 
 }  // namespace emotion

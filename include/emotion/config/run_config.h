@@ -32,6 +32,7 @@ struct DataConfig {
   int shuffle_window = 0;         ///< samples; 0 = the whole split
   std::string picture = "image";  ///< classifier, expression: image | face
   int cache_mb = 1024;            ///< stimuli
+  int picture_cache_mb = 0;       ///< of decoded training pictures
   int workers = 0;                ///< threads; 0 = one per core
   std::string on_error = "stop";  ///< stop | skip
   bool operator==(const DataConfig&) const = default;
@@ -124,7 +125,8 @@ struct TrainConfig {
   int epochs = 30;
   int batch = 256;
   int accumulate = 1;
-  std::string amp = "off";  ///< off | bf16
+  std::string amp = "off";  ///< off | bf16 | fp16
+  double loss_scale = 0;    ///< the first; 0 = LossScale::kFirst with fp16, none otherwise
   bool channels_last = true;
   std::int64_t max_steps = 0;  ///< 0 = by epochs
   int log_every = 50;          ///< steps

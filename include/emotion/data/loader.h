@@ -10,6 +10,7 @@
 
 #include "emotion/data/image.h"
 #include "emotion/data/manifest.h"
+#include "emotion/data/picture_cache.h"
 #include "emotion/data/transform.h"
 
 namespace emotion {
@@ -29,6 +30,9 @@ struct LoaderOptions {
   int ahead = 0;    ///< batches decoded before they are asked for; 0 = workers + 1. Bounds the memory
   OnError on_error = OnError::kStop;
   bool crop_box = false;  ///< the sample's box is the picture (EMOTIC-B)
+  /// Where decoded pictures are kept from epoch to epoch; null: nowhere. With it every JPEG is decoded whole, and a crop's pixels
+  /// may differ in the last bits from those of the decoder that reads the crop alone. The cache belongs to one manifest.
+  std::shared_ptr<PictureCache> cache{};
   /// Makes the pixel buffer of a batch, for instance in pinned memory; empty = ordinary memory.
   std::function<std::shared_ptr<std::uint8_t[]>(std::size_t bytes)> allocate;
 };
@@ -66,6 +70,10 @@ class ImageLoader {
   struct Data;
   std::unique_ptr<Data> data_;
 };
+
+/// The transform of one picture that is decoded. `file` is for errors. @throws DataError
+Image transform_picture(const Image& picture, const Transform& transform, const DrawKey& key,
+                        const std::optional<std::array<float, 4>>& box, const std::filesystem::path& file);
 
 /// Loads and transforms one image: what a worker does. @throws DataError naming the file
 Image load_image(const std::filesystem::path& file, const Transform& transform, const DrawKey& key,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <ATen/core/Tensor.h>
@@ -18,9 +19,9 @@ namespace emotion {
 /// The only place of the project that knows one kind of device from another.
 class Device {
  public:
-  /// name: auto | cpu | cuda | cuda:N; amp: off | bf16. `auto` takes the first GPU where there is one.
+  /// name: auto | cpu | cuda | cuda:N; amp: off | bf16 | fp16. `auto` takes the first GPU where there is one.
   /// The CUDA libraries are opened here, so that a run on the CPU never pays for them.
-  /// @throws ConfigError for an unknown name; RunError if the GPU asked for is not there
+  /// @throws ConfigError for an unknown name, and for fp16 on a CPU; RunError if the GPU asked for is not there
   static Device open(const std::string& name, const std::string& amp = "off", bool channels_last = true);
 
   at::Device torch_device() const { return device_; }
@@ -47,7 +48,7 @@ class Device {
   friend class AutocastScope;
   at::Device device_ = at::kCPU;
   bool channels_last_ = true;
-  bool bf16_ = false;
+  std::optional<at::ScalarType> autocast_;  // the type, where there is mixed precision
 };
 
 /// Mixed precision for the forward pass, as the device was opened with; off again at the end of the scope.

@@ -24,6 +24,8 @@ class Optimizer {
   virtual ~Optimizer() = default;
   /// Updates every parameter that has a gradient.
   virtual void step(double learning_rate) = 0;
+  /// Those there are, in the parameters' order.
+  std::vector<at::Tensor> gradients() const;
   /// Drops the gradients: no memory is kept for them between steps.
   void zero_grad();
   /// Scales the gradients so that their joint L2 norm is at most `max_norm`; gives the norm before (0-d, on the device).
