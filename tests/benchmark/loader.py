@@ -76,7 +76,7 @@ def pillow_draft():
 
 def torchvision_io():
     transform = v2.Compose([v2.RandomResizedCrop(224, antialias=True), v2.RandomHorizontalFlip()])
-    return lambda file: transform(torchvision.io.decode_jpeg(torchvision.io.read_file(file)))
+    return lambda file: transform(torchvision.io.decode_image(torchvision.io.read_file(file), mode=torchvision.io.ImageReadMode.RGB))
 
 
 def opencv():
