@@ -131,11 +131,11 @@ std::string probe_text(const std::string& method, const ProbeReport& report) {
   const ProbeOutcome& outcome = report.outcome;
   std::string text;
   if (outcome.trials.size() > 1) {
-    text += fmt::format("{} over {} fits: {:.4f} +- {:.4f}\n", outcome.score_name, outcome.trials.size(), outcome.mean,
-                        outcome.deviation);
+    text += fmt::format("{} over {} fits: {} +- {}\n", outcome.score_name, outcome.trials.size(), metric_text(outcome.mean),
+                        metric_text(outcome.deviation));
   }
   for (const auto& [setting, score] : outcome.tried) {
-    text += fmt::format("validation {} {:.4f} with {:g}{}\n", outcome.score_name, score, setting,
+    text += fmt::format("validation {} {} with {:g}{}\n", outcome.score_name, metric_text(score), setting,
                         setting == outcome.trials[0].setting ? "  (chosen)" : "");
   }
   double sum = 0;

@@ -15,6 +15,7 @@ using Json = nlohmann::ordered_json;
 
 Json number(double value) { return std::isnan(value) ? Json(nullptr) : Json(value); }
 Json interval(const Interval& i) { return Json::array({number(i.low), number(i.high)}); }
+std::string interval_text(const Interval& i) { return std::isnan(i.low) ? "-" : fmt::format("{:.4f} to {:.4f}", i.low, i.high); }
 std::string cell(double value) { return std::isnan(value) ? "" : fmt::format("{:.6f}", value); }
 
 /// RFC 4180.
@@ -63,10 +64,8 @@ std::string evaluation_text(const EvaluationSummary& r) {
   std::string text = metrics_text(r.metrics, r.classes, r.predictions.size());
   if (r.intervals) {
     const auto& [top1, top5, balanced, map] = *r.intervals;
-    text += fmt::format(
-        "95 % intervals: top1 {:.4f} to {:.4f}, top5 {:.4f} to {:.4f}, balanced accuracy {:.4f} to {:.4f}, mAP "
-        "{:.4f} to {:.4f}\n",
-        top1.low, top1.high, top5.low, top5.high, balanced.low, balanced.high, map.low, map.high);
+    text += fmt::format("95 % intervals: top1 {}, top5 {}, balanced accuracy {}, mAP {}\n", interval_text(top1),
+                        interval_text(top5), interval_text(balanced), interval_text(map));
   }
   if (r.calibration) {
     text += fmt::format("calibration: expected error {:.4f}, largest {:.4f}\n", r.calibration->expected_error,

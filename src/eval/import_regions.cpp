@@ -64,24 +64,60 @@ class Import {
  private:
   struct Place {
     std::size_t manifest, sample;
-    bool ambiguous = false;
+  };
+  /// The picture that a name stands for, and another one where the name does not tell.
+  struct Named {
+    std::string_view image, other;
   };
 
-  /// The file's name up to its first dot, and the number it ends in.
   void remember(std::string_view image, const Place& place) {
-    const std::size_t end = image.find_last_of("#/");
-    if (end != std::string_view::npos) image.remove_prefix(end + 1);
-    const std::string stem(image.substr(0, image.find('.')));
-    remember_key(stem, place);
-    std::string number = stem.substr(stem.find_last_not_of("0123456789") + 1);  // npos + 1 is 0
-    if (number.empty()) return;
-    number.erase(0, std::min(number.find_first_not_of('0'), number.size() - 1));
-    remember_key(number, place);
+    auto& places = places_[image];  // of several: a sample for each box of a picture, or splits that share it
+    places.push_back(place);
+    if (places.size() > 1) return;
+    const std::string_view stem = stem_of(image);
+    remember_name(std::string(stem), image);
+    if (const std::string number = number_of(stem); !number.empty() && number != stem) remember_name(number, image);
   }
-  void remember_key(const std::string& key, const Place& place) {
-    const auto [known, added] = places_.emplace(key, place);
-    if (!added && (known->second.manifest != place.manifest || known->second.sample != place.sample))
-      known->second.ambiguous = true;
+  void remember_name(const std::string& name, std::string_view image) {
+    const auto [known, added] = names_.emplace(name, Named{image, {}});
+    if (!added) known->second.other = image;
+  }
+
+  /// The file's name up to its first dot.
+  static std::string_view stem_of(std::string_view image) {
+    image.remove_prefix(image.find_last_of("#/") + 1);  // npos + 1 is 0
+    return image.substr(0, image.find('.'));
+  }
+
+  /// The number in a name, without leading zeros; empty unless the name ends in it and it is the only one there that letters do
+  /// not belong to: img_12_v2 and img_12_2 have none, COCO_val2014_000000262148 has 262148.
+  static std::string number_of(std::string_view stem) {
+    constexpr std::string_view kDigits = "0123456789";
+    std::string_view number;
+    for (std::size_t begin = 0; begin <= stem.size();) {
+      const std::size_t end = std::min(stem.find_first_of("_- ", begin), stem.size());
+      const std::string_view part = stem.substr(begin, end - begin);
+      const bool digits = !part.empty() && part.find_first_not_of(kDigits) == std::string_view::npos;
+      if (digits && (!number.empty() || end < stem.size())) return {};
+      if (digits) number = part;
+      begin = end + 1;
+    }
+    if (number.empty()) return {};
+    return std::string(number.substr(std::min(number.find_first_not_of('0'), number.size() - 1)));
+  }
+
+  /// @throws DataError where two pictures have the name
+  std::optional<std::string_view> image_of(const std::string& id, const std::string& what) const {
+    auto found = names_.find(id);
+    if (found == names_.end() && id.find_first_not_of("0123456789") == std::string::npos) found = names_.find(number_of(id));
+    if (found == names_.end()) return std::nullopt;
+    const auto [image, other] = found->second;
+    if (!other.empty()) {
+      throw DataError(
+          fmt::format("{} fits both {} and {} by their names; one of them needs another name, or --split a split without it",
+                      what, image, other));
+    }
+    return image;
   }
 
   template <class Take>
@@ -96,28 +132,30 @@ class Import {
 
   void add(ImportedRegions&& imported) {
     const std::string what = fmt::format("{}: image {}", where_, imported.image_id);
-    const auto found = places_.find(imported.image_id);
-    if (found == places_.end()) {
+    const auto image = image_of(imported.image_id, what);
+    if (!image) {
       ++summary_.foreign;
       return;
     }
-    if (found->second.ambiguous)
-      throw DataError(what + " fits several images of the data set by its name; import the splits one by one");
+    if (const auto [before, added] = ids_.emplace(*image, imported.image_id); !added && before->second != imported.image_id)
+      throw DataError(fmt::format("{} fits {}, as image {} before it does", what, *image, before->second));
     RegionFile& regions = imported.regions;
     check(imported, what);
     shorten(regions);
     regions.classes = options_.classes;
     regions.attribute_names = options_.attributes;
     regions.source = "imported from " + options_.from.filename().string();
-    const auto [m, i, ambiguous] = found->second;
-    const std::string path = region_path(manifests_[m][i]);
+    const auto& places = places_.at(*image);
+    const std::string path = region_path(manifests_[places[0].manifest][places[0].sample]);
     const fs::path file = path_below(dataset_.root, path);
     std::error_code error;
     fs::create_directories(file.parent_path(), error);
     if (error) throw RunError(fmt::format("{}: cannot be made: {}", file.parent_path().string(), error.message()));
     write_region_file(file, regions);
-    summary_.matched += !paths_[m][i].has_value();
-    paths_[m][i] = path;
+    for (const auto& [m, i] : places) {
+      summary_.matched += !paths_[m][i].has_value();
+      paths_[m][i] = path;
+    }
   }
 
   void check(ImportedRegions& imported, const std::string& what) {
@@ -163,8 +201,10 @@ class Import {
   const Dataset& dataset_;
   const RegionImportOptions& options_;
   std::deque<Manifest> manifests_;
-  std::vector<std::vector<std::optional<std::string>>> paths_;  // of each manifest, for update_manifest
-  std::unordered_map<std::string, Place> places_;
+  std::vector<std::vector<std::optional<std::string>>> paths_;       // of each manifest, for update_manifest
+  std::unordered_map<std::string_view, std::vector<Place>> places_;  // of each picture; names lie in the manifests
+  std::unordered_map<std::string, Named> names_;
+  std::unordered_map<std::string_view, std::string> ids_;  // of the entries that pictures have so far
   std::string where_;
   std::int64_t width_ = 0;
   RegionImportSummary summary_;

@@ -30,11 +30,11 @@ at::Tensor Lbfgs::minimise(at::Tensor w) {
       direction = -gradient;
       slope = -scalar_product(gradient, gradient);
     }
-    const double first = iteration == 0 ? std::min(1.0, 1 / gradient.abs().sum().item<double>()) : 1.0;
+    const double first = iteration == 0 && !preconditioner_ ? std::min(1.0, 1 / gradient.abs().sum().item<double>()) : 1.0;
     auto [step, next_value, next_gradient] = line_search(w, direction, value, slope, first);
     if (step == 0) return w;  // no smaller value can be told apart in float64
     const at::Tensor s = direction * step, y = next_gradient - gradient;
-    if (scalar_product(s, y) > 1e-12 * scalar_product(y, y)) pairs_.push_back({s, y, 1 / scalar_product(s, y)});
+    if (scalar_product(s, y) > 1e-12 * scalar_product(y, y)) pairs_.push_back(pair(s, y));
     if (pairs_.size() > kMemory) pairs_.pop_front();
     w = w + s;
     value = next_value;
@@ -44,6 +44,11 @@ at::Tensor Lbfgs::minimise(at::Tensor w) {
   return w;
 }
 
+Lbfgs::Pair Lbfgs::pair(const at::Tensor& s, const at::Tensor& y) const {
+  const double product = scalar_product(s, y);
+  return {s, y, 1 / product, product / scalar_product(y, preconditioner_ ? preconditioner_(y) : y)};
+}
+
 at::Tensor Lbfgs::times_inverse_hessian(const at::Tensor& gradient) const {
   at::Tensor q = gradient.clone();
   std::vector<double> alpha(pairs_.size());
@@ -51,7 +56,8 @@ at::Tensor Lbfgs::times_inverse_hessian(const at::Tensor& gradient) const {
     alpha[i] = pairs_[i].rho * scalar_product(pairs_[i].s, q);
     q.sub_(pairs_[i].y, alpha[i]);
   }
-  if (!pairs_.empty()) q.mul_(1 / (pairs_.back().rho * scalar_product(pairs_.back().y, pairs_.back().y)));
+  if (preconditioner_) q = preconditioner_(q);
+  if (!pairs_.empty()) q.mul_(pairs_.back().scale);
   for (std::size_t i = 0; i < pairs_.size(); ++i) q.add_(pairs_[i].s, alpha[i] - pairs_[i].rho * scalar_product(pairs_[i].y, q));
   return q;
 }

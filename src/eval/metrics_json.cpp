@@ -94,8 +94,9 @@ std::string metrics_json(const ClassificationMetrics& metrics, const std::vector
 }
 
 std::string metrics_text(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples) {
-  std::string text = fmt::format("{} samples: top1 {:.4f}, top5 {:.4f}, balanced accuracy {:.4f}, mAP {:.4f}\n", samples,
-                                 metrics.top1, metrics.top5, metrics.balanced_accuracy, metrics.mean_average_precision);
+  std::string text =
+      fmt::format("{} samples: top1 {}, top5 {}, balanced accuracy {}, mAP {}\n", samples, metric_text(metrics.top1),
+                  metric_text(metrics.top5), metric_text(metrics.balanced_accuracy), metric_text(metrics.mean_average_precision));
   if (!std::isnan(metrics.polarity_accuracy)) {
     text += fmt::format(
         "polarity {:.4f}; of all samples {:.4f} are wrong with the right polarity (easy), {:.4f} with the wrong one (hard)\n",
@@ -104,8 +105,8 @@ std::string metrics_text(const ClassificationMetrics& metrics, const std::vector
   text += fmt::format("{:<24} {:>9} {:>8} {:>9} {:>8}\n", "class", "positives", "AP", "precision", "recall");
   for (std::size_t k = 0; k < classes.size(); ++k) {
     const ClassMetrics& m = metrics.per_class[k];
-    text += fmt::format("{:<24} {:>9} {:>8.4f} {:>9.4f} {:>8.4f}\n", classes[k], m.positives, m.average_precision, m.precision,
-                        m.recall);
+    text += fmt::format("{:<24} {:>9} {:>8} {:>9} {:>8}\n", classes[k], m.positives, metric_text(m.average_precision),
+                        metric_text(m.precision), metric_text(m.recall));
   }
   return text;
 }

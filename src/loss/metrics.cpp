@@ -121,6 +121,8 @@ void add_polarity(const Predictions& predictions, ClassificationMetrics& metrics
 
 }  // namespace
 
+std::string metric_text(double value) { return std::isnan(value) ? "-" : fmt::format("{:.4f}", value); }
+
 ClassificationMetrics classification_metrics(const Predictions& predictions) {
   const std::size_t n = predictions.size(), classes = predictions.classes;
   if (n == 0 || classes == 0) throw DataError("metrics of no predictions");

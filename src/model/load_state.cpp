@@ -1,6 +1,7 @@
 #include "emotion/model/load_state.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -51,6 +52,12 @@ void collect(const torch::nn::Module& module, const std::string& prefix, StateDi
   for (const auto& item : module.named_children()) collect(*item.value(), prefix + item.key() + ".", state);
 }
 
+/// One pass over the numbers: their sum is NaN or infinite if one of them is; if it overflowed, a second pass tells.
+bool all_finite(const at::Tensor& values) {
+  return std::isfinite(values.sum().item<double>()) || values.isfinite().all().item<bool>();
+}
+
+/// What is not finite is refused here, for the network would hide it: a fused ReLU turns NaN into 0.
 void copy_checked(at::Tensor to, const at::Tensor& from, const std::string& name, Problems& problems) {
   if (from.sizes() != to.sizes()) {
     problems.add(fmt::format("{} has shape {}, {} is wanted", name, shape_text(from), shape_text(to)));
@@ -59,6 +66,7 @@ void copy_checked(at::Tensor to, const at::Tensor& from, const std::string& name
         fmt::format("{} has dtype {}, {} is wanted", name, c10::toString(from.scalar_type()), c10::toString(to.scalar_type())));
   } else {
     to.copy_(from);
+    if (to.is_floating_point() && !all_finite(to)) problems.add(name + " holds NaN or infinite values");
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/text/word_vectors.h"
 
 namespace emotion {
 
@@ -44,7 +45,8 @@ void Vocabulary::write(const std::filesystem::path& file) const {
 }
 
 std::optional<std::uint32_t> Vocabulary::find(std::string_view word) const {
-  const auto found = rows_.find(word);
+  auto found = rows_.find(word);
+  if (found == rows_.end()) found = rows_.find(word_form(word));
   return found == rows_.end() ? std::nullopt : std::optional(found->second);
 }
 

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <span>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
 #include <ATen/ops/from_blob.h>
@@ -36,16 +37,36 @@ struct Corpus {
   std::uint64_t tokens = 0;
 };
 
+/// Of each word the first of its form, -1 for one of white space alone; and the forms.
+struct Forms {
+  std::vector<std::string> words;
+  std::vector<std::int64_t> first;
+};
+
+Forms word_forms(const std::vector<std::string>& words) {
+  Forms forms;
+  std::unordered_map<std::string, std::int64_t> known;
+  for (const auto& word : words) {
+    const std::string& form = forms.words.emplace_back(word_form(word));
+    const auto id = static_cast<std::int64_t>(forms.first.size());
+    forms.first.push_back(form.empty() ? -1 : known.emplace(form, id).first->second);
+  }
+  return forms;
+}
+
 Corpus make_corpus(const std::vector<std::string>& words, const std::vector<std::vector<std::uint32_t>>& lists, int min_count) {
+  const Forms forms = word_forms(words);
   std::vector<std::uint64_t> counts(words.size());
   for (const auto& list : lists) {
-    for (const std::uint32_t word : list) ++counts[word];
+    for (const std::uint32_t word : list) {
+      if (forms.first[word] >= 0) ++counts[static_cast<std::size_t>(forms.first[word])];
+    }
   }
   std::vector<std::uint32_t> order(words.size());
   std::iota(order.begin(), order.end(), 0U);
   std::erase_if(order, [&](std::uint32_t id) { return counts[id] < static_cast<std::uint64_t>(min_count) || counts[id] == 0; });
   std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return counts[a] != counts[b] ? counts[a] > counts[b] : words[a] < words[b];
+    return counts[a] != counts[b] ? counts[a] > counts[b] : forms.words[a] < forms.words[b];
   });
   if (order.empty())
     throw DataError(
@@ -54,14 +75,15 @@ Corpus make_corpus(const std::vector<std::string>& words, const std::vector<std:
   std::vector<std::int64_t> row(words.size(), -1);
   for (const std::uint32_t id : order) {
     row[id] = static_cast<std::int64_t>(corpus.words.size());
-    corpus.words.push_back(words[id]);
+    corpus.words.push_back(forms.words[id]);
     corpus.counts.push_back(counts[id]);
     corpus.tokens += counts[id];
   }
   for (const auto& list : lists) {
     auto& kept = corpus.lists.emplace_back();
     for (const std::uint32_t word : list) {
-      if (row[word] >= 0) kept.push_back(static_cast<std::uint32_t>(row[word]));
+      const std::int64_t first = forms.first[word], place = first < 0 ? -1 : row[static_cast<std::size_t>(first)];
+      if (place >= 0) kept.push_back(static_cast<std::uint32_t>(place));
     }
   }
   return corpus;

@@ -143,6 +143,18 @@ MappedFile unpacked(const std::filesystem::path& file, std::uint64_t packed) {
 
 }  // namespace
 
+std::string word_form(std::string_view word) {
+  std::string form;
+  bool space = false;
+  for (const char c : word) {
+    const bool is_space = c == ' ' || (c >= '\t' && c <= '\r');
+    if (!is_space && space && !form.empty()) form += '_';
+    if (!is_space) form += c;
+    space = is_space;
+  }
+  return form;
+}
+
 WordVectors WordVectors::open(const std::filesystem::path& file) {
   auto data = std::make_shared<Data>();
   data->map.emplace(file);
@@ -221,13 +233,13 @@ std::string_view WordVectors::word(std::size_t row) const { return data_->words[
 
 std::optional<std::size_t> WordVectors::find(std::string_view word) const {
   std::string form(word);
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    if (attempt == 1) {
+  for (const bool lower : {false, true}) {
+    if (lower) {
+      form = word;
       for (char& c : form) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    } else if (attempt == 2) {
-      std::replace(form.begin(), form.end(), ' ', '_');
     }
     if (const auto found = data_->rows.find(form); found != data_->rows.end()) return found->second;
+    if (const auto found = data_->rows.find(word_form(form)); found != data_->rows.end()) return found->second;
   }
   return std::nullopt;
 }
@@ -277,7 +289,7 @@ void WordVectors::write_binary(const std::filesystem::path& file) const {
     std::vector<float> row(static_cast<std::size_t>(dimension()));
     for (std::size_t i = 0; i < size(); ++i) {
       copy(i, row);
-      out << word(i) << ' ';
+      out << word_form(word(i)) << ' ';
       out.write(reinterpret_cast<const char*>(row.data()), static_cast<std::streamsize>(row.size() * sizeof(float)));
       out << '\n';
     }
@@ -290,7 +302,7 @@ void WordVectors::write_text(const std::filesystem::path& file) const {
     std::vector<float> row(static_cast<std::size_t>(dimension()));
     for (std::size_t i = 0; i < size(); ++i) {
       copy(i, row);
-      out << word(i);
+      out << word_form(word(i));
       for (const float value : row) out << fmt::format(" {}", value);  // the shortest text of the same float
       out << '\n';
     }

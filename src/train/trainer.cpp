@@ -15,6 +15,7 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
+#include "emotion/loss/metrics.h"
 #include "emotion/model/load_state.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
@@ -302,7 +303,7 @@ class Trainer {
 
   void report(std::int64_t epoch, const Values& metrics) const {
     std::string text;
-    for (const auto& [name, value] : metrics) text += fmt::format("  {} {:.4f}", name, value);
+    for (const auto& [name, value] : metrics) text += fmt::format("  {} {}", name, metric_text(value));
     log_info("epoch {}/{}  step {}{}", epoch, config_.train.epochs, state_.step, text);
   }
 

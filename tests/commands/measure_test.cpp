@@ -119,6 +119,17 @@ TEST_F(MeasureTest, MoreNeighboursOrFoldsThanSamples) {
   refuses(with({"--crop-box"}), 3, "moods/train.jsonl: box crops are asked for, and no sample has a box");
 }
 
+// oneDNN's fused ReLU turns NaN into 0: the features would be finite.
+TEST_F(MeasureTest, ABrokenNetworkIsNamedByItsTensors) {
+  StateDict state = read_safetensors(root() / "net.safetensors");
+  at::Tensor bias = *state.find("backbone.bn1.bias");
+  bias[3] = NAN;
+  write_safetensors(root() / "broken.safetensors", state);
+  const std::string error = "broken.safetensors: backbone.bn1.bias holds NaN or infinite values";
+  refuses({"emotion_eval", "--checkpoint", "broken.safetensors", "--data", "moods", "--output", "out"}, 3, error);
+  refuses({"emotion_probe", "--checkpoint", "broken.safetensors", "--data", "moods", "--output", "out", "--no-cache"}, 3, error);
+}
+
 // EMOTIC-B: what a box shows is what the same pixels show as a picture of their own.
 TEST_F(MeasureTest, ABoxIsAPictureOfItsOwn) {
   fs::create_directories(root() / "pixels");

@@ -346,6 +346,26 @@ TEST_F(CurationTest, ASplitSetFindsTheFacesAndRegionsOfItsSource) {
   }
 }
 
+// What was found anew for a derived set counts, under whatever name the source has its own.
+TEST_F(CurationTest, OwnFacesComeBeforeTheSourcesAndThoseAmongThePictures) {
+  dataset({{"train", "{\"image\": \"1.png\", \"face\": \"faces/1.png\"}\n{\"image\": \"2.png\", \"face\": \"faces/1.png\"}\n"}});
+  const auto face = [](const fs::path& set) {
+    const Dataset dataset = Dataset::open(set);
+    return read_file(stimulus_path(dataset, Manifest::open(dataset, "train")[0].face));
+  };
+  write_text(root() / "faces/1.png", "among the pictures");  // the image root is the source's own folder
+  write_new_splits(Dataset::open(root()), {.counts = "1/1"}, out());
+  EXPECT_EQ(face(out()), "among the pictures");
+  write_text(out() / "faces/1.png", "of the derived set");
+  EXPECT_EQ(face(out()), "of the derived set");
+  const fs::path again = folder_.path() / "again";
+  write_new_splits(Dataset::open(out()), {.counts = "1/1"}, again);
+  EXPECT_EQ(face(again), "of the derived set") << "of the set it was made from, before the pictures'";
+  write_text(again / "faces/1.png", "its own");
+  EXPECT_EQ(face(again), "its own");
+  EXPECT_EQ(face(root()), "among the pictures");
+}
+
 TEST_F(CurationTest, CopiesLinesAsTheyStand) {
   const std::string line = "{\"image\": \"a.png\",  \"labels\": [2], \"keywords\": [\"s\\u00e9\", \"x\"]}";
   write_new_splits(dataset({{"train", "\n" + line + "\r\n\n" + lines(0, 3)}}), {.counts = "2/2"}, out());

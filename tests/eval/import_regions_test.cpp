@@ -72,11 +72,64 @@ TEST_F(ImportRegionsTest, WhatDoesNotFitIsNamed) {
   const fs::path file = table("caffe.tsv");
   make({"other.jpg"}, {"another.jpg"});
   EXPECT_EQ(error({.from = file}), file.string() + ": 3 entries, none of them for an image of " + root().string());
-  make({"a7.jpg", "b7.jpg"}, {"12.jpg"});
-  EXPECT_EQ(error({.from = file}),
-            file.string() + ": image 7 fits several images of the data set by its name; import the splits one by one");
+  const std::string both = " by their names; one of them needs another name, or --split a split without it";
+  make({"a_7.jpg", "b_007.jpg"}, {"12.jpg"});
+  EXPECT_EQ(error({.from = file}), file.string() + ": image 7 fits both a_7.jpg and b_007.jpg" + both);
+  make({"7.jpg", "other.jpg"}, {"COCO_val2014_000000000007.jpg"});
+  EXPECT_EQ(error({.from = file}), file.string() + ": image 7 fits both 7.jpg and COCO_val2014_000000000007.jpg" + both);
+  EXPECT_EQ(import_regions(dataset(), {.from = file, .split = "train"}).matched, 1U);
   fs::create_directories(root() / "empty");
   EXPECT_EQ(error({.from = root() / "empty"}), (root() / "empty").string() + ": there is no .npz file in the folder");
+}
+
+constexpr const char* kBox = "\t9\t20\t1\tAACAQAAAAAAAAKBAAAAgQQ==\tAAAAAA==\n";  // 4 0 5 10
+
+// A 2 that belongs to v2, or stands behind another number, is not the image's.
+TEST_F(ImportRegionsTest, OnlyANumberThatIsTheNamesOwnCounts) {
+  const fs::path file = root() / "a.tsv";
+  const auto image = [&](const std::string& id) {
+    write_text(file, id + kBox);
+    import_regions(dataset(), {.from = file});
+    std::string found;
+    for (const char* split : {"train", "test"}) {
+      const Manifest manifest = Manifest::open(dataset(), split);
+      for (std::size_t i = 0; i < manifest.size(); ++i) {
+        if (!manifest[i].regions.empty()) found += std::string(manifest[i].image) + " ";
+      }
+    }
+    return found;
+  };
+  const std::vector<std::string> train{"img_12_v2.jpg", "img_3_4.jpg", "2017-05.jpg"},
+      test{"joy_0042.jpg", "s.tar#x/000009.jpg", "0.jpg"};
+  for (const auto& [id, wanted] : {std::pair{"img_12_v2", "img_12_v2.jpg "},
+                                   {"42", "joy_0042.jpg "},
+                                   {"0042", "joy_0042.jpg "},
+                                   {"joy_0042", "joy_0042.jpg "},
+                                   {"9", "s.tar#x/000009.jpg "},
+                                   {"00", "0.jpg "},
+                                   {"2017-05", "2017-05.jpg "}}) {
+    make(train, test);
+    EXPECT_EQ(image(id), wanted) << id;
+  }
+  make(train, test);
+  for (const char* id : {"2", "12", "3", "4", "5", "2017", "joy_42", "x_42"}) {
+    write_text(file, std::string(id) + kBox);
+    EXPECT_EQ(error({.from = file}), file.string() + ": 1 entries, none of them for an image of " + root().string()) << id;
+  }
+  write_text(file, "42" + std::string(kBox) + "joy_0042" + kBox);
+  EXPECT_EQ(error({.from = file}), file.string() + ": image joy_0042 fits joy_0042.jpg, as image 42 before it does");
+}
+
+// One picture of several samples, boxes or splits, has one file of regions.
+TEST_F(ImportRegionsTest, EverySampleOfAPictureGetsItsRegions) {
+  make({"7.jpg"}, {"7.jpg"});
+  write_text(root() / "train.jsonl",
+             "{\"image\": \"7.jpg\", \"box\": [0, 0, 4, 4]}\n{\"image\": \"other.jpg\"}\n"
+             "{\"image\": \"7.jpg\", \"box\": [4, 0, 4, 4]}\n");
+  const RegionImportSummary summary = import_regions(dataset(), {.from = table("caffe.tsv")});
+  EXPECT_EQ(summary.matched, 3U);
+  EXPECT_EQ(Manifest::open(dataset(), "train")[2].regions, "regions/7.jpg.safetensors");
+  EXPECT_EQ(Manifest::open(dataset(), "test")[0].regions, "regions/7.jpg.safetensors");
 }
 
 // 16 zero bytes are a box of the first pixel; 3 x 2 pixels of a picture end before a box that begins at 4.

@@ -1,9 +1,12 @@
 #include "emotion/eval/metrics_json.h"
 
+#include <cmath>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "../support/scratch.h"
+#include "emotion/eval/evaluation_result.h"
 
 namespace emotion {
 namespace {
@@ -42,6 +45,26 @@ TEST(ExamplesTest, TheSurestOfEachKindAndHowAnErrorErrs) {
   EXPECT_EQ(json["examples"][2]["error"], "hard");
   predictions.polarity.clear();
   EXPECT_EQ(confident_examples(predictions, {4, 3, 2, 1}, manifest, dataset.classes, 2)[2].error, "");
+}
+
+// Two samples of awe, one of them taken for joy; nothing is fear, and nothing is taken for it.
+TEST(MetricsTextTest, WhatDoesNotExistIsADash) {
+  EvaluationSummary summary{.classes = {"awe", "joy", "fear"},
+                            .predictions = {.classes = 3, .scores = {1, 0, 0, /**/ 0, 1, 0}, .labels = {{0}, {0}}}};
+  summary.metrics = classification_metrics(summary.predictions);
+  summary.intervals = MetricIntervals{{0, 1}, {1, 1}, {0.5, 1}, {NAN, NAN}};
+  EXPECT_EQ(evaluation_text(summary),
+            "2 samples: top1 0.5000, top5 1.0000, balanced accuracy 0.5000, mAP 1.0000\n"
+            "class                    positives       AP precision   recall\n"
+            "awe                              2   1.0000    1.0000   0.5000\n"
+            "joy                              0        -    0.0000        -\n"
+            "fear                             0        -         -        -\n"
+            "95 % intervals: top1 0.0000 to 1.0000, top5 1.0000 to 1.0000, balanced accuracy 0.5000 to 1.0000, mAP -\n");
+  const ScratchFolder folder;
+  write_evaluation(folder.path(), summary);
+  const auto json = nlohmann::json::parse(read_file(folder.path() / "metrics.json"));
+  EXPECT_TRUE(json["per_class"]["fear"]["precision"].is_null());
+  EXPECT_TRUE(json["intervals"]["mAP"][0].is_null());
 }
 
 }  // namespace

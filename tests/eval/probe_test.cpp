@@ -69,6 +69,31 @@ TEST(LbfgsProbeTest, AClassWithoutTrainingSamplesIsNeverPredicted) {
   EXPECT_FALSE(scores.isnan().any().item<bool>());
 }
 
+/// The largest entry of the objective's gradient a sample, from its equation.
+double mean_gradient(const LinearModel& model, const at::Tensor& features, const at::Tensor& y, double C, bool multi_label) {
+  const at::Tensor x = features.to(at::kDouble), logits = x.matmul(model.weight.t()) + model.bias;
+  const at::Tensor error = (multi_label ? logits.sigmoid() : at::softmax(logits, 1)) - y;
+  const at::Tensor of_weights = C * error.t().matmul(x - x.mean(0)) + model.weight, of_bias = C * error.sum(0);
+  return std::max(of_weights.abs().max().item<double>(), of_bias.abs().max().item<double>()) /
+         (C * static_cast<double>(x.size(0)));
+}
+
+// Few samples with features as networks give them: most of the variance in one direction, some in all. They can be separated, so
+// that weak regularisation leaves a long way to go. This took more than 2000 steps.
+TEST(LbfgsProbeTest, ArrivesWhereFeaturesVaryMuchMoreInSomeDirections) {
+  at::manual_seed(3);
+  const std::int64_t n = 60, dimension = 512;
+  const at::Tensor deviation = 3 * at::pow(0.95, at::arange(dimension, at::kFloat));
+  at::Tensor x = at::randn({n, dimension}) * deviation;
+  x.select(1, 0).mul_(100);
+  const at::Tensor ids = at::arange(n, at::kLong) % 8;
+  const at::Tensor single = hot_rows(ids, 8), several = single + hot_rows((ids + 3) % 8, 8);
+  for (const double C : {1.0, 10.0, 100.0}) {
+    EXPECT_LT(mean_gradient(fit_probe(x, single, {.C = C}), x, single, C, false), 1.1e-6) << C;
+    EXPECT_LT(mean_gradient(fit_probe(x, several, {.C = C, .multi_label = true}), x, several, C, true), 1.1e-6) << C;
+  }
+}
+
 TEST(SgdProbeTest, StepsAsPyTorchDoes) {
   const ProbeOptions options{
       .solver = "sgd", .epochs = 25, .batch = 120, .lr = 0.3, .momentum = 0.9, .weight_decay = 0.01, .every = 10};

@@ -51,6 +51,32 @@ TEST_F(WordVectorsTest, BothFormsComeBack) {
   }
 }
 
+TEST(WordFormTest, ByHand) {
+  EXPECT_EQ(word_form("hot air"), "hot_air");
+  EXPECT_EQ(word_form(" \tHot \r\n Air_ "), "Hot_Air_");
+  EXPECT_EQ(word_form("s\u00e9a"), "s\u00e9a");
+  EXPECT_EQ(word_form(" \v\f"), "");
+}
+
+// A space within a word ended it: the file could not be read again, or gave other words and numbers.
+TEST_F(WordVectorsTest, WordsWithSpacesComeBack) {
+  const WordVectors vectors = WordVectors::from_memory({"hot air", " New  York", "sea"}, {1, 2, 3, 4, 5, 6}, 2);
+  vectors.write_binary(folder_.path() / "w.bin");
+  vectors.write_text(folder_.path() / "w.txt");
+  for (const char* name : {"w.bin", "w.txt"}) {
+    const WordVectors read = WordVectors::open(folder_.path() / name);
+    ASSERT_EQ(read.size(), 3U) << name;
+    EXPECT_EQ(read.word(1), "New_York");
+    std::vector<float> row(2);
+    read.copy(read.find("New York").value(), row);
+    EXPECT_THAT(row, ElementsAre(3, 4)) << name;
+    EXPECT_EQ(read.find("hot air"), 0U);
+    EXPECT_EQ(read.find("HOT  AIR"), 0U);
+    EXPECT_EQ(read.find("Sea"), 2U);
+    EXPECT_FALSE(read.find("new york").has_value()) << "letters are lower-cased, never raised";
+  }
+}
+
 TEST_F(WordVectorsTest, GooglesBinaryByHand) {
   write_text(folder_.path() / "w.bin", "2 2\na " + floats({0, 1}) + "b " + floats({1, 1}));  // no line ends behind the rows
   const WordVectors vectors = WordVectors::open(folder_.path() / "w.bin");
@@ -282,6 +308,30 @@ TEST(Word2VecTest, OneThreadAndOneSeedGiveTheSameBits) {
               HasSubstr("no word stands 5 times or more in 1 keyword lists"));
 }
 
+// Spellings that a file cannot tell apart: counted together, and the same vectors as if they had been spelt alike.
+TEST(Word2VecTest, SpellingsOfOneFormAreOneWord) {
+  set_log_level(LogLevel::kOff);
+  const Word2VecOptions options{.dimension = 4, .epochs = 2, .min_count = 3, .threads = 1};
+  const WordVectors mixed = train_word2vec({"sea", "hot air", "hot_air", " hot  air", "Sea", " "},
+                                           {{0, 1, 0}, {2, 0, 5}, {3, 4}, {4, 0, 4}, {5, 5}}, options),
+                    alike = train_word2vec({"sea", "hot_air", "Sea"}, {{0, 1, 0}, {1, 0}, {1, 2}, {2, 0, 2}, {}}, options);
+  ASSERT_EQ(mixed.size(), 3U) << "hot air stands three times in all";
+  ASSERT_EQ(alike.size(), 3U);
+  std::vector<float> one(4), other(4);
+  for (std::size_t row = 0; row < 3; ++row) {
+    EXPECT_EQ(mixed.word(row), alike.word(row));
+    mixed.copy(row, one);
+    alike.copy(row, other);
+    EXPECT_EQ(one, other);
+  }
+  EXPECT_EQ(mixed.word(0), "sea");
+  EXPECT_EQ(mixed.word(1), "Sea") << "3 times, as hot_air";
+  EXPECT_EQ(error_of<DataError>([&] {
+              train_word2vec({" "}, {{0, 0, 0}}, options);
+            }),
+            "word2vec: no word stands 3 times or more in 1 keyword lists; lower --min-count");
+}
+
 TEST(KeywordEncoderTest, DropsEmotionsAndRepeatsAndPads) {
   const ScratchFolder folder;
   write_text(folder.path() / "dataset.yaml", "classes: [awe]\nsplits: {train: t.jsonl}\n");
@@ -311,6 +361,8 @@ TEST(VocabularyTest, ErrorsNameTheLine) {
   write_text(file, "a\n\nb\n");
   EXPECT_EQ(error_of<DataError>([&] { Vocabulary::read(file); }), file.string() + ":2: an empty line; one word a line is wanted");
   EXPECT_EQ(Vocabulary({"x", "y"}).find("y"), 1U);
+  EXPECT_EQ(Vocabulary({"hot_air", "y"}).find("hot air"), 0U) << "a vocabulary of emotion_text word2vec";
+  EXPECT_EQ(Vocabulary({"hot_air", "hot air"}).find("hot air"), 1U);
 }
 
 }  // namespace

@@ -7,9 +7,9 @@
 
 namespace emotion {
 
-/// A sample's face or region file: below the image root; where there is none, below the data set's own folder, where the commands
-/// that find faces and regions write theirs, so that a folder of pictures which data sets share stays as it is; or below the data
-/// set that this one was made from.
+/// A sample's face or region file: below the data set's own folder, where the commands that find faces and regions write theirs,
+/// so that a folder of pictures which data sets share stays as it is; where there is none, below the data set that this one was
+/// made from; else below the image root.
 /// @throws DataError if `relative` leaves the folder
 std::filesystem::path stimulus_path(const Dataset& dataset, std::string_view relative);
 

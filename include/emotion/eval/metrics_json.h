@@ -31,7 +31,7 @@ std::vector<Example> confident_examples(const Predictions& predictions, const st
 /// prediction, probability and right.
 std::string metrics_json(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples,
                          const std::vector<Example>& examples = {});
-/// The same for a person: one line, then a line a class.
+/// The same for a person: one line, then a line a class; - where a value does not exist.
 std::string metrics_text(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples);
 
 }  // namespace emotion

@@ -81,6 +81,9 @@ struct ClassificationMetrics {
   ConfusionMatrix confusion{0};
 };
 
+/// For a person: four decimals; - for a metric that does not exist, as a class without a positive has no AP.
+std::string metric_text(double value);
+
 /// @throws DataError on NaN scores or an empty set. Ties go to the lower class id.
 ClassificationMetrics classification_metrics(const Predictions& predictions);
 

@@ -13,20 +13,20 @@ namespace emotion {
 /// orders them.
 StateDict module_state(const torch::nn::Module& module);
 
-/// Copies `state` into `module`. Names and shapes must agree exactly.
-/// @throws WeightsError in one line with `where` (the file) that lists every missing, unknown and misshapen tensor
+/// Copies `state` into `module`. Names and shapes must agree exactly, and numbers be finite, in the module's type.
+/// @throws WeightsError in one line with `where` (the file) that lists every missing, unknown, misshapen and not finite tensor
 void load_module_state(torch::nn::Module& module, const StateDict& state, const std::string& where);
 
 /// For `model.init`: copies what a whole model's file or a plain torchvision backbone's file has for `module`.
 ///
 /// Accepted: the module's own names (heads of other shapes, `classifier.` and the like, are left at their initialisation and
 /// named in the log), or names of its backbone without `backbone.` (fc./classifier of torchvision ignored).
-/// @throws WeightsError if a backbone tensor is missing or misshapen, all listed at once
+/// @throws WeightsError if a backbone tensor is missing, misshapen or not finite, all listed at once
 void init_module_state(torch::nn::Module& module, const StateDict& state, const std::string& where);
 
 /// The same for a backbone alone, from a file that has it under its own names (torchvision's) or under `backbone.`; heads are
 /// left out.
-/// @throws WeightsError listing every missing or misshapen tensor
+/// @throws WeightsError listing every missing, misshapen or not finite tensor
 void init_backbone_state(torch::nn::Module& backbone, const StateDict& state, const std::string& where);
 
 }  // namespace emotion

@@ -21,6 +21,7 @@ class Vocabulary {
   void write(const std::filesystem::path& file) const;
   std::size_t size() const { return words_.size(); }
   const std::vector<std::string>& words() const { return words_; }
+  /// A word as it stands, else in its word_form(): emotion_text's vocabularies have that.
   std::optional<std::uint32_t> find(std::string_view word) const;
 
  private:

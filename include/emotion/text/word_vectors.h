@@ -13,10 +13,14 @@
 
 namespace emotion {
 
+/// A word as a file of word vectors holds it: white space (ASCII's) ends a word there, so that within the word each stretch of it
+/// is one underscore, as in Google's phrases, and none is left at its ends. Upper and lower case stay as they are.
+std::string word_form(std::string_view word);
+
 /// Word vectors: a file in Google's word2vec form (.bin memory-mapped: only rows that are asked for are read; .txt), or in
 /// memory. Either form may be packed by gzip: it is unpacked into a temporary file then.
 ///
-/// A keyword is looked up as it stands, then lower-cased, then with spaces as underscores (Google's phrases).
+/// A keyword is looked up as it stands, then in its word_form(); if neither is there, the same lower-cased.
 class WordVectors {
  public:
   /// Told apart by content. @throws DataError naming the file and offset or line: bad header, truncated, sizes that do not fit
@@ -33,6 +37,7 @@ class WordVectors {
   /// The k words of highest cosine to `query`, best first, without rows in `exclude`; row and cosine.
   std::vector<std::pair<std::size_t, float>> nearest(std::span<const float> query, std::size_t k,
                                                      std::span<const std::size_t> exclude = {}) const;
+  /// Both forms of file have the words in their word_form().
   void write_binary(const std::filesystem::path& file) const;
   void write_text(const std::filesystem::path& file) const;
 
@@ -67,6 +72,9 @@ struct Word2VecPeers {
 };
 
 /// Trains on lists of word ids (`words[id]` names them); reports through log lines. Rows are ordered by falling frequency.
+///
+/// Words of one word_form(), which would be the same in a file, are one word: their counts are added, and the vectors have the
+/// form. A word of white space alone is none.
 ///
 /// Of several processes, which all give the same words and lists, rank r of w trains on lists r, r + w, .. Several times an epoch
 /// their vectors become one: to each row is added the mean of what it moved by in the processes that moved it. All get the

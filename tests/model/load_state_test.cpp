@@ -1,0 +1,73 @@
+#include "emotion/model/load_state.h"
+
+#include <cmath>
+#include <limits>
+
+#include <ATen/ops/full_like.h>
+#include <gtest/gtest.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/conv.h>
+
+#include "../support/scratch.h"
+#include "emotion/error.h"
+
+namespace emotion {
+namespace {
+
+struct Network : torch::nn::Module {
+  Network() {
+    register_module("conv1", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 4, 3).bias(false)));
+    register_module("bn1", torch::nn::BatchNorm2d(4));
+    register_module("conv2", torch::nn::Conv2d(torch::nn::Conv2dOptions(4, 4, 3).bias(false)));
+  }
+};
+
+/// A state of its own: what the network does with its weights does not change it.
+StateDict copy_of(const torch::nn::Module& network) {
+  StateDict state;
+  for (const auto& [name, tensor] : module_state(network).entries) state.add(name, tensor.detach().clone());
+  return state;
+}
+
+void spoil(StateDict& state, const std::string& name, double value) {
+  at::Tensor tensor = *state.find(name);
+  tensor.view(-1)[tensor.numel() - 1].fill_(value);
+}
+
+TEST(LoadState, NumbersThatAreNotFiniteAreNamedWithAllElse) {
+  const auto network = std::make_shared<Network>();
+  StateDict state = copy_of(*network), other;
+  load_module_state(*network, state, "w.pth");
+  spoil(state, "bn1.bias", NAN);
+  spoil(state, "bn1.running_var", INFINITY);
+  spoil(state, "conv2.weight", -INFINITY);
+  const std::string broken =
+      "w.pth: bn1.bias holds NaN or infinite values; bn1.running_var holds NaN or infinite values; conv2.weight holds NaN "
+      "or infinite values";
+  EXPECT_EQ(error_of<WeightsError>([&] { load_module_state(*network, state, "w.pth"); }), broken);
+  EXPECT_EQ(error_of<WeightsError>([&] { init_module_state(*network, state, "w.pth"); }), broken);
+  EXPECT_EQ(error_of<WeightsError>([&] { init_backbone_state(*network, state, "w.pth"); }), broken);
+  for (const auto& [name, tensor] : state.entries) {
+    if (name != "conv1.weight") other.add(name, tensor);
+  }
+  EXPECT_EQ(error_of<WeightsError>([&] { load_module_state(*network, other, "w.pth"); }),
+            "w.pth: conv1.weight is missing; did you mean conv2.weight?;" + broken.substr(broken.find(':') + 1));
+}
+
+// Sums that overflow are no fault of the numbers; numbers that do not fit the network's float32 are.
+TEST(LoadState, LargeNumbersAreFinite) {
+  const auto network = std::make_shared<Network>();
+  const StateDict state = copy_of(*network);
+  StateDict large, larger;
+  for (const auto& [name, tensor] : state.entries) {
+    const bool chosen = name == "bn1.weight";
+    large.add(name, chosen ? at::full_like(tensor, std::numeric_limits<float>::max()) : tensor);
+    larger.add(name, chosen ? at::full_like(tensor, 1e300, at::kDouble) : tensor);
+  }
+  EXPECT_NO_THROW(load_module_state(*network, large, "w.pth"));
+  EXPECT_EQ(error_of<WeightsError>([&] { load_module_state(*network, larger, "w.pth"); }),
+            "w.pth: bn1.weight holds NaN or infinite values");
+}
+
+}  // namespace
+}  // namespace emotion
