@@ -20,6 +20,7 @@ importers=src/data/importers
 declare -A sources=(
   [safetensors]="src/io/safetensors.cpp"
   [pickle]="src/io/pickle.cpp src/io/pickle_numpy.cpp src/io/pth.cpp src/io/safetensors.cpp src/io/zip.cpp"
+  [config]="src/config/node.cpp src/config/run_config.cpp src/commands/log.cpp"
   [npz]="src/io/npy.cpp src/io/npz.cpp src/io/zip.cpp"
   [plain_pickle]="src/io/plain_pickle.cpp"
   [word2vec]="src/text/word_vectors.cpp src/commands/log.cpp"

@@ -51,7 +51,7 @@ class Converter {
     }
     ConfigNode child = convert(value, depth + 1);
     child.key_place = key_place;
-    node.fields.emplace_back(key.Scalar(), std::move(child));
+    node.fields.push_back({key.Scalar(), std::move(child)});
   }
 
   std::string name_;
@@ -83,11 +83,11 @@ void merge(ConfigNode& base, ConfigNode over) {
   base.inherited = over.inherited;
   for (auto& [key, value] : over.fields) {
     const auto found =
-        std::find_if(base.fields.begin(), base.fields.end(), [&](const auto& field) { return field.first == key; });
+        std::find_if(base.fields.begin(), base.fields.end(), [&wanted = key](const auto& field) { return field.key == wanted; });
     if (found == base.fields.end()) {
-      base.fields.emplace_back(key, std::move(value));
+      base.fields.push_back({key, std::move(value)});
     } else {
-      merge(found->second, std::move(value));
+      merge(found->value, std::move(value));
     }
   }
 }
@@ -106,9 +106,9 @@ ConfigNode read_chain(const std::filesystem::path& file, std::vector<std::filesy
   }
   ConfigNode node = parse_yaml(text, file.string());
   const auto extends =
-      std::find_if(node.fields.begin(), node.fields.end(), [](const auto& field) { return field.first == "extends"; });
+      std::find_if(node.fields.begin(), node.fields.end(), [](const auto& field) { return field.key == "extends"; });
   if (extends == node.fields.end()) return node;
-  const ConfigNode parent_name = extends->second;
+  const ConfigNode parent_name = extends->value;
   node.fields.erase(extends);
   if (parent_name.kind != ConfigNode::Kind::kScalar)
     throw ConfigError(parent_name.place + ": extends must be the path of one config file");
@@ -175,14 +175,14 @@ void apply_setting(ConfigNode& root, const std::string& setting) {
   const auto relocate = [&](auto& self, ConfigNode& node) -> void {
     node.place = node.key_place = place;
     for (auto& item : node.items) self(self, item);
-    for (auto& field : node.fields) self(self, field.second);
+    for (auto& field : node.fields) self(self, field.value);
   };
   std::string path = setting.substr(0, equals);
   while (true) {
     const auto dot = path.rfind('.');
     ConfigNode parent;
     parent.kind = ConfigNode::Kind::kMapping;
-    parent.fields.emplace_back(path.substr(dot == std::string::npos ? 0 : dot + 1), std::move(leaf));
+    parent.fields.push_back({path.substr(dot == std::string::npos ? 0 : dot + 1), std::move(leaf)});
     leaf = std::move(parent);
     if (dot == std::string::npos) break;
     path.resize(dot);

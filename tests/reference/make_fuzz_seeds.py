@@ -48,6 +48,14 @@ def main():
     seed("word2vec", "glove", "sky 1 2 3\nsea 4 5 6\n")
     seed("manifest", "lines", '{"image": "a.jpg", "labels": ["awe", 1], "keywords": ["sky"], "votes": [0], "box": [1, 2, 3.5, 4], '
          '"face": "f.png", "regions": "r.safetensors"}\n{"image": "b.jpg"}\n')
+    seed("config", "run", "task: emotionnet\n"
+         "seed: 1\n"
+         "data:\n"
+         "  train: {dataset: data/stock, split: train}\n"
+         "  scale: [0.08, 1]\n"
+         "model: {backbone: resnet50, head: two_branch}\n"
+         "optimizer: {name: sgd, lr: 1.0e-3}\n"
+         "schedule: {name: multistep, milestones: [10, 15]}\n")
     seed("csv", "quotes", 'image,label\r\na.jpg,"awe, ""x"""\r"c\nd",fear\n')
     for name, value in {"number": np.array([3]), "text": np.array("-0.25"), "bytes": np.array(b"6"), "float": np.float32(2)}.items():
         seed("npy", name, npy(value))

@@ -2,23 +2,30 @@
 
 #include <filesystem>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace emotion {
+
+struct ConfigField;
 
 /// A piece of YAML that knows where it stands.
 struct ConfigNode {
   enum class Kind { kNull, kScalar, kSequence, kMapping };
   Kind kind = Kind::kNull;
-  std::string text;                                        ///< kScalar
-  std::vector<ConfigNode> items;                           ///< kSequence
-  std::vector<std::pair<std::string, ConfigNode>> fields;  ///< kMapping, in file order
-  std::string place;                                       ///< `file:line:column` of the value, or `--set key=value`
-  std::string key_place;                                   ///< the same of its key
-  bool inherited = false;                                  ///< came through `extends:`
+  std::string text;                 ///< kScalar
+  std::vector<ConfigNode> items;    ///< kSequence
+  std::vector<ConfigField> fields;  ///< kMapping, in file order
+  std::string place;                ///< `file:line:column` of the value, or `--set key=value`
+  std::string key_place;            ///< the same of its key
+  bool inherited = false;           ///< came through `extends:`
 
   const ConfigNode* find(const std::string& key) const;
+};
+
+/// One key of a mapping.
+struct ConfigField {
+  std::string key;
+  ConfigNode value;
 };
 
 /// Parses one YAML document of at most 1 MB, 10,000 nodes (aliases expanded) and 32 levels.
