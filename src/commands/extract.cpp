@@ -27,13 +27,13 @@ Manifest open_pictures(const ExtractOptions& o, const fs::path& scratch) {
   throw DataError(o.data + ": neither a data set nor a folder of pictures");
 }
 
-void write_features(const ExtractOptions& o, const fs::path& model_file, const Manifest& manifest, const at::Tensor& features,
-                    const std::vector<std::uint64_t>& samples) {
+/// samples: null where every sample has a row
+void write_features(const ExtractOptions& o, const fs::path& model_file, const at::Tensor& features,
+                    const std::vector<std::uint64_t>* samples) {
   StateDict out;
   out.metadata = {{"checkpoint", model_file.string()}, {"data", o.data}};
   if (fs::exists(fs::path(o.data) / "dataset.yaml")) out.metadata["split"] = o.split;
-  if (samples.size() != manifest.size())  // of a network of faces: not every sample has a row
-    out.add("samples", at::tensor(std::vector<std::int64_t>(samples.begin(), samples.end()), at::kLong));
+  if (samples) out.add("samples", at::tensor(std::vector<std::int64_t>(samples->begin(), samples->end()), at::kLong));
   out.add("features", features);
   write_safetensors(o.out, out);
   log_info("{}: features {} x {}", o.out, features.size(0), features.size(1));
@@ -49,6 +49,7 @@ void extract(const ExtractOptions& o, ProcessGroup& group) {
   const fs::path parts = o.out + ".parts";
   const std::uint64_t piece = kBatchesOfAPiece * static_cast<std::uint64_t>(o.batch);
   FeatureRows rows;
+  bool faces = false;  // not every sample has a row
   std::optional<VisualModel> visual;
   TrainedStimuliNet stimuli;
   if (task_of(file) == "stimuli") {
@@ -56,11 +57,13 @@ void extract(const ExtractOptions& o, ProcessGroup& group) {
     rows = feature_rows(stimuli, device, manifest, o.batch, workers);
   } else {
     visual = VisualModel::open(o.checkpoint, o.settings, device);
-    rows = feature_rows(*visual, device, manifest, evaluation_view(*visual, o.batch, workers));
+    const PictureView view = evaluation_view(*visual, o.batch, workers);
+    faces = view.faces;
+    rows = feature_rows(*visual, device, manifest, view);
   }
   const at::Tensor features = shared_features(rows, piece, parts, group);
   if (!group.is_root()) return;
-  write_features(o, file, manifest, features, rows.samples);
+  write_features(o, file, features, faces ? &rows.samples : nullptr);
   fs::remove_all(parts);
 }
 

@@ -237,19 +237,7 @@ void run_shared(const ShareOptions& options, const std::vector<std::pair<std::st
     const Launch launch = find_launch(options.nproc);
     if (options.nproc > 1) return launch_processes(options.nproc, options.timeout, kAgain);
     ProcessGroup group = ProcessGroup::join(launch, same, options.timeout);
-    try {
-      work(group);
-    } catch (const PeerLost& error) {
-      group.leave(error);
-      throw PeerLost(fmt::format("{}; {}", error.what(), kAgain), error.rank());
-    } catch (const Error& error) {
-      group.leave(error);
-      throw;
-    } catch (const std::exception& error) {
-      group.leave(RunError(error.what()));
-      throw;
-    }
-    group.leave();
+    group.finish(kAgain, [&] { work(group); });
   });
 }
 

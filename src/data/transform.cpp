@@ -67,7 +67,7 @@ Image center_crop(const Image& image, int size) {
 }
 
 /// What is cropped after resizing.
-Image crop_resized(Image image, const Transform& t, Random& random, const std::filesystem::path& file) {
+Image crop_resized(const Image& image, const Transform& t, Random& random, const std::filesystem::path& file) {
   if (t.crop == Crop::kNone) return image;
   if (t.crop == Crop::kCenter) return center_crop(image, t.size);
   if (image.width < t.size || image.height < t.size) {

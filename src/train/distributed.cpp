@@ -282,6 +282,22 @@ std::string own_device(const std::string& name, const ProcessGroup& group) {
   return fmt::format("cuda:{}", group.local_rank());
 }
 
+void ProcessGroup::finish(const std::string& again, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const PeerLost& error) {
+    leave(error);
+    throw PeerLost(fmt::format("{}; {}", error.what(), again), error.rank());
+  } catch (const Error& error) {
+    leave(error);
+    throw;
+  } catch (const std::exception& error) {
+    leave(RunError(error.what()));
+    throw;
+  }
+  leave();
+}
+
 void ProcessGroup::leave() {
   if (!data_->group) return;
   data_->watch->stop(-1, "");

@@ -475,19 +475,7 @@ void train_in_group(const RunConfig& config, bool resume, const TrainHooks& hook
 }  // namespace
 
 void train(const RunConfig& config, bool resume, const TrainHooks& hooks, ProcessGroup group) {
-  try {
-    train_in_group(config, resume, hooks, group);
-  } catch (const PeerLost& error) {
-    group.leave(error);
-    throw PeerLost(fmt::format("{}; emotion_train --resume goes on from the last checkpoint", error.what()), error.rank());
-  } catch (const Error& error) {
-    group.leave(error);
-    throw;
-  } catch (const std::exception& error) {
-    group.leave(RunError(error.what()));
-    throw;
-  }
-  group.leave();
+  group.finish("emotion_train --resume goes on from the last checkpoint", [&] { train_in_group(config, resume, hooks, group); });
 }
 
 }  // namespace emotion

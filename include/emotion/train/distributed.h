@@ -86,6 +86,9 @@ class ProcessGroup {
   /// A GPU's processes talk through NCCL. @throws RunError where the module is not built
   void use_device(const at::Device& device);
 
+  /// Does this process's work and leaves; an error is told to the others and goes on. `again` ends the text of a lost process:
+  /// how the work goes on. @throws what `work` throws
+  void finish(const std::string& again, const std::function<void()>& work);
   /// The last call of a process that is done, and of one that stops with an error: the others are told what it was.
   void leave();
   void leave(const Error& error);
