@@ -12,8 +12,8 @@ namespace emotion {
 /// data.json: samples, classes and keywords of the run's splits.
 void write_data_summary(const RunConfig& config);
 /// features.json: some validation pictures in the best network's feature space: principal and neighbour map, and the pictures
-/// nearest to a few. At most 300 pictures, once at the end. Nothing for a task without a network that looks
-/// at pictures (or at their faces) or without validation data.
+/// nearest to a few. At most 300 pictures, once at the end. Nothing for a task that looks neither at pictures nor at their faces,
+/// nor without validation data.
 void write_feature_map(const RunConfig& config);
 /// Seconds that this command and those before it, with --resume, have run.
 struct RunTimes {
