@@ -24,7 +24,8 @@ CLI::App* add_import(CLI::App& app, emotion::ImportOptions& o) {
   sub->add_option("--separator", o.separator, "csv: between several labels or keywords in a field")->capture_default_str();
   sub->add_option(
          "--split", o.split,
-         "80/20 or 80/5/15, drawn by --seed (default: the published split, else the paper's ratio; folder and csv: 80/20)")
+         "80/20 (train, val; of a published set train, test) or 80/5/15 (train, val, test), drawn by --seed; default: the "
+         "published split, else the paper's ratio; folder and csv: 80/20")
       ->type_name("RATIO");
   sub->add_option("--folds", o.folds, "published sets: this many folds by class instead, splits fold0-train, fold0-test ..");
   sub->add_option("--seed", o.seed)->capture_default_str();

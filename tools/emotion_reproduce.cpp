@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
       ->type_name("DIR");
   app.add_option("--jobs", o.jobs, "commands at a time; default 1, and one per core with --scale synth")
       ->check(CLI::PositiveNumber);
-  app.add_option("--device", o.device, "auto, cpu, cuda or cuda:N, for every command");
+  app.add_option("--device", o.device, "auto, cpu, cuda or cuda:N, for every training and measurement");
   app.add_option("--set", o.settings, "overrides a key of every training, for instance --set train.epochs=5")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);

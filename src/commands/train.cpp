@@ -36,12 +36,15 @@ void train_with_report(const RunConfig& config, bool resume, int profile, const 
     write_run_report(run, pictures ? Dataset::open(config.data.val.dataset).images() : fs::path());
   };
   const auto begin = std::chrono::steady_clock::now();
-  const double before = resume ? read_times(config) : 0;
+  RunTimes times = resume ? read_times(config) : RunTimes{};
+  const double before = times.seconds;
   const auto note_time = [&] {
-    write_times(config, before, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    times.seconds = before + std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    write_times(config, times);
   };
   TrainHooks hooks;
   hooks.profile_steps = profile;
+  hooks.times = &times.stages;
   hooks.evaluated = [&](const Evaluation& e) {
     const auto examples = confident_examples(e.predictions, e.samples, e.manifest, e.classes, kExamples);
     write_file_atomically(run / "validation.json", metrics_json(e.metrics, e.classes, e.predictions.size(), examples));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include <ATen/ops/cat.h>
 #include <nlohmann/json.hpp>
 
 #include "emotion/data/manifest.h"
@@ -10,9 +11,10 @@
 #include "emotion/error.h"
 #include "emotion/eval/extract.h"
 #include "emotion/eval/feature_map.h"
+#include "emotion/eval/stimuli_run.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
-#include "emotion/train/checkpoint.h"
+#include "emotion/train/stimuli_model.h"
 #include "emotion/train/tensor_memory.h"
 #include "emotion/train/visual_model.h"
 
@@ -25,6 +27,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kMapSamples = 300;
 constexpr std::int64_t kQueries = 5, kNearest = 6;
+constexpr int kBatch = 64;
 
 Json summarize(const SplitConfig& split) {
   const Manifest manifest = Manifest::open(Dataset::open(split.dataset), split.split);
@@ -47,27 +50,43 @@ Json summarize(const SplitConfig& split) {
   return json;
 }
 
-/// A split of some samples, evenly spaced, in a folder of its own; the pictures stay where they are.
-Manifest spaced_samples(const Manifest& all, const fs::path& scratch) {
-  Dataset dataset = all.dataset();
-  dataset.image_root = fs::absolute(dataset.images());
-  dataset.root = scratch;
-  dataset.splits = {{"map", "map.jsonl"}};
-  ManifestWriter writer(scratch / "map.jsonl");
+/// At most kMapSamples of them, evenly spaced.
+std::vector<std::uint64_t> spaced(const std::vector<std::uint64_t>& all) {
+  std::vector<std::uint64_t> chosen;
   const std::size_t count = std::min(kMapSamples, all.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    const SampleView view = all[i * all.size() / count];
-    Sample sample;
-    sample.image = view.image;
-    sample.box = view.box;
-    sample.face = view.face;
-    for (const auto label : view.labels) sample.labels.push_back(dataset.classes[label]);
-    for (const auto word : view.keywords) sample.keywords.emplace_back(all.word(word));
-    writer.write(sample);
+  for (std::size_t i = 0; i < count; ++i) chosen.push_back(all[i * all.size() / count]);
+  return chosen;
+}
+
+/// Some of the samples that a run's best network can see, and their features.
+struct SeenSamples {
+  std::vector<std::uint64_t> samples;
+  at::Tensor features;               // float [n, D]
+  std::vector<std::string> classes;  // of the network
+};
+
+SeenSamples see_samples(const RunConfig& config, const Manifest& manifest) {
+  const Device device = Device::open(config.device);
+  SeenSamples seen;
+  std::vector<at::Tensor> parts;
+  if (config.task == "stimuli") {
+    const TrainedStimuliNet model = load_stimuli_net(config.output, {}, device);
+    std::vector<std::uint64_t> all(manifest.size());
+    std::iota(all.begin(), all.end(), std::uint64_t{0});
+    seen.samples = spaced(all);
+    for_each_batch(model, device, manifest, seen.samples, kBatch, config.data.workers,
+                   [&](const auto&, const StimuliNetOutput& output) { parts.push_back(output.features.to(at::kFloat).cpu()); });
+    seen.classes = model.classes;
+  } else {
+    const VisualModel model = VisualModel::open(config.output, {}, device);
+    const PictureView view = evaluation_view(model, kBatch, config.data.workers);
+    seen.samples = spaced(samples_in_view(manifest, view));
+    for_each_batch(model, device, manifest, view, seen.samples,
+                   [&](const auto&, const at::Tensor& features) { parts.push_back(features.cpu()); });
+    seen.classes = model.classes();
   }
-  writer.close();
-  dataset.save();
-  return Manifest::open(dataset, "map");
+  seen.features = at::cat(parts);
+  return seen;
 }
 
 Json points_json(const at::Tensor& points) {
@@ -77,34 +96,32 @@ Json points_json(const at::Tensor& points) {
 }
 
 /// The first label in the names that the data set has; by keywords where it has no labels.
-std::vector<std::string> sample_classes(const Manifest& manifest, const RunConfig& config,
-                                        const std::vector<std::string>& classes) {
+std::vector<std::string> sample_classes(const Manifest& manifest, const RunConfig& config, const SeenSamples& seen) {
   TargetClasses targets;
-  targets.classes = classes;
-  for (std::uint32_t k = 0; k < classes.size(); ++k) targets.class_of_word.emplace(classes[k], k);
+  targets.classes = seen.classes;
+  for (std::uint32_t k = 0; k < seen.classes.size(); ++k) targets.class_of_word.emplace(seen.classes[k], k);
   if (config.data.targets != "labels" && config.data.targets != "keywords")
     targets = TargetClasses::make(config.data.targets, manifest);
   const SplitTargets split(manifest, targets, config.data.targets, /*single=*/false);
   std::vector<std::string> names;
-  for (std::size_t i = 0; i < manifest.size(); ++i) names.push_back(targets.classes[split(i)[0]]);
+  for (const std::uint64_t i : seen.samples) names.push_back(targets.classes[split(i)[0]]);
   return names;
 }
 
 Json feature_json(const RunConfig& config) {
-  const Device device = Device::open(config.device);
-  const VisualModel model = VisualModel::open(config.output, {}, device);
-  const ScratchFolder scratch;
-  const Manifest manifest =
-      spaced_samples(Manifest::open(Dataset::open(config.data.val.dataset), config.data.val.split), scratch.path());
-  const at::Tensor features = extract_features(model, device, manifest, 64, config.data.workers);
+  const Manifest manifest = Manifest::open(Dataset::open(config.data.val.dataset), config.data.val.split);
+  const SeenSamples seen = see_samples(config, manifest);
+  const at::Tensor& features = seen.features;
   const PrincipalMap principal = principal_map(features);
   Json json{{"explained", {principal.explained[0], principal.explained[1]}},
             {"principal", points_json(principal.points)},
             {"neighbours", points_json(neighbour_map(features))},
-            {"classes", sample_classes(manifest, config, model.classes())}};
+            {"classes", sample_classes(manifest, config, seen)}};
   json["single"] = true;  // one label a picture: another class can be said to be another
-  for (std::size_t i = 0; i < manifest.size(); ++i) json["single"] = json["single"].get<bool>() && manifest[i].labels.size() == 1;
-  for (std::size_t i = 0; i < manifest.size(); ++i) json["images"].push_back(std::string(manifest[i].image));
+  for (const std::uint64_t i : seen.samples) {
+    json["single"] = json["single"].get<bool>() && manifest[i].labels.size() == 1;
+    json["images"].push_back(std::string(manifest[i].image));
+  }
   std::vector<std::int64_t> queries;
   const std::int64_t n = features.size(0), count = std::min(kQueries, n);
   for (std::int64_t q = 0; q < count; ++q) queries.push_back((2 * q + 1) * n / (2 * count));
@@ -124,8 +141,9 @@ void write_data_summary(const RunConfig& config) {
 }
 
 void write_feature_map(const RunConfig& config) {
-  const bool images = config.task == "emotionnet" || config.task == "classifier" || config.task == "expression";
-  if (!images || !config.data.val || config.data.picture != "image") return;
+  const bool images =
+      config.task == "emotionnet" || config.task == "classifier" || config.task == "expression" || config.task == "stimuli";
+  if (!images || !config.data.val) return;
   try {
     write_file_atomically(fs::path(config.output) / "features.json", feature_json(config).dump() + "\n");
   } catch (const Interrupted&) {
@@ -135,17 +153,23 @@ void write_feature_map(const RunConfig& config) {
   }
 }
 
-void write_times(const RunConfig& config, double seconds_before, double seconds) {
-  Json json{{"seconds", seconds_before + seconds}, {"peak_memory", peak_memory()}};
+void write_times(const RunConfig& config, const RunTimes& times) {
+  Json json{{"seconds", times.seconds},
+            {"evaluation", times.stages.evaluation},
+            {"checkpoints", times.stages.checkpoints},
+            {"peak_memory", peak_memory()}};
   if (const std::uint64_t bytes = peak_device_memory()) json["peak_device_memory"] = bytes;
   write_file_atomically(fs::path(config.output) / "times.json", json.dump() + "\n");
 }
 
-double read_times(const RunConfig& config) {
+RunTimes read_times(const RunConfig& config) {
   const fs::path file = fs::path(config.output) / "times.json";
-  if (!fs::exists(file)) return 0;
+  if (!fs::exists(file)) return {};
   const Json json = Json::parse(read_file(file), nullptr, false);
-  return json.is_object() && json.contains("seconds") && json["seconds"].is_number() ? json["seconds"].get<double>() : 0;
+  const auto number = [&](const char* key) {
+    return json.is_object() && json.contains(key) && json[key].is_number() ? json[key].get<double>() : 0.0;
+  };
+  return {number("seconds"), {number("evaluation"), number("checkpoints")}};
 }
 
 }  // namespace emotion

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "emotion/config/run_config.h"
+#include "emotion/train/trainer.h"
 
 namespace emotion {
 
@@ -11,11 +12,17 @@ namespace emotion {
 /// data.json: samples, classes and keywords of the run's splits.
 void write_data_summary(const RunConfig& config);
 /// features.json: some validation pictures in the best network's feature space: principal and neighbour map, and the pictures
-/// nearest to a few. At most 300 pictures, once at the end. Nothing for a task without an image network or validation data.
+/// nearest to a few. At most 300 pictures, once at the end. Nothing for a task that looks neither at pictures nor at their faces,
+/// nor without validation data.
 void write_feature_map(const RunConfig& config);
-/// times.json: seconds this command and those before it, with --resume, have run; bytes of memory this one took at most.
-void write_times(const RunConfig& config, double seconds_before, double seconds);
+/// Seconds that this command and those before it, with --resume, have run.
+struct RunTimes {
+  double seconds = 0;  ///< all of it
+  StageTimes stages{};
+};
+/// times.json: those, and bytes of memory this command took at most.
+void write_times(const RunConfig& config, const RunTimes& times);
 /// The seconds that times.json holds; 0 without one.
-double read_times(const RunConfig& config);
+RunTimes read_times(const RunConfig& config);
 
 }  // namespace emotion

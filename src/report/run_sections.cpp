@@ -146,7 +146,14 @@ std::string time_html(const Json& times, const MetricLines& lines, double sample
   std::vector<std::vector<std::string>> rows{{"training steps", seconds_text(training)},
                                              {"of that, waiting for data", seconds_text(waiting)}};
   if (const double whole = number_of(times.value("seconds", Json())); std::isfinite(whole)) {
-    rows.push_back({"start, evaluations, checkpoints, this page", seconds_text(whole - training)});
+    double rest = whole - training;
+    for (const auto& [key, name] : {std::pair{"evaluation", "evaluations"}, {"checkpoints", "checkpoints"}}) {
+      const double seconds = number_of(times.value(key, Json()));
+      if (!std::isfinite(seconds)) continue;
+      rows.push_back({name, seconds_text(seconds)});
+      rest -= seconds;
+    }
+    rows.push_back({"the rest: start, this page", seconds_text(rest)});
     rows.push_back({"all", seconds_text(whole)});
   }
   if (const double bytes = number_of(times.value("peak_memory", Json())); std::isfinite(bytes))

@@ -35,9 +35,19 @@ bool usable(const TableCell& a, const TableCell& b) {
   return false;
 }
 
+/// What stands for a row in comparisons: what was measured or, of a cited one, what is printed, the same for every seed.
+std::vector<TableCell> compared_cells(const TableResult& result, std::size_t row) {
+  std::vector<TableCell> cells = result.cells[row];
+  if (!result.table.rows[row].cited() || !result.as_in_paper) return cells;
+  for (std::size_t c = 0; c < cells.size(); ++c) cells[c].by_seed.assign(result.seeds.size(), result.table.rows[row].printed[c]);
+  return cells;
+}
+
 OrderingResult judge_ordering(const TableResult& result, const Ordering& ordering) {
   OrderingResult judged{.ordering = ordering, .columns = {}, .differences = {}};
-  const auto &better = result.cells[ordering.better], &worse = result.cells[ordering.worse];
+  const auto& rows = result.table.rows;
+  judged.other_scale = !result.as_in_paper && (rows[ordering.better].cited() || rows[ordering.worse].cited());
+  const auto better = compared_cells(result, ordering.better), worse = compared_cells(result, ordering.worse);
   std::vector<std::size_t> columns;
   for (const std::size_t c : ordering.columns) {
     if (!usable(better[c], worse[c])) continue;
@@ -162,6 +172,7 @@ std::vector<OrderingResult> judge_orderings(const TableResult& result) {
 }
 
 std::string verdict_text(const OrderingResult& result) {
+  if (result.other_scale) return "figures of another work: compared at the paper's scale alone";
   if (result.verdict == Verdict::kUnknown) return "not measured";
   const Estimate e = estimate(result.differences);
   const std::string on = result.columns.size() > 1 ? fmt::format(", mean of {}", fmt::join(result.columns, ", ")) : "";

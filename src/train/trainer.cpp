@@ -318,9 +318,12 @@ class Trainer {
   }
 
   std::optional<EvaluationResult> evaluate() {
+    const auto begin = Clock::now();
     const WeightAverage::Swap averaged(average_ ? &*average_ : nullptr);
     gradients_->broadcast_buffers();
-    return evaluate_task(*task_, stream_options(), device_, state_.step, group_);
+    auto result = evaluate_task(*task_, stream_options(), device_, state_.step, group_);
+    if (hooks_.times) hooks_.times->evaluation += seconds_since(begin);
+    return result;
   }
 
   StateDict state_tensors() {
@@ -345,6 +348,7 @@ class Trainer {
   }
 
   void save() {
+    const auto begin = Clock::now();
     StateDict state = state_tensors();  // reads pending losses: a bad one stops the run before anything is written
     StateDict model;
     {
@@ -356,6 +360,8 @@ class Trainer {
     model.metadata["step"] = std::to_string(state_.step);
     group_.on_root([&] { checkpoints_.save(state_.step, model, state, state_.best_step, config_.checkpoint.keep); });
     saved_at_ = Clock::now();
+    logged_at_ += saved_at_ - begin;  // the rate of the next line counts training alone
+    if (hooks_.times) hooks_.times->checkpoints += seconds_since(begin);
   }
 
   void restore() {

@@ -1,7 +1,10 @@
 #include <chrono>
+#include <cmath>
+#include <set>
 #include <thread>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -10,7 +13,7 @@
 #include "../support/scratch.h"
 
 // Runs the command itself. Its trainings and measurements are small scripts under the commands' names, so that failures, kills
-// and what is run again can be seen; the last test runs the real ones.
+// and what is run again can be seen; the last tests read the project's own tables and run the real commands.
 namespace emotion {
 namespace {
 
@@ -20,17 +23,24 @@ using ::testing::Not;
 
 /// Leaves weights, or fails as the config's `output` says; every call is a line of `calls`.
 constexpr const char* kTrain = R"(#!/bin/bash
-echo "train $*" >> calls
+echo "train $*" >> calls; echo begin >> order
 while [ $# -gt 0 ]; do case "$1" in --config) config="$2";; --output) out="$2";; esac; shift; done
 if grep -q 'lr: 0.666' "$config"; then echo 'a first line'; echo 'step 7: the loss is NaN; lower optimizer.lr' >&2; exit 1; fi
 mkdir -p "$out/checkpoints/best"; cp "$config" "$out/config.yaml"
 if [ -e slow ]; then touch "$out/started"; trap 'echo saved >> calls; exit 130' INT TERM; for i in $(seq 600); do sleep 0.05; done; fi
 touch "$out/checkpoints/best/model.safetensors" "$out/report.html"
+if [ -e meet ]; then  # ends once another training runs beside it
+  touch "meet.$$"
+  for i in $(seq 600); do set -- meet.*; [ $# -ge 2 ] && exit 0; sleep 0.05; done
+  echo 'nobody came' >&2; exit 1
+fi
+echo end >> order
 )";
-/// top1 = 0.5 + seed / 100, mAP = 0.25.
+/// top1 = 0.5 + seed / 100, mAP = 0.25; top1 = 0.125 for a weights file.
 constexpr const char* kEval = R"(#!/bin/bash
 echo "eval $*" >> calls
 while [ $# -gt 0 ]; do case "$1" in --checkpoint) run="$2";; --output) out="$2";; esac; shift; done
+[ -f "$run" ] && { echo '{"top1": 0.125}' > "$out/metrics.json"; exit 0; }
 [ -e "$run/checkpoints/best/model.safetensors" ] || { echo "$run: no weights" >&2; exit 3; }
 seed="${run##*seed-}"
 printf '{"top1": 0.5%s, "mAP": 0.25}' "$seed" > "$out/metrics.json"
@@ -39,6 +49,12 @@ constexpr const char* kData = R"(#!/bin/bash
 echo "data $*" >> calls
 while [ $# -gt 0 ]; do case "$1" in --out) mkdir -p "$2";; esac; shift; done
 )";
+
+/// An entry of `measurements`.
+std::string measured(const std::string& name, const std::string& command, const std::string& metric = "top1") {
+  return fmt::format("  {}:\n    command: {}\n    metric: {}\n", name, command, metric);
+}
+const std::string kMeasure = "emotion_eval --checkpoint {checkpoint} --output {output}";
 
 class ReproduceTest : public ::testing::Test {
  protected:
@@ -63,14 +79,24 @@ class ReproduceTest : public ::testing::Test {
   }
 
   void table(const std::string& file, const std::string& id, const std::vector<std::string>& rows) const {
-    std::string text =
-        "table: " + id +
-        "\ntitle: Toy\nsource: Nobody, 2020\n"
-        "made:\n  data/made:\n    run: [emotion_data synth affect --count 10 --out data/made]\n"
-        "measurements:\n  Acc:\n    command: emotion_eval --checkpoint {checkpoint} --output {output}\n    metric: top1\n"
-        "columns: [Acc]\nrows:\n";
-    for (const auto& row : rows) text += fmt::format("  - {{name: {0}, config: {0}.yaml, printed: [50]}}\n", row);
-    write_text(root_ / "configs/tables" / (file + ".yaml"), text);
+    std::string lines;
+    for (const auto& row : rows) lines += fmt::format("  - {{name: {0}, config: {0}.yaml, printed: [50]}}\n", row);
+    write_table(file, id, measured("Acc", kMeasure), "Acc", lines);
+  }
+  void write_table(const std::string& file, const std::string& id, const std::string& measurements, const std::string& columns,
+                   const std::string& rows) const {
+    write_text(root_ / "configs/tables" / (file + ".yaml"),
+               "table: " + id +
+                   "\ntitle: Toy\nsource: Nobody, 2020\n"
+                   "made:\n  data/made:\n    run: [emotion_data synth affect --count 10 --out data/made]\n"
+                   "measurements:\n" +
+                   measurements + "columns: [" + columns + "]\nrows:\n" + rows);
+  }
+  /// A data set on the disk.
+  void dataset(const std::string& name, const std::vector<std::string>& splits) const {
+    std::vector<std::string> files;
+    for (const auto& split : splits) files.push_back(fmt::format("{0}: {0}.jsonl", split));
+    write_text(root_ / name / "dataset.yaml", fmt::format("classes: [a]\nsplits: {{{}}}\n", fmt::join(files, ", ")));
   }
 
   std::vector<std::string> command(std::vector<std::string> flags) const {
@@ -209,6 +235,99 @@ TEST_F(ReproduceTest, AScaleMakesItsOwnDataAndDropsWeightsOnceMeasured) {
   EXPECT_THAT(result.output, HasSubstr("Scale small: small networks on another world"));
 }
 
+TEST_F(ReproduceTest, ASplitThatADataSetLacksIsMissingBeforeAnythingRuns) {
+  dataset("data/made", {"train", "test"});  // the configs validate on val
+  const std::string probe = "emotion_probe --checkpoint {checkpoint} --data data/faces --output {output}";
+  write_table("toy_2", "toy/2",
+              measured("Probed", probe) + measured("On val", probe + " --test-split=val") +
+                  measured("Evaluated", kMeasure + " --data data/faces --split dev"),
+              "Probed, On val, Evaluated", "  - {name: same, config: same.yaml, printed: [1, 2, 3]}\n");
+  dataset("data/faces", {"train", "val"});
+  auto listed = run({"--list", "--table", "toy/2"});
+  EXPECT_THAT(listed.output, HasSubstr("    needs data/faces there, data/made there, split val of data/made missing\n"));
+  EXPECT_THAT(listed.output, HasSubstr("top1  split test of data/faces missing\n"));
+  EXPECT_THAT(listed.output, HasSubstr("top1  split dev of data/faces missing\n"));
+  const auto result = run({"--table", "toy"});
+  EXPECT_EQ(result.code, 0) << result.errors;
+  EXPECT_EQ(calls(""), "");
+  EXPECT_THAT(csv(), HasSubstr("toy/1,good,Acc,top1,50,,,0,,not run: split val of data/made is missing,\n"));
+  EXPECT_THAT(csv(), HasSubstr("toy/2,same,On val,top1,2,,,0,,not run: split val of data/made is missing,\n"));
+
+  dataset("data/made", {"train", "val"});
+  listed = run({"--list", "--table", "toy/2"});
+  EXPECT_THAT(listed.output, HasSubstr("On val         paper   2.00  emotion_probe top1  \n"));
+  EXPECT_THAT(listed.output, Not(HasSubstr("split val")));
+  EXPECT_EQ(run({"--table", "toy/1"}).code, 1);  // bad alone fails
+  EXPECT_THAT(csv(), HasSubstr("toy/1,good,Acc,top1,50,51.0000"));
+}
+
+TEST_F(ReproduceTest, NamesBelowConfigsLieWhereTheConfigsDo) {
+  write_table("toy_2", "toy/2", measured("Acc", kMeasure + " --synonyms configs/words.tsv --set data.targets=configs/words.tsv"),
+              "Acc", "  - {name: same, config: same.yaml, printed: [50]}\n");
+  fs::create_directories(root_ / "far/away");
+  fs::rename(root_ / "configs", root_ / "far/away/settings");
+  EXPECT_THAT(run({"--configs", "far/away/settings", "--list", "--table", "toy/2"}).output,
+              HasSubstr("far/away/settings/words.tsv missing\n"));
+  write_text(root_ / "far/away/settings/words.tsv", "a\tb\n");
+  const auto result = run({"--configs", "far/away/settings", "--table", "toy/2"});
+  EXPECT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(calls("eval"),
+              HasSubstr("--synonyms far/away/settings/words.tsv --set data.targets=far/away/settings/words.tsv\n"));
+}
+
+TEST_F(ReproduceTest, AColumnMayHaveAConfigOfItsOwn) {
+  config("other", "lr: 0.7", "data/made");
+  write_table("toy_2", "toy/2", measured("A", kMeasure) + measured("B", kMeasure), "A, B",
+              "  - {name: two, config: {A: good.yaml, B: other.yaml}, printed: [50, 50]}\n"
+              "  - {name: one, config: good.yaml, printed: [50, 50]}\n");
+  EXPECT_THAT(run({"--list", "--table", "toy/2"}).output, HasSubstr("  two  [good.yaml, other.yaml]\n"));
+  EXPECT_EQ(run({"--table", "toy/2"}).code, 0);
+  EXPECT_EQ(count("train"), 2) << calls("train");
+  // A of both rows is one measurement; B of `two` is of the other training.
+  EXPECT_EQ(count("eval"), 3) << calls("eval");
+  std::set<std::string> rates;
+  for (const auto& entry : fs::recursive_directory_iterator(root_ / "out/runs")) {
+    if (entry.path().filename() != "config.yaml") continue;
+    const std::string text = read_file(entry.path());
+    rates.insert(text.substr(text.find("  lr: "), 9));
+  }
+  EXPECT_THAT(rates, ::testing::ElementsAre("  lr: 0.1", "  lr: 0.7"));
+}
+
+TEST_F(ReproduceTest, ARowThatIsNotTrainedIsMeasuredAsItsWeightsAre) {
+  write_text(root_ / "configs/plain.yaml",
+             "task: classifier\ndata: {train: {dataset: data/lost, split: train}, resize: 40, size: 32}\n"
+             "model: {backbone: resnet34, init: data/net.pth}\n");
+  write_table("toy_2", "toy/2", measured("Acc", kMeasure), "Acc",
+              "  - {name: plain, config: plain.yaml, trained: false, printed: [50]}\n");
+  EXPECT_THAT(run({"--list", "--table", "toy/2"}).output, HasSubstr("  plain  [plain.yaml, not trained]\n"));
+  EXPECT_EQ(run({"--table", "toy/2"}).code, 0);
+  EXPECT_THAT(csv(), HasSubstr("not run: data/net.pth is missing"));
+  write_text(root_ / "data/net.pth", "weights");
+  EXPECT_EQ(run({"--table", "toy/2", "--device", "cpu"}).code, 0);
+  EXPECT_EQ(count("train"), 0);
+  // Its training data is not asked for; the network and its input are told to the command.
+  EXPECT_THAT(calls("eval"), HasSubstr("eval --checkpoint data/net.pth --output out/results/"));
+  EXPECT_THAT(calls("eval"), HasSubstr(" --set model.backbone=resnet34 --set data.resize=40 --set data.size=32 --device cpu\n"));
+  EXPECT_THAT(csv(), HasSubstr("toy/2,plain,Acc,top1,50,12.5000,"));
+}
+
+TEST_F(ReproduceTest, JobsIsTheNumberOfCommandsAtATime) {
+  EXPECT_EQ(run({"--table", "toy/2", "--seeds", "1,2,3", "--jobs", "1"}).code, 0);
+  EXPECT_EQ(read_file(root_ / "order"), "begin\nend\nbegin\nend\nbegin\nend\n");
+  write_text(root_ / "meet", "");  // a training ends once another is there
+  const auto two = run({"--table", "toy/2", "--seeds", "4,5", "--jobs", "2"});
+  EXPECT_EQ(two.code, 0) << two.errors;
+}
+
+TEST_F(ReproduceTest, WeightsThatAreKeptStay) {
+  write_text(root_ / "configs/scales/small.yaml",
+             "replaces_data: true\nmade: {data/made: {run: [emotion_data synth stock --out data/made]}}\n");
+  EXPECT_EQ(run({"--scale", "small", "--table", "toy/2", "--seeds", "1", "--keep-weights"}).code, 0);
+  const fs::path run_folder = fs::directory_iterator(root_ / "out/runs")->path() / "seed-1";
+  EXPECT_TRUE(fs::exists(run_folder / "checkpoints/best/model.safetensors"));
+}
+
 TEST_F(ReproduceTest, RefusesUnknownNames) {
   EXPECT_EQ(run({"--table", "toy/3"}).errors, "--table toy/3: there are toy/1, toy/2; did you mean toy/1?\n");
   EXPECT_EQ(run({"--table", "toy/3"}).code, 2);
@@ -247,6 +366,99 @@ TEST(ReproduceTables, AllOfTheProjectsTablesCanBePlanned) {
       EXPECT_THAT(result.output, Not(HasSubstr(" missing"))) << "the scale does not make all data";
     }
   }
+}
+
+// A published data set, imported as it comes by default, has the splits that the tables read.
+TEST(ReproduceTables, DefaultImportsHaveTheSplitsThatAreRead) {
+  const fs::path source = fs::path(EMOTION_TEST_DATA).parent_path().parent_path();
+  const ScratchFolder folder;
+  struct Import {
+    std::string name, format, miniature;
+    std::vector<std::string> more{};
+  };
+  for (const auto& [name, format, miniature, more] :
+       {Import{"fi", "fi", "fi_folders"}, Import{"deep_emotion", "fi", "fi_folders", {"--split", "80/20"}},
+        Import{"unbiased_emotion", "ube", "ube"}, Import{"affectnet", "affectnet", "affectnet_lists"},
+        Import{"emotic", "emotic", "emotic"}, Import{"emotionroi", "emotionroi", "emotionroi"},
+        Import{"fer2013", "fer2013", "fer2013"}, Import{"se30k8", "se30k8", "se30k8"},
+        Import{"stock", "stockemotion", "stockemotion"}}) {
+    std::vector<std::string> command{std::string(EMOTION_BIN) + "/emotion_data",
+                                     "import",
+                                     format,
+                                     "--root",
+                                     (source / "tests/data/fixtures/import" / miniature).string(),
+                                     "--out",
+                                     "data/" + name};
+    command.insert(command.end(), more.begin(), more.end());
+    const auto result = Process(folder.path(), command).wait();
+    ASSERT_EQ(result.code, 0) << name << ": " << result.errors;
+  }
+  const auto list = [&] {
+    const auto result = Process(folder.path(), {std::string(EMOTION_BIN) + "/emotion_reproduce", "--list", "--configs",
+                                                (source / "configs").string()})
+                            .wait();
+    EXPECT_EQ(result.code, 0) << result.errors;
+    return result.output;
+  };
+  EXPECT_THAT(list(), Not(HasSubstr("split ")));
+  EXPECT_THAT(list(), HasSubstr("data/affectnet there"));
+  fs::remove(folder.path() / "data/affectnet/dataset.yaml");
+  write_text(folder.path() / "data/affectnet/dataset.yaml", "classes: [a]\nsplits: {train: train.jsonl, test: test.jsonl}\n");
+  EXPECT_THAT(list(), HasSubstr("split val of data/affectnet missing")) << "the check sees the set";
+}
+
+// A tiny table through the real commands: data drawn, two networks trained for a few steps, both measured.
+TEST(ReproduceReal, ATableIsMadeTrainedAndMeasured) {
+  const ScratchFolder folder;
+  const fs::path root = folder.path();
+  write_text(root / "configs/scales/tiny.yaml",
+             "replaces_data: true\n"
+             "made: {data/moods: {run: [emotion_data synth affect --count 80 --size 24 --workers 1 --out data/moods]}}\n"
+             "settings: {classifier: [data.resize=20, data.size=16, data.workers=1, train.batch=16, train.max_steps=2]}\n");
+  write_text(
+      root / "configs/base.yaml",
+      "task: classifier\noutput: runs/base\ndevice: cpu\ndata: {train: {dataset: data/moods, split: train}, val: {dataset: "
+      "data/moods, split: val}}\nmodel: {backbone: resnet18}\n");
+  write_text(root / "configs/slow.yaml", "extends: base.yaml\noptimizer: {lr: 1.0e-6}\n");
+  write_text(root / "configs/tables/real.yaml",
+             "table: real/1\ntitle: Real\nsource: Nobody, 2020\nmeasurements:\n" +
+                 measured("Top", kMeasure + " --data data/moods --bootstrap 0") +
+                 measured("Probe",
+                          "emotion_probe --checkpoint {checkpoint} --data data/moods --solver sgd --epochs 2 --epoch-samples 16 "
+                          "--no-cache --seed {seed} --output {output}",
+                          "mAP") +
+                 "columns: [Top, Probe]\nrows:\n"
+                 "  - {name: base, config: base.yaml, printed: [50, null]}\n"
+                 "  - {name: slow, config: slow.yaml, printed: [40, null]}\n"
+                 "orderings:\n  - {claim: a larger rate is better, better: base, worse: slow, columns: [Top]}\n");
+  const std::vector<std::string> command{
+      std::string(EMOTION_BIN) + "/emotion_reproduce", "--scale", "tiny", "--seeds", "1", "--output", "out"};
+  const auto result = Process(root, command).wait();
+  ASSERT_EQ(result.code, 0) << result.errors << result.output;
+  // The figures are those of the files that the commands wrote, in per cent: eight test pictures.
+  std::size_t tops = 0, probes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(root / "out/results")) {
+    if (entry.path().filename() != "metrics.json") continue;
+    const auto json = nlohmann::json::parse(read_file(entry.path()));
+    const bool top = entry.path().parent_path().filename().string().starts_with("Top-");
+    const double value = 100 * json[top ? "top1" : "mAP"].get<double>();
+    (top ? tops : probes) += 1;
+    if (top) {
+      EXPECT_NEAR(std::remainder(value, 12.5), 0, 1e-9);
+    }
+    EXPECT_THAT(read_file(root / "out/tables.csv"), HasSubstr(fmt::format(",{:.4f},,1,", value)));
+  }
+  EXPECT_EQ(tops, 2U);
+  EXPECT_EQ(probes, 2U);
+  EXPECT_THAT(result.output, HasSubstr("- a larger rate is better: one seed decides nothing: "));
+  const auto run_folders = fs::directory_iterator(root / "out/runs");
+  EXPECT_EQ(std::distance(begin(run_folders), end(run_folders)), 2);
+  // Again: nothing is left to do, and the figures stay.
+  const std::string csv = read_file(root / "out/tables.csv");
+  const auto log = fs::last_write_time(root / "out/made");
+  EXPECT_EQ(Process(root, command).wait().code, 0);
+  EXPECT_EQ(read_file(root / "out/tables.csv"), csv);
+  EXPECT_EQ(fs::last_write_time(root / "out/made"), log);
 }
 
 }  // namespace

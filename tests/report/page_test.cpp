@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/version.h>
+#include <opencv2/core/version.hpp>
 #include <opencv2/imgcodecs.hpp>
 
 #include "../support/scratch.h"
@@ -17,6 +19,7 @@ namespace emotion {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -98,7 +101,7 @@ class PageTest : public ::testing::Test {
     write_text(folder / "data.json",
                R"({"train": {"dataset": "d", "split": "train", "samples": 4, "labels": 6, "keywords": 10, "words": 7, "faces": 1,
                "regions": 0, "boxes": 2, "classes": {"awe": 3, "<fear>": 1}}})");
-    write_text(folder / "times.json", R"({"seconds": 100, "peak_memory": 1234567890})");
+    write_text(folder / "times.json", R"({"seconds": 100, "evaluation": 20.5, "checkpoints": 4.5, "peak_memory": 1234567890})");
     write_text(folder / "log.txt", "a line & another\n");
     cv::imwrite((folder_.path() / "a.png").string(), cv::Mat(40, 60, CV_8UC3, cv::Scalar(10, 200, 90)));
   }
@@ -125,10 +128,22 @@ TEST_F(PageTest, ARunsPageIsWholeAndHoldsItsNumbers) {
                            "<td>1.50</td><td>2.50</td>",                           // 6 / 4, 10 / 4
                            "a line &amp; another"})
     EXPECT_THAT(html, HasSubstr(text));
-  // 10 steps of 50 samples at 100 a second and 10 at 50: 5 + 10 s; 2.5 + 1 s of waiting; 85 s of 100 elsewhere.
+  const auto section = [&](const std::string& title) {
+    const auto found = between(html, ">" + title + "</h2>", "<h2");
+    return found.empty() ? "" : found[0];
+  };
+  EXPECT_THAT(section("Configuration"), HasSubstr("<pre>" + read_file(folder / "config.yaml") + "</pre>"));
+  const std::string versions = section("Versions");
+  EXPECT_THAT(versions, ContainsRegex("emotion</th><td>[0-9]+\\.[0-9]+\\.[0-9]+</td>"));
+  for (const std::string row : {"LibTorch</th><td>" TORCH_VERSION "</td>", "OpenCV</th><td>" CV_VERSION "</td>",
+                                "compiler</th><td>" __VERSION__ "</td>", "processor</th><td>"})
+    EXPECT_THAT(versions, HasSubstr("<th scope=\"row\">" + row));
+  // 10 steps of 50 samples at 100 a second and 10 at 50: 5 + 10 s; 2.5 + 1 s of waiting; 100 - 15 - 20.5 - 4.5 = 60 s elsewhere.
   EXPECT_THAT(html, HasSubstr("<th scope=\"row\">training steps</th><td>15.0 s</td>"));
   EXPECT_THAT(html, HasSubstr("<th scope=\"row\">of that, waiting for data</th><td>3.5 s</td>"));
-  EXPECT_THAT(html, HasSubstr("checkpoints, this page</th><td>1 min 25 s</td>"));
+  EXPECT_THAT(html, HasSubstr("<th scope=\"row\">evaluations</th><td>20.5 s</td>"));
+  EXPECT_THAT(html, HasSubstr("<th scope=\"row\">checkpoints</th><td>4.5 s</td>"));
+  EXPECT_THAT(html, HasSubstr("<th scope=\"row\">the rest: start, this page</th><td>1 min 00 s</td>"));
   EXPECT_THAT(html, HasSubstr("peak memory</th><td>1.23 GB</td>"));
 }
 

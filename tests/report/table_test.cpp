@@ -1,6 +1,8 @@
 #include "emotion/report/paper_table.h"
 
 #include <cmath>
+#include <filesystem>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -142,6 +144,20 @@ TEST_F(TableTest, OrderingLeavesOutWhatWasNotMeasured) {
   EXPECT_EQ(verdict_text(judge_orderings(r)[0]), "not measured");
 }
 
+TEST_F(TableTest, ACitedRowStandsWithItsPrintedFiguresAtThePapersScaleAlone) {
+  TableResult r = result();
+  r.table = read(kHead + "orderings:\n  - {claim: above the other work, better: with, worse: cited}\n");
+  EXPECT_EQ(verdict_text(judge_orderings(r)[0]), "figures of another work: compared at the paper's scale alone");
+  r.as_in_paper = true;
+  // Acc alone is printed: 70 - 61.13, 72 - 61.13; mean 9.87, deviation 1.4142, half 12.706 * 1 = 12.706.
+  const auto judged = judge_orderings(r);
+  EXPECT_THAT(judged[0].columns, ::testing::ElementsAre("Acc"));
+  ASSERT_EQ(judged[0].differences.size(), 2U);
+  EXPECT_NEAR(judged[0].differences[0], 8.87, 1e-9);
+  EXPECT_NEAR(judged[0].differences[1], 10.87, 1e-9);
+  EXPECT_EQ(verdict_text(judged[0]), "not decided, the mean is as the claim: +9.87 [−2.84, +22.58] over 2 seeds");
+}
+
 TEST_F(TableTest, AnOrderTheOtherWayRoundIsSaidPlainly) {
   TableResult r = result();
   std::swap(r.cells[0], r.cells[1]);
@@ -180,6 +196,49 @@ TEST_F(TableTest, ACellWithASeedLessSaysSo) {
   r.cells[0][0] = {{70.0, std::nullopt}, "failed: emotion_train ended with 1: the loss is NaN"};
   EXPECT_THAT(tables_markdown(std::vector{r}, "synth"), HasSubstr("65.81 → 70.00 (+4.19), 1 of 2 seeds [1]"));
   EXPECT_THAT(tables_markdown(std::vector{r}, "synth"), HasSubstr("[1] failed: emotion_train ended with 1: the loss is NaN"));
+}
+
+/// The project's own tables, as printed: a table measured to be what the paper says.
+std::vector<TableResult> printed_tables() {
+  std::vector<TableResult> results;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(EMOTION_TEST_DATA) / "../../configs/tables")) {
+    if (entry.path().extension() != ".yaml") continue;
+    TableResult r{.table = read_paper_table(entry.path(), {}), .seeds = {1}, .as_in_paper = true};
+    for (const auto& row : r.table.rows) {
+      auto& cells = r.cells.emplace_back();
+      for (const auto& printed : row.printed) cells.push_back({{printed}, ""});
+    }
+    r.runs.resize(r.table.rows.size());
+    results.push_back(std::move(r));
+  }
+  return results;
+}
+
+TEST(PapersTables, EveryClaimAgreesWithThePrintedFigures) {
+  std::size_t compared = 0;
+  for (const TableResult& r : printed_tables()) {
+    for (const OrderingResult& o : judge_orderings(r)) {
+      if (o.differences.empty()) continue;  // a claim about a curve, or about what is printed for one row alone
+      ++compared;
+      EXPECT_GT(o.differences[0], 0) << r.table.id << ": " << o.ordering.claim;
+    }
+  }
+  EXPECT_GE(compared, 25U);
+}
+
+TEST(PapersTables, EveryRowOfAnAblationIsInAClaim) {
+  std::size_t tables = 0;
+  for (const TableResult& r : printed_tables()) {
+    const auto& id = r.table.id;
+    if (id != "emotionnet/3" && id != "emotionnet/4" && id != "emotionnet/5" && id != "stimuli/2") continue;
+    ++tables;
+    std::set<std::size_t> claimed;
+    for (const Ordering& o : r.table.orderings) claimed.insert({o.better, o.worse});
+    for (std::size_t row = 0; row < r.table.rows.size(); ++row)
+      EXPECT_TRUE(claimed.contains(row)) << id << r.table.rows[row].name;
+  }
+  EXPECT_EQ(tables, 4U);
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ namespace emotion {
 /// How one column of a table is measured: a command over a trained network, and a key of the metrics.json it writes.
 struct Measurement {
   std::string name;
-  /// `emotion_probe --checkpoint {checkpoint} --data data/fi --seed {seed} --output {output}`: no shell; {device} too
+  /// `emotion_probe --checkpoint {checkpoint} --data data/fi --seed {seed} --output {output}`: no shell. A --device that
+  /// emotion_reproduce was given is added at the end; names below data/, runs/ and configs/ become the paths in use.
   std::string command;
   std::string metric;   ///< key of metrics.json; dots go down: `per_class.fear.ap`
   double factor = 100;  ///< the papers print per cent

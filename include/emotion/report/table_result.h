@@ -22,15 +22,17 @@ struct TableResult {
   std::vector<std::uint64_t> seeds;
   std::vector<std::vector<TableCell>> cells;  ///< [row][column]
   std::vector<std::string> runs;              ///< a row's run folders, relative to the pages; empty where it has none
+  bool as_in_paper = false;                   ///< at the paper's scale: the printed figures of cited rows can be compared with
 };
 
 /// Differences better - worse of an ordering, a number a seed for which both rows have every compared column: the mean over the
-/// columns, turned so that positive supports the claim.
+/// columns, turned so that positive supports the claim. A cited row stands with its printed figures, at the paper's scale alone.
 struct OrderingResult {
   Ordering ordering;
   std::vector<std::string> columns;  ///< names of those compared: both rows measured
   std::vector<double> differences;
   Verdict verdict = Verdict::kUnknown;
+  bool other_scale = false;  ///< not compared: a cited row, and another scale than the paper's
 };
 std::vector<OrderingResult> judge_orderings(const TableResult& result);
 

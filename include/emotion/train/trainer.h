@@ -22,10 +22,17 @@ struct Evaluation {
   const std::vector<std::string>& classes;
 };
 
+/// Seconds that a run has spent beside its training steps.
+struct StageTimes {
+  double evaluation = 0;   ///< of the validation split, without what the hook does with it
+  double checkpoints = 0;  ///< gathering and writing them
+};
+
 /// What a caller may have beside: nothing of it changes the run.
 struct TrainHooks {
-  std::function<void(const Evaluation&)> evaluated;  ///< after every evaluation, metrics.jsonl written
-  std::int64_t profile_steps = 0;                    ///< steps that rank 0 traces into RUN/trace.json
+  std::function<void(const Evaluation&)> evaluated{};  ///< after every evaluation, metrics.jsonl written
+  std::int64_t profile_steps = 0;                      ///< steps that rank 0 traces into RUN/trace.json
+  StageTimes* times = nullptr;                         ///< what the stages take is added there as the run goes on
 };
 
 /// Runs a training from its config into its run folder, from the start or, with `resume`, from the last checkpoint.

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <sstream>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 
@@ -22,6 +24,8 @@ std::string digest(const std::string& text) {
 }
 
 bool is_named(const std::string& text) { return text.starts_with("data/") || text.starts_with("runs/"); }
+
+constexpr std::string_view kConfigs = "configs/";
 
 /// `data/word2vec.bin` -> `word2vec-1a2b3c4d.bin`
 std::string stored_name(const std::string& name, const std::string& hash) {
@@ -100,7 +104,9 @@ RunConfig Plan::load(const std::string& file, const std::vector<std::string>& mo
 
 void Plan::place_config(RunConfig& config, const PaperTable& table, Use& use) {
   for (SplitConfig* split : {&config.data.train, &config.data.val, &config.data.extra}) {
-    if (*split) split->dataset = place(split->dataset, table, use);
+    if (!*split) continue;
+    need_split({split->dataset, split->split}, use);
+    split->dataset = place(split->dataset, table, use);
   }
   for (std::string* path : {&config.data.targets, &config.text.word2vec, &config.text.textcnn, &config.text.vocabulary,
                             &config.model.init, &config.model.expression_init}) {
@@ -128,6 +134,16 @@ std::string Plan::place(const std::string& name, const PaperTable& table, Use& u
   use.missing.insert(inner.missing.begin(), inner.missing.end());
   if (made.job) use.after.push_back(*made.job);
   return made.path.string();
+}
+
+/// A data set may be there without a split that is read. One that a recipe makes is not there yet: its recipe is trusted.
+void Plan::need_split(const NamedSplit& named, Use& use) const {
+  if (scale_.replaces_data || !fs::exists(named.dataset)) return;
+  const auto splits = Dataset::open(named.dataset).splits;
+  if (std::any_of(splits.begin(), splits.end(), [&](const auto& split) { return split.first == named.split; })) return;
+  const std::string item = fmt::format("split {} of {}", named.split, named.dataset);
+  use.needs.insert(item);
+  use.missing.insert(item);
 }
 
 Place Plan::make_trained(const std::string& name, const Recipe& recipe, const PaperTable& table, Use& use) {
@@ -164,7 +180,7 @@ Place Plan::make_by_commands(const std::string& name, const Recipe& recipe, cons
   return {made, add_job(made.string(), std::move(job))};
 }
 
-/// Words of a command; names of data and runs become the paths in use, but for `own`, which the command makes.
+/// Words of a command; names of configs, data and runs become the paths in use, but for `own`, which the command makes.
 std::vector<std::string> Plan::words(const std::string& command, const std::string& own, const PaperTable& table, Use& use) {
   std::vector<std::string> result;
   std::istringstream stream(command);
@@ -175,6 +191,14 @@ std::vector<std::string> Plan::words(const std::string& command, const std::stri
 std::string Plan::fill(const std::string& token, const std::string& own, const PaperTable& table, Use& use) {
   const std::size_t equals = token.find('=');
   const std::string head = equals == std::string::npos ? "" : token.substr(0, equals + 1), value = token.substr(head.size());
+  if (value.starts_with(kConfigs)) {  // beside the tables, wherever those lie
+    const fs::path file = fs::path(options_.configs) / value.substr(kConfigs.size());
+    if (!fs::exists(file)) {
+      use.needs.insert(file.string());
+      use.missing.insert(file.string());
+    }
+    return head + file.string();
+  }
   return is_named(value) && value != own ? head + place(value, table, use) : token;
 }
 
@@ -232,6 +256,7 @@ CellPlan Plan::cell(const PaperTable& table, const TableRow& row, std::size_t co
   } else if (is_named(config.model.init)) {
     config.model.init = place(config.model.init, table, shared);
   }
+  for (const NamedSplit& split : splits_read(measurement.command)) need_split(split, shared);
   const auto pattern = words(measurement.command, "", table, shared);
   CellPlan plan{.needs = shared.needs, .missing = shared.missing};
   if (!row.trained && config.model.init.empty())

@@ -12,6 +12,7 @@
 #include "emotion/config/run_config.h"
 #include "emotion/report/paper_table.h"
 #include "job.h"
+#include "splits.h"
 
 namespace emotion {
 
@@ -24,7 +25,7 @@ struct Place {
 /// What a cell of a table needs.
 struct CellPlan {
   std::set<std::string> needs{};                 ///< every data/.. and runs/.. it comes down to, recipes followed
-  std::set<std::string> missing;                 ///< those that are not there and that nothing makes
+  std::set<std::string> missing;                 ///< those that are not there and that nothing makes; `split val of data/fi`
   std::string error{};                           ///< its config cannot be used
   std::vector<std::size_t> jobs{};               ///< the measurement of each seed; empty where it cannot be run
   std::vector<std::filesystem::path> metrics{};  ///< what each of them writes
@@ -53,6 +54,7 @@ class Plan {
   RunConfig load(const std::string& file, const std::vector<std::string>& more) const;
   void place_config(RunConfig& config, const PaperTable& table, Use& use);
   std::string place(const std::string& name, const PaperTable& table, Use& use);
+  void need_split(const NamedSplit& named, Use& use) const;
   Place make_trained(const std::string& name, const Recipe& recipe, const PaperTable& table, Use& use);
   Place make_by_commands(const std::string& name, const Recipe& recipe, const PaperTable& table, Use& use);
   std::string fill(const std::string& token, const std::string& own, const PaperTable& table, Use& use);

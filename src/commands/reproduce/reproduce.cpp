@@ -188,11 +188,11 @@ TableCell read_cell(const CellPlan& plan, const Measurement& column, const std::
   return cell;
 }
 
-std::vector<TableResult> read_results(const std::vector<PlannedTable>& tables, Plan& plan,
+std::vector<TableResult> read_results(const std::vector<PlannedTable>& tables, Plan& plan, const Scale& scale,
                                       const std::vector<std::uint64_t>& seeds, const fs::path& out) {
   std::vector<TableResult> results;
   for (const auto& [table, cells] : tables) {
-    TableResult result{.table = table, .seeds = seeds, .cells = {}, .runs = {}};
+    TableResult result{.table = table, .seeds = seeds, .cells = {}, .runs = {}, .as_in_paper = scale.name == "paper"};
     for (std::size_t r = 0; r < table.rows.size(); ++r) {
       auto& line = result.cells.emplace_back();
       for (std::size_t c = 0; c < table.columns.size(); ++c) {
@@ -265,7 +265,7 @@ void run_tables(const ReproduceOptions& given) {
   const FolderLock lock(o.output);
   const auto begin = std::chrono::steady_clock::now();
   const auto write = [&] {
-    auto results = read_results(tables, plan, seeds, o.output);
+    auto results = read_results(tables, plan, scale, seeds, o.output);
     write_tables(results, scale, o.output);
     log_times(plan.jobs(), std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
     return results;

@@ -78,7 +78,7 @@ const std::vector<Format>& formats() {
       {"ferplus", read_ferplus, "80/20", {}},
       {"fi",
        read_fi,
-       "80/20",
+       "80/5/15",  // You et al. 2016, and Stimuli-aware VEA after them
        {{{"amusement", 4942},
          {"anger", 1266},
          {"awe", 3151},
