@@ -119,7 +119,9 @@ TEST_F(ConvertTest, AReleasedNetworkOfThreeBranchesIsACheckpoint) {
   released.add("fc_aux.bias", at::ones({8}));
   write_pth(file("release.pth"), released);
   write_text(file("classes.txt"), "awe\nfear\njoy\nsadness\n");
-  write_text(file("c.yaml"), "task: emotionnet\nmodel: {backbone: resnet18, head: three_branch}\ndata: {resize: 32, size: 32}\n");
+  write_text(file("c.yaml"),
+             "task: emotionnet\nmodel: {backbone: resnet18, head: three_branch}\ndata: {train: {dataset: d, split: train}, "
+             "extra: {dataset: e, split: train}, resize: 32, size: 32}\nloss: {soft_label: false, embedding_weight: 0}\n");
   good({"release.pth", "three.safetensors", "--map", "emotionnet", "--config", "c.yaml", "--classes", "classes.txt"});
   fs::create_directories(file("pictures"));
   cv::imwrite(file("pictures/1.png").string(), cv::Mat(40, 40, CV_8UC3, cv::Scalar(30, 120, 200)));

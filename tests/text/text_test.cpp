@@ -111,7 +111,7 @@ TEST_F(WordVectorsTest, WordsWithBlanksInGlovesForm) {
       "0.5 7 8 9\n"
       "a\u0085b\u00a0c 10 11 12\n"
       "1 . 13 14 15";
-  for (const std::string& header : {"", "6 3\n"}) {
+  for (const std::string header : {"", "6 3\n"}) {
     write_text(folder_.path() / "glove.txt", header + rows);
     const WordVectors vectors = WordVectors::open(folder_.path() / "glove.txt");
     ASSERT_EQ(vectors.size(), 6U);
