@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       for (std::size_t k = 0; k < item.size() && k < 100; ++k) sum += static_cast<std::size_t>(item[k].integer() & 1) + item[k].text().size();
     }
     if (root.find("key2idx")) ++sum;
-    static volatile std::size_t sink;
+    [[maybe_unused]] static volatile std::size_t sink;
     sink = sum;
   } catch (const emotion::Error&) {  // refused with a line of its own: as it should be
   }

@@ -11,7 +11,7 @@ CLI::App* add_import(CLI::App& app, emotion::ImportOptions& o) {
   auto* sub = app.add_subcommand("import", "makes a data set from images and labels; the images stay where they are");
   sub->add_option("format,--format", o.format,
                   "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image; csv: a table with a header; webdataset: tar "
-                  "shards; or a published one, below")
+                  "shards (.tar.gz ones are unpacked into OUT); or a published one, below")
       ->required()
       ->type_name("FORMAT");
   sub->add_option("--root", o.root, "folder of the images")->required()->type_name("DIR");

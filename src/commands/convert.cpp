@@ -123,6 +123,10 @@ void write_onnx(const StateDict& state, const fs::path& input, const ConvertOpti
   const ModelInfo info = ModelInfo::from_metadata(state.metadata, input.string());
   const auto metadata = info.to_metadata();
   const fs::path output = options.output;
+  if (info.task == "detector" || state.find("rpn.head.bbox_pred.weight") != nullptr) {
+    throw ConfigError(fmt::format(
+        "{}: every network but the detector is written as ONNX; emotion_data regions runs the checkpoint", input.string()));
+  }
   if (info.task == "textcnn") {
     load_textcnn(input);
     return write_onnx_textcnn(output, state, metadata);

@@ -28,11 +28,15 @@ fs::path stimuli_beside(const Dataset& source) {
 
 }  // namespace
 
-Dataset derive_dataset(const Dataset& source, const fs::path& out) {
+void make_dataset_folder(const fs::path& out) {
   if (fs::exists(out / "dataset.yaml")) throw ConfigError(out.string() + ": there is a data set already; give another --out");
   std::error_code error;
   fs::create_directories(out, error);
   if (error) throw RunError(out.string() + ": cannot be made: " + error.message());
+}
+
+Dataset derive_dataset(const Dataset& source, const fs::path& out) {
+  make_dataset_folder(out);
   Dataset dataset = source;
   dataset.root = out;
   dataset.splits.clear();

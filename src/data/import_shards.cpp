@@ -11,13 +11,17 @@
 #include "emotion/data/pack.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/gzip.h"
 #include "emotion/io/tar.h"
 #include "emotion/log.h"
+#include "emotion/signals.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr std::uint64_t kAlwaysUnpacked = 64 << 20;  // bytes of a compressed shard
 
 /// `dir/000001.seg.png` -> key dir/000001, field seg.png (lower case): the key ends at the first dot of the base name.
 /// False for names WebDataset ignores.
@@ -152,6 +156,50 @@ struct ClassOrder {
   }
 };
 
+/// Where the shards lie as plain archives, and their names there, sorted.
+struct ShardFolder {
+  fs::path root;
+  std::vector<fs::path> shards;
+};
+
+/// The plain archive that a compressed shard becomes; empty for other files.
+std::string plain_name(const fs::path& file) {
+  const std::string name = file.filename().string();
+  for (const char* ending : {".tar.bz2", ".tar.xz", ".tar.zst"}) {
+    if (name.ends_with(ending))
+      throw DataError(file.string() + ": shards packed by gzip or not at all are read; unpack it first");
+  }
+  if (name.ends_with(".tar.gz")) return name.substr(0, name.size() - 3);
+  return name.ends_with(".tgz") ? name.substr(0, name.size() - 4) + ".tar" : std::string();
+}
+
+/// Samples are read from within archives at any place, which a compressed one does not allow: it is unpacked into `out`.
+ShardFolder find_shards(const fs::path& root, const fs::path& out) {
+  std::set<fs::path> plain;
+  std::map<fs::path, fs::path> packed;  // the name it gets -> file
+  for (const auto& entry : fs::directory_iterator(root)) {
+    if (entry.path().extension() == ".tar") plain.insert(entry.path().filename());
+    if (const std::string name = plain_name(entry.path()); !name.empty()) packed.emplace(name, entry.path());
+  }
+  std::erase_if(packed, [&](const auto& shard) { return plain.contains(shard.first); });  // unpacked already
+  if (packed.empty()) return {root, {plain.begin(), plain.end()}};
+  if (!plain.empty()) {
+    const std::string file = packed.begin()->second.string();
+    throw DataError(fmt::format("{0}: compressed, and others beside it are not; unpack it there: gunzip -k {0}", file));
+  }
+  make_dataset_folder(out);
+  ShardFolder folder{out, {}};
+  for (const auto& [name, file] : packed) {
+    if (stop_requested()) throw Interrupted("import: interrupted; nothing is kept but shards that were unpacked");
+    // Pictures hardly pack; headers, padding and texts do.
+    write_file_atomically(out / name,
+                          [&](std::ostream& to) { unpack_gzip(file, to, kAlwaysUnpacked + 100 * fs::file_size(file)); });
+    log_info("{}: unpacked to {}", file.string(), (out / name).string());
+    folder.shards.push_back(name);
+  }
+  return folder;
+}
+
 std::vector<std::string> lines_of(const fs::path& file) {
   std::vector<std::string> lines;
   const std::string text = read_file(file);
@@ -169,16 +217,12 @@ std::vector<std::string> lines_of(const fs::path& file) {
 
 void import_shards(const ShardImport& options) {
   if (!fs::is_directory(options.root)) throw DataError(options.root.string() + ": no such folder");
-  std::vector<fs::path> shards;
-  for (const auto& entry : fs::directory_iterator(options.root)) {
-    if (entry.path().extension() == ".tar") shards.push_back(entry.path().filename());
-  }
-  std::sort(shards.begin(), shards.end());
-  if (shards.empty()) throw DataError(options.root.string() + ": no .tar file in it; unpack compressed shards first");
+  const ShardFolder folder = find_shards(options.root, options.out);
+  if (folder.shards.empty()) throw DataError(options.root.string() + ": no .tar or .tar.gz file in it");
   const std::vector<std::string> names = options.classes.empty() ? std::vector<std::string>{} : lines_of(options.classes);
   ShardReader reader(names);
   std::map<std::string, std::vector<Sample>> splits;
-  for (const auto& shard : shards) reader.read(options.root, shard, splits[split_of(shard)]);
+  for (const auto& shard : folder.shards) reader.read(folder.root, shard, splits[split_of(shard)]);
   std::set<std::string, ClassOrder> found;
   for (const auto& [split, samples] : splits) {
     for (const auto& sample : samples) {
@@ -187,7 +231,7 @@ void import_shards(const ShardImport& options) {
     }
   }
   Dataset source;
-  source.root = options.root;
+  source.root = folder.root;
   source.name = fs::absolute(options.root).filename().string();
   source.classes = names;
   for (const auto& name : found) {

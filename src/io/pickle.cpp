@@ -165,13 +165,14 @@ PicklePtr Unpickler::rebuild_tensor(const std::vector<PicklePtr>& arguments) {
   // Overlapping views could make a small file into a huge tensor.
   if (offset < 0 || count > elements || (count > 0 && last >= elements))
     refuse(fmt::format("a tensor reaches outside its storage of {} elements", elements));
+  const PickleValue& storage = *arguments[0];
   auto value = make(Kind::kTensor);
-  value->text = arguments[0]->text;
-  value->number = offset;
-  value->type = arguments[0]->type;
+  value->text = storage.text;
+  value->number = storage.begin + offset;
+  value->type = storage.type;
   // The legacy form reads storages behind the pickles: the view is made when they are there.
   auto shape = make(Kind::kTuple);
-  shape->items = {arguments[0], arguments[2], arguments[3]};
+  shape->items = {storage.items.empty() ? arguments[0] : storage.items[0], arguments[2], arguments[3]};
   value->items = {shape};
   return value;
 }

@@ -24,7 +24,8 @@ struct PickleValue {
   std::int64_t number = 0;                              // kBool, kInt; kStorage: elements
   double real = 0;                                      // kFloat
   std::string text;                                     // kText, kBytes, kGlobal (module.name); kStorage: its key
-  std::vector<PicklePtr> items;                         // kTuple, kList
+  std::vector<PicklePtr> items;                         // kTuple, kList; kStorage: what it is a view of, if it is one
+  std::int64_t begin = 0;                               // kStorage that is a view: its first element there
   std::vector<std::pair<PicklePtr, PicklePtr>> fields;  // kDict
   at::Tensor tensor;                                    // kTensor, and a storage's data once it is read (kStorage, 1-d)
   at::ScalarType type = at::kFloat;                     // kStorage

@@ -34,22 +34,16 @@ class Storages {
  public:
   explicit Storages(std::string where) : where_(std::move(where)) {}
 
-  /// ('storage', torch.FloatStorage, key, location, elements[, view])
+  /// ('storage', torch.FloatStorage, key, location, elements[, view]): the storage, or the view of it.
   PicklePtr refer(const PickleValue& id) {
     const auto& items = id.items;
     if (id.kind != Kind::kTuple || items.size() < 5 || items[1]->kind != Kind::kGlobal || items[2]->kind != Kind::kText ||
         items[4]->kind != Kind::kInt || items[4]->number < 0) {
-      throw WeightsError(where_ + ": broken: a storage is not described as torch.save does");
+      refuse();
     }
     auto& storage = storages_[items[2]->text];
-    if (!storage) {
-      storage = std::make_shared<PickleValue>();
-      storage->kind = Kind::kStorage;
-      storage->text = items[2]->text;
-      storage->type = storage_type(items[1]->text, where_);
-      storage->number = items[4]->number;
-    }
-    return storage;
+    if (!storage) storage = make(items[2]->text, storage_type(items[1]->text, where_), items[4]->number);
+    return items.size() > 5 && items[5]->kind != Kind::kNone ? view(storage, *items[5]) : storage;
   }
 
   PickleValue* find(const std::string& key) {
@@ -70,8 +64,42 @@ class Storages {
   }
 
  private:
+  [[noreturn]] void refuse() const { throw WeightsError(where_ + ": broken: a storage is not described as torch.save does"); }
+
+  static PicklePtr make(const std::string& key, at::ScalarType type, std::int64_t elements) {
+    auto storage = std::make_shared<PickleValue>();
+    storage->kind = Kind::kStorage;
+    storage->text = key;
+    storage->type = type;
+    storage->number = elements;
+    return storage;
+  }
+
+  /// (key, offset, elements): a storage within another, as old releases kept those that share memory. Offsets of tensors count
+  /// from where it begins.
+  PicklePtr view(const PicklePtr& whole, const PickleValue& tuple) {
+    const auto& items = tuple.items;
+    if (tuple.kind != Kind::kTuple || items.size() != 3 || items[0]->kind != Kind::kText || items[1]->kind != Kind::kInt ||
+        items[2]->kind != Kind::kInt) {
+      refuse();
+    }
+    const std::int64_t begin = items[1]->number, elements = items[2]->number;
+    if (begin < 0 || elements < 0 || begin > whole->number || elements > whole->number - begin) {
+      throw WeightsError(fmt::format("{}: view {} reaches outside its storage of {} elements", where_,
+                                     items[0]->text.substr(0, 60), whole->number));
+    }
+    auto& view = views_[items[0]->text];
+    if (!view) {
+      view = make(whole->text, whole->type, elements);
+      view->begin = begin;
+      view->items = {whole};
+    }
+    if (view->items[0] != whole || view->begin != begin || view->number != elements) refuse();
+    return view;
+  }
+
   std::string where_;
-  std::map<std::string, PicklePtr> storages_;
+  std::map<std::string, PicklePtr> storages_, views_;
 };
 
 std::vector<std::int64_t> numbers(const PickleValue& tuple) {
@@ -108,17 +136,17 @@ class Collector {
                                                     [](const auto& field) { return field.second->kind == Kind::kTensor; });
   }
 
-  /// The dictionary itself, or one of the names training scripts give it.
+  /// What stands under one of the names that training scripts give it, else the dictionary itself: tensors beside such a name
+  /// are what the script measured, not weights.
   static const PickleValue* find_state(const PickleValue& value, int depth) {
     if (value.kind != Kind::kDict || depth > 3) return nullptr;
-    if (has_tensor(value)) return &value;
     for (const char* name : {"state_dict", "model_state_dict", "model", "net", "network", "weights"}) {
-      for (const auto& [key, child] : value.fields) {
-        if (key->text != name) continue;
-        if (const PickleValue* found = find_state(*child, depth + 1)) return found;
-      }
+      const auto field = std::find_if(value.fields.rbegin(), value.fields.rend(),
+                                      [&](const auto& candidate) { return candidate.first->text == name; });
+      if (field == value.fields.rend()) continue;  // of two equal keys Python keeps the last
+      if (const PickleValue* found = find_state(*field->second, depth + 1)) return found;
     }
-    return nullptr;
+    return has_tensor(value) ? &value : nullptr;
   }
 
   at::Tensor view(const PickleValue& value) {
@@ -159,7 +187,8 @@ StateDict read_zip(std::string_view bytes, const std::string& where) {
   Storages storages(where);
   Unpickler unpickler(record("data.pkl"), where, [&](const PickleValue& id) {
     PicklePtr storage = storages.refer(id);
-    if (!storage->tensor.defined()) storages.fill(*storage, record("data/" + storage->text));
+    PickleValue& whole = storage->items.empty() ? *storage : *storage->items[0];
+    if (!whole.tensor.defined()) storages.fill(whole, record("data/" + whole.text));
     return storage;
   });
   return Collector(where, bytes.size()).collect(*unpickler.load());

@@ -3,7 +3,6 @@
 #include <bit>
 #include <cstring>
 #include <ostream>
-#include <set>
 #include <unordered_set>
 
 #include <ATen/core/Tensor.h>
@@ -22,24 +21,31 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the format's own limit
 constexpr std::size_t kMostListed = 64;            // dimensions of a shape
+constexpr std::size_t kMostNested = 8;
 
 struct TypeName {
   const char* name;
   at::ScalarType type;
 };
-constexpr std::array<TypeName, 9> kTypes{{{"F64", at::kDouble},
-                                          {"F32", at::kFloat},
-                                          {"F16", at::kHalf},
-                                          {"BF16", at::kBFloat16},
-                                          {"I64", at::kLong},
-                                          {"I32", at::kInt},
-                                          {"I16", at::kShort},
-                                          {"I8", at::kChar},
-                                          {"U8", at::kByte}}};
+constexpr auto kTypes = std::to_array<TypeName>({{"F64", at::kDouble},
+                                                 {"F32", at::kFloat},
+                                                 {"F16", at::kHalf},
+                                                 {"BF16", at::kBFloat16},
+                                                 {"F8_E4M3", at::kFloat8_e4m3fn},
+                                                 {"F8_E5M2", at::kFloat8_e5m2},
+                                                 {"I64", at::kLong},
+                                                 {"I32", at::kInt},
+                                                 {"I16", at::kShort},
+                                                 {"I8", at::kChar},
+                                                 {"U64", at::kUInt64},
+                                                 {"U32", at::kUInt32},
+                                                 {"U16", at::kUInt16},
+                                                 {"U8", at::kByte},
+                                                 {"BOOL", at::kBool}});
 
 /// What the header says of one tensor, checked against the file.
 struct Slot {
@@ -59,28 +65,72 @@ struct Header {
   throw WeightsError(file.string() + ": " + text);
 }
 
-/// nlohmann keeps the last of two equal keys; here they are an error, since readers would disagree about the file.
-Json parse_header(std::string_view text, const std::filesystem::path& file) {
-  std::vector<std::unordered_set<std::string>> open;
-  std::size_t listed = 0;  // of a list so far: a shape, or the two offsets
-  const auto callback = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (depth > 8) refuse(file, "the header is nested too deeply for a safetensors file");
-    // A key begins a value of its own: only what stands in a list is counted on.
-    if (event == Json::parse_event_t::array_start || event == Json::parse_event_t::key) listed = 0;
-    if (event == Json::parse_event_t::value && ++listed > kMostListed)
-      refuse(file, fmt::format("the header holds a list of more than {} items", kMostListed));
-    if (event == Json::parse_event_t::object_start) open.emplace_back();
-    if (event == Json::parse_event_t::object_end) open.pop_back();
-    if (event == Json::parse_event_t::key && !open.back().insert(value.get<std::string>()).second) {
-      refuse(file, fmt::format("the header names '{}' twice", value.get<std::string>()));
-    }
+/// Looks at a header's JSON before any of it is kept. Of two equal keys a parser keeps one, and readers would disagree about the
+/// file: they are an error here. `names` are the header's own keys in their order; the values are found by name afterwards, since
+/// an object that keeps the order itself looks through all of its keys for each new one.
+class HeaderCheck : public nlohmann::json_sax<Json> {
+ public:
+  explicit HeaderCheck(const std::filesystem::path& file) : file_(file) {}
+  std::vector<std::string> names;
+
+  bool null() override { return count(); }
+  bool boolean(bool /*value*/) override { return count(); }
+  bool number_integer(number_integer_t /*value*/) override { return count(); }
+  bool number_unsigned(number_unsigned_t /*value*/) override { return count(); }
+  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return count(); }
+  bool string(string_t& /*value*/) override { return count(); }
+  bool binary(binary_t& /*value*/) override { return count(); }
+  bool key(string_t& name) override {
+    if (!open_.back().insert(name).second) refuse(file_, fmt::format("the header names '{}' twice", name));
+    if (depth_ == 1) names.push_back(name);
+    listed_ = 0;  // a key begins a value of its own: only what stands in a list is counted on
     return true;
-  };
-  try {
-    return Json::parse(text, callback);
-  } catch (const Json::exception&) {
-    refuse(file, "not a safetensors file: the header is not valid JSON");
   }
+  bool start_object(std::size_t /*size*/) override {
+    open_.emplace_back();
+    return enter();
+  }
+  bool end_object() override {
+    open_.pop_back();
+    return leave();
+  }
+  bool start_array(std::size_t /*size*/) override {
+    listed_ = 0;
+    return enter();
+  }
+  bool end_array() override { return leave(); }
+  bool parse_error(std::size_t /*at*/, const std::string& /*token*/, const nlohmann::detail::exception& /*error*/) override {
+    return false;
+  }
+
+ private:
+  bool count() {
+    if (++listed_ > kMostListed) refuse(file_, fmt::format("the header holds a list of more than {} items", kMostListed));
+    return true;
+  }
+  bool enter() {
+    if (++depth_ > kMostNested) refuse(file_, "the header is nested too deeply for a safetensors file");
+    return true;
+  }
+  bool leave() {
+    --depth_;
+    return true;
+  }
+
+  const std::filesystem::path& file_;
+  std::vector<std::unordered_set<std::string>> open_;  // keys of the objects that are not at their end
+  std::size_t depth_ = 0, listed_ = 0;                 // listed: of a list so far, a shape or the two offsets
+};
+
+struct ParsedHeader {
+  Json json;
+  std::vector<std::string> names;  // of its keys, in their order
+};
+
+ParsedHeader parse_header(std::string_view text, const std::filesystem::path& file) {
+  HeaderCheck check(file);
+  if (!Json::sax_parse(text, &check)) refuse(file, "not a safetensors file: the header is not valid JSON");
+  return {Json::parse(text), std::move(check.names)};
 }
 
 Slot read_slot(const std::string& name, const Json& json, std::uint64_t data_size, const std::filesystem::path& file) {
@@ -103,14 +153,9 @@ Slot read_slot(const std::string& name, const Json& json, std::uint64_t data_siz
   }
   if (slot.shape.size() > 64) bad("more than 64 dimensions");
   const auto name_of_type = dtype.get<std::string>();
-  if (name_of_type == "BOOL") {
-    slot.type = at::kBool;
-  } else {
-    const auto found =
-        std::find_if(kTypes.begin(), kTypes.end(), [&](const TypeName& type) { return name_of_type == type.name; });
-    if (found == kTypes.end()) bad("dtype " + name_of_type.substr(0, 20) + " is not known");
-    slot.type = found->type;
-  }
+  const auto found = std::find_if(kTypes.begin(), kTypes.end(), [&](const TypeName& type) { return name_of_type == type.name; });
+  if (found == kTypes.end()) bad("dtype " + name_of_type.substr(0, 20) + " is not known");
+  slot.type = found->type;
   if (!offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned()) bad("data_offsets are not whole numbers");
   slot.begin = offsets[0].get<std::uint64_t>();
   slot.end = offsets[1].get<std::uint64_t>();
@@ -131,12 +176,13 @@ Header read_header(std::span<const std::byte> bytes, const std::filesystem::path
   if (size > kMaxHeader || size > bytes.size() - 8) {
     refuse(file, fmt::format("not a safetensors file, or truncated: a header of {} bytes in a file of {}", size, bytes.size()));
   }
-  const Json json = parse_header({reinterpret_cast<const char*>(bytes.data()) + 8, size}, file);
+  const auto [json, names] = parse_header({reinterpret_cast<const char*>(bytes.data()) + 8, size}, file);
   if (!json.is_object()) refuse(file, "not a safetensors file: the header is not a JSON object");
   Header header;
   header.data_offset = 8 + size;
   const std::uint64_t data_size = bytes.size() - header.data_offset;
-  for (const auto& [name, value] : json.items()) {
+  for (const auto& name : names) {
+    const Json& value = json[name];
     if (name != "__metadata__") {
       header.slots.push_back(read_slot(name, value, data_size, file));
       continue;
@@ -163,7 +209,6 @@ Header read_header(std::span<const std::byte> bytes, const std::filesystem::path
 }
 
 std::string type_text(at::ScalarType type, const std::string& name) {
-  if (type == at::kBool) return "BOOL";
   for (const auto& known : kTypes) {
     if (known.type == type) return known.name;
   }
@@ -222,14 +267,27 @@ MappedTensor map_tensor(const std::filesystem::path& file, const std::string& na
 
 namespace {
 
-/// Size and text of a header, padded so that the tensors start aligned.
-void write_header(std::ostream& out, const Json& json) {
-  std::string header = json.dump(-1, ' ', false, Json::error_handler_t::replace);
-  header.append((8 - header.size() % 8) % 8, ' ');
-  const std::uint64_t size = header.size();
-  out.write(reinterpret_cast<const char*>(&size), 8);
-  out.write(header.data(), static_cast<std::streamsize>(header.size()));
-}
+/// A header as text, entry by entry in their order.
+class HeaderText {
+ public:
+  void add(const std::string& name, const nlohmann::ordered_json& value) {
+    text_ += fmt::format("{}{}:{}", text_.empty() ? '{' : ',', dump(name), dump(value));
+  }
+  /// Its size and itself, padded so that the tensors start aligned.
+  void write(std::ostream& out) const {
+    std::string header = (text_.empty() ? "{" : text_) + "}";
+    header.append((8 - header.size() % 8) % 8, ' ');
+    const std::uint64_t size = header.size();
+    out.write(reinterpret_cast<const char*>(&size), 8);
+    out.write(header.data(), static_cast<std::streamsize>(header.size()));
+  }
+
+ private:
+  static std::string dump(const nlohmann::ordered_json& value) {
+    return value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  }
+  std::string text_;
+};
 
 void write_data(std::ostream& out, const at::Tensor& tensor) {
   const at::Tensor dense = tensor.detach().cpu().contiguous();
@@ -239,20 +297,20 @@ void write_data(std::ostream& out, const at::Tensor& tensor) {
 }  // namespace
 
 void write_safetensors(const std::filesystem::path& file, const StateDict& state) {
-  Json json = Json::object();
-  if (!state.metadata.empty()) json["__metadata__"] = state.metadata;
+  HeaderText header;
+  if (!state.metadata.empty()) header.add("__metadata__", state.metadata);
+  std::unordered_set<std::string> names{"__metadata__"};
   std::uint64_t offset = 0;
   for (const auto& [name, tensor] : state.entries) {
-    if (json.contains(name) || name == "__metadata__")
-      throw WeightsError(fmt::format("{}: tensor {} would be written twice", file.string(), name));
+    if (!names.insert(name).second) throw WeightsError(fmt::format("{}: tensor {} would be written twice", file.string(), name));
     const std::uint64_t size = static_cast<std::uint64_t>(tensor.numel()) * tensor.element_size();
-    json[name] = {{"dtype", type_text(tensor.scalar_type(), name)},
-                  {"shape", tensor.sizes().vec()},
-                  {"data_offsets", {offset, offset + size}}};
+    header.add(name, {{"dtype", type_text(tensor.scalar_type(), name)},
+                      {"shape", tensor.sizes().vec()},
+                      {"data_offsets", {offset, offset + size}}});
     offset += size;
   }
   write_file_atomically(file, [&](std::ostream& out) {
-    write_header(out, json);
+    header.write(out);
     for (const auto& entry : state.entries) write_data(out, entry.tensor);
   });
 }
@@ -262,11 +320,11 @@ void write_tensor_rows(const std::filesystem::path& file, const std::string& nam
                        const std::function<void(const std::function<void(const at::Tensor&)>&)>& produce) {
   std::uint64_t wanted = sizeof(float), written = 0;
   for (const std::int64_t length : shape) wanted *= static_cast<std::uint64_t>(length);
-  Json json = Json::object();
-  json["__metadata__"] = metadata;
-  json[name] = {{"dtype", "F32"}, {"shape", shape}, {"data_offsets", {0, wanted}}};
+  HeaderText header;
+  header.add("__metadata__", metadata);
+  header.add(name, {{"dtype", "F32"}, {"shape", shape}, {"data_offsets", {0, wanted}}});
   write_file_atomically(file, [&](std::ostream& out) {
-    write_header(out, json);
+    header.write(out);
     produce([&](const at::Tensor& rows) {
       write_data(out, rows.to(at::kFloat));
       written += static_cast<std::uint64_t>(rows.numel()) * sizeof(float);

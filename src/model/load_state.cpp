@@ -20,7 +20,12 @@ std::string shape_text(const at::Tensor& tensor) { return fmt::format("[{}]", fm
 class Problems {
  public:
   void add(const std::string& text) {
-    if (++count_ <= 20) texts_.push_back(text);
+    add([&] { return text; });
+  }
+  /// For a text that takes long to find: a file may name a million tensors that are not wanted.
+  template <class Text, class = std::enable_if_t<std::is_invocable_v<Text>>>
+  void add(const Text& text) {
+    if (++count_ <= 20) texts_.push_back(text());
   }
   void throw_if_any(const std::string& where) const {
     if (count_ == 0) return;
@@ -87,11 +92,12 @@ void load_module_state(torch::nn::Module& module, const StateDict& state, const 
     if (const at::Tensor* from = state.find(name)) {
       copy_checked(tensor, *from, name, problems);
     } else if (!is_counter(name)) {
-      problems.add(fmt::format("{} is missing{}", name, did_you_mean(name, given)));
+      problems.add([&] { return fmt::format("{} is missing{}", name, did_you_mean(name, given)); });
     }
   }
   for (const auto& name : given) {
-    if (!own.find(name)) problems.add(fmt::format("{} is not part of the network{}", name, did_you_mean(name, wanted)));
+    if (!own.find(name))
+      problems.add([&] { return fmt::format("{} is not part of the network{}", name, did_you_mean(name, wanted)); });
   }
   problems.throw_if_any(where);
 }
@@ -115,7 +121,8 @@ void init_module_state(torch::nn::Module& module, const StateDict& state, const 
     } else if (is_counter(name)) {
       continue;
     } else if (!head) {
-      problems.add(fmt::format("{} is missing{}", source.empty() ? name : source, did_you_mean(source, names_of(state))));
+      problems.add(
+          [&] { return fmt::format("{} is missing{}", source.empty() ? name : source, did_you_mean(source, names_of(state))); });
     } else {
       fresh.push_back(name);  // a head of another task, or none
     }
@@ -134,7 +141,7 @@ void init_backbone_state(torch::nn::Module& backbone, const StateDict& state, co
     if (const at::Tensor* from = state.find(source)) {
       copy_checked(tensor, *from, source, problems);
     } else if (!is_counter(name)) {
-      problems.add(fmt::format("{} is missing{}", source, did_you_mean(source, names_of(state))));
+      problems.add([&] { return fmt::format("{} is missing{}", source, did_you_mean(source, names_of(state))); });
     }
   }
   problems.throw_if_any(where);

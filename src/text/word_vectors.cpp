@@ -5,15 +5,14 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
-#include <memory>
 #include <ostream>
 #include <unordered_map>
 
 #include <fmt/format.h>
-#include <zlib.h>
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/gzip.h"
 #include "emotion/log.h"
 
 namespace emotion {
@@ -66,42 +65,97 @@ std::uint64_t line_of(std::string_view text, std::size_t at) {
          1;
 }
 
+/// Whether a field of a row is a number as a whole, `nan` and `inf` too.
+bool is_number(std::string_view field) {
+  float value = 0;
+  const auto [stop, error] = std::from_chars(field.data(), field.data() + field.size(), value);
+  return error == std::errc{} && stop == field.data() + field.size();
+}
+
+/// A line's numbers if all of its fields but the first are some: a word of several fields hardly ends in a number. Else 0.
+int plain_numbers(std::string_view line) {
+  int count = 0;
+  for (std::size_t at = line.find(' '); at != std::string_view::npos; ++count) {
+    const std::size_t next = line.find(' ', at + 1);
+    if (!is_number(line.substr(at + 1, std::min(next, line.size()) - at - 1))) return 0;
+    at = next;
+  }
+  return count;
+}
+
+/// The line that begins at `begin`, without blanks at its end.
+std::string_view line_at(std::string_view text, std::size_t begin, std::size_t end) {
+  std::string_view line = text.substr(begin, end - begin);
+  while (!line.empty() && (line.back() == ' ' || line.back() == '\r')) line.remove_suffix(1);
+  return line;
+}
+
+/// How many numbers a row has where no header says so: as most of the first plain ones; of equally many the first seen. 0 if no
+/// line is plain.
+int count_numbers(std::string_view text) {
+  constexpr std::size_t kLooked = 100;     // lines
+  std::vector<std::pair<int, int>> votes;  // numbers, lines
+  std::size_t begin = 0;
+  for (std::size_t line = 0; line < kLooked && begin < text.size(); ++line) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    if (const int count = plain_numbers(line_at(text, begin, end)); count > 0) {
+      const auto same = std::find_if(votes.begin(), votes.end(), [&](const auto& vote) { return vote.first == count; });
+      if (same == votes.end()) {
+        votes.emplace_back(count, 1);
+      } else {
+        ++same->second;
+      }
+    }
+    begin = end + 1;
+  }
+  const auto most =
+      std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == votes.end() ? 0 : most->first;
+}
+
 /// Text rows, with or without the header line: `word v1 v2 ..`.
 struct TextRows {
   std::vector<std::string> words;
   std::vector<float> values;
   int dimension = 0;
+
+  /// A row is its last D fields and the word before them, which may hold blanks (GloVe's `. . .`).
+  /// @throws what `refuse` makes of a text
+  template <class Refuse>
+  void add(std::string_view line, const Refuse& refuse) {
+    const std::size_t first = line.find(' ');
+    if (first == 0 || first == std::string_view::npos) refuse("a word and its numbers are wanted");
+    const auto fields = static_cast<int>(std::count(line.begin(), line.end(), ' '));
+    if (dimension == 0) dimension = fields;
+    if (fields < dimension || (fields > dimension && plain_numbers(line) > 0)) {
+      refuse(
+          fmt::format("'{}' has {} numbers, {} are wanted", line.substr(0, std::min<std::size_t>(first, 60)), fields, dimension));
+    }
+    std::size_t at = first;
+    for (int extra = fields - dimension; extra > 0; --extra) at = line.find(' ', at + 1);
+    const std::string_view word = line.substr(0, at);
+    for (int k = 1; k <= dimension; ++k) {
+      float value = 0;
+      const auto [stop, error] = std::from_chars(line.data() + at + 1, line.data() + line.size(), value);
+      at = static_cast<std::size_t>(stop - line.data());
+      if (error != std::errc{} || !std::isfinite(value) || (at < line.size() && line[at] != ' '))
+        refuse(fmt::format("number {} of '{}' is not a finite number", k, word.substr(0, 60)));
+      values.push_back(value);
+    }
+    words.emplace_back(word);
+  }
 };
 
 TextRows read_text_rows(std::string_view text, const std::optional<Header>& header, const std::string& name) {
   TextRows rows;
-  rows.dimension = header ? static_cast<int>(header->dimension) : 0;
+  rows.dimension = header ? static_cast<int>(header->dimension) : count_numbers(text);
   std::size_t begin = header ? header->end : 0;
   while (begin < text.size()) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string_view line = text.substr(begin, end - begin);
-    const auto refuse = [&](const std::string& what) {
-      throw DataError(fmt::format("{}:{}: {}", name, line_of(text, begin), what));
-    };
-    while (!line.empty() && (line.back() == ' ' || line.back() == '\r')) line.remove_suffix(1);
+    const std::string_view line = line_at(text, begin, end);
     if (!line.empty()) {
-      const std::size_t space = line.find(' ');
-      if (space == 0 || space == std::string_view::npos) refuse("a word and its numbers are wanted");
-      rows.words.emplace_back(line.substr(0, space));
-      int count = 0;
-      for (std::size_t at = space; at < line.size(); ++count) {
-        float value = 0;
-        const auto [stop, error] = std::from_chars(line.data() + at + 1, line.data() + line.size(), value);
-        if (error != std::errc{} || !std::isfinite(value))
-          refuse(fmt::format("number {} of '{}' is not a finite number", count + 1, rows.words.back().substr(0, 60)));
-        rows.values.push_back(value);
-        at = static_cast<std::size_t>(stop - line.data());
-        if (at < line.size() && line[at] != ' ')
-          refuse(fmt::format("number {} of '{}' is not a finite number", count + 1, rows.words.back().substr(0, 60)));
-      }
-      if (rows.dimension == 0) rows.dimension = count;
-      if (count != rows.dimension)
-        refuse(fmt::format("'{}' has {} numbers, {} are wanted", rows.words.back().substr(0, 60), count, rows.dimension));
+      rows.add(line,
+               [&](const std::string& what) { throw DataError(fmt::format("{}:{}: {}", name, line_of(text, begin), what)); });
     }
     begin = end + 1;
   }
@@ -116,26 +170,10 @@ TextRows read_text_rows(std::string_view text, const std::optional<Header>& head
 /// A .gz file's content, in a temporary file that is gone from its folder as soon as it is mapped: Google's 3.6 GB need no
 /// memory.
 MappedFile unpacked(const std::filesystem::path& file, std::uint64_t packed) {
-  // Numbers pack to a half, their digits to a third. What packs better than 30 to 1 holds no vectors.
-  const std::uint64_t most = kAlwaysUnpacked + 30 * packed;
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> in(::gzopen(file.c_str(), "rb"), ::gzclose);
-  if (!in) throw DataError(file.string() + ": cannot be read");
   const ScratchFolder folder;
   std::ofstream out(folder.path() / "words", std::ios::binary);
-  std::vector<char> piece(1 << 20);
-  std::uint64_t written = 0;
-  while (true) {
-    const int got = ::gzread(in.get(), piece.data(), static_cast<unsigned>(piece.size()));
-    int status = Z_OK;
-    ::gzerror(in.get(), &status);
-    if (got < 0 || (status != Z_OK && status != Z_STREAM_END))
-      throw DataError(file.string() + ": a damaged .gz file, or truncated");
-    if (got == 0) break;
-    written += static_cast<std::uint64_t>(got);
-    if (written > most) throw DataError(fmt::format("{}: refused: {} bytes unpack to more than {}", file.string(), packed, most));
-    if (!out.write(piece.data(), got))
-      throw RunError(fmt::format("{}: no room to unpack {}", folder.path().string(), file.string()));
-  }
+  // Numbers pack to a half, their digits to a third. What packs better than 30 to 1 holds no vectors.
+  unpack_gzip(file, out, kAlwaysUnpacked + 30 * packed);
   out.close();
   if (!out) throw RunError(fmt::format("{}: no room to unpack {}", folder.path().string(), file.string()));
   return MappedFile(folder.path() / "words");

@@ -18,6 +18,13 @@ RunConfig stored_config(const ModelInfo& info, const std::string& where, const s
   return parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings);
 }
 
+/// Of a matrix in the file; `otherwise` if it is not there, which loading tells. The extra classes' names need not be known:
+/// nothing but training reads that branch.
+std::int64_t rows_of(const StateDict& state, const char* name, std::int64_t otherwise) {
+  const at::Tensor* matrix = state.find(name);
+  return matrix != nullptr && matrix->dim() == 2 && matrix->numel() > 0 ? matrix->size(0) : otherwise;
+}
+
 }  // namespace
 
 VisualModel VisualModel::open(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings,
@@ -32,12 +39,11 @@ VisualModel VisualModel::open(const std::filesystem::path& checkpoint, const std
   model.classes_ = info.classes;
   const at::NoGradGuard no_grad;
   if (info.task == "emotionnet") {
-    const at::Tensor* projection = state.find("projection.weight");
     EmotionNet network(EmotionNetOptions{.backbone = model.config_.model.backbone,
                                          .head = parse_head(model.config_.model.head),
                                          .classes = static_cast<std::int64_t>(info.classes.size()),
-                                         .extra_classes = static_cast<std::int64_t>(info.extra_classes.size()),
-                                         .embedding = projection && projection->dim() == 2 ? projection->size(0) : 300});
+                                         .extra_classes = rows_of(state, "extra_classifier.weight", 0),
+                                         .embedding = rows_of(state, "projection.weight", 300)});
     load_module_state(*network, state, where);
     device.place(*network);
     model.backbone_ = network->backbone;

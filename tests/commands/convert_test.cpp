@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <opencv2/dnn.hpp>
+#include <opencv2/imgcodecs.hpp>
 
 #include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
@@ -66,7 +67,7 @@ StateDict resnet18(const std::string& prefix = "") {
 }
 
 TEST_F(ConvertTest, PthToSafetensorsAndBack) {
-  for (const char* name : {"zip.pth", "legacy.pth", "nested.pth", "parallel.pth"}) {
+  for (const char* name : {"zip.pth", "legacy.pth", "nested.pth", "parallel.pth", "measured.pth"}) {
     const fs::path source = fs::path(EMOTION_TEST_DATA) / "../io/fixtures" / name;
     good({source, "a.safetensors"});
     good({"a.safetensors", "b.pth"});
@@ -105,6 +106,53 @@ TEST_F(ConvertTest, NamesOfTheReleaseAndOfTorchvision) {
   StateDict plain;  // what the release holds, less the prefix
   for (const auto& [name, tensor] : released.entries) plain.add(name.substr(7), tensor);
   same(read_pth(file("theirs.pth")), plain);
+}
+
+/// The release's third branch has classes of its own, which no metadata names: its width is its tensor's.
+TEST_F(ConvertTest, AReleasedNetworkOfThreeBranchesIsACheckpoint) {
+  StateDict released = resnet18();
+  released.add("fc.weight", at::ones({4, 512}));
+  released.add("fc.bias", at::ones({4}));
+  released.add("proj.weight", at::ones({300, 512}));
+  released.add("proj.bias", at::ones({300}));
+  released.add("fc_aux.weight", at::ones({8, 512}));
+  released.add("fc_aux.bias", at::ones({8}));
+  write_pth(file("release.pth"), released);
+  write_text(file("classes.txt"), "awe\nfear\njoy\nsadness\n");
+  write_text(file("c.yaml"),
+             "task: emotionnet\nmodel: {backbone: resnet18, head: three_branch}\ndata: {train: {dataset: d, split: train}, "
+             "extra: {dataset: e, split: train}, resize: 32, size: 32}\nloss: {soft_label: false, embedding_weight: 0}\n");
+  good({"release.pth", "three.safetensors", "--map", "emotionnet", "--config", "c.yaml", "--classes", "classes.txt"});
+  fs::create_directories(file("pictures"));
+  cv::imwrite(file("pictures/1.png").string(), cv::Mat(40, 40, CV_8UC3, cv::Scalar(30, 120, 200)));
+  const Process::Result extracted = Process(root_, {std::string(EMOTION_BIN) + "/emotion_extract", "--checkpoint",
+                                                    "three.safetensors", "--data", "pictures", "--out", "features.safetensors"})
+                                        .wait();
+  EXPECT_EQ(extracted.code, 0) << extracted.errors;
+  const StateDict features = read_safetensors(file("features.safetensors"));
+  EXPECT_EQ(features.find("features")->sizes(), at::IntArrayRef({1, 512}));
+  write_text(file("set/dataset.yaml"),
+             "name: s\nclasses: [awe, fear, joy, sadness]\nimage_root: ../pictures\nsplits: {test: test.jsonl}\n");
+  write_text(file("set/test.jsonl"), "{\"image\": \"1.png\", \"labels\": [\"awe\"]}\n");
+  const Process::Result measured =
+      Process(root_, {std::string(EMOTION_BIN) + "/emotion_eval", "--checkpoint", "three.safetensors", "--data", "set", "--split",
+                      "test", "--output", "results"})
+          .wait();
+  EXPECT_EQ(measured.code, 0) << measured.errors;
+}
+
+TEST_F(ConvertTest, ADetectorIsNoOnnx) {
+  StateDict state;
+  state.add("rpn.head.bbox_pred.weight", at::ones({12, 4, 1, 1}));
+  write_safetensors(file("plain.safetensors"), state);
+  state.metadata = {{"task", "detector"}, {"config", "{task: detector}"}, {"classes", "[\"dog\"]"}};
+  write_safetensors(file("trained.safetensors"), state);
+  for (const char* name : {"plain", "trained"}) {
+    EXPECT_EQ(error(2, {fmt::format("{}.safetensors", name), "d.onnx"}),
+              fmt::format("{}.safetensors: every network but the detector is written as ONNX; emotion_data regions runs the "
+                          "checkpoint\n",
+                          name));
+  }
 }
 
 TEST_F(ConvertTest, AMapOfRulesAndTwoThatMeet) {

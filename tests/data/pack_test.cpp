@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 #include <opencv2/imgcodecs.hpp>
 
 #include "../support/scratch.h"
@@ -271,6 +272,58 @@ TEST_F(ShardTest, ImportsShardsOfPythonsWebdataset) {
   write_text(file("names.txt"), "sea\n");
   EXPECT_EQ(error_of<DataError>([&] { import_shards({.root = file("web"), .out = file("b"), .classes = file("names.txt")}); }),
             file("web/train-000000.tar").string() + "#pictures/0000.json: class id 2 is out of range; there are 1 names");
+}
+
+void write_gzip(const fs::path& file, const std::string& bytes) {
+  const gzFile out = gzopen(file.c_str(), "wb9");
+  gzwrite(out, bytes.data(), static_cast<unsigned>(bytes.size()));
+  gzclose(out);
+}
+
+TEST_F(ShardTest, CompressedShardsAreUnpackedIntoTheDataSet) {
+  fs::create_directories(file("plain"));
+  fs::create_directories(file("web"));
+  for (const auto& entry : fs::directory_iterator(kShards)) {
+    if (entry.path().extension() != ".tar") continue;
+    fs::copy_file(entry.path(), file("plain") / entry.path().filename());
+    write_gzip(file("web") / (entry.path().filename().string() + ".gz"), read_file(entry.path()));
+  }
+  fs::rename(file("web/val-000000.tar.gz"), file("web/val-000000.tgz"));
+  import_shards({.root = file("plain"), .out = file("a")});
+  import_shards({.root = file("web"), .out = file("b")});
+  for (const char* list : {"train.jsonl", "val.jsonl"}) EXPECT_EQ(read_file(file("a") / list), read_file(file("b") / list));
+  const Manifest train = Manifest::open(Dataset::open(file("b")), "train");
+  ASSERT_EQ(train.size(), 4U);
+  EXPECT_EQ(decode_image(train.image_path(3)).width, 11);
+  EXPECT_EQ(fs::weakly_canonical(Dataset::open(file("b")).images()), fs::weakly_canonical(file("b")));
+
+  // Beside plain ones they were passed over without a word.
+  write_gzip(file("plain/more-000000.tar.gz"), read_file(file("plain/val-000000.tar")));
+  const std::string more = file("plain/more-000000.tar.gz").string();
+  EXPECT_EQ(error_of<DataError>([&] { import_shards({.root = file("plain"), .out = file("c")}); }),
+            more + ": compressed, and others beside it are not; unpack it there: gunzip -k " + more);
+  fs::copy_file(file("plain/val-000000.tar"), file("plain/more-000000.tar"));  // as gunzip -k leaves it
+  import_shards({.root = file("plain"), .out = file("c")});
+  EXPECT_EQ(Dataset::open(file("c")).splits.size(), 3U);
+  write_text(file("plain/last.tar.xz"), "x");
+  EXPECT_EQ(error_of<DataError>([&] { import_shards({.root = file("plain"), .out = file("d")}); }),
+            file("plain/last.tar.xz").string() + ": shards packed by gzip or not at all are read; unpack it first");
+}
+
+TEST_F(ShardTest, CompressedShardsThatCannotBeUsed) {
+  fs::create_directories(file("web"));
+  const std::string whole = read_file(kShards / "val-000000.tar"), shard = file("web/a.tar.gz").string();
+  const auto error = [&] { return error_of<DataError>([&] { import_shards({.root = file("web"), .out = file("set")}); }); };
+  write_gzip(shard, whole);
+  fs::resize_file(shard, fs::file_size(shard) - 9);
+  EXPECT_EQ(error(), shard + ": a damaged .gz file, or truncated");
+  EXPECT_TRUE(fs::is_empty(file("set"))) << "whole shards or none";
+  write_gzip(shard, std::string(80 << 20, '\0'));
+  EXPECT_EQ(error(), fmt::format("{}: refused: {} bytes unpack to more than {}", shard, fs::file_size(shard),
+                                 (64 << 20) + 100 * fs::file_size(shard)));
+  write_text(file("set/dataset.yaml"), "name: there\n");
+  EXPECT_EQ(error_of<ConfigError>([&] { import_shards({.root = file("web"), .out = file("set")}); }),
+            file("set").string() + ": there is a data set already; give another --out");
 }
 
 // A window of 50: every sample once, another order each epoch, none more than two windows of places from its neighbours' run.

@@ -1,9 +1,12 @@
 #include "emotion/io/weights.h"
 
+#include <ctime>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,6 +18,7 @@
 namespace emotion {
 namespace {
 
+using namespace std::string_literals;
 using ::testing::HasSubstr;
 
 const std::string kFixtures = std::string(EMOTION_TEST_DATA) + "/fixtures";
@@ -55,6 +59,49 @@ TEST_F(SafetensorsTest, EveryTypeComesBack) {
   for (const auto& [name, value] : state.entries) EXPECT_TRUE(at::equal(*read.find(name), value)) << name;
   write_safetensors(file(), state);
   EXPECT_EQ(read_file(file()), bytes) << "the same tensors give the same bytes";
+}
+
+/// The bits by the formats' tables: E4M3 has bias 7 and ends at 448, E5M2 bias 15 and ends at 57344.
+TEST_F(SafetensorsTest, SmallFloatsAndUnsignedNumbersByHand) {
+  const std::string data = "\x38\xc0\x7e\x3c\xc0\x7b"s + "\xff\xff"s + "\xff\xff\xff\xff"s + "\x01\0\0\0\0\0\0\x80"s;
+  EXPECT_EQ(error("{" + tensor("e4", "F8_E4M3", "[3]", "[0,3]") + "," + tensor("e5", "F8_E5M2", "[3]", "[3,6]") + "," +
+                      tensor("u16", "U16", "[1]", "[6,8]") + "," + tensor("u32", "U32", "[1]", "[8,12]") + "," +
+                      tensor("u64", "U64", "[]", "[12,20]") + "}",
+                  data),
+            "no error");
+  const StateDict read = read_safetensors(file());
+  EXPECT_TRUE(at::equal(read.find("e4")->to(at::kFloat), at::tensor({1.0F, -2.0F, 448.0F})));
+  EXPECT_TRUE(at::equal(read.find("e5")->to(at::kFloat), at::tensor({1.0F, -2.0F, 57344.0F})));
+  EXPECT_EQ(read.find("u16")->to(at::kLong).item<std::int64_t>(), 65535);
+  EXPECT_EQ(read.find("u32")->to(at::kLong).item<std::int64_t>(), 4294967295);
+  EXPECT_EQ(*read.find("u64")->const_data_ptr<std::uint64_t>(), (std::uint64_t{1} << 63) + 1);
+  const auto copy = folder_.path() / "copy.safetensors";
+  write_safetensors(copy, read);
+  const std::string bytes = read_file(copy);
+  EXPECT_EQ(bytes.substr(bytes.size() - data.size()), data);
+  EXPECT_THAT(bytes, HasSubstr(tensor("e4", "F8_E4M3", "[3]", "[0,3]")));
+}
+
+/// Seconds of the processor for a header that names `count` tensors of no bytes.
+TEST_F(SafetensorsTest, ManyTensorsTakeTimeInProportion) {
+  const auto header = [](int count, const std::string& last = "") {
+    std::string text = "{";
+    for (int i = count; i > 0; --i) text += tensor(fmt::format("t{}", i), "U8", "[0]", "[0,0]") + ",";
+    return text + tensor(last.empty() ? "end" : last, "U8", "[0]", "[0,0]") + "}";
+  };
+  const auto seconds = [&](int count) {
+    const std::string text = header(count);
+    const std::clock_t begin = std::clock();
+    EXPECT_EQ(error(text), "no error");
+    return static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  };
+  const double few = seconds(20'000), many = seconds(200'000);
+  EXPECT_LT(many, 40 * few) << "ten times the tensors; their square is a hundred times";
+  const StateDict state = read_safetensors(file());
+  ASSERT_EQ(state.entries.size(), 200'001U);
+  EXPECT_EQ(state.entries.front().name, "t200000") << "in the header's order";
+  EXPECT_EQ(state.entries.back().name, "end");
+  EXPECT_EQ(error(header(200'000, "t77")), "the header names 't77' twice");
 }
 
 TEST_F(SafetensorsTest, WhatDoesNotFitIsRefused) {
@@ -107,7 +154,7 @@ TEST_F(SafetensorsTest, MutatedFilesAreReadOrRefusedButNeverCrash) {
 
 /// Files by tests/reference/make_pth_fixtures.py.
 TEST(PthTest, BothFormsOfTorchSaveAreRead) {
-  for (const char* name : {"zip.pth", "legacy.pth", "nested.pth", "parallel.pth"}) {
+  for (const char* name : {"zip.pth", "legacy.pth", "nested.pth", "parallel.pth", "measured.pth"}) {
     const StateDict state = read_weights(kFixtures + "/" + name);
     ASSERT_EQ(state.entries.size(), 5U) << name;
     EXPECT_TRUE(at::equal(*state.find("fc.weight"), at::arange(6, at::kFloat).view({2, 3}) / 2)) << name;
@@ -116,6 +163,29 @@ TEST(PthTest, BothFormsOfTorchSaveAreRead) {
     EXPECT_TRUE(at::equal(*state.find("bn.num_batches_tracked"), at::arange(7, 8)[0])) << name;
     EXPECT_EQ(state.find("half")->scalar_type(), at::kHalf) << name;
   }
+}
+
+/// Releases before 0.4 wrote tensors that share memory as views (key, offset, elements) of one storage; offsets of tensors count
+/// from the view.
+TEST(PthTest, ViewsOfAStorageBeginWhereTheySay) {
+  const StateDict state = read_weights(kFixtures + "/legacy_view.pth");
+  ASSERT_EQ(state.entries.size(), 3U);
+  EXPECT_TRUE(at::equal(*state.find("whole"), at::arange(10, 14, at::kFloat)));
+  EXPECT_TRUE(at::equal(*state.find("tail"), at::arange(12, 14, at::kFloat)));
+  EXPECT_TRUE(at::equal(*state.find("last"), at::arange(13, 14, at::kFloat)));
+  const ScratchFolder folder;
+  const auto error = [&](const std::string& offset, const std::string& elements) {
+    std::string bytes = read_file(kFixtures + "/legacy_view.pth");
+    const std::size_t at = bytes.find("K\x02K\x02\x87");
+    EXPECT_NE(at, std::string::npos);
+    write_text(folder.path() / "v.pth", bytes.replace(at, 4, offset + elements));
+    return error_of<WeightsError>([&] { read_weights(folder.path() / "v.pth"); })
+        .substr((folder.path() / "v.pth").string().size());
+  };
+  EXPECT_EQ(error("K\x03", "K\x02"), ": view tail reaches outside its storage of 4 elements");
+  EXPECT_EQ(error("J\xff\xff\xff\xff", "K\x02"), ": view tail reaches outside its storage of 4 elements");
+  EXPECT_EQ(error("K\x02", "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f"), ": view tail reaches outside its storage of 4 elements");
+  EXPECT_THAT(error("K\x02", "K\x01"), HasSubstr("a tensor reaches outside its storage of 1 elements"));
 }
 
 TEST(PthTest, PlainPicklesOfNumpyArrays) {

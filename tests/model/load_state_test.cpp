@@ -3,7 +3,9 @@
 #include <cmath>
 #include <limits>
 
+#include <ATen/ops/equal.h>
 #include <ATen/ops/full_like.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
@@ -67,6 +69,23 @@ TEST(LoadState, LargeNumbersAreFinite) {
   EXPECT_NO_THROW(load_module_state(*network, large, "w.pth"));
   EXPECT_EQ(error_of<WeightsError>([&] { load_module_state(*network, larger, "w.pth"); }),
             "w.pth: bn1.weight holds NaN or infinite values");
+}
+
+// Weights of eight bits become the network's float32 as those of sixteen do; NaN (0x7f of E4M3) is named.
+TEST(LoadState, FloatsOfEightBits) {
+  const auto network = std::make_shared<Network>();
+  StateDict state = copy_of(*network);
+  for (auto& entry : state.entries) {
+    if (entry.name == "bn1.weight") entry.tensor = at::tensor({1.0F, -2.0F, 448.0F, 0.0F}).to(at::kFloat8_e4m3fn);
+    if (entry.name == "bn1.bias") entry.tensor = at::tensor({1.0F, -2.0F, 57344.0F, 0.0F}).to(at::kFloat8_e5m2);
+  }
+  load_module_state(*network, state, "w.safetensors");
+  const StateDict loaded = module_state(*network);
+  EXPECT_TRUE(at::equal(*loaded.find("bn1.weight"), at::tensor({1.0F, -2.0F, 448.0F, 0.0F})));
+  EXPECT_TRUE(at::equal(*loaded.find("bn1.bias"), at::tensor({1.0F, -2.0F, 57344.0F, 0.0F})));
+  static_cast<std::uint8_t*>(state.find("bn1.weight")->data_ptr())[1] = 0x7f;
+  EXPECT_EQ(error_of<WeightsError>([&] { load_module_state(*network, state, "w.safetensors"); }),
+            "w.safetensors: bn1.weight holds NaN or infinite values");
 }
 
 }  // namespace

@@ -14,6 +14,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 
+from make_pth_fixtures import legacy_with_views
+
 ROOT = pathlib.Path(__file__).parent.parent.parent
 OUT = ROOT / "fuzz" / "seeds"
 
@@ -38,6 +40,10 @@ def npy(value):
 def main():
     state = OrderedDict(a=torch.ones(2, 3), b=torch.tensor(7))
     seed("safetensors", "two", save(dict(state), {"task": "t"}))
+    types = "".join(f',"{t}":{{"dtype":"{t}","shape":[0],"data_offsets":[0,0]}}' for t in ("F8_E4M3", "F8_E5M2", "U16", "U32", "U64"))
+    header = ('{"__metadata__":{}' + types + "}").encode()
+    seed("safetensors", "types", struct.pack("<Q", len(header)) + header)
+    seed("pickle", "view", legacy_with_views())
     seed("pickle", "zip", torch_bytes(state))
     seed("pickle", "legacy", torch_bytes({"state_dict": state, "epoch": 1}, _use_new_zipfile_serialization=False))
     words = {"sky": np.ones(3, dtype=np.float32), "sea": np.zeros(3, dtype=np.float32)}
@@ -47,6 +53,7 @@ def main():
     seed("word2vec", "binary", b"2 3\n" + b"sky " + struct.pack("<3f", 1, 2, 3) + b"\nsea " + struct.pack("<3f", 4, 5, 6) + b"\n")
     seed("word2vec", "text", "2 3\nsky 1 2 3\nsea 4 5 6\n")
     seed("word2vec", "glove", "sky 1 2 3\nsea 4 5 6\n")
+    seed("word2vec", "blanks", ". . . 1 2 3\nsky 4 5 6\n")
     seed("manifest", "lines", '{"image": "a.jpg", "labels": ["awe", 1], "keywords": ["sky"], "votes": [0], "box": [1, 2, 3.5, 4], '
          '"face": "f.png", "regions": "r.safetensors"}\n{"image": "b.jpg"}\n')
     seed("config", "run", "task: emotionnet\n"

@@ -2,9 +2,11 @@
 
     python tests/reference/make_pth_fixtures.py
 """
+import io
 import os
 import pathlib
 import pickle
+import struct
 from collections import OrderedDict
 
 import numpy as np
@@ -18,6 +20,41 @@ class Hostile:
         return os.system, ("touch /tmp/emotion_pickle_was_executed",)
 
 
+class Storage:
+    """Of 10 11 12 13; `view`, (key, offset, elements), a part of it."""
+
+    def __init__(self, view=None):
+        self.id = ("storage", torch.FloatStorage, "root", "cpu", 4, view)
+
+
+class Tensor:
+    def __init__(self, storage, offset, size):
+        self.made = torch._utils._rebuild_tensor_v2, (storage, offset, (size,), (1,), False, OrderedDict())
+
+    def __reduce__(self):
+        return self.made
+
+
+class LegacyPickler(pickle.Pickler):
+    def persistent_id(self, value):
+        return value.id if isinstance(value, Storage) else None
+
+
+def legacy_with_views():
+    """The legacy form as releases before 0.4 wrote tensors that share memory; today's torch.load still reads it."""
+    out = io.BytesIO()
+    for value in (0x1950a86a20f9469cfc6c, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}):
+        pickle.dump(value, out, protocol=2)
+    tail = Storage(("tail", 2, 2))
+    state = OrderedDict([("whole", Tensor(Storage(), 0, 4)), ("tail", Tensor(tail, 0, 2)), ("last", Tensor(tail, 1, 1))])
+    LegacyPickler(out, protocol=2).dump(state)
+    pickle.dump(["root"], out, protocol=2)
+    out.write(struct.pack("<q4f", 4, 10, 11, 12, 13))
+    read = torch.load(io.BytesIO(out.getvalue()), weights_only=True)
+    assert [read[name].tolist() for name in state] == [[10, 11, 12, 13], [12, 13], [13]]
+    return out.getvalue()
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     weight = torch.arange(6.0).view(2, 3) / 2
@@ -26,6 +63,10 @@ def main():
     torch.save(state, OUT / "zip.pth")
     torch.save(state, OUT / "legacy.pth", _use_new_zipfile_serialization=False)
     torch.save({"epoch": 3, "lr": 0.1, "state_dict": state, "optimizer": {"state": {}}}, OUT / "nested.pth")
+    # As training scripts keep what they measured: tensors beside the weights.
+    torch.save({"epoch": 3, "arch": "resnet50", "best_prec1": torch.tensor(61.7), "state_dict": state, "optimizer": {"state": {0: {"m": torch.ones(3)}}}},
+               OUT / "measured.pth")
+    (OUT / "legacy_view.pth").write_bytes(legacy_with_views())
     torch.save(OrderedDict(("module." + k, v) for k, v in state.items()), OUT / "parallel.pth")
     # As weights converted from Caffe are kept: NumPy's arrays in a plain pickle, of either Python.
     array = weight.numpy()

@@ -102,6 +102,37 @@ TEST_F(WordVectorsTest, BrokenFilesAreNamed) {
   EXPECT_THAT(error_of<DataError>([&] { vectors.copy(0, row); }), HasSubstr("w.bin: the vector of 'a' is not finite"));
 }
 
+// GloVe's 840B names its width nowhere, and some of its words hold blanks: a row's last fields are its numbers.
+TEST_F(WordVectorsTest, WordsWithBlanksInGlovesForm) {
+  const std::string rows =
+      ". . . 0.25 -1 3\n"
+      "sky 1 2 3 \n"
+      "at name@domain.com 4 5 6\r\n"
+      "0.5 7 8 9\n"
+      "a\u0085b\u00a0c 10 11 12\n"
+      "1 . 13 14 15";
+  for (const std::string header : {"", "6 3\n"}) {
+    write_text(folder_.path() / "glove.txt", header + rows);
+    const WordVectors vectors = WordVectors::open(folder_.path() / "glove.txt");
+    ASSERT_EQ(vectors.size(), 6U);
+    ASSERT_EQ(vectors.dimension(), 3);
+    std::vector<float> row(3);
+    vectors.copy(vectors.find(". . .").value(), row);
+    EXPECT_THAT(row, ElementsAre(0.25F, -1, 3));
+    vectors.copy(vectors.find("at name@domain.com").value(), row);
+    EXPECT_THAT(row, ElementsAre(4, 5, 6));
+    vectors.copy(vectors.find("0.5").value(), row);
+    EXPECT_THAT(row, ElementsAre(7, 8, 9));
+    vectors.copy(vectors.find("a\u0085b\u00a0c").value(), row);
+    EXPECT_THAT(row, ElementsAre(10, 11, 12));
+    EXPECT_EQ(vectors.word(5), "1 .");
+  }
+  EXPECT_EQ(error("sky 1 2 3\nsea 4 5\n"), "w.bin:2: 'sea' has 2 numbers, 3 are wanted");
+  EXPECT_EQ(error("sky 1 2\nsea 4 5 6\nsun 7 8\n"), "w.bin:2: 'sea' has 3 numbers, 2 are wanted");
+  EXPECT_EQ(error("sea 4 5 6\nsky 1 2\nsun 7 8\n"), "w.bin:1: 'sea' has 3 numbers, 2 are wanted") << "as most have";
+  EXPECT_EQ(error(". . . 1 x\nsky 1 2\n"), "w.bin:1: number 2 of '. . .' is not a finite number");
+}
+
 // Neither a count nor a width is believed before the file holds as much.
 TEST_F(WordVectorsTest, ALyingHeaderReservesNothing) {
   const auto file = folder_.path() / "w.bin";

@@ -12,6 +12,9 @@ namespace emotion {
 /// Folder `root` as the dataset.yaml in `out` names it: relative where both lie below one folder, else absolute.
 std::filesystem::path image_root_from(const std::filesystem::path& root, const std::filesystem::path& out);
 
+/// Makes the folder of a data set. @throws ConfigError if there is a data set in it already, RunError
+void make_dataset_folder(const std::filesystem::path& out);
+
 /// A data set in `out` made from `source`: the same classes, polarity and pictures (which stay where they are), no splits yet.
 /// Makes the folder. @throws ConfigError if there is a data set in it already, RunError
 Dataset derive_dataset(const Dataset& source, const std::filesystem::path& out);

@@ -18,7 +18,8 @@ namespace emotion {
 std::string word_form(std::string_view word);
 
 /// Word vectors: a file in Google's word2vec form (.bin memory-mapped: only rows that are asked for are read; .txt), or in
-/// memory. Either form may be packed by gzip: it is unpacked into a temporary file then.
+/// memory. Either form may be packed by gzip: it is unpacked into a temporary file then. Text may lack its first line (GloVe's
+/// does): a row is then as many numbers as most of the first hundred rows have, and the word before them, blanks in it and all.
 ///
 /// A keyword is looked up as it stands, then in its word_form(); if neither is there, the same lower-cased.
 class WordVectors {
