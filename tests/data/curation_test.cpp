@@ -14,6 +14,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "../support/scratch.h"
+#include "emotion/data/annotations.h"
 #include "emotion/data/decode.h"
 #include "emotion/data/duplicates.h"
 #include "emotion/data/near_duplicates.h"
@@ -330,6 +331,107 @@ TEST_F(CurationTest, FoldsCoverEverySampleOnce) {
   }
   EXPECT_THAT(validated, SizeIs(103));
   EXPECT_THAT(std::set<std::string>(validated.begin(), validated.end()), SizeIs(103));
+}
+
+// Machajdik and Hanbury 2010, Sec. 5: each class is dealt into K batches. Of 23, 14 and 3 samples a fold of five has 4 or 5, 2 or
+// 3, none or one.
+TEST_F(CurationTest, FoldsDealEveryClassEvenly) {
+  std::string text;
+  const int counts[] = {23, 14, 3};
+  for (int k = 0; k < 3; ++k) {
+    for (int i = 0; i < counts[k]; ++i) text += fmt::format("{{\"image\": \"{}-{}.png\", \"labels\": [{}]}}\n", k, i, k);
+  }
+  set_log_level(LogLevel::kInfo);
+  set_log_file((folder_.path() / "log.txt").string());
+  write_new_splits(dataset({{"all", text}}), {.folds = 5, .seed = 4}, out());
+  set_log_file("");
+  set_log_level(LogLevel::kOff);
+  for (int fold = 1; fold <= 5; ++fold) {
+    std::map<char, int> of_class;
+    const auto val = images(out(), fmt::format("val-{}", fold));
+    for (const auto& image : val) ++of_class[image[0]];
+    for (int k = 0; k < 3; ++k) {
+      const int n = of_class[static_cast<char>('0' + k)];
+      EXPECT_GE(n, counts[k] / 5) << fold << " " << k;
+      EXPECT_LE(n, (counts[k] + 4) / 5) << fold << " " << k;
+    }
+    EXPECT_THAT(val, SizeIs(8)) << "40 samples";
+  }
+  EXPECT_THAT(read_file(folder_.path() / "log.txt"), ::testing::HasSubstr("class calm has 3 samples, fewer than 5 folds"));
+}
+
+// Groups stay whole; what they leave uneven the single samples even out.
+TEST(DealFolds, KeepsGroupsAndEvensOut) {
+  std::vector<std::uint32_t> group, classes;
+  for (std::uint32_t g = 0; g < 6; ++g) {
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      group.push_back(g);
+      classes.push_back(g % 2);
+    }
+  }
+  for (std::uint32_t i = 0; i < 42; ++i) {
+    group.push_back(100 + i);
+    classes.push_back(i % 2);
+  }
+  std::set<std::vector<int>> seen;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    const auto fold = deal_folds(group, classes, 4, seed);
+    std::map<std::uint32_t, int> of_group;
+    std::map<std::pair<int, std::uint32_t>, int> held;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      EXPECT_EQ(of_group.emplace(group[i], fold[i]).first->second, fold[i]);
+      ++held[{fold[i], classes[i]}];
+    }
+    for (int k = 0; k < 4; ++k) {
+      for (const std::uint32_t cls : {0U, 1U}) EXPECT_NEAR((held[{k, cls}]), 7.5, 0.5) << seed;  // 30 of each class
+    }
+    seen.insert(fold);
+  }
+  EXPECT_EQ(seen.size(), 10U);
+}
+
+TEST_F(CurationTest, BoxesGoWithTheirPictures) {
+  const Dataset source = dataset({{"train", lines(0, 6)}, {"val", lines(6, 9)}});
+  const auto annotate = [&](const std::string& split, int begin, int end, std::vector<std::string> classes) {
+    AnnotationWriter writer(std::move(classes));
+    for (int i = begin; i < end; ++i) {
+      writer.add(fmt::format("img/{}.png", i), 100 + i, 80,
+                 {{{static_cast<float>(i), 1, 30, 40}, static_cast<std::uint32_t>(i % 2), 7.5, i == 3}});
+    }
+    writer.write(Annotations::file_of(source, split));
+  };
+  annotate("train", 0, 6, {"cat", "dog"});
+  annotate("val", 6, 9, {"dog", "cat"});  // other ids
+  write_new_splits(source, {.counts = "5/4"}, out());
+  const auto check = [](const fs::path& data, const std::string& split) {
+    const Manifest manifest = Manifest::open(Dataset::open(data), split);
+    const Annotations annotations = Annotations::read(manifest);
+    for (std::size_t s = 0; s < manifest.size(); ++s) {
+      const int i = manifest[s].image[4] - '0';
+      EXPECT_EQ(annotations.sizes[s], (std::array<int, 2>{100 + i, 80}));
+      ASSERT_THAT(annotations.boxes[s], SizeIs(1));
+      const AnnotatedBox& box = annotations.boxes[s][0];
+      EXPECT_EQ(box.box, (std::array<float, 4>{static_cast<float>(i), 1, 30, 40}));
+      EXPECT_EQ(annotations.classes[box.label], (i % 2 == 0) == (i < 6) ? "cat" : "dog") << i;
+      EXPECT_EQ(box.area, 7.5);
+      EXPECT_EQ(box.crowd, i == 3);
+    }
+  };
+  check(out(), "train");
+  check(out(), "val");
+
+  for (int i = 0; i < 9; ++i)
+    write_png(root() / fmt::format("img/{}.png", i), formula_picture(i == 8 ? 0 : i % 6, 40 + 7 * i, 40));
+  const fs::path unique = folder_.path() / "unique";
+  write_without_duplicates(source, find_duplicates(source, {.radius = 0}), unique);
+  check(unique, "train");
+  check(unique, "val");
+
+  fs::remove(Annotations::file_of(source, "val"));
+  EXPECT_EQ(error_of<DataError>([&] { write_new_splits(source, {.counts = "5/4", .seed = 2}, folder_.path() / "half"); }),
+            Annotations::file_of(source, "val").string() +
+                ": there are no annotations, and split train has some; a split cannot be made of both");
+  EXPECT_FALSE(fs::exists(folder_.path() / "half/dataset.yaml"));
 }
 
 TEST_F(CurationTest, ASplitSetFindsTheFacesAndRegionsOfItsSource) {
