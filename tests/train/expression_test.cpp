@@ -49,7 +49,8 @@ class ExpressionTest : public ::testing::Test {
             "model.branches=[expression]",
             "model.expression_backbone=resnet18",
             "model.expression_init=" + init,
-            "optimizer={name: sgd, lr: 1.0e-20}",
+            "optimizer.name=sgd",
+            "optimizer.lr=1.0e-20",
             "train.batch=8"};
   }
 
@@ -63,9 +64,9 @@ TEST_F(ExpressionTest, TrainsOnPicturesAndSaysWhatItIs) {
   const ModelInfo info = ModelInfo::from_metadata(state.metadata, "test");
   EXPECT_EQ(info.task, "expression");
   EXPECT_EQ(info.classes, (std::vector<std::string>{"awe", "fear", "calm", "anger"}));
-  EXPECT_EQ(state.find("fc.weight")->sizes(), at::IntArrayRef({4, 512}));
+  EXPECT_EQ(state.find("classifier.weight")->sizes(), at::IntArrayRef({4, 512}));
   run("grey", "single", {"model.channels=1"});
-  EXPECT_EQ(read_safetensors(model("grey")).find("conv1.weight")->sizes(), at::IntArrayRef({64, 1, 7, 7}));
+  EXPECT_EQ(read_safetensors(model("grey")).find("backbone.conv1.weight")->sizes(), at::IntArrayRef({64, 1, 7, 7}));
 }
 
 // Eleven of the sixteen samples have a face: the others are no part of an epoch.
@@ -89,8 +90,9 @@ TEST_F(ExpressionTest, AStimuliNetBeginsFromIt) {
   const StateDict from = read_safetensors(model("expression")), net = read_safetensors(model("net"));
   int compared = 0;
   for (const auto& [name, tensor] : from.entries) {
-    if (name.starts_with("fc.") || !name.ends_with("weight")) continue;
-    const at::Tensor* taken = net.find("expression." + name);
+    constexpr std::string_view kBackbone = "backbone.";
+    if (!name.starts_with(kBackbone) || !name.ends_with("weight")) continue;
+    const at::Tensor* taken = net.find("expression." + name.substr(kBackbone.size()));
     ASSERT_NE(taken, nullptr) << name;
     EXPECT_TRUE(taken->equal(tensor)) << name;
     ++compared;

@@ -96,25 +96,28 @@ void ImportDraft::drop_classes() {
       throw ConfigError(fmt::format("--without: {} has no class '{}'{}", request_.format, name, did_you_mean(name, classes)));
     gone.insert(name);
   }
-  const std::size_t before = rows_.size();
-  std::erase_if(rows_, [&](Row& row) {
-    std::vector<std::uint32_t> kept;
+  std::size_t kept_rows = 0;
+  for (std::size_t r = 0; r < rows_.size(); ++r) {
+    Row& row = rows_[r];
+    std::vector<std::uint32_t> ids;
     std::uint32_t labels = 0, votes = 0;
     for (std::uint32_t i = 0; i < row.ids.size(); ++i) {
       const bool label = i < row.labels, vote = i >= row.labels + row.keywords;
       if ((label || vote) && gone.contains(names_[row.ids[i]])) continue;
-      kept.push_back(row.ids[i]);
+      ids.push_back(row.ids[i]);
       labels += label;
       votes += vote;
     }
-    const bool goes = row.labels > 0 && labels == 0;
-    row.ids = std::move(kept);
+    if (row.labels > 0 && labels == 0) continue;
+    row.ids = std::move(ids);
     row.labels = labels;
     row.votes = votes;
-    return goes;
-  });
+    if (kept_rows != r) rows_[kept_rows] = std::move(row);
+    ++kept_rows;
+  }
+  note("without {}: {} samples are left out", fmt::join(request_.without, ", "), rows_.size() - kept_rows);
+  rows_.resize(kept_rows);
   for (auto* list : {&classes, &positive, &negative}) std::erase_if(*list, [&](const auto& name) { return gone.contains(name); });
-  note("without {}: {} samples are left out", fmt::join(request_.without, ", "), before - rows_.size());
   if (rows_.empty() || classes.empty()) throw ConfigError("--without leaves no sample");
 }
 
