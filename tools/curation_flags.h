@@ -74,7 +74,8 @@ class CurationCommands {
     split_->add_option("--out", o.out, "data set to make")->required()->type_name("DATASET");
     auto* ratio = split_->add_option("--ratio", o.ratio, "shares of train, val and test")->capture_default_str();
     auto* counts = split_->add_option("--counts", o.counts, "samples of each part instead; * is the rest: */33000/71000");
-    auto* folds = split_->add_option("--folds", o.folds, "K: splits train-1, val-1 .. train-K, val-K instead");
+    auto* folds =
+        split_->add_option("--folds", o.folds, "K: splits train-1, val-1 .. train-K, val-K instead, every class dealt evenly");
     auto* names = split_->add_option("--names", o.names, "names of the parts: train/val/test");
     split_->add_option("--groups", o.groups, "near-duplicates to keep together, from emotion_data dedup")->type_name("FILE");
     split_->add_option("--key", o.key, "images whose name gives the same first group stay together: '(.*)/' by folder")

@@ -56,6 +56,7 @@ void emotion_data_import(const emotion::ImportOptions& o) {
   }
   const bool plain = o.format == "folder" || o.format == "csv";
   if (plain && o.folds != 0) throw ConfigError("import " + o.format + ": --folds is for published data sets");
+  if (plain && !o.without.empty()) throw ConfigError("import " + o.format + ": --without is for published data sets");
   if (!plain && !o.file.empty()) throw ConfigError("import " + o.format + ": --file is for csv");
   const std::string split = o.split.empty() ? "80/20" : o.split;
   if (o.format == "folder") {
@@ -73,7 +74,13 @@ void emotion_data_import(const emotion::ImportOptions& o) {
                 .split = split,
                 .seed = o.seed});
   } else {
-    import_published({.format = o.format, .root = o.root, .out = o.out, .split = o.split, .folds = o.folds, .seed = o.seed});
+    import_published({.format = o.format,
+                      .root = o.root,
+                      .out = o.out,
+                      .split = o.split,
+                      .folds = o.folds,
+                      .seed = o.seed,
+                      .without = o.without});
   }
 }
 

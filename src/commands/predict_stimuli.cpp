@@ -11,10 +11,12 @@
 #include "emotion/eval/mikels_wheel.h"
 #include "emotion/eval/stimuli_run.h"
 #include "emotion/io/file.h"
+#include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/report/explanation.h"
 #include "emotion/signals.h"
 #include "emotion/stimuli/detector_input.h"
+#include "emotion/stimuli/face_settings.h"
 #include "emotion/stimuli/faces.h"
 #include "emotion/train/detector_model.h"
 #include "predict.h"
@@ -24,11 +26,39 @@ namespace fs = std::filesystem;
 
 namespace {
 
+bool has_face_flags(const PredictOptions& o) {
+  return o.face_size || o.face_padding || o.face_upsample || o.face_max_side || o.face_threshold || !o.face_landmarks.empty() ||
+         !o.face_cnn.empty();
+}
+
+/// How faces are found: as those that the network was trained on, but for what the flags say. A difference is told.
+FaceOptions face_options(const PredictOptions& o, const TrainedStimuliNet& model) {
+  const std::string where = model.file.string();
+  FaceOptions options = model.faces.empty() ? FaceOptions{} : parse_face_settings(model.faces, where);
+  options.size = o.face_size.value_or(options.size);
+  options.padding = o.face_padding.value_or(options.padding);
+  options.upsample = o.face_upsample.value_or(options.upsample);
+  options.max_side = o.face_max_side.value_or(options.max_side);
+  options.threshold = o.face_threshold.value_or(options.threshold);
+  options.landmarks = o.face_landmarks;
+  options.cnn = o.face_cnn;
+  const std::string now = face_settings(options);
+  if (model.faces.empty()) {
+    log_warning("{}: how its training faces were found is not known; --face-size, --face-padding .. say it, these are used: {}",
+                where, now);
+  } else if (now != model.faces) {
+    log_warning("{}: faces are found with other options ({}) than those it was trained on ({})", where, now, model.faces);
+  }
+  return options;
+}
+
 /// Finds the stimuli of pictures that no manifest knows. What only one kind of network needs is loaded when first wanted.
 class StimuliFinder {
  public:
   StimuliFinder(const PredictOptions& options, const TrainedStimuliNet& model, const Device& device)
-      : model_(model), device_(device) {
+      : options_(options), model_(model), device_(device) {
+    if (has_face_flags(options) && !model.network->options().expression)
+      throw ConfigError("--face-..: this network looks at no faces (model.branches has no expression); leave it out");
     if (options.detector.empty()) return;
     const auto refuse = [](const char* why) { throw ConfigError(std::string("--detector: ") + why); };
     if (!model.network->options().semantic)
@@ -58,21 +88,26 @@ class StimuliFinder {
   }
 
   void find_face(Stimuli& stimuli) {
-    if (!faces_) faces_.emplace(FaceOptions{});
+    if (!faces_) {
+      const FaceOptions found_as = face_options(options_, model_);
+      faces_.emplace(found_as);
+      face_size_ = found_as.size;
+    }
     const auto face = faces_->largest(stimuli.picture);
     if (!face) {
       stimuli.no_face = "no face was found";
       return;
     }
-    const int side = FaceOptions{}.size;
-    stimuli.face = Image{side, side, {}};
+    stimuli.face = Image{face_size_, face_size_, {}};
     for (const std::uint8_t grey : face->pixels) stimuli.face->pixels.insert(stimuli.face->pixels.end(), {grey, grey, grey});
   }
 
+  const PredictOptions& options_;
   const TrainedStimuliNet& model_;
   const Device& device_;
   std::optional<TrainedDetector> detector_;
   std::optional<FaceFinder> faces_;
+  int face_size_ = 0;
 };
 
 /// What the command writes, picture by picture: the pictures themselves are not kept.

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "emotion/data/annotations.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 
@@ -75,7 +76,47 @@ void copy_lines(const CopiedLines& lines, std::ostream& out) {
   }
 }
 
+/// Manifests that lines are taken from and that have annotations. @throws DataError if others have none
+std::vector<const CopiedLines*> annotated(const std::vector<CopiedLines>& lines) {
+  std::vector<const CopiedLines*> with;
+  const CopiedLines* without = nullptr;
+  for (const CopiedLines& part : lines) {
+    if (part.samples.empty()) continue;
+    if (fs::exists(Annotations::file_of(part.source->dataset(), part.source->split()))) {
+      with.push_back(&part);
+    } else {
+      without = &part;
+    }
+  }
+  if (!with.empty() && without != nullptr) {
+    throw DataError(fmt::format("{}: there are no annotations, and split {} has some; a split cannot be made of both",
+                                Annotations::file_of(without->source->dataset(), without->source->split()).string(),
+                                with[0]->source->split()));
+  }
+  return with;
+}
+
 }  // namespace
+
+void copy_annotations(const Dataset& dataset, const std::string& split, const std::vector<CopiedLines>& lines,
+                      const std::function<std::string(const Manifest& source, std::size_t sample)>& image_of) {
+  std::vector<std::string> classes;
+  std::vector<std::pair<const CopiedLines*, Annotations>> parts;
+  for (const CopiedLines* part : annotated(lines)) {
+    parts.emplace_back(part, Annotations::read(*part->source));
+    for (const std::string& name : parts.back().second.classes) {
+      if (std::find(classes.begin(), classes.end(), name) == classes.end()) classes.push_back(name);
+    }
+  }
+  if (parts.empty()) return;
+  AnnotationWriter writer(classes);
+  for (auto& [part, annotations] : parts) {
+    annotations.relabel(classes, Annotations::file_of(part->source->dataset(), part->source->split()));
+    for (const std::size_t i : part->samples)
+      writer.add(image_of(*part->source, i), annotations.sizes[i][0], annotations.sizes[i][1], annotations.boxes[i]);
+  }
+  writer.write(Annotations::file_of(dataset, split));
+}
 
 void write_split(Dataset& dataset, const std::string& split, const std::vector<CopiedLines>& lines) {
   const bool empty = std::all_of(lines.begin(), lines.end(), [](const auto& part) { return part.samples.empty(); });
@@ -83,6 +124,7 @@ void write_split(Dataset& dataset, const std::string& split, const std::vector<C
   write_file_atomically(dataset.root / (split + ".jsonl"), [&](std::ostream& out) {
     for (const auto& part : lines) copy_lines(part, out);
   });
+  copy_annotations(dataset, split, lines, [](const Manifest& source, std::size_t i) { return std::string(source[i].image); });
   dataset.splits.emplace_back(split, split + ".jsonl");
 }
 

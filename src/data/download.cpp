@@ -49,6 +49,13 @@ struct Host {
   std::deque<std::unique_ptr<Transfer>> waiting;
   int active = 0;
   Clock::time_point not_before{};
+  std::string given_up;  ///< why nothing more is asked of it in this run; empty = it is asked
+};
+
+/// How long a host is left alone after a failure.
+struct Pause {
+  double seconds = 0;
+  bool asked = false;  ///< by the host's Retry-After
 };
 
 /// Opens a socket unless its address is private. libcurl asks here for every connection, with the address it goes to.
@@ -62,7 +69,7 @@ curl_socket_t open_socket(void* user, curlsocktype, curl_sockaddr* address) {
     ::inet_ntop(AF_INET6, reinterpret_cast<const char*>(&address->addr) + offsetof(sockaddr_in6, sin6_addr), text.data(),
                 text.size());
   }
-  if (!transfer.config->allow_private && !is_public_address(text.data())) {
+  if (!transfer.config->allow_private && !transfer.config->is_public(text.data())) {
     transfer.met_private = true;
     return CURL_SOCKET_BAD;
   }
@@ -212,35 +219,51 @@ struct Downloader::Data {
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, milliseconds));
   }
 
+  /// The host wants more patience than this run has: what still waits for it fails with the same reason, to be tried by a later
+  /// run.
+  void give_up(Host& host, const std::string& reason) {
+    host.given_up = reason;
+    for (const auto& transfer : host.waiting) finished.push_back({transfer->job, {}, reason, true});
+    waiting -= host.waiting.size();
+    host.waiting.clear();
+  }
+
   void finish(CURL* easy, CURLcode code) {
     const auto found = active.find(easy);
     std::unique_ptr<Transfer> transfer = std::move(found->second);
     active.erase(found);
     --transfer->host->active;
     DownloadResult result{transfer->job, {}, {}, false};
-    double wait = 0;
-    judge(*transfer, code, result, wait);
+    Pause pause;
+    judge(*transfer, code, result, pause);
     curl_multi_remove_handle(multi, easy);
     spare.push_back(easy);
     transfer->easy = nullptr;
-    if (result.passing && transfer->attempts <= config.retries && wait <= config.longest_wait) {
-      transfer->host->not_before = std::max(transfer->host->not_before, Clock::now() + seconds(wait));
-      transfer->host->waiting.push_back(std::move(transfer));
-      ++waiting;
-      return;
+    Host& host = *transfer->host;
+    const bool retry = result.passing && transfer->attempts <= config.retries;
+    if (result.passing && pause.seconds > config.longest_wait) {
+      result.failure += fmt::format("; the server asks for {:.0f} s of patience", pause.seconds);
+      if (host.given_up.empty()) give_up(host, result.failure);
+    } else if (result.passing && !host.given_up.empty()) {
+      result.failure = host.given_up;
+    } else if (result.passing && (retry || pause.asked)) {
+      host.not_before = std::max(host.not_before, Clock::now() + seconds(pause.seconds));
+      if (retry) {
+        host.waiting.push_back(std::move(transfer));
+        ++waiting;
+        return;
+      }
     }
     if (result.failure.empty()) result.body = std::move(transfer->body);
-    if (result.passing && wait > config.longest_wait)
-      result.failure += fmt::format("; the server asks for {:.0f} s of patience", wait);
     finished.push_back(std::move(result));
   }
 
   /// What a finished attempt means, and how long to wait before another.
-  void judge(const Transfer& t, CURLcode code, DownloadResult& result, double& wait) const {
+  void judge(const Transfer& t, CURLcode code, DownloadResult& result, Pause& pause) const {
     long status = 0;
     curl_easy_getinfo(t.easy, CURLINFO_RESPONSE_CODE, &status);
-    wait = config.first_wait * static_cast<double>(std::uint64_t{1} << std::min(t.attempts - 1, 20));
-    wait = std::min(wait, config.longest_wait);
+    pause.seconds = config.first_wait * static_cast<double>(std::uint64_t{1} << std::min(t.attempts - 1, 20));
+    pause.seconds = std::min(pause.seconds, config.longest_wait);
     if (!t.refusal.empty()) {
       result.failure = t.refusal;
     } else if (t.met_private && code != CURLE_OK) {
@@ -250,7 +273,7 @@ struct Downloader::Data {
       result.passing = status == 408 || status == 425 || status == 429 || status >= 500;
       curl_off_t after = 0;
       if ((status == 429 || status == 503) && curl_easy_getinfo(t.easy, CURLINFO_RETRY_AFTER, &after) == CURLE_OK && after > 0)
-        wait = static_cast<double>(after);
+        pause = {.seconds = static_cast<double>(after), .asked = true};
     } else if (code == CURLE_TOO_MANY_REDIRECTS) {
       result.failure = fmt::format("more than {} redirects", config.redirects);
     } else if (code == CURLE_FILESIZE_EXCEEDED) {
@@ -309,6 +332,10 @@ void Downloader::add(std::size_t job, const std::string& url) {
   if (host.name.empty()) {
     host.name = name;
     data_->order.push_back(&host);
+  }
+  if (!host.given_up.empty()) {
+    data_->finished.push_back({job, {}, host.given_up, true});
+    return;
   }
   auto transfer = std::make_unique<Transfer>();
   transfer->job = job;

@@ -1,6 +1,7 @@
 #include "emotion/data/pack.h"
 
 #include <algorithm>
+#include <numeric>
 #include <ostream>
 
 #include <fmt/format.h>
@@ -60,8 +61,9 @@ class Packer {
     return false;
   }
 
-  /// The packed split's lines: where each shard has what.
-  void write_lines(ManifestWriter& writer) {
+  /// The packed split's lines: where each shard has what. Gives the name of each sample's picture.
+  std::vector<std::string> write_lines(ManifestWriter& writer) {
+    std::vector<std::string> images;
     for (std::uint64_t k = 0; k < shards(); ++k) {
       const std::string name = shard_name(k);
       const auto members = read_tar_index(config_.out / name);
@@ -76,8 +78,10 @@ class Packer {
           (member.starts_with(key(i) + ".face.") ? sample.face : sample.image) = name + "#" + member;
         }
         writer.write(sample);
+        images.push_back(sample.image);
       }
     }
+    return images;
   }
 
  private:
@@ -164,8 +168,11 @@ void pack_dataset(const Dataset& source, const PackConfig& config) {
     }
     copy_regions(manifest, config.out);
     ManifestWriter writer(config.out / (split + ".jsonl"));
-    packer.write_lines(writer);
+    const std::vector<std::string> images = packer.write_lines(writer);
     writer.close();
+    CopiedLines all{&manifest, std::vector<std::size_t>(manifest.size())};
+    std::iota(all.samples.begin(), all.samples.end(), std::size_t{0});
+    copy_annotations(dataset, split, {all}, [&](const Manifest&, std::size_t i) { return images[i]; });
     dataset.splits.emplace_back(split, split + ".jsonl");
     summary += fmt::format("{}{} {} samples in {} shards{}", summary.empty() ? "" : ", ", split, manifest.size(), packer.shards(),
                            kept > 0 ? fmt::format(" ({} were there)", kept) : "");

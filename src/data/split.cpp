@@ -112,6 +112,43 @@ std::vector<std::uint32_t> group_samples(const AllSamples& samples, const NewSpl
   return group;
 }
 
+/// The samples of each group, groups in the order of their first sample.
+std::vector<std::vector<std::uint32_t>> members_of(std::span<const std::uint32_t> group_of_sample) {
+  std::unordered_map<std::uint32_t, std::size_t> number;
+  std::vector<std::vector<std::uint32_t>> groups;
+  for (std::uint32_t i = 0; i < group_of_sample.size(); ++i) {
+    const auto [found, fresh] = number.emplace(group_of_sample[i], groups.size());
+    if (fresh) groups.emplace_back();
+    groups[found->second].push_back(i);
+  }
+  return groups;
+}
+
+std::vector<std::size_t> drawn_order(std::size_t count, Random& random) {
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  random.shuffle(std::span(order));
+  return order;
+}
+
+/// The first label of each sample; one more than there are classes where it has none.
+std::vector<std::uint32_t> first_labels(const AllSamples& samples, const Dataset& dataset) {
+  std::vector<std::uint32_t> classes(samples.size(), static_cast<std::uint32_t>(dataset.classes.size()));
+  samples.each([&](std::uint32_t sample, const Manifest& manifest, std::size_t i) {
+    if (!manifest[i].labels.empty()) classes[sample] = manifest[i].labels[0];
+  });
+  return classes;
+}
+
+void warn_of_small_classes(std::span<const std::uint32_t> class_of_sample, const Dataset& dataset, int folds) {
+  std::vector<std::uint64_t> counts(dataset.classes.size() + 1);
+  for (const std::uint32_t id : class_of_sample) ++counts[id];
+  for (std::size_t k = 0; k < dataset.classes.size(); ++k) {
+    if (counts[k] > 0 && counts[k] < static_cast<std::uint64_t>(folds))
+      log_warning("class {} has {} samples, fewer than {} folds", dataset.classes[k], counts[k], folds);
+  }
+}
+
 std::vector<std::string> part_names(const std::string& names, std::size_t count) {
   std::vector<std::string> list = names.empty() ? std::vector<std::string>{"train", "val", "test"} : parts_of(names);
   if (names.empty() && count <= list.size()) list.resize(count);
@@ -152,17 +189,9 @@ std::vector<std::uint64_t> parse_counts(const std::string& text, std::uint64_t t
 
 std::vector<int> assign_groups(std::span<const std::uint32_t> group_of_sample, std::span<const std::uint64_t> targets,
                                std::uint64_t seed) {
-  std::unordered_map<std::uint32_t, std::size_t> number;
-  std::vector<std::vector<std::uint32_t>> groups;
-  for (std::uint32_t i = 0; i < group_of_sample.size(); ++i) {
-    const auto [found, fresh] = number.emplace(group_of_sample[i], groups.size());
-    if (fresh) groups.emplace_back();
-    groups[found->second].push_back(i);
-  }
+  const auto groups = members_of(group_of_sample);
   Random random{seed, kSplitStream};
-  std::vector<std::size_t> order(groups.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  random.shuffle(std::span(order));
+  std::vector<std::size_t> order = drawn_order(groups.size(), random);
   std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return groups[a].size() > groups[b].size(); });
   // What no part wants is a part as well: -1.
   const std::uint64_t wanted = std::accumulate(targets.begin(), targets.end(), std::uint64_t{0});
@@ -189,21 +218,55 @@ std::vector<int> assign_groups(std::span<const std::uint32_t> group_of_sample, s
   return part_of;
 }
 
+std::vector<int> deal_folds(std::span<const std::uint32_t> group_of_sample, std::span<const std::uint32_t> class_of_sample,
+                            int folds, std::uint64_t seed) {
+  const auto groups = members_of(group_of_sample);
+  Random random{seed, kSplitStream};
+  std::vector<std::size_t> order = drawn_order(groups.size(), random);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
+    if (groups[a].size() != groups[b].size()) return groups[a].size() > groups[b].size();
+    return class_of_sample[groups[a][0]] < class_of_sample[groups[b][0]];
+  });
+  const auto parts = static_cast<std::size_t>(folds);
+  std::unordered_map<std::uint32_t, std::vector<std::uint64_t>> held;  // of each class, by each fold
+  std::vector<std::uint64_t> size(parts);
+  std::vector<int> fold_of(group_of_sample.size());
+  for (const std::size_t g : order) {
+    std::vector<std::uint64_t> alike(parts);  // samples of the group's classes that a fold has
+    for (const std::uint32_t sample : groups[g]) {
+      auto& counts = held[class_of_sample[sample]];
+      counts.resize(parts);
+      for (std::size_t k = 0; k < parts; ++k) alike[k] += counts[k];
+    }
+    std::size_t fold = 0;
+    for (std::size_t k = 1; k < parts; ++k) {
+      if (std::pair(alike[k], size[k]) < std::pair(alike[fold], size[fold])) fold = k;
+    }
+    for (const std::uint32_t sample : groups[g]) {
+      ++held[class_of_sample[sample]][fold];
+      ++size[fold];
+      fold_of[sample] = static_cast<int>(fold);
+    }
+  }
+  return fold_of;
+}
+
 void write_new_splits(const Dataset& source, const NewSplits& config, const std::filesystem::path& out) {
   if (config.folds == 1 || config.folds < 0) throw ConfigError(fmt::format("--folds is {}, at least 2 are needed", config.folds));
   const AllSamples samples(source);
   const std::vector<std::uint32_t> group = group_samples(samples, config);
-  std::vector<std::uint64_t> targets;
-  for (int k = 0; k < config.folds; ++k) {
-    const auto part = [&](int j) {
-      return samples.size() * static_cast<std::uint64_t>(j) / static_cast<std::uint64_t>(config.folds);
-    };
-    targets.push_back(part(k + 1) - part(k));
+  std::vector<std::string> names;
+  std::vector<int> part_of;
+  if (config.folds > 0) {
+    const std::vector<std::uint32_t> classes = first_labels(samples, source);
+    warn_of_small_classes(classes, source, config.folds);
+    part_of = deal_folds(group, classes, config.folds, config.seed);
+  } else {
+    const auto targets =
+        config.counts.empty() ? ratio_counts(config.ratio, samples.size()) : parse_counts(config.counts, samples.size());
+    names = part_names(config.names, targets.size());
+    part_of = assign_groups(group, targets, config.seed);
   }
-  if (targets.empty())
-    targets = config.counts.empty() ? ratio_counts(config.ratio, samples.size()) : parse_counts(config.counts, samples.size());
-  const std::vector<std::string> names = config.folds > 0 ? std::vector<std::string>{} : part_names(config.names, targets.size());
-  const std::vector<int> part_of = assign_groups(group, targets, config.seed);
 
   Dataset dataset = derive_dataset(source, out);
   std::string summary;

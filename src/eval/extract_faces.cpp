@@ -22,6 +22,7 @@
 #include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
+#include "emotion/stimuli/face_settings.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -43,18 +44,6 @@ void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw RunError(fmt::format("{}: cannot be made: {}", folder.string(), error.message()));
-}
-
-/// What decides the pixels of a face: notes of a run with another line are not mixed with this one's.
-std::string settings_line(const FaceOptions& o) {
-  return Json{{"detector", o.cnn.empty() ? "hog" : o.cnn.filename().string()},
-              {"landmarks", find_landmark_model(o.landmarks).filename().string()},
-              {"size", o.size},
-              {"padding", o.padding},
-              {"upsample", o.upsample},
-              {"max_side", o.max_side},
-              {"threshold", o.threshold}}
-      .dump();
 }
 
 /// SPLIT.found.jsonl: a line of settings, then a line for each image that has been looked at, in the order they were done. Rank R
@@ -264,7 +253,7 @@ void gather_broken(Search& search, ProcessGroup& group) {
 FaceSummary extract_faces(const Manifest& manifest, const FaceFinder& finder, const FaceOptions& options, int workers, bool anew,
                           ProcessGroup& group) {
   const auto begin = std::chrono::steady_clock::now();
-  Notes notes(manifest.dataset().root / "faces", manifest.split(), settings_line(options), anew, group);
+  Notes notes(manifest.dataset().root / "faces", manifest.split(), face_settings(options), anew, group);
   Search search{.manifest = manifest, .options = options, .notes = notes};
   search.broken.resize(manifest.size());
   take_known(search);

@@ -22,11 +22,19 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// The regions that an earlier run left, if they are whole and of the same making.
-bool is_known(const fs::path& file, const std::string& source) {
+/// True if an earlier run left the regions, whole and of the same making. Names are no part of what the detector found: where
+/// others are wanted now, the file gets them and nothing is looked for again.
+bool is_known(const fs::path& file, const TrainedDetector& detector, const std::string& source) {
   if (!fs::exists(file)) return false;
   try {
-    return read_region_file(file).source == source;
+    RegionFile regions = read_region_file(file);
+    if (regions.source != source) return false;
+    if (regions.classes != detector.classes || regions.attribute_names != detector.attributes) {
+      regions.classes = detector.classes;
+      regions.attribute_names = detector.attributes;
+      write_region_file(file, regions);
+    }
+    return true;
   } catch (const WeightsError&) {
     return false;
   }
@@ -42,7 +50,8 @@ RegionFile region_file(const Detections& found, const TrainedDetector& detector,
           .attributes = first(found.attributes),
           .classes = detector.classes,
           .attribute_names = detector.attributes,
-          .source = source};
+          .source = source,
+          .top = top};
 }
 
 /// Decoded pictures of some samples; those that cannot be are named and left out.
@@ -148,7 +157,7 @@ class Extraction {
       has_regions_.push_back(false);
       if (stop_requested()) continue;
       const std::string path = region_path(manifest_[i]);
-      if (!options_.anew && is_known(path_below(manifest_.dataset().root, path), source_)) {
+      if (!options_.anew && is_known(path_below(manifest_.dataset().root, path), detector_, source_)) {
         has_regions_.back() = true;
         ++summary_.known;
         continue;

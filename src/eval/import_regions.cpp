@@ -192,6 +192,7 @@ class Import {
   }
 
   void shorten(RegionFile& regions) const {
+    if (options_.top > 0) regions.top = options_.top;
     if (options_.top == 0 || regions.boxes.size(0) <= options_.top) return;
     for (at::Tensor* rows : {&regions.boxes, &regions.features, &regions.labels, &regions.scores, &regions.attributes}) {
       if (rows->defined()) *rows = rows->narrow(0, 0, options_.top);

@@ -1,6 +1,7 @@
 #include "emotion/stimuli/region_file.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -34,6 +35,22 @@ std::vector<std::string> names(const StateDict& state, const std::string& key, c
   return json.get<std::vector<std::string>>();
 }
 
+/// From the metadata; files that were made before it stood there end their source with `, top N`.
+std::optional<std::int64_t> kept_at_most(const StateDict& state) {
+  std::string_view text;
+  if (const auto own = state.metadata.find("top"); own != state.metadata.end()) {
+    text = own->second;
+  } else if (const auto source = state.metadata.find("source"); source != state.metadata.end()) {
+    constexpr std::string_view kMark = ", top ";
+    const std::size_t at = source->second.rfind(kMark);
+    if (at != std::string::npos) text = std::string_view(source->second).substr(at + kMark.size());
+  }
+  std::int64_t top = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), top);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || top < 0) return std::nullopt;
+  return top;
+}
+
 }  // namespace
 
 RegionFile read_region_file(const std::filesystem::path& file, std::int64_t width) {
@@ -59,6 +76,7 @@ RegionFile read_region_file(const std::filesystem::path& file, std::int64_t widt
   regions.classes = names(state, "classes", where);
   regions.attribute_names = names(state, "attributes", where);
   if (const auto source = state.metadata.find("source"); source != state.metadata.end()) regions.source = source->second;
+  regions.top = kept_at_most(state);
   for (const auto& [name, target, list] : {std::tuple{"labels", &regions.labels, &regions.classes},
                                            std::tuple{"attributes", &regions.attributes, &regions.attribute_names}}) {
     const at::Tensor* ids = state.find(name);
@@ -96,6 +114,7 @@ void write_region_file(const std::filesystem::path& file, const RegionFile& regi
   if (!regions.classes.empty()) state.metadata["classes"] = nlohmann::json(regions.classes).dump();
   if (!regions.attribute_names.empty()) state.metadata["attributes"] = nlohmann::json(regions.attribute_names).dump();
   if (!regions.source.empty()) state.metadata["source"] = regions.source;
+  if (regions.top) state.metadata["top"] = std::to_string(*regions.top);
   write_safetensors(file, state);
 }
 

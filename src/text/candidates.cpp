@@ -9,6 +9,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/log.h"
 #include "emotion/text/curation.h"
 
 namespace emotion {
@@ -72,6 +73,26 @@ class Seeds {
   std::vector<std::vector<float>> directions_;
 };
 
+std::vector<std::string> distinct_forms(const std::vector<std::string>& words) {
+  std::vector<std::string> forms;
+  for (const auto& word : words) {
+    std::string form = keyword_form(word);
+    if (!form.empty() && std::find(forms.begin(), forms.end(), form) == forms.end()) forms.push_back(std::move(form));
+  }
+  return forms;
+}
+
+void warn_of_rare_seeds(const std::vector<std::string>& seeds, const Counts& counts, std::uint64_t min_images) {
+  for (const auto& seed : seeds) {
+    const auto found = counts.find(seed);
+    if (found == counts.end()) {
+      log_warning("seed '{}' is no keyword of the collection", seed);
+    } else if (found->second < min_images) {
+      log_warning("seed '{}' is no candidate: {} images have it, --min-images is {}", seed, found->second, min_images);
+    }
+  }
+}
+
 std::vector<std::string> fields_of(const std::string& line) {
   std::vector<std::string> fields;
   for (std::size_t begin = 0; begin <= line.size();) {
@@ -87,9 +108,12 @@ std::vector<std::string> fields_of(const std::string& line) {
 
 std::vector<Candidate> emotion_candidates(const std::vector<std::filesystem::path>& files, const std::vector<std::string>& seeds,
                                           const WordVectors* vectors, const CandidateOptions& options) {
-  const Seeds rater(seeds, vectors);
+  const std::vector<std::string> wanted = distinct_forms(seeds);
+  const Seeds rater(wanted, vectors);
   std::vector<Candidate> candidates;
-  for (const auto& [word, images] : count_keywords(files)) {
+  const Counts counts = count_keywords(files);
+  warn_of_rare_seeds(wanted, counts, options.min_images);
+  for (const auto& [word, images] : counts) {
     Candidate candidate{.keyword = word, .images = images, .similarity = 0, .nearest = {}, .seed = false};
     if (images < options.min_images || word.find_first_of("\t\r\n") != std::string::npos) continue;
     rater.rate(candidate);
@@ -124,7 +148,7 @@ std::vector<std::string> read_categories(const std::filesystem::path& file, std:
     begin = end + 1;
     ++number;
     if (fields[0].starts_with('#') || (fields.size() == 1 && fields[0].empty())) continue;
-    const std::string& word = fields.size() == 1 ? fields[0] : fields[1];
+    const std::string word = keyword_form(fields.size() == 1 ? fields[0] : fields[1]);
     const std::string keep = fields.size() == 1 ? "yes" : fields[0];
     if (keep != "yes" && keep != "no" && keep != "?")
       throw DataError(fmt::format("{}:{}: '{}' in the first column; yes, no or ? is wanted", file.string(), number, keep));

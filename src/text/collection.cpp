@@ -12,15 +12,16 @@
 #include "emotion/text/curation.h"
 
 namespace emotion {
-namespace {
 
-std::string normal_form(std::string_view word) {
+std::string keyword_form(std::string_view word) {
   while (!word.empty() && static_cast<unsigned char>(word.front()) <= ' ') word.remove_prefix(1);
   while (!word.empty() && static_cast<unsigned char>(word.back()) <= ' ') word.remove_suffix(1);
   std::string normal(word);
   for (char& c : normal) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return normal;
 }
+
+namespace {
 
 class LineReader {
  public:
@@ -67,7 +68,7 @@ class LineReader {
     for (const simdjson::dom::element item : list) {
       std::string_view text;
       if (item.get(text)) refuse("\"keywords\": a keyword is not text");
-      std::string word = normal_form(text);
+      std::string word = keyword_form(text);
       const auto end = words.begin() + static_cast<std::ptrdiff_t>(count);
       if (word.empty() || std::find(words.begin(), end, word) != end) continue;
       if (count == words.size()) words.emplace_back();

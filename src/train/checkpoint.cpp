@@ -98,6 +98,7 @@ std::map<std::string, std::string> ModelInfo::to_metadata() const {
   std::map<std::string, std::string> metadata{{"task", task}, {"config", config}, {"classes", nlohmann::json(classes).dump()}};
   if (!extra_classes.empty()) metadata["extra_classes"] = nlohmann::json(extra_classes).dump();
   if (!vocabulary.empty()) metadata["vocabulary"] = nlohmann::json(vocabulary).dump();
+  if (!faces.empty()) metadata["faces"] = faces;
   return metadata;
 }
 
@@ -105,6 +106,7 @@ ModelInfo ModelInfo::from_metadata(const std::map<std::string, std::string>& met
   ModelInfo info;
   if (const auto found = metadata.find("task"); found != metadata.end()) info.task = found->second;
   if (const auto found = metadata.find("config"); found != metadata.end()) info.config = found->second;
+  if (const auto found = metadata.find("faces"); found != metadata.end()) info.faces = found->second;
   info.classes = parse_list(metadata, "classes", where);
   info.extra_classes = parse_list(metadata, "extra_classes", where);
   info.vocabulary = parse_list(metadata, "vocabulary", where);

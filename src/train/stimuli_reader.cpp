@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <atomic>
 #include <optional>
 
 #include <ATen/Parallel.h>
@@ -13,6 +12,7 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/model/load_state.h"
+#include "emotion/stimuli/face_settings.h"
 #include "emotion/stimuli/region_file.h"
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/stimuli_model.h"
@@ -34,7 +34,6 @@ struct StimuliReader::Data {
   // One entry a sample; each is written by the one thread that reads the sample.
   mutable std::vector<at::Tensor> regions;
   mutable std::vector<std::optional<Image>> faces;
-  mutable std::atomic<std::int64_t> cached{0};
 
   explicit Data(const Manifest& m, const Options& o) : manifest(m), options(o), regions(m.size()), faces(m.size()) {
     for (std::size_t i = 0; i < m.size(); ++i) {
@@ -54,10 +53,20 @@ struct StimuliReader::Data {
     options.width = 1;
   }
 
-  bool reserve(std::int64_t bytes) const {
-    if (cached.fetch_add(bytes) + bytes <= options.cache_bytes) return true;
-    cached.fetch_sub(bytes);
-    return false;
+  std::int64_t cut_to() const {
+    if (!options.regions || options.max_regions == 0) return 0;
+    constexpr int kLookedAt = 1000;
+    std::int64_t most = 0;
+    int files = 0;
+    for (std::size_t i = 0; i < manifest.size() && files < kLookedAt; ++i) {
+      if (manifest[i].regions.empty()) continue;
+      const RegionFile file = read_file(i);
+      most = file.top ? *file.top : std::max(most, file.features.size(0));
+      if (most >= options.max_regions) return 0;
+      if (file.top) break;  // one run makes all files of a split
+      ++files;
+    }
+    return most;
   }
 
   /// float [n, F], n <= max_regions; 0 rows where the sample has no file.
@@ -67,7 +76,7 @@ struct StimuliReader::Data {
     if (regions[i].defined()) return regions[i];
     const RegionFile file = read_file(i);
     at::Tensor features = file.features.narrow(0, 0, std::min(options.max_regions, file.features.size(0))).clone();
-    if (reserve(features.numel() * 4)) regions[i] = features;
+    if (options.cache->take(features.numel() * 4)) regions[i] = features;
     return features;
   }
 
@@ -84,7 +93,7 @@ struct StimuliReader::Data {
     try {
       Image face = load_image(stimulus_path(manifest.dataset(), manifest[i].face),
                               Transform{.resize = 0, .crop = Crop::kNone, .flip = false}, {});
-      if (reserve(static_cast<std::int64_t>(face.pixels.size()))) faces[i] = face;
+      if (options.cache->take(static_cast<std::int64_t>(face.pixels.size()))) faces[i] = face;
       return face;
     } catch (const Error& error) {
       throw DataError(manifest.place(i) + ": face: " + error.what());
@@ -146,6 +155,7 @@ StimuliReader::StimuliReader(StimuliReader&&) noexcept = default;
 std::int64_t StimuliReader::width() const { return data_->options.width; }
 std::uint64_t StimuliReader::with_regions() const { return data_->with_regions; }
 std::uint64_t StimuliReader::with_face() const { return data_->with_face; }
+std::int64_t StimuliReader::cut_to() const { return data_->cut_to(); }
 bool StimuliReader::has_face(std::uint64_t sample) const { return !data_->manifest[sample].face.empty(); }
 
 StimuliInput StimuliReader::read(const std::vector<std::uint64_t>& samples, const Device& device) const {
@@ -173,7 +183,7 @@ StimuliReader::Options stimuli_reader_options(const RunConfig& config, std::int6
           .faces = has_branch(config, "expression"),
           .max_regions = config.model.semantic.regions,
           .width = width,
-          .cache_bytes = std::int64_t{config.data.cache_mb} << 20};
+          .cache = std::make_shared<CacheBudget>(std::int64_t{config.data.cache_mb} << 20)};
 }
 
 StimuliNetOptions stimuli_net_options(const RunConfig& config, std::int64_t classes, std::int64_t width) {
@@ -204,8 +214,11 @@ TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, cons
   if (info.task != "stimuli") throw WeightsError(fmt::format("{}: task {} is no stimuli network", where, info.task));
   trained.config = parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings);
   trained.classes = info.classes;
+  trained.faces = info.faces;
   try {
-    trained.polarity = class_polarity(Dataset::open(trained.config.data.train.dataset), trained.classes);
+    const Dataset dataset = Dataset::open(trained.config.data.train.dataset);
+    if (trained.faces.empty()) trained.faces = read_face_settings(dataset, trained.config.data.train.split);
+    trained.polarity = class_polarity(dataset, trained.classes);
   } catch (const DataError&) {  // the training data is elsewhere: a network is complete without it
   }
   // The width of the regions' features is nowhere but in the weights.

@@ -14,6 +14,7 @@
 #include "emotion/eval/extract_regions.h"
 #include "emotion/io/weights.h"
 #include "emotion/model/image_classifier.h"
+#include "emotion/stimuli/face_settings.h"
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/stimuli_model.h"
 
@@ -45,11 +46,12 @@ class PredictTest : public ::testing::Test {
   static std::string weights(const std::string& name) { return name + ".safetensors"; }
 
   static void write(const std::string& name, const torch::nn::Module& network, const RunConfig& config,
-                    const std::vector<std::string>& classes) {
+                    const std::vector<std::string>& classes, const std::string& faces = {}) {
     ModelInfo info;
     info.task = config.task;
     info.config = print_run_config(config);
     info.classes = classes;
+    info.faces = faces;
     StateDict state = module_state(network);
     state.metadata = info.to_metadata();
     write_safetensors(file(weights(name)), state);
@@ -58,10 +60,10 @@ class PredictTest : public ::testing::Test {
     return parse_run_config(
         fmt::format("task: {}\ndata: {{train: {{dataset: gone, split: train}}}}\nmodel: {{{}}}\n", task, model), task);
   }
-  static void write_stimuli(const std::string& name, const std::string& model) {
+  static void write_stimuli(const std::string& name, const std::string& model, const std::string& faces = {}) {
     torch::manual_seed(4);
     const RunConfig made = config("stimuli", model);
-    write(name, *StimuliNet(stimuli_net_options(made, 4, kWidth)), made, {"awe", "fear", "joy", "sad"});
+    write(name, *StimuliNet(stimuli_net_options(made, 4, kWidth)), made, {"awe", "fear", "joy", "sad"}, faces);
   }
   /// least: no score is above 1, so that nothing is found
   static void write_detector(const std::string& name, std::int64_t head, double least) {
@@ -154,6 +156,37 @@ TEST_F(PredictTest, ADetectorThatCannotBeOfUseIsRefused) {
       error(3, {"--checkpoint", weights("semantic"), "--detector", detector, "people.png", "broken.png", "--json", "w.json"}),
       ::testing::AllOf(HasSubstr("broken.png: "), ::testing::EndsWith("\n")));
   EXPECT_FALSE(fs::exists(file("w.json")));
+}
+
+// The face that a network sees must be cut as those were that it was trained on.
+TEST_F(PredictTest, FacesAreCutAsTheNetworksWere) {
+  const std::string model = "branches: [expression], expression_backbone: resnet18";
+  write_stimuli("expression", model, face_settings({.size = 32, .padding = 0.5}));
+  write_stimuli("unknown", model);
+  const auto seen = [&](const std::string& network, const std::vector<std::string>& more, const FaceOptions& as) {
+    std::vector<std::string> arguments{"--checkpoint", weights(network), "people.png", "--pictures", "seen"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Process::Result result = run(arguments);
+    EXPECT_EQ(result.code, 0) << result.errors;
+    const Image face = decode_image(file("seen/00001-face.png"));
+    const auto expected = FaceFinder(as).largest(decode_image(file("people.png")));
+    EXPECT_EQ(face.width, as.size);
+    for (std::size_t i = 0; i < expected->pixels.size(); ++i) {
+      if (face.pixels[3 * i] == expected->pixels[i]) continue;
+      ADD_FAILURE() << "another face than with these options";
+      break;
+    }
+    return result.errors;
+  };
+  EXPECT_THAT(seen("expression", {}, {.size = 32, .padding = 0.5}), Not(HasSubstr("options")));
+  EXPECT_THAT(seen("expression", {"--face-size", "40"}, {.size = 40, .padding = 0.5}),
+              HasSubstr("expression.safetensors: faces are found with other options ({\"detector\":\"hog\""));
+  EXPECT_THAT(seen("unknown", {}, {}), HasSubstr("unknown.safetensors: how its training faces were found is not known; "
+                                                 "--face-size, --face-padding .. say it, these are used: {\"detector\":"));
+  EXPECT_THAT(seen("unknown", {"--face-size", "24", "--face-padding", "0.1"}, {.size = 24, .padding = 0.1}),
+              HasSubstr("\"size\":24"));
+  EXPECT_EQ(error(2, {"--checkpoint", weights("global"), "--face-size", "32", "people.png"}),
+            "--face-..: this network looks at no faces (model.branches has no expression); leave it out\n");
 }
 
 }  // namespace

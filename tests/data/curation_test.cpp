@@ -1,4 +1,4 @@
-// Near-duplicates, splits and votes.
+// Near-duplicates and votes.
 #include <bit>
 #include <chrono>
 #include <cmath>
@@ -10,16 +10,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <opencv2/imgcodecs.hpp>
-#include <opencv2/imgproc.hpp>
 
 #include "../support/scratch.h"
+#include "curation_support.h"
 #include "emotion/data/decode.h"
 #include "emotion/data/duplicates.h"
 #include "emotion/data/near_duplicates.h"
 #include "emotion/data/resize.h"
-#include "emotion/data/split.h"
-#include "emotion/data/stimulus_path.h"
 #include "emotion/data/votes.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
@@ -32,30 +29,7 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-/// The same pixels as tests/reference/make_hash_goldens.py makes.
-Image formula_picture(int kind, std::int64_t width, std::int64_t height) {
-  Image image{static_cast<int>(width), static_cast<int>(height), {}};
-  for (std::int64_t y = 0; y < height; ++y) {
-    for (std::int64_t x = 0; x < width; ++x) {
-      for (std::int64_t c = 0; c < 3; ++c) {
-        std::int64_t value = 0;
-        const std::int64_t dx = x - width / 3, dy = y - height / 2;
-        switch (kind) {
-          case 0: value = (x * 7919 + y * 104729 + c * 1299709) % 65537 * 31 % 256; break;
-          case 1: value = (x * 255 / width * (c + 1) + y * 255 / height * (3 - c)) / 4; break;
-          case 2: value = (dx * dx + dy * dy) * 4 / (width + height) % 256; break;
-          case 3: value = 40 * (c + 1); break;
-          case 4: value = x * 13 / (1 + width / 40) % 256; break;
-          case 5: value = (std::abs(2 * x + 1 - width) * 17 + y * 29 + c * 5) % 256; break;
-          default: value = x * 2 < width ? 30 : 220;
-        }
-        image.pixels.push_back(static_cast<std::uint8_t>(value));
-      }
-    }
-  }
-  return image;
-}
+using CurationTest = CurationFixture;
 
 TEST(PerceptualHash, EqualsImagehash) {
   const auto golden = nlohmann::json::parse(read_file(fs::path(EMOTION_TEST_DATA) / "fixtures/picture_hashes.json"));
@@ -155,42 +129,6 @@ TEST(NearDuplicateGroups, EqualMirrorHashesJoinNothingByThemselves) {
   EXPECT_THAT(near_duplicate_groups(joined, 3, true, 1), ElementsAre(ElementsAre(0, 1, 2)));
 }
 
-void write_png(const fs::path& file, const Image& image) {
-  fs::create_directories(file.parent_path());
-  cv::Mat bgr;
-  cv::cvtColor(cv::Mat(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.pixels.data())), bgr,
-               cv::COLOR_RGB2BGR);
-  cv::imwrite(file.string(), bgr);
-}
-
-class CurationTest : public ::testing::Test {
- protected:
-  void SetUp() override { set_log_level(LogLevel::kOff); }
-  Dataset dataset(const std::map<std::string, std::string>& splits) const {
-    std::string yaml = "name: t\nclasses: [awe, fear, calm]\nsplits:\n";
-    for (const auto& [split, lines] : splits) {
-      yaml += fmt::format("  {0}: {0}.jsonl\n", split);
-      write_text(root() / (split + ".jsonl"), lines);
-    }
-    write_text(root() / "dataset.yaml", yaml);
-    return Dataset::open(root());
-  }
-  static std::string lines(int begin, int end, const char* format = "img/{}.png") {
-    std::string text;
-    for (int i = begin; i < end; ++i) text += "{\"image\": \"" + fmt::format(fmt::runtime(format), i) + "\"}\n";
-    return text;
-  }
-  std::vector<std::string> images(const fs::path& data, const std::string& split) const {
-    const Manifest manifest = Manifest::open(Dataset::open(data), split);
-    std::vector<std::string> names;
-    for (std::size_t i = 0; i < manifest.size(); ++i) names.emplace_back(manifest[i].image);
-    return names;
-  }
-  fs::path root() const { return folder_.path() / "data"; }
-  fs::path out() const { return folder_.path() / "out"; }
-  ScratchFolder folder_;
-};
-
 TEST_F(CurationTest, DedupKeepsTheLargestAndNoPictureInTwoSplits) {
   const Image scene = decode_image(fs::path(EMOTION_TEST_DATA) / "fixtures/photo.jpg");  // 300 x 233
   write_png(root() / "img/0.png", resize_image(scene, 64, 48));
@@ -242,135 +180,6 @@ TEST_F(CurationTest, BadGroupFilesAreRefused) {
   write_text(file, "{\"groups\": [[1]]}");
   EXPECT_EQ(error_of<DataError>([&] { read_duplicate_groups(file); }),
             file.string() + ": not a list of groups as emotion_data dedup --groups writes it");
-}
-
-TEST(AssignGroups, MeetsEveryTargetAndNeverPartsAGroup) {
-  std::vector<std::uint32_t> group;
-  for (std::uint32_t g = 0; g < 40; ++g) group.insert(group.end(), 1 + g % 7, g);
-  for (std::uint32_t i = 0; i < 500; ++i) group.push_back(1000 + i);
-  const std::vector<std::uint64_t> targets{400, 100, 57};
-  std::set<std::vector<int>> seen;
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    const auto part = assign_groups(group, targets, seed);
-    std::map<int, std::uint64_t> sizes;
-    std::map<std::uint32_t, int> part_of_group;
-    for (std::size_t i = 0; i < group.size(); ++i) {
-      ++sizes[part[i]];
-      EXPECT_EQ(part_of_group.emplace(group[i], part[i]).first->second, part[i]);
-    }
-    EXPECT_EQ(sizes[0], 400U);
-    EXPECT_EQ(sizes[1], 100U);
-    EXPECT_EQ(sizes[2], 57U);
-    EXPECT_EQ(sizes[-1], group.size() - 557);
-    EXPECT_EQ(part, assign_groups(group, targets, seed));
-    seen.insert(part);
-  }
-  EXPECT_EQ(seen.size(), 20U);
-}
-
-// Every sample has the same chance: of 4 x 1000 draws a part of a quarter gets each single sample about 1000 times.
-TEST(AssignGroups, IsFair) {
-  const std::vector<std::uint32_t> group{0, 0, 1, 2, 3, 4, 5, 6};
-  const std::vector<std::uint64_t> targets{2, 6};
-  std::vector<int> hits(group.size());
-  for (std::uint64_t seed = 0; seed < 4000; ++seed) {
-    const auto part = assign_groups(group, targets, seed);
-    for (std::size_t i = 0; i < group.size(); ++i) hits[i] += part[i] == 0;
-  }
-  for (const int hit : hits) EXPECT_NEAR(hit, 1000, 110);  // 4 standard deviations
-}
-
-TEST(ParseCounts, SumsAndRest) {
-  EXPECT_THAT(parse_counts("*/33/71", 1000), ElementsAre(896, 33, 71));
-  EXPECT_THAT(parse_counts("10/20", 1000), ElementsAre(10, 20));
-  EXPECT_EQ(error_of<ConfigError>([] { parse_counts("10/x", 100); }),
-            "counts '10/x': 'x' is no number of samples; 1000/50/* has the rest as its last part");
-  EXPECT_EQ(error_of<ConfigError>([] { parse_counts("90/20", 100); }), "counts '90/20' add up to 110, there are 100 samples");
-}
-
-TEST_F(CurationTest, SplitKeepsGroupsAndKeysTogether) {
-  std::string text;
-  for (int person = 0; person < 20; ++person) {
-    for (int shot = 0; shot < 5; ++shot) text += fmt::format("{{\"image\": \"p{}/s{}.png\"}}\n", person, shot);
-  }
-  const Dataset source = dataset({{"all", text}});
-  write_text(folder_.path() / "groups.json",
-             "{\"groups\": [[{\"image\": \"p3/s0.png\"}, {\"image\": \"p11/s4.png\"}, {\"image\": \"p0/gone.png\"}]]}");
-  write_new_splits(source, {.ratio = "60/20/20", .groups = folder_.path() / "groups.json", .key = "(.*)/", .seed = 3}, out());
-  std::map<std::string, std::set<std::string>> splits_of;
-  std::size_t total = 0;
-  for (const std::string split : {"train", "val", "test"}) {
-    for (const auto& image : images(out(), split)) {
-      splits_of[image.substr(0, image.find('/'))].insert(split);
-      ++total;
-    }
-  }
-  EXPECT_EQ(total, 100U);
-  EXPECT_EQ(splits_of.size(), 20U);
-  for (const auto& [person, splits] : splits_of) EXPECT_THAT(splits, SizeIs(1)) << person;
-  EXPECT_EQ(splits_of["p3"], splits_of["p11"]);
-  EXPECT_THAT(images(out(), "train"), SizeIs(60));
-  EXPECT_EQ(error_of<DataError>([&] { write_new_splits(source, {.key = "q.*"}, folder_.path() / "other"); }),
-            (root() / "all.jsonl").string() + ":1: image p0/s0.png does not match --key 'q.*'");
-  EXPECT_EQ(error_of<ConfigError>([&] { write_new_splits(source, {}, out()); }),
-            out().string() + ": there is a data set already; give another --out");
-}
-
-TEST_F(CurationTest, FoldsCoverEverySampleOnce) {
-  write_new_splits(dataset({{"a", lines(0, 60)}, {"b", lines(60, 103)}}), {.folds = 4}, out());
-  std::multiset<std::string> validated;
-  for (int k = 1; k <= 4; ++k) {
-    const auto val = images(out(), fmt::format("val-{}", k)), train = images(out(), fmt::format("train-{}", k));
-    EXPECT_EQ(val.size() + train.size(), 103U);
-    EXPECT_NEAR(static_cast<double>(val.size()), 25.75, 1);
-    std::set<std::string> both(val.begin(), val.end());
-    both.insert(train.begin(), train.end());
-    EXPECT_THAT(both, SizeIs(103));
-    validated.insert(val.begin(), val.end());
-  }
-  EXPECT_THAT(validated, SizeIs(103));
-  EXPECT_THAT(std::set<std::string>(validated.begin(), validated.end()), SizeIs(103));
-}
-
-TEST_F(CurationTest, ASplitSetFindsTheFacesAndRegionsOfItsSource) {
-  dataset({{"train", "{\"image\": \"1.png\", \"face\": \"faces/1.png\"}\n{\"image\": \"2.png\", \"face\": \"faces/2.png\"}\n"}});
-  write_text(root() / "dataset.yaml", read_file(root() / "dataset.yaml") + "image_root: ../pictures\n");
-  for (const char* name : {"1.png", "2.png"}) write_text(root() / "faces" / name, name);
-  write_new_splits(Dataset::open(root()), {.counts = "1/1"}, out());
-  write_new_splits(Dataset::open(out()), {.counts = "1/1"}, folder_.path() / "again");  // one step more
-  for (const char* set : {"out", "again"}) {
-    const Dataset found = Dataset::open(folder_.path() / set);
-    const Manifest manifest = Manifest::open(found, "train");
-    EXPECT_EQ(read_file(stimulus_path(found, manifest[0].face)), manifest[0].image) << set;
-    EXPECT_EQ(found.stimuli_root, "../data") << set;
-  }
-}
-
-// What was found anew for a derived set counts, under whatever name the source has its own.
-TEST_F(CurationTest, OwnFacesComeBeforeTheSourcesAndThoseAmongThePictures) {
-  dataset({{"train", "{\"image\": \"1.png\", \"face\": \"faces/1.png\"}\n{\"image\": \"2.png\", \"face\": \"faces/1.png\"}\n"}});
-  const auto face = [](const fs::path& set) {
-    const Dataset dataset = Dataset::open(set);
-    return read_file(stimulus_path(dataset, Manifest::open(dataset, "train")[0].face));
-  };
-  write_text(root() / "faces/1.png", "among the pictures");  // the image root is the source's own folder
-  write_new_splits(Dataset::open(root()), {.counts = "1/1"}, out());
-  EXPECT_EQ(face(out()), "among the pictures");
-  write_text(out() / "faces/1.png", "of the derived set");
-  EXPECT_EQ(face(out()), "of the derived set");
-  const fs::path again = folder_.path() / "again";
-  write_new_splits(Dataset::open(out()), {.counts = "1/1"}, again);
-  EXPECT_EQ(face(again), "of the derived set") << "of the set it was made from, before the pictures'";
-  write_text(again / "faces/1.png", "its own");
-  EXPECT_EQ(face(again), "its own");
-  EXPECT_EQ(face(root()), "among the pictures");
-}
-
-TEST_F(CurationTest, CopiesLinesAsTheyStand) {
-  const std::string line = "{\"image\": \"a.png\",  \"labels\": [2], \"keywords\": [\"s\\u00e9\", \"x\"]}";
-  write_new_splits(dataset({{"train", "\n" + line + "\r\n\n" + lines(0, 3)}}), {.counts = "2/2"}, out());
-  const std::string all = read_file(out() / "train.jsonl") + read_file(out() / "val.jsonl");
-  EXPECT_NE(all.find(line + "\n"), std::string::npos);
 }
 
 TEST(Votes, MajorityNeedsEnoughAndNoTie) {

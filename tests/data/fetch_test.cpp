@@ -1,6 +1,7 @@
 // Pictures over HTTP, from a server within the test; nothing leaves 127.0.0.1.
 #include "emotion/data/fetch.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 
@@ -134,17 +135,64 @@ TEST_F(FetchTest, WaitsAsLongAsTheServerAsks) {
       return {.status = 429, .headers = "Retry-After: 1\r\n"};
     }
     if (path == "/down" && request < 3) return {.status = 503};
-    if (path == "/forever") return {.status = 503, .headers = "Retry-After: 3600\r\n"};
     if (path == "/busy") served = std::chrono::steady_clock::now();
     return {.body = picture()};
   });
-  const FetchSummary summary = fetch_pictures(
-      {{"busy.jpg", server.url("/busy")}, {"down.jpg", server.url("/down")}, {"forever.jpg", server.url("/forever")}}, config());
+  const FetchSummary summary = fetch_pictures({{"busy.jpg", server.url("/busy")}, {"down.jpg", server.url("/down")}}, config());
   EXPECT_EQ(summary.fetched, 2U);
   EXPECT_GE(std::chrono::duration<double>(served - refused).count(), 0.99);
   EXPECT_EQ(server.requests("/down"), 3);
-  EXPECT_EQ(failure("forever.jpg"), "passing HTTP status 503; the server asks for 3600 s of patience");
-  EXPECT_EQ(server.requests("/forever"), 1);
+}
+
+// The wait is the host's, not the picture's: it holds for the next picture too, when this one has no attempt left.
+TEST_F(FetchTest, TheLastAttemptAtAPictureKeepsTheHostWaiting) {
+  std::chrono::steady_clock::time_point refused, served;
+  HttpServer server([&](const std::string& path, int) -> HttpAnswer {
+    if (path == "/first") {
+      refused = std::chrono::steady_clock::now();
+      return {.status = 429, .headers = "Retry-After: 1\r\n"};
+    }
+    served = std::chrono::steady_clock::now();
+    return {.body = picture()};
+  });
+  FetchConfig c = config();
+  c.retries = 0;
+  c.per_host = 1;
+  const FetchSummary summary = fetch_pictures({{"1.jpg", server.url("/first")}, {"2.jpg", server.url("/second")}}, c);
+  EXPECT_EQ(summary.fetched, 1U);
+  EXPECT_EQ(failure("1.jpg"), "passing HTTP status 429");
+  EXPECT_GE(std::chrono::duration<double>(served - refused).count(), 0.99);
+}
+
+// A host that wants an hour is asked nothing more; the others are, and a later run asks it again.
+TEST_F(FetchTest, AHostThatAsksForTooMuchPatienceIsLeftAlone) {
+  std::atomic<int> asked = 0;
+  std::atomic<bool> open = false;
+  HttpServer busy([&](const std::string&, int) -> HttpAnswer {
+    ++asked;
+    if (open) return {.body = picture()};
+    return {.status = 503, .headers = "Retry-After: 3600\r\n"};
+  });
+  HttpServer other([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
+  std::vector<UrlEntry> list;
+  for (int i = 0; i < 40; ++i) {
+    list.push_back({fmt::format("busy/{}.jpg", i), busy.url(fmt::format("/{}", i))});
+    list.push_back({fmt::format("other/{}.jpg", i), other.url(fmt::format("/{}", i))});
+  }
+  FetchConfig c = config();
+  c.per_host = 2;
+  const FetchSummary summary = fetch_pictures(list, c);
+  EXPECT_EQ(summary.fetched, 40U);
+  EXPECT_EQ(summary.failed, 40U);
+  EXPECT_LE(asked, 2) << "those that were under way together";
+  for (int i = 0; i < 40; ++i) {
+    EXPECT_EQ(failure(fmt::format("busy/{}.jpg", i)), "passing HTTP status 503; the server asks for 3600 s of patience") << i;
+  }
+  open = true;
+  const FetchSummary again = fetch_pictures(list, c);
+  EXPECT_EQ(again.fetched, 40U);
+  EXPECT_EQ(again.there, 40U);
+  EXPECT_EQ(failures(), "");
 }
 
 TEST_F(FetchTest, SlowDripsEnd) {
@@ -175,6 +223,25 @@ TEST_F(FetchTest, PrivateAddressesAreRefusedUnlessAsked) {
   for (const char* path : {"/a", "/b", "/c", "/d", "/e", "/f"}) EXPECT_EQ(server.requests(path), 0);
   c.allow_private = true;
   EXPECT_EQ(fetch_pictures({{"later.jpg", server.url("/a")}}, c).fetched, 1U);
+}
+
+// A server that may be asked sends its visitors on to one that may not: here 127.0.0.1 stands for the public addresses.
+TEST_F(FetchTest, ARedirectToAPrivateAddressIsRefused) {
+  std::string inner;
+  HttpServer server([&](const std::string& path, int) -> HttpAnswer {
+    if (path == "/hop") return {.status = 302, .headers = "Location: /good\r\n"};
+    if (path == "/in") return {.status = 302, .headers = "Location: " + inner + "\r\n"};
+    return {.body = picture()};
+  });
+  inner = fmt::format("http://127.0.0.2:{}/secret", server.port());
+  FetchConfig c = config();
+  c.allow_private = false;
+  c.is_public = [](std::string_view address) { return address == "127.0.0.1"; };
+  const FetchSummary summary = fetch_pictures({{"hop.jpg", server.url("/hop")}, {"in.jpg", server.url("/in")}}, c);
+  EXPECT_EQ(summary.fetched, 1U);
+  EXPECT_EQ(server.requests("/in"), 1);
+  EXPECT_EQ(failure("in.jpg"), "final leads to a private address; --allow-private fetches from there");
+  EXPECT_EQ(server.requests("/secret"), 0);
 }
 
 TEST(PublicAddress, KnowsSpecialBlocks) {

@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
 #include "emotion/data/annotations.h"
 #include "import_support.h"
 
@@ -5,6 +8,7 @@ namespace emotion {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::HasSubstr;
 
 class BoxImportTest : public ImportFixture {
  protected:
@@ -47,15 +51,84 @@ TEST_F(BoxImportTest, Coco) {
   EXPECT_TRUE(annotations.boxes[1].empty());
 }
 
+/// A COCO file of one picture with a box of each category, in the order given: box k begins at x = k.
+std::string coco_file(int image, const std::vector<std::pair<int, std::string>>& categories, const std::vector<int>& boxes) {
+  std::string names, annotations;
+  for (const auto& [id, name] : categories)
+    names += fmt::format("{}{{\"id\": {}, \"name\": \"{}\"}}", names.empty() ? "" : ", ", id, name);
+  for (std::size_t k = 0; k < boxes.size(); ++k) {
+    annotations += fmt::format("{}{{\"id\": {}, \"image_id\": {}, \"category_id\": {}, \"bbox\": [{}, 0, 5, 5]}}", k ? ", " : "",
+                               k + 1, image, boxes[k], k);
+  }
+  return fmt::format(
+      "{{\"images\": [{{\"id\": {0}, \"file_name\": \"{0}.jpg\", \"width\": 50, \"height\": 40}}], "
+      "\"annotations\": [{1}], \"categories\": [{2}]}}",
+      image, annotations, names);
+}
+
+// A split that is read later may bring a category that comes before those of the splits before it.
+TEST_F(BoxImportTest, CocoCategoriesOfALaterSplitMoveNoLabel) {
+  write_text(root() / "annotations/train.json", coco_file(1, {{2, "dog"}, {3, "cat"}}, {2, 3}));
+  write_text(root() / "annotations/val.json", coco_file(2, {{1, "person"}, {2, "dog"}, {3, "cat"}}, {3, 1}));
+  picture("train/1.jpg");
+  picture("val/2.jpg");
+  import_root("coco");
+  const Dataset dataset = Dataset::open(out());
+  EXPECT_EQ(dataset.classes, (std::vector<std::string>{"person", "dog", "cat"}));
+  EXPECT_EQ(lines(dataset, "train"), (std::vector<std::string>{"train/1.jpg dog cat"}));
+  EXPECT_EQ(lines(dataset, "val"), (std::vector<std::string>{"val/2.jpg person cat"}));
+  const auto names = [&](const std::string& split) {
+    const Annotations annotations = Annotations::read(Manifest::open(dataset, split));
+    std::vector<std::string> all;
+    for (const AnnotatedBox& box : annotations.boxes[0]) all.push_back(annotations.classes[box.label]);
+    return all;
+  };
+  EXPECT_EQ(names("train"), (std::vector<std::string>{"dog", "cat"}));
+  EXPECT_EQ(names("val"), (std::vector<std::string>{"cat", "person"}));
+}
+
+TEST_F(BoxImportTest, CocoPicturesThatAreMissingAreListed) {
+  std::string text = kTrain;
+  text.replace(text.find("\"9.jpg\""), 7, "\"first_is_gone.jpg\"");
+  write_text(root() / "annotations/instances_train2017.json", text);
+  picture("train2017/4.jpg");
+  write_text(root() / "train2017/gone.jpg", "<html>no such picture</html>");
+  import_root("coco");
+  EXPECT_EQ(lines(Dataset::open(out()), "train"), (std::vector<std::string>{"train2017/4.jpg"}));
+  EXPECT_EQ(read_file(out() / "missing.txt"),
+            "train2017/first_is_gone.jpg\tno such file\ntrain2017/gone.jpg\ta web page, not a picture\n");
+  EXPECT_THAT(log(), HasSubstr("coco: 2 pictures are left out with their boxes, listed with the reason in "));
+}
+
+// What every reader of the result would refuse is refused here, where the file is that must be mended.
+TEST_F(BoxImportTest, CocoNamesThatStandTwice) {
+  const fs::path file = root() / "annotations/train.json";
+  picture("images/9.jpg");
+  std::string text = kTrain;
+  text.replace(text.find("\"4.jpg\""), 7, "\"9.jpg\"");
+  write_text(file, text);
+  EXPECT_EQ(error("coco"), file.string() + ": image '9.jpg' has the ids 9 and 4");
+  text = kTrain;
+  text.replace(text.find("\"toothbrush\""), 12, "\"person\"");
+  write_text(file, text);
+  EXPECT_EQ(error("coco"), file.string() + ": category 'person' has the ids 90 and 1");
+  write_text(file, coco_file(9, {{2, "dog"}}, {2}));
+  const fs::path val = root() / "annotations/val.json";
+  write_text(val, coco_file(9, {{1, "dog"}}, {1}));
+  EXPECT_EQ(error("coco"), val.string() + ": category 'dog' has the ids 2 and 1");
+  EXPECT_FALSE(fs::exists(out() / "dataset.yaml"));
+}
+
 TEST_F(BoxImportTest, CocoErrors) {
   const fs::path file = root() / "annotations/train.json";
   fs::create_directories(root());
   EXPECT_EQ(error("coco"),
             (root() / "annotations").string() + ": there is no such folder; COCO's annotations are unpacked into it");
   write_text(file, kTrain);
-  EXPECT_EQ(
-      error("coco"),
-      root().string() + ": 9.jpg is neither in train, images/train, images nor the folder itself; are the pictures unpacked?");
+  EXPECT_EQ(error("coco"),
+            root().string() +
+                ": 9.jpg is neither in train, images/train, images nor the folder itself, and so are the next 2; are the "
+                "pictures unpacked?");
   picture("images/9.jpg");
   std::string text = kTrain;
   text.replace(text.find("\"category_id\": 90"), 17, "\"category_id\": 91");
@@ -103,6 +176,17 @@ TEST_F(VisualGenomeTest, WithTheVocabularyAndListsOfBottomUpAttention) {
   const Annotations annotations = Annotations::read(Manifest::open(dataset, "train"));
   EXPECT_EQ(annotations.boxes[0].size(), 1U);
   EXPECT_EQ(annotations.boxes[1][0].box, (std::array<float, 4>{1, 2, 4, 6}));
+  EXPECT_EQ(read_file(out() / "missing.txt"), "7.jpg\tno such file in VG_100K, VG_100K_2 and images\n");
+  EXPECT_THAT(log(),
+              HasSubstr("visualgenome: 3 samples; published: 108077; by split: train 2 (98077), val 1 (5000), test 0 (5000)"));
+}
+
+TEST_F(VisualGenomeTest, NamesThatStandTwice) {
+  write_text(root() / "objects_vocab.txt", "stop sign,stopsign\ntree\nStop sign\n");
+  EXPECT_EQ(error("visualgenome"), (root() / "objects_vocab.txt").string() + ":3: class 'stop sign' stands twice");
+  write_text(root() / "objects_vocab.txt", "tree\n");
+  write_text(root() / "train.txt", "VG_100K/1.jpg xml/1.xml\nVG_100K_2/2.jpg xml/2.xml\nVG_100K/1.jpg xml/1.xml\n");
+  EXPECT_EQ(error("visualgenome"), (root() / "train.txt").string() + ":3: picture 1 stands twice");
 }
 
 TEST_F(VisualGenomeTest, WithoutThemTheMostFrequentNamesAndADrawnSplit) {

@@ -257,6 +257,7 @@ TEST_F(PublishedTest, Fer2013PixelsBecomePngFiles) {
   ASSERT_EQ(image.height, 48);
   for (int i = 0; i < 48 * 48; ++i) ASSERT_EQ(image.pixels[static_cast<std::size_t>(3 * i)], (20 + i) % 256) << i;
   EXPECT_THAT(log(), HasSubstr("fer2013: 1 pictures are of one grey all over"));
+  EXPECT_THAT(log(), HasSubstr("; by class in train, published in brackets: angry "));
 }
 
 TEST_F(PublishedTest, Fer2013ColumnsComeFromTheHeaderAndFolderIdsFromTheTable) {
@@ -281,6 +282,43 @@ TEST_F(PublishedTest, Fer2013ErrorsNameTheRowAndLeaveNothing) {
   for (int i = 0; i < 2304; ++i) pixels += "9 ";
   EXPECT_EQ(error("0," + pixels + ",Train\n"), ":2: Usage is 'Train'; Training, PublicTest or PrivateTest is wanted");
   EXPECT_EQ(error("0," + pixels + "\n"), ":2: 2 fields, the header has 3");
+}
+
+// The pictures are written before the splits are drawn: what fails there must not stand in the way of the next try.
+TEST_F(PublishedTest, Fer2013ThatFailsAfterItsPicturesCanBeTriedAgain) {
+  const fs::path root = folder_.path() / "in";
+  std::string pixels;
+  for (int i = 0; i < 2304; ++i) pixels += "9 ";
+  write_text(root / "fer2013.csv", "emotion,pixels,Usage\n0," + pixels + ",Training\n1," + pixels + ",Training\n");
+  request_.split = "98/1/1";
+  EXPECT_EQ(import_error("fer2013", root), "fer2013: split val would be empty; there are too few samples");
+  EXPECT_FALSE(fs::exists(out_ / "images"));
+  request_.split = "50/50";
+  request_.root = root;
+  EXPECT_EQ(error_of<Error>([&] { import_published(request_); }), "no error");
+  EXPECT_TRUE(fs::exists(out_ / "images/00001.png"));
+}
+
+TEST_F(PublishedTest, ClassesCanBeLeftOut) {
+  request_.without = {"anger"};
+  request_.folds = 5;
+  const Dataset dataset = import("iapsa", "iapsa_folders");
+  EXPECT_THAT(dataset.classes, ElementsAre("amusement", "awe", "contentment", "disgust", "excitement", "fear", "sadness"));
+  EXPECT_THAT(dataset.negative, ElementsAre("disgust", "fear", "sadness"));
+  const auto all = rows(dataset);
+  EXPECT_THAT(all, SizeIs(35)) << "36 pictures, one of anger";
+  for (const auto& [image, labels] : all) EXPECT_THAT(labels, Not(HasSubstr("anger")));
+  EXPECT_THAT(log(), HasSubstr("iapsa: without anger: 1 samples are left out"));
+  request_.without = {"angr"};
+  EXPECT_EQ(error_of<ConfigError>([&] { import("iapsa", "iapsa_folders", "other"); }),
+            "--without: iapsa has no class 'angr'; did you mean anger?");
+}
+
+TEST_F(PublishedTest, VotesForAClassThatIsLeftOutGoToo) {
+  request_.without = {"neutral", "fear"};
+  const auto all = rows(import("ferplus", "fer2013"));
+  EXPECT_THAT(all, SizeIs(2)) << "the third was labelled neutral";
+  EXPECT_EQ(all.at("images/00004.png"), "surprise votes surprise 6 contempt 1");
 }
 
 TEST_F(PublishedTest, FerPlusLabelsByMostVotes) {

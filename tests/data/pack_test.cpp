@@ -12,6 +12,7 @@
 #include <opencv2/imgcodecs.hpp>
 
 #include "../support/scratch.h"
+#include "emotion/data/annotations.h"
 #include "emotion/data/decode.h"
 #include "emotion/data/loader.h"
 #include "emotion/data/pack.h"
@@ -202,6 +203,23 @@ TEST_F(ShardTest, PackTakesFacesAndRegionsFromBesideThePictures) {
   const Manifest shards = Manifest::open(Dataset::open(file("packed")), "train");
   EXPECT_EQ(shards[0].face, "train-000000.tar#000000000.face.png");
   EXPECT_EQ(read_file(file("packed") / shards[0].regions), "regions");
+}
+
+TEST_F(ShardTest, PackTakesTheBoxesOfADetectorsSet) {
+  const Dataset source = dataset(3);
+  AnnotationWriter writer({"cat", "dog"});
+  for (int i = 0; i < 3; ++i)
+    writer.add(fmt::format("img/{}.{}", i, i % 2 ? "jpg" : "png"), 4, 5 + i, {{{0, 1, 3, 4}, static_cast<std::uint32_t>(i % 2)}});
+  writer.write(Annotations::file_of(source, "train"));
+  pack_dataset(source, {.out = file("packed"), .samples = 2});
+  const Annotations packed = Annotations::read(Manifest::open(Dataset::open(file("packed")), "train"));
+  EXPECT_THAT(packed.classes, ElementsAre("cat", "dog"));
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_THAT(packed.sizes[i], ElementsAre(4, 5 + static_cast<int>(i)));
+    ASSERT_THAT(packed.boxes[i], SizeIs(1));
+    EXPECT_EQ(packed.boxes[i][0].label, i % 2);
+    EXPECT_THAT(packed.boxes[i][0].box, ElementsAre(0, 1, 3, 4));
+  }
 }
 
 TEST_F(ShardTest, LoaderGivesTheSameBatchesFromShards) {

@@ -1,4 +1,5 @@
 #include <fstream>
+#include <tuple>
 
 #include <gtest/gtest.h>
 
@@ -6,10 +7,12 @@
 #include "emotion/data/decode.h"
 #include "emotion/data/manifest.h"
 #include "emotion/data/manifest_update.h"
+#include "emotion/data/split.h"
 #include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
 #include "emotion/eval/extract_faces.h"
 #include "emotion/io/file.h"
+#include "emotion/stimuli/face_settings.h"
 
 namespace emotion {
 namespace {
@@ -93,6 +96,21 @@ TEST_F(ExtractFacesTest, GoesOnWhereItStopped) {
           R"("size":48,"padding":0.25,"upsample":1,"max_side":1024,"threshold":0.0}); use those, or --anew to begin anew)");
   EXPECT_EQ(extract({.size = 32}, /*anew=*/true).known, 0U);
   EXPECT_EQ(decode_image(data() / "faces/sub/people.png.png").width, 32);
+}
+
+// How faces were found stands beside them, and is found from a set that takes them over.
+TEST_F(ExtractFacesTest, TheOptionsStandBesideTheFaces) {
+  EXPECT_EQ(read_face_settings(Dataset::open(data()), "train"), "");
+  const FaceOptions options{.size = 40, .padding = 0.3, .upsample = 0, .max_side = 900, .threshold = 0.1};
+  extract(options);
+  const std::string line = read_face_settings(Dataset::open(data()), "train");
+  EXPECT_EQ(line, face_settings(options));
+  EXPECT_EQ(read_face_settings(Dataset::open(data()), "val"), line) << "another split of the same set";
+  write_new_splits(Dataset::open(data()), {.counts = "2/2"}, folder_.path() / "new");
+  EXPECT_EQ(read_face_settings(Dataset::open(folder_.path() / "new"), "train"), line);
+  const FaceOptions back = parse_face_settings(line, "test");
+  EXPECT_EQ(std::tuple(back.size, back.padding, back.upsample, back.max_side, back.threshold), std::tuple(40, 0.3, 0, 900, 0.1));
+  EXPECT_EQ(error_of<DataError>([] { parse_face_settings("{}", "net"); }), "net: '{}' does not say how faces were found");
 }
 
 TEST_F(ExtractFacesTest, UpdateRefusesAFileThatHasChanged) {

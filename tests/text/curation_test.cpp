@@ -90,6 +90,26 @@ TEST_F(CollectionTest, SeedsBringTheirNeighbours) {
   EXPECT_EQ(undecided, 0U);
 }
 
+// Keywords are read in lower case: what a person writes with a capital names the same word.
+TEST_F(CollectionTest, SeedsAndCategoriesHaveTheKeywordsForm) {
+  const fs::path log = folder_.path() / "log.txt";
+  set_log_level(LogLevel::kInfo);
+  set_log_file(log.string());
+  const auto found = emotion_candidates({collection()}, {"Joy", " joy", "RARE", "Awe"}, nullptr, {.min_images = 2, .top = 10});
+  set_log_file("");
+  set_log_level(LogLevel::kOff);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].keyword, "joy");
+  EXPECT_TRUE(found[0].seed);
+  EXPECT_THAT(read_file(log), ::testing::HasSubstr("seed 'rare' is no candidate: 1 images have it, --min-images is 2"));
+  EXPECT_THAT(read_file(log), ::testing::HasSubstr("seed 'awe' is no keyword of the collection"));
+  std::size_t undecided = 0;
+  EXPECT_THAT(read_categories(file("plain.txt", "Joy\n GRIEF\n"), undecided), ElementsAre("joy", "grief"));
+  const fs::path table = file("t.tsv", "yes\tJoy\t3\nno\tjoy\t2\n");
+  EXPECT_EQ(error_of<DataError>([&] { read_categories(table, undecided); }),
+            table.string() + ":2: keyword 'joy' is empty or stands twice");
+}
+
 TEST_F(CollectionTest, CategoryListsAreChecked) {
   std::size_t undecided = 0;
   EXPECT_THAT(read_categories(file("plain.txt", "joy\r\n\n# a note\ngrief"), undecided), ElementsAre("joy", "grief"));

@@ -46,9 +46,11 @@ class StimuliReaderTest : public ::testing::Test {
   void write_picture(const std::string& name, int side) const {
     cv::imwrite((root() / name).string(), cv::Mat(side, side, CV_8UC3, cv::Scalar(10, 120, 200)));
   }
-  void write_regions(int i, const at::Tensor& features) const {
+  void write_regions(int i, const at::Tensor& features, std::optional<std::int64_t> top = {},
+                     const std::string& source = {}) const {
     const std::int64_t n = features.size(0);
-    write_region_file(region_file(i), {.features = features, .boxes = at::zeros({n, 4}), .scores = at::ones({n})});
+    write_region_file(region_file(i),
+                      {.features = features, .boxes = at::zeros({n, 4}), .scores = at::ones({n}), .source = source, .top = top});
   }
   StimuliReader reader(const StimuliReader::Options& options) {
     manifest_.emplace_back(Manifest::open(Dataset::open(root()), "train"));
@@ -83,6 +85,64 @@ TEST_F(StimuliReaderTest, TheWidthIsThatOfTheFirstRegion) {
   EXPECT_EQ(input.regions.counts.sum().item<std::int64_t>(), 2);
   EXPECT_EQ(input.regions.counts[2].item<std::int64_t>(), 2);
   EXPECT_EQ(error(), "no error");
+}
+
+// data.cache_mb is a budget of all readers together: what one keeps the other cannot. Two regions of five numbers are 40 bytes.
+TEST_F(StimuliReaderTest, ReadersShareOneBudget) {
+  const auto budget = std::make_shared<CacheBudget>(6 * 40 + 39);
+  const StimuliReader first = reader({.faces = false, .cache = budget}), second = reader({.faces = false, .cache = budget});
+  const Device device = Device::open("cpu");
+  first.read({0, 1, 2, 3}, device);
+  EXPECT_EQ(budget->left(), 2 * 40 + 39);
+  const at::Tensor before = second.read({0, 1, 2, 3}, device).regions.features;
+  EXPECT_EQ(budget->left(), 39);
+  // What is kept is not read again, and what is not is.
+  for (int i = 0; i < 4; ++i) write_regions(i, at::zeros({2, 5}));
+  const at::Tensor after = second.read({0, 1, 2, 3}, device).regions.features;
+  int kept = 0;
+  for (std::int64_t i = 0; i < 4; ++i) kept += after[i].equal(before[i]) ? 1 : 0;
+  EXPECT_EQ(kept, 2);
+  EXPECT_EQ(budget->left(), 39);
+}
+
+TEST_F(StimuliReaderTest, TheBudgetIsTheConfigs) {
+  const RunConfig config = parse_run_config("task: stimuli\ndata: {train: {dataset: d, split: s}, cache_mb: 3}\n", "test");
+  const StimuliReader::Options options = stimuli_reader_options(config, 5);
+  EXPECT_EQ(options.cache->left(), 3 << 20);
+}
+
+// Fig 11 goes up to 20 regions, and emotion_data regions keeps 10 unless told: a run that gets fewer than it asks for says so.
+TEST_F(StimuliReaderTest, RegionFilesThatWereCutAreTold) {
+  const auto cut_to = [&](std::int64_t wanted) { return reader({.faces = false, .max_regions = wanted}).cut_to(); };
+  // Files that do not say how many were kept: the fullest one shows it.
+  EXPECT_EQ(cut_to(2), 0);
+  EXPECT_EQ(cut_to(3), 2);
+  write_regions(3, at::rand({3, 5}));
+  EXPECT_EQ(cut_to(3), 0);
+  // Files that do: a picture with few things in it was not cut.
+  write_regions(0, at::rand({1, 5}), 10);
+  EXPECT_EQ(cut_to(10), 0);
+  EXPECT_EQ(cut_to(12), 10);
+  write_regions(0, at::rand({1, 5}), 0);  // all there were
+  EXPECT_EQ(cut_to(12), 0);
+  write_regions(0, at::rand({1, 5}), {}, "0123456789abcdef, top 6");  // as files said it before
+  EXPECT_EQ(cut_to(12), 6);
+  EXPECT_EQ(cut_to(6), 0);
+
+  const auto log = [&](const std::string& regions, const std::string& output) {
+    const fs::path file = root() / (output + ".txt");
+    set_log_level(LogLevel::kWarning);
+    set_log_file(file.string());
+    EXPECT_EQ(error({"model.semantic.regions=" + regions, "output=" + (root() / output).string()}), "no error");
+    set_log_level(LogLevel::kError);
+    return read_file(file);
+  };
+  const std::string text = log("12", "a"), warning = (root() / "train.jsonl").string() +
+                                                     ": its region files have no more than 6 regions, model.semantic.regions is "
+                                                     "12: 6 are used; emotion_data regions --top 12 finds as many";
+  EXPECT_NE(text.find(warning), std::string::npos) << text;
+  EXPECT_EQ(text.find(warning, text.find(warning) + 1), std::string::npos) << "once";
+  EXPECT_EQ(log("6", "b"), "");
 }
 
 // N = 0 of Fig 11: whatever the files hold, no region is used; none is needed either.

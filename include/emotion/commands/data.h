@@ -14,6 +14,7 @@ struct ImportOptions {
   std::string image_column = "image", label_column = "label", keywords_column, split_column, separator = ";", split;
   int folds = 0;
   std::uint64_t seed = 1;
+  std::vector<std::string> without;
 };
 
 struct VerifyOptions {

@@ -48,6 +48,10 @@ struct PredictOptions : CheckpointOptions {
   std::vector<std::string> inputs;
   std::string json, report, pictures, split;
   std::string detector;  ///< of regions in loose pictures; stimuli networks alone
+  /// How faces are found in loose pictures, likewise. What is not given is as it was when the network's faces were found.
+  std::optional<int> face_size, face_upsample, face_max_side;
+  std::optional<double> face_padding, face_threshold;
+  std::string face_landmarks, face_cnn;
   int top = 5;
   std::uint64_t count = 0;
 };

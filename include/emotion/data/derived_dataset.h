@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,14 @@ struct CopiedLines {
   std::vector<std::size_t> samples;  ///< ascending
 };
 
-/// Writes OUT/SPLIT.jsonl and names it in `dataset`; save() is left to the caller, who does it last.
-/// @throws DataError if there is no line to write; RunError
+/// Writes OUT/annotations/SPLIT.json with the boxes of these samples; nothing where the sources have no annotations. `image_of`
+/// gives the name that a sample's picture has in the new data set. @throws DataError, RunError
+void copy_annotations(const Dataset& dataset, const std::string& split, const std::vector<CopiedLines>& lines,
+                      const std::function<std::string(const Manifest& source, std::size_t sample)>& image_of);
+
+/// Writes OUT/SPLIT.jsonl, and OUT/annotations/SPLIT.json where the sources have annotations, and names the split in `dataset`;
+/// save() is left to the caller, who does it last.
+/// @throws DataError if there is no line to write, or if some of the sources have annotations and others have none; RunError
 void write_split(Dataset& dataset, const std::string& split, const std::vector<CopiedLines>& lines);
 
 }  // namespace emotion

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,10 @@ struct UrlEntry {
 /// @throws DataError with file:line for a line without a tab, a path that leaves the folder, a path with two URLs
 std::vector<UrlEntry> read_url_list(const std::filesystem::path& file);
 
+/// False for loopback, private, link-local, shared, multicast, reserved and documentation addresses of IPv4 and IPv6, also where
+/// IPv6 wraps an IPv4 one (mapped, NAT64, 6to4), and for text that is no address.
+bool is_public_address(std::string_view address);
+
 struct FetchConfig {
   std::filesystem::path out;  ///< folder the paths are relative to
   int parallel = 32;          ///< transfers at once
@@ -29,10 +34,11 @@ struct FetchConfig {
   int redirects = 5;                      ///< followed at most
   int retries = 4;                        ///< of what may pass: 429, 5xx, time-outs, cut connections
   double first_wait = 1;                  ///< seconds before the first retry, doubled for each further one
-  double longest_wait = 120;              ///< seconds; a Retry-After beyond ends the attempts of this run
+  double longest_wait = 120;              ///< seconds; a host whose Retry-After is beyond is asked nothing more in this run
   bool allow_private = false;             ///< addresses of the own machine and of private networks
   bool retry_failed = false;              ///< try again what failed for good in an earlier run
   int workers = 0;                        ///< threads that decode; 0 = one per core
+  std::function<bool(std::string_view address)> is_public = is_public_address;  ///< what is not is private
 };
 
 struct FetchSummary {
@@ -47,13 +53,10 @@ struct FetchSummary {
 /// A picture is written whole or not at all, and only after it has been decoded; one that is there is never fetched again, one
 /// URL with several paths is fetched once. OUT/failures.tsv has a line `path<TAB>url<TAB>final|passing<TAB>reason` for each that
 /// is missing; a later run tries the passing ones again. A host that says 429 or 503 is left alone for as long as its
-/// Retry-After says. Only http and https are followed, also on redirects; the address of every connection is checked when it is
-/// opened, so that no name, redirect or changed DNS answer leads to a private one. Proxies of the environment are not used.
+/// Retry-After says; beyond longest_wait its other pictures fail with the same reason, unasked. Only http and https are followed,
+/// also on redirects; the address of every connection is checked when it is opened, so that no name, redirect or changed DNS
+/// answer leads to a private one. Proxies of the environment are not used.
 /// @throws ConfigError for absurd values, RunError (disk), Interrupted with everything recorded
 FetchSummary fetch_pictures(const std::vector<UrlEntry>& list, const FetchConfig& config);
-
-/// False for loopback, private, link-local, shared, multicast, reserved and documentation addresses of IPv4 and IPv6, also where
-/// IPv6 wraps an IPv4 one (mapped, NAT64, 6to4), and for text that is no address.
-bool is_public_address(std::string_view address);
 
 }  // namespace emotion

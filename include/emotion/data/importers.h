@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace emotion {
 
@@ -13,6 +14,7 @@ struct ImportRequest {
   std::string split;           ///< `80/20` -> train, test; `80/5/15` -> train, val, test. Empty: published, else the paper's
   int folds = 0;               ///< above 0: fold0-train, fold0-test .. by class, instead of a split
   std::uint64_t seed = 1;      ///< of what is drawn
+  std::vector<std::string> without{};  ///< classes that are left out, and the pictures that have no other
 };
 
 /// Makes a data set of a published one, in its published class order and split; what differs from the published counts is told in

@@ -16,7 +16,7 @@ struct NewSplits {
   std::string ratio = "80/10/10";  ///< parts by share; unused with counts or folds
   std::string counts;              ///< parts by number of samples, one of them may be `*`: the rest. `*/33000/71000`
   std::string names;               ///< `train/val/test`; empty = train, val and, with three parts, test
-  int folds = 0;                   ///< K: splits train-1, val-1 .. train-K, val-K
+  int folds = 0;                   ///< K: splits train-1, val-1 .. train-K, val-K; each class is dealt evenly
   std::filesystem::path groups;    ///< groups of near-duplicates, as dedup writes them; empty = none
   std::string key;  ///< regular expression (ECMAScript) over the image's name: equal first groups (or matches) stay together
   std::uint64_t seed = 1;
@@ -28,6 +28,12 @@ struct NewSplits {
 /// those it fits in; single samples then fill what is left. With enough single samples every target is met exactly.
 std::vector<int> assign_groups(std::span<const std::uint32_t> group_of_sample, std::span<const std::uint64_t> targets,
                                std::uint64_t seed);
+
+/// Which of `folds` folds each sample goes to. A group goes to the fold that has the fewest samples of its classes so far, of
+/// several to the smallest: the largest groups first, then class by class, equals in drawn order. Without groups the folds differ
+/// by at most one in every class and in size.
+std::vector<int> deal_folds(std::span<const std::uint32_t> group_of_sample, std::span<const std::uint32_t> class_of_sample,
+                            int folds, std::uint64_t seed);
 
 /// Sizes of the parts of `total` samples. @throws ConfigError
 std::vector<std::uint64_t> parse_counts(const std::string& text, std::uint64_t total);

@@ -25,8 +25,9 @@ struct RegionSummary {
 /// Runs a detector over a split: DATASET/regions/IMAGE.safetensors for each image, their paths into the manifest.
 ///
 /// The processes of the group share the images; those on other hosts must see the data set's folder. A file that is there, can be
-/// read and was made by the same weights and settings is kept: a stopped run goes on where it was. Images that cannot be decoded
-/// are named in the log, counted and left without regions. Rank 0 writes the manifest and gets the summary of all.
+/// read and was made by the same weights and settings is kept: a stopped run goes on where it was. What is kept gets the names of
+/// classes and attributes that the detector has now. Images that cannot be decoded are named in the log, counted and left without
+/// regions. Rank 0 writes the manifest and gets the summary of all.
 /// @throws Interrupted (what was found is in the manifest), RunError (disk)
 RegionSummary extract_regions(const Manifest& manifest, const TrainedDetector& detector, const Device& device,
                               const RegionOptions& options, ProcessGroup& group);

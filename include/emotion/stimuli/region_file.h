@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct RegionFile {
   at::Tensor attributes{};  ///< int64 [n]: positions in `attribute_names`; undefined where the file has none
   std::vector<std::string> classes{}, attribute_names{};
   std::string source{};  ///< what made it: weights and settings; empty where the file does not say
+  /// How many regions were kept at most; 0 = all there were; nothing where the file does not say.
+  std::optional<std::int64_t> top{};
 };
 
 /// Reads a region file (.safetensors). Features other than `width` numbers wide are refused; 0 = any width.

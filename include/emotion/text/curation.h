@@ -12,10 +12,13 @@
 
 namespace emotion {
 
+/// A keyword as collections are read, categories and seeds too: without blanks around it, ASCII letters lower-case.
+std::string keyword_form(std::string_view word);
+
 /// One picture of a collection whose keywords are not sorted into classes yet.
 struct CollectionRecord {
   std::string_view image;
-  std::vector<std::string> keywords;  ///< distinct, trimmed, ASCII lower case, in the line's order
+  std::vector<std::string> keywords;  ///< distinct, in keyword_form(), in the line's order
   std::string_view rest;              ///< the line's other fields as JSON text, each with a comma in front: `,"box":[..]`
   std::uint64_t line = 0;
 };
@@ -41,7 +44,8 @@ struct CandidateOptions {
 };
 
 /// Keywords by falling number of images (equal ones in alphabetical order), as EmotionNet, Sec. 3.1, ranks them. With seeds:
-/// those and, where there are word vectors, the keywords near one; without: all of them.
+/// those and, where there are word vectors, the keywords near one; without: all of them. Seeds that are no candidate, as too few
+/// images have them, are named in the log.
 std::vector<Candidate> emotion_candidates(const std::vector<std::filesystem::path>& files, const std::vector<std::string>& seeds,
                                           const WordVectors* vectors, const CandidateOptions& options);
 
@@ -49,15 +53,16 @@ std::vector<Candidate> emotion_candidates(const std::vector<std::filesystem::pat
 /// others; lines that begin with # explain it.
 void write_candidates(const std::vector<Candidate>& candidates, const std::filesystem::path& file);
 
-/// The categories of such a table: the keywords with `yes`; or of a plain list, a word a line. `undecided` counts rows left at
+/// The categories of such a table in keyword_form(): the keywords with `yes`; or of a plain list, a word a line. `undecided`
+/// counts rows left at
 /// `?`.
 /// @throws DataError with file:line for another word than yes, no and ?, or a keyword that stands twice; if none is kept
 std::vector<std::string> read_categories(const std::filesystem::path& file, std::size_t& undecided);
 
 struct CurateOptions {
-  std::vector<std::string> categories;
-  int min_emotional = 1;  ///< emotion keywords an image must have
-  int min_other = 1;      ///< other keywords: a TextCNN reads these
+  std::vector<std::string> categories;  ///< in keyword_form()
+  int min_emotional = 1;                ///< emotion keywords an image must have
+  int min_other = 1;                    ///< other keywords: a TextCNN reads these
 };
 
 struct CurateSummary {

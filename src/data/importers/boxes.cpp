@@ -57,10 +57,32 @@ std::vector<std::string> labels(const BoxedPicture& picture, const std::vector<s
   return names;
 }
 
-void write(const BoxImport& request, const BoxedData& data) {
+void make_out(const BoxImport& request) {
   std::error_code error;
   fs::create_directories(request.out, error);
   if (error) throw RunError(request.out.string() + ": cannot be made: " + error.message());
+}
+
+void list_missing(const BoxImport& request, const MissingPictures& missing) {
+  make_out(request);
+  const fs::path list = request.out / "missing.txt";
+  write_pairs(list, missing);
+  log_warning("{}: {} pictures are left out with their boxes, listed with the reason in {}", request.format, missing.size(),
+              list.string());
+}
+
+void compare(const BoxImport& request, const BoxedData& data) {
+  if (data.published.splits.empty()) return;
+  FoundCounts found;
+  for (const BoxedSplit& split : data.splits) {
+    found.samples += split.pictures.size();
+    found.splits[data.drawn ? "" : split.name] += split.pictures.size();
+  }
+  compare_counts(request.format, found, data.published);
+}
+
+void write(const BoxImport& request, const BoxedData& data) {
+  make_out(request);
   Dataset dataset;
   dataset.root = request.out;
   dataset.name = request.format;
@@ -99,10 +121,10 @@ void import_boxes(const BoxImport& request) {
   if (!fs::is_directory(request.root)) throw DataError(request.root.string() + ": --root is not a folder");
   BoxedData data = request.format == "coco" ? read_coco(request) : read_visual_genome(request);
   std::erase_if(data.splits, [](const BoxedSplit& split) { return split.pictures.empty(); });
-  if (data.missing > 0)
-    log_warning("{}: {} pictures are not there; they and their boxes are left out", request.format, data.missing);
+  if (!data.missing.empty()) list_missing(request, data.missing);
   if (data.splits.empty()) throw DataError(request.root.string() + ": none of the annotated pictures is there");
   write(request, data);
+  compare(request, data);
 }
 
 }  // namespace emotion

@@ -2,10 +2,12 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <simdjson.h>
 
+#include "draft.h"
 #include "emotion/data/annotations.h"
 #include "emotion/data/import_boxes.h"
 
@@ -23,11 +25,16 @@ struct BoxedSplit {
   std::vector<BoxedPicture> pictures;
 };
 
+/// Pictures that cannot be used, and why.
+using MissingPictures = std::vector<std::pair<std::string, std::string>>;
+
 /// What an importer found: class names, and the pictures of each split.
 struct BoxedData {
   std::vector<std::string> classes;
   std::vector<BoxedSplit> splits;
-  std::uint64_t missing = 0;  ///< pictures that are not there
+  MissingPictures missing;
+  PublishedCounts published;  ///< of the splits; empty for what anybody may publish in the format
+  bool drawn = false;         ///< the splits are not the published ones
 };
 
 BoxedData read_coco(const BoxImport& request);

@@ -6,8 +6,11 @@
 #include <map>
 #include <numeric>
 
+#include <fmt/ranges.h>
+
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/nearest.h"
 #include "emotion/progress.h"
 #include "emotion/random.h"
 #include "emotion/signals.h"
@@ -33,19 +36,6 @@ std::string differences(const std::map<std::string, std::uint64_t>& found,
   return text;
 }
 
-/// A table of two columns; what would break a line becomes a blank.
-void write_pairs(const fs::path& file, const std::vector<std::pair<std::string, std::string>>& pairs) {
-  const auto field = [](std::string text) {
-    for (char& c : text) {
-      if (c == '\t' || c == '\n' || c == '\r') c = ' ';
-    }
-    return text;
-  };
-  write_file_atomically(file, [&](std::ostream& out) {
-    for (const auto& [first, second] : pairs) out << field(first) << '\t' << field(second) << '\n';
-  });
-}
-
 }  // namespace
 
 std::uint32_t Names::id(const std::string& name) {
@@ -61,6 +51,21 @@ ImportDraft::ImportDraft(ImportRequest request) : image_root(request.out), reque
   if (request_.folds != 0 && (request_.folds < 2 || request_.folds > 100))
     throw ConfigError(fmt::format("--folds is {}; 2 to 100, or 0 for a split, is wanted", request_.folds));
   if (request_.folds != 0 && !request_.split.empty()) throw ConfigError("--folds and --split exclude each other");
+}
+
+ImportDraft::~ImportDraft() {
+  std::error_code ignored;
+  if (!made_.empty()) fs::remove_all(made_, ignored);
+}
+
+fs::path ImportDraft::make_folder(const std::string& name) {
+  const fs::path folder = out() / name;
+  if (fs::exists(folder)) throw ConfigError(folder.string() + ": there is something already; give another --out");
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw RunError(folder.string() + ": cannot be made: " + error.message());
+  made_ = folder;
+  return folder;
 }
 
 void ImportDraft::add(const Sample& sample, const std::string& split, std::string url) {
@@ -80,6 +85,40 @@ void ImportDraft::add(const Sample& sample, const std::string& split, std::strin
   append(sample.keywords, row.keywords);
   append(sample.votes, row.votes);
   rows_.push_back(std::move(row));
+}
+
+/// What --without names: no class any more, and no label. Rows that had no other label go.
+void ImportDraft::drop_classes() {
+  if (request_.without.empty()) return;
+  std::unordered_set<std::string> gone;
+  for (const std::string& name : request_.without) {
+    if (std::find(classes.begin(), classes.end(), name) == classes.end())
+      throw ConfigError(fmt::format("--without: {} has no class '{}'{}", request_.format, name, did_you_mean(name, classes)));
+    gone.insert(name);
+  }
+  std::size_t kept_rows = 0;
+  for (std::size_t r = 0; r < rows_.size(); ++r) {
+    Row& row = rows_[r];
+    std::vector<std::uint32_t> ids;
+    std::uint32_t labels = 0, votes = 0;
+    for (std::uint32_t i = 0; i < row.ids.size(); ++i) {
+      const bool label = i < row.labels, vote = i >= row.labels + row.keywords;
+      if ((label || vote) && gone.contains(names_[row.ids[i]])) continue;
+      ids.push_back(row.ids[i]);
+      labels += label;
+      votes += vote;
+    }
+    if (row.labels > 0 && labels == 0) continue;
+    row.ids = std::move(ids);
+    row.labels = labels;
+    row.votes = votes;
+    if (kept_rows != r) rows_[kept_rows] = std::move(row);
+    ++kept_rows;
+  }
+  note("without {}: {} samples are left out", fmt::join(request_.without, ", "), rows_.size() - kept_rows);
+  rows_.resize(kept_rows);
+  for (auto* list : {&classes, &positive, &negative}) std::erase_if(*list, [&](const auto& name) { return gone.contains(name); });
+  if (rows_.empty() || classes.empty()) throw ConfigError("--without leaves no sample");
 }
 
 /// Rows without a picture go to missing.txt, unless their URLs are all there is so far.
@@ -130,23 +169,46 @@ void ImportDraft::drop_missing() {
 }
 
 void ImportDraft::compare(const PublishedCounts& published) const {
-  std::map<std::string, std::uint64_t> by_class, by_split;
+  FoundCounts found{.samples = rows_.size(), .classes = {}, .splits = {}};
   for (const Row& row : rows_) {
-    for (std::uint32_t i = 0; i < row.labels; ++i) ++by_class[names_[row.ids[i]]];
-    ++by_split[row.split];
+    ++found.splits[row.split];
+    if (!published.class_split.empty() && row.split != published.class_split) continue;
+    for (std::uint32_t i = 0; i < row.labels; ++i) ++found.classes[names_[row.ids[i]]];
   }
+  compare_counts(request_.format, found, published);
+}
+
+void compare_counts(const std::string& format, const FoundCounts& found, const PublishedCounts& published) {
   std::uint64_t total = published.total;
   if (total == 0) {
     for (const auto& [name, count] : published.splits.empty() ? published.classes : published.splits) total += count;
   }
-  const std::string classes_differ = differences(by_class, published.classes);
-  const std::string splits_differ = by_split.contains("") ? std::string() : differences(by_split, published.splits);
-  if (total == 0) return note("{} samples; no published count is known", rows_.size());
-  if (rows_.size() == total && classes_differ.empty() && splits_differ.empty()) return note("{} samples, as published", total);
-  std::string text = fmt::format("{} samples; published: {}", rows_.size(), total);
-  if (!classes_differ.empty()) text += "; by class, published in brackets: " + classes_differ;
+  if (total == 0) return log_info("{}: {} samples; no published count is known", format, found.samples);
+  const bool drawn = found.splits.contains("");
+  const bool classes_known = published.class_split.empty() || found.splits.contains(published.class_split);
+  const std::string classes_differ = classes_known ? differences(found.classes, published.classes) : std::string();
+  const std::string splits_differ = drawn ? std::string() : differences(found.splits, published.splits);
+  if (found.samples == total && classes_differ.empty() && splits_differ.empty())
+    return log_info("{}: {} samples, as published", format, total);
+  std::string text = fmt::format("{} samples; published: {}", found.samples, total);
+  if (!classes_differ.empty()) {
+    text += fmt::format("; by class{}, published in brackets: {}",
+                        published.class_split.empty() ? "" : " in " + published.class_split, classes_differ);
+  }
   if (!splits_differ.empty()) text += "; by split: " + splits_differ;
-  warn("{}", text);
+  log_warning("{}: {}", format, text);
+}
+
+void write_pairs(const fs::path& file, const std::vector<std::pair<std::string, std::string>>& pairs) {
+  const auto field = [](std::string text) {
+    for (char& c : text) {
+      if (c == '\t' || c == '\n' || c == '\r') c = ' ';
+    }
+    return text;
+  };
+  write_file_atomically(file, [&](std::ostream& out) {
+    for (const auto& [first, second] : pairs) out << field(first) << '\t' << field(second) << '\n';
+  });
 }
 
 std::vector<std::vector<std::size_t>> draw_split(std::size_t count, const SplitRatio& ratio, std::uint64_t seed) {
@@ -259,9 +321,11 @@ void ImportDraft::finish(const std::string& ratio, const PublishedCounts& publis
     throw DataError(fmt::format("{}: no sample found; is it the folder that emotion_data import --help describes for {}?",
                                 request_.root.string(), request_.format));
   }
+  drop_classes();
   drop_missing();
   compare(published);
   write(make_splits(ratio));
+  made_.clear();
 }
 
 fs::path relative_root(const fs::path& root, const fs::path& out) {

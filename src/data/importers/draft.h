@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,7 +25,21 @@ namespace emotion {
 struct PublishedCounts {
   std::vector<std::pair<std::string, std::uint64_t>> classes, splits;
   std::uint64_t total = 0;
+  std::string class_split{};  ///< the split that `classes` speaks of; empty = all of them
 };
+
+/// How many were found.
+struct FoundCounts {
+  std::uint64_t samples = 0;
+  std::map<std::string, std::uint64_t> classes;  ///< of the published counts' class_split
+  std::map<std::string, std::uint64_t> splits;   ///< "" = still to be drawn
+};
+
+/// Tells in the log whether the counts are the published ones, and which are not.
+void compare_counts(const std::string& format, const FoundCounts& found, const PublishedCounts& published);
+
+/// A table of two columns; what would break a line becomes a blank. @throws RunError
+void write_pairs(const std::filesystem::path& file, const std::vector<std::pair<std::string, std::string>>& pairs);
 
 /// Strings by number.
 class Names {
@@ -43,6 +58,9 @@ class ImportDraft {
  public:
   /// @throws ConfigError if OUT has a data set or the request's split and folds cannot be used
   explicit ImportDraft(ImportRequest request);
+  ~ImportDraft();
+  ImportDraft(const ImportDraft&) = delete;
+  ImportDraft& operator=(const ImportDraft&) = delete;
 
   std::vector<std::string> classes;             ///< in id order; set before add()
   std::vector<std::string> positive, negative;  ///< classes by polarity, where it is defined
@@ -53,6 +71,9 @@ class ImportDraft {
   /// A row; `split` empty: drawn by finish(). A second row of the same image and box is left out.
   /// @throws DataError for an image path that leaves the image root
   void add(const Sample& sample, const std::string& split = {}, std::string url = {});
+  /// Makes OUT/NAME for pictures that the importer writes; unless finish() comes to its end, it is taken away again with all that
+  /// is in it. @throws ConfigError if there is something of that name already, RunError
+  std::filesystem::path make_folder(const std::string& name);
   /// Lists something in missing.txt.
   void leave_out(std::string path, std::string reason) { missing_.emplace_back(std::move(path), std::move(reason)); }
   /// Tells in the log what form was found, or what was decided.
@@ -76,6 +97,7 @@ class ImportDraft {
   };
   using Splits = std::vector<std::pair<std::string, std::vector<std::size_t>>>;
 
+  void drop_classes();
   void drop_missing();
   void compare(const PublishedCounts& published) const;
   Splits make_splits(const std::string& ratio) const;
@@ -89,6 +111,7 @@ class ImportDraft {
   std::unordered_set<std::string> seen_;
   std::vector<std::pair<std::string, std::string>> missing_;
   std::uint64_t repeated_ = 0;
+  std::filesystem::path made_;  // empty once the data set is whole
 };
 
 /// The places 0 .. count - 1 by a seeded permutation cut at the ratio's places; within a split they ascend.

@@ -65,27 +65,6 @@ void write_png(const fs::path& file, Pixels& pixels) {
   if (!out.flush()) throw RunError(file.string() + ": cannot be written; is the disk full?");
 }
 
-/// The pictures of an import that fails are taken away again.
-class PictureFolder {
- public:
-  explicit PictureFolder(const fs::path& out) : path_(out / "images") {
-    if (fs::exists(path_)) throw ConfigError(path_.string() + ": there is something already; give another --out");
-    fs::create_directories(path_);
-  }
-  ~PictureFolder() {
-    std::error_code ignored;
-    if (!kept_) fs::remove_all(path_, ignored);
-  }
-  PictureFolder(const PictureFolder&) = delete;
-  PictureFolder& operator=(const PictureFolder&) = delete;
-  void keep() { kept_ = true; }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-  bool kept_ = false;
-};
-
 std::string split_of_usage(std::string_view usage, const std::string& place) {
   usage = trimmed(usage);
   if (usage == "Training") return "train";
@@ -159,7 +138,7 @@ void read_table(const fs::path& file, ImportDraft& draft, const std::vector<Plus
   const std::size_t width = row.fields.size();
   const TableColumns columns = find_columns(row.fields, file);
   if (!columns.usage) draft.note("{} has no column Usage: the training part alone", file.filename().string());
-  PictureFolder pictures(draft.out());
+  draft.make_folder("images");
   Progress progress("import: pictures", map.bytes().size());
   std::uint64_t number = 0, black = 0, read = 0;
   for (; reader.next(row); ++number) {
@@ -195,7 +174,6 @@ void read_table(const fs::path& file, ImportDraft& draft, const std::vector<Plus
   if (plus != nullptr && number != plus->size())
     throw DataError(fmt::format("{}: {} rows, FERPlus has {}: they do not belong together", file.string(), number, plus->size()));
   if (black > 0) draft.note("{} pictures are of one grey all over", black);
-  pictures.keep();
 }
 
 fs::path find_table(const fs::path& root) {

@@ -49,7 +49,8 @@ void read_iapsa(const fs::path& root, ImportDraft& draft) {
   draft.classes = mikels_classes();
   draft.positive = mikels_positive();
   draft.negative = mikels_negative();
-  draft.note("anger has 8 pictures: the paper leaves it out, and trains data.targets: one_vs_all:CLASS on --folds 5");
+  draft.note(
+      "anger has 8 pictures: the paper leaves it out (--without anger), and trains data.targets: one_vs_all:CLASS on --folds 5");
   const fs::path folders =
       find_folder(root, {"images", "IAPSa", "IAPS"}, [&](const fs::path& f) { return has_class_folders(f, draft.classes); });
   if (!folders.empty()) {

@@ -74,7 +74,19 @@ const std::vector<Format>& formats() {
        {{{"anger", 330}, {"disgust", 330}, {"fear", 330}, {"joy", 330}, {"sadness", 330}, {"surprise", 330}},
         {{"train", 1386}, {"test", 594}},
         0}},
-      {"fer2013", read_fer2013, "80/20", {{}, {{"train", 28709}, {"val", 3589}, {"test", 3589}}, 0}},
+      {"fer2013",
+       read_fer2013,
+       "80/20",
+       {{{"angry", 3995},
+         {"disgust", 436},
+         {"fear", 4097},
+         {"happy", 7215},
+         {"sad", 4830},
+         {"surprise", 3171},
+         {"neutral", 4965}},
+        {{"train", 28709}, {"val", 3589}, {"test", 3589}},
+        0,
+        "train"}},
       {"ferplus", read_ferplus, "80/20", {}},
       {"fi",
        read_fi,
@@ -102,7 +114,7 @@ const std::vector<Format>& formats() {
          {"sadness", 62}},
         {},
         0}},
-      {"se30k8", read_se30k8, "22/3/5", {}},
+      {"se30k8", read_se30k8, "22/3/5", {{}, {}, 30000}},
       {"stockemotion", read_stockemotion, "106/3/7", {{}, {{"train", 1060000}, {"val", 33000}, {"test", 71000}}, 0}},
       {"ube", read_ube, "80/20", {{}, {}, 3045}},
       {"webemo", read_webemo, "80/20", {{}, {{"train", 213952}, {"test", 53489}}, 0}},
@@ -115,6 +127,8 @@ const std::vector<Format>& formats() {
 void import_published(const ImportRequest& request) {
   if (has_boxes(request.format)) {
     if (request.folds != 0) throw ConfigError("import " + request.format + ": --folds is for data sets with one class a picture");
+    if (!request.without.empty())
+      throw ConfigError("import " + request.format + ": --without is for data sets of labelled pictures, not of boxes");
     return import_boxes(
         {.format = request.format, .root = request.root, .out = request.out, .split = request.split, .seed = request.seed});
   }

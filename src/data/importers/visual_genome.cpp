@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -27,9 +28,12 @@ struct Vocabulary {
 
   static Vocabulary read(const fs::path& file) {
     Vocabulary vocabulary;
+    std::unordered_set<std::string> names;
     for (const TextLine& line : read_lines(file)) {
       const auto words = pieces(lower_case(line.text), ',');
       for (const std::string& word : words) vocabulary.ids.emplace(word, static_cast<std::uint32_t>(vocabulary.classes.size()));
+      if (!names.insert(words[0]).second)
+        throw DataError(fmt::format("{}:{}: class '{}' stands twice", file.string(), line.number, words[0]));
       vocabulary.classes.push_back(words[0]);
     }
     if (vocabulary.classes.empty()) throw DataError(file.string() + ": the file is empty; a class a line is wanted");
@@ -63,7 +67,7 @@ struct Vocabulary {
 };
 
 /// Pictures by id, with their sizes.
-std::unordered_map<std::int64_t, BoxedPicture> read_pictures(const fs::path& root, std::uint64_t& missing) {
+std::unordered_map<std::int64_t, BoxedPicture> read_pictures(const fs::path& root, MissingPictures& missing) {
   const JsonFile json(root / "image_data.json");
   std::unordered_map<std::int64_t, BoxedPicture> pictures;
   dom::array images;
@@ -76,11 +80,15 @@ std::unordered_map<std::int64_t, BoxedPicture> read_pictures(const fs::path& roo
                          .width = static_cast<int>(json.number(image, "width", what)),
                          .height = static_cast<int>(json.number(image, "height", what)),
                          .boxes = {}};
+    std::string problem = "no such file in VG_100K, VG_100K_2 and images";
     for (const char* folder : {"VG_100K", "VG_100K_2", "images"}) {
       const std::string name = fmt::format("{}/{}.jpg", folder, id);
-      if (picture.image.empty() && fs::exists(root / name)) picture.image = name;
+      if (!fs::exists(root / name)) continue;
+      problem = picture_problem(root / name);
+      if (problem.empty()) picture.image = name;
+      break;
     }
-    missing += picture.image.empty();
+    if (!problem.empty()) missing.emplace_back(fmt::format("{}.jpg", id), problem);
     if (!pictures.emplace(id, std::move(picture)).second) json.refuse(fmt::format("image {} stands twice", id));
   }
   return pictures;
@@ -116,11 +124,14 @@ void add_objects(const JsonFile& json, const Vocabulary& vocabulary, std::unorde
 /// Ids of a list with lines `VG_100K_2/2405620.jpg xml/2405620.xml`.
 std::vector<std::int64_t> listed(const fs::path& file) {
   std::vector<std::int64_t> ids;
+  std::unordered_set<std::int64_t> seen;
   for (const TextLine& line : read_lines(file)) {
     const std::string stem = fs::path(pieces(line.text, ' ')[0]).stem().string();
     if (stem.empty() || stem.size() > 15 || stem.find_first_not_of("0123456789") != std::string::npos)
       throw DataError(fmt::format("{}:{}: '{}' is no picture of Visual Genome", file.string(), line.number, line.text));
     ids.push_back(std::stoll(stem));
+    if (!seen.insert(ids.back()).second)
+      throw DataError(fmt::format("{}:{}: picture {} stands twice", file.string(), line.number, stem));
   }
   return ids;
 }
@@ -129,6 +140,7 @@ std::vector<std::int64_t> listed(const fs::path& file) {
 
 BoxedData read_visual_genome(const BoxImport& request) {
   BoxedData data;
+  data.published.splits = {{"train", 98077}, {"val", 5000}, {"test", 5000}};  // of bottom-up attention's lists
   auto pictures = read_pictures(request.root, data.missing);
   {
     const JsonFile objects(request.root / "objects.json");
@@ -149,6 +161,7 @@ BoxedData read_visual_genome(const BoxImport& request) {
     }
     return data;
   }
+  data.drawn = true;
   std::vector<std::int64_t> ids;
   for (const auto& [id, picture] : pictures) {
     if (!picture.image.empty()) ids.push_back(id);

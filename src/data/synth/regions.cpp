@@ -40,6 +40,7 @@ void write_regions(const std::filesystem::path& file, const Scene& scene, int si
   state.add("features", features);
   state.add("boxes", boxes);
   state.add("scores", scores);
+  state.metadata.emplace("top", "0");  // every thing of the scene
   write_safetensors(file, state);
 }
 

@@ -8,6 +8,7 @@
 #include "emotion/log.h"
 #include "emotion/loss/hierarchical_cross_entropy.h"
 #include "emotion/model/load_state.h"
+#include "emotion/stimuli/face_settings.h"
 #include "emotion/train/stimuli_model.h"
 #include "tasks.h"
 
@@ -57,13 +58,15 @@ class StimuliTask final : public Task {
     return output;
   }
 
-  ModelInfo info() const override { return {"stimuli", print_run_config(config_), data_.classes(), {}, {}}; }
+  ModelInfo info() const override { return {"stimuli", print_run_config(config_), data_.classes(), {}, {}, faces_}; }
 
  private:
   void add_reader(Split split) {
     const std::int64_t width = split == Split::kTrain ? 0 : readers_[0].width();
     const Manifest& manifest = data_[split].manifest;
-    const StimuliReader::Options options = stimuli_reader_options(config_, width);
+    StimuliReader::Options options = stimuli_reader_options(config_, width);
+    if (split == Split::kTrain) cache_ = options.cache;
+    options.cache = cache_;
     readers_.emplace_back(manifest, options);
     if (split == Split::kTrain) {
       // Without one in the whole split the branch would train on nothing: a step was forgotten.
@@ -71,6 +74,13 @@ class StimuliTask final : public Task {
         throw DataError(manifest.file().string() + ": no sample has regions; emotion_data regions finds them");
       if (options.faces && readers_[0].with_face() == 0)
         throw DataError(manifest.file().string() + ": no sample has a face; emotion_data faces finds them");
+      if (options.faces) faces_ = read_face_settings(manifest.dataset(), manifest.split());
+      if (const std::int64_t top = readers_[0].cut_to(); top > 0) {
+        log_warning(
+            "{}: its region files have no more than {} regions, model.semantic.regions is {}: {} are used; emotion_data "
+            "regions --top {} finds as many",
+            manifest.file().string(), top, options.max_regions, top, options.max_regions);
+      }
     }
     log_info("{}: {} of {} samples have regions, {} a face", manifest.file().string(), readers_.back().with_regions(),
              manifest.size(), readers_.back().with_face());
@@ -114,6 +124,8 @@ class StimuliTask final : public Task {
   Device device_;
   TaskData data_;
   std::vector<StimuliReader> readers_;
+  std::shared_ptr<CacheBudget> cache_;  // of both readers
+  std::string faces_;                   // how the training faces were found
   std::vector<std::int8_t> polarity_;
   StimuliNet network_{nullptr};
 };

@@ -1,0 +1,203 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <opencv2/imgcodecs.hpp>
+
+#include "../support/http_server.h"
+#include "../support/process.h"
+#include "../support/scratch.h"
+#include "emotion/data/manifest.h"
+
+// The commands that make a data set from another, as a user calls them: flags, files, exit codes, what they say.
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Words = std::vector<std::string>;
+
+class DataCommandTest : public ::testing::Test {
+ protected:
+  fs::path file(const std::string& name) const { return folder_.path() / name; }
+  Process::Result run(const std::string& line) const {
+    Words words{std::string(EMOTION_BIN) + "/emotion_data"};
+    for (std::size_t begin = 0; begin < line.size();) {
+      const std::size_t end = std::min(line.find(' ', begin), line.size());
+      words.push_back(line.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    return Process(folder_.path(), words).wait();
+  }
+  /// All that a run says which must fail with `code`.
+  std::string error(int code, const std::string& line) const {
+    const Process::Result result = run(line);
+    EXPECT_EQ(result.code, code) << line << ": " << result.errors;
+    EXPECT_EQ(result.output, "");
+    return result.errors;
+  }
+  void write_dataset(const std::string& name, const std::string& lines, const std::string& split = "all") const {
+    write_text(file(name + "/dataset.yaml"),
+               fmt::format("name: pets & co\nclasses: [awe, fear, calm]\nsplits: {{{0}: {0}.jsonl}}\n", split));
+    write_text(file(name + "/" + split + ".jsonl"), lines);
+  }
+  void write_picture(const std::string& name, int side, int kind) const {
+    cv::Mat picture(side, side, CV_8UC3);
+    for (int y = 0; y < side; ++y) {
+      for (int x = 0; x < side; ++x) {
+        const int value = kind == 0 ? 255 * x / side : kind == 1 ? 255 * y / side : (x * 5 / side + y * 7 / side) % 2 * 200;
+        picture.at<cv::Vec3b>(y, x) = cv::Vec3b(static_cast<unsigned char>(value), 90, static_cast<unsigned char>(255 - value));
+      }
+    }
+    fs::create_directories(file(name).parent_path());
+    cv::imwrite(file(name).string(), picture);
+  }
+  std::size_t size(const std::string& dataset, const std::string& split) const {
+    return Manifest::open(Dataset::open(file(dataset)), split).size();
+  }
+  ScratchFolder folder_;
+};
+
+TEST_F(DataCommandTest, CurateInTwoSteps) {
+  write_text(
+      file("c.jsonl"),
+      "{\"image\": \"1.jpg\", \"keywords\": [\"Sky\", \"joy\"]}\n{\"image\": \"2.jpg\", \"keywords\": [\"sky\", \"grief\"]}\n"
+      "{\"image\": \"3.jpg\", \"keywords\": [\"sky\"]}\n");
+  write_text(file("seeds.txt"), "Joy\nawe\n");
+  const auto first = run("curate c.jsonl --candidates words.tsv --seeds seeds.txt --min-images 1");
+  ASSERT_EQ(first.code, 0) << first.errors;
+  EXPECT_THAT(first.errors, AllOf(HasSubstr("warning: seed 'awe' is no keyword of the collection"),
+                                  HasSubstr("words.tsv: 1 candidates, 1 of them seeds")));
+  EXPECT_THAT(read_file(file("words.tsv")), HasSubstr("yes\tjoy\t1\t1.000\tjoy\n"));
+  write_text(file("words.txt"), "Joy\nGrief\n");
+  const auto second = run("curate c.jsonl --categories words.txt --out made");
+  ASSERT_EQ(second.code, 0) << second.errors;
+  EXPECT_THAT(second.errors, HasSubstr("made: 2 of 3 images kept"));
+  EXPECT_THAT(Dataset::open(file("made")).classes, ElementsAre("joy", "grief"));
+  EXPECT_EQ(size("made", "all"), 2U);
+  EXPECT_THAT(error(2, "curate c.jsonl"),
+              HasSubstr("curate needs --candidates FILE (first step), or --categories FILE and --out"));
+  EXPECT_THAT(error(2, "curate c.jsonl --categories words.txt --out made"), HasSubstr("made: there is a data set already"));
+  EXPECT_THAT(error(2, "curate c.jsonl --candidates w --out other"), HasSubstr("--out requires --categories"));
+  EXPECT_THAT(error(3, "curate gone.jsonl --candidates w"), HasSubstr("gone.jsonl: cannot be read"));
+}
+
+TEST_F(DataCommandTest, VoteSaysHowFarAnnotatorsAgree) {
+  write_dataset("data",
+                "{\"image\": \"a\", \"votes\": [0, 0, 0, 1]}\n{\"image\": \"b\", \"votes\": [1, 1, 1, 1]}\n"
+                "{\"image\": \"c\", \"votes\": [0, 0, 1, 1]}\n");
+  const auto result = run("vote --data data --out major --json vote.json");
+  ASSERT_EQ(result.code, 0) << result.errors;
+  // Agreeing pairs of 6: 3, 6 and 2; shares of the votes 5 and 7 of 12: (11/18 - 74/144) / (1 - 74/144) = 0.2.
+  EXPECT_THAT(result.output, HasSubstr("3 samples with votes: agreement 0.611, by chance 0.514, Fleiss' kappa 0.200"));
+  EXPECT_THAT(result.output, HasSubstr("  3 equal votes or more: 66.7 %"));
+  EXPECT_EQ(size("major", "all"), 2U);
+  const auto json = nlohmann::json::parse(read_file(file("vote.json")));
+  EXPECT_EQ(json["majority"]["kept"], 2);
+  EXPECT_EQ(json["majority"]["tied"], 1);
+  EXPECT_THAT(error(2, "vote --data data --at-least 0"), HasSubstr("--at-least is 0, 1 or more is needed"));
+  write_dataset("none", "{\"image\": \"a\"}\n");
+  EXPECT_THAT(error(3, "vote --data none"), HasSubstr("none: no sample has two votes or more"));
+}
+
+TEST_F(DataCommandTest, StatsAsTextJsonAndPage) {
+  write_dataset("data",
+                "{\"image\": \"a\", \"labels\": [0, 1], \"keywords\": [\"awe\", \"<sky>\"]}\n"
+                "{\"image\": \"b\", \"labels\": [1], \"keywords\": [\"fear\"]}\n");
+  const auto text = run("stats data");
+  ASSERT_EQ(text.code, 0) << text.errors;
+  EXPECT_THAT(text.output, HasSubstr("all: 2 samples, 1.50 labels an image, 1.5 keywords an image (1 to 2)"));
+  const auto files = run("stats data --json s.json --html s.html --cooccurrence together.tsv");
+  ASSERT_EQ(files.code, 0) << files.errors;
+  EXPECT_EQ(files.output, "");
+  EXPECT_EQ(nlohmann::json::parse(read_file(file("s.json")))["splits"]["all"]["per_class"]["fear"], 2);
+  EXPECT_THAT(read_file(file("s.html")), AllOf(HasSubstr("<!doctype html>"), HasSubstr("pets &amp; co"), HasSubstr("</html>"),
+                                               Not(HasSubstr("<sky>")), Not(HasSubstr("http:"))));
+  EXPECT_TRUE(fs::exists(file("together.tsv")));
+  ASSERT_EQ(run("stats data --check-list check.tsv --check-images 1").code, 0);
+  EXPECT_TRUE(fs::exists(file("check.tsv")));
+  EXPECT_THAT(error(2, "stats data --check-images 1"), HasSubstr("--check-images requires --check-list"));
+  EXPECT_THAT(error(3, "stats nothing"), HasSubstr("nothing: not a data set"));
+}
+
+TEST_F(DataCommandTest, DedupWritesTheSetTheGroupsAndAPage) {
+  write_picture("data/a<b>.png", 60, 0);
+  write_picture("data/large.png", 120, 0);
+  write_picture("data/other.png", 60, 1);
+  write_picture("data/third.png", 60, 2);
+  write_dataset(
+      "data", "{\"image\": \"a<b>.png\"}\n{\"image\": \"large.png\"}\n{\"image\": \"other.png\"}\n{\"image\": \"third.png\"}\n");
+  const auto result = run("dedup --data data --out unique --groups groups.json --html groups.html");
+  ASSERT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(result.errors, HasSubstr("4 pictures, 1 groups of near-duplicates, 1 pictures not kept"));
+  EXPECT_EQ(size("unique", "all"), 3U);
+  const auto groups = nlohmann::json::parse(read_file(file("groups.json")))["groups"];
+  ASSERT_EQ(groups.size(), 1U);
+  EXPECT_EQ(groups[0][0]["image"], "large.png");
+  const std::string page = read_file(file("groups.html"));
+  EXPECT_THAT(page, AllOf(HasSubstr("4 pictures, 1 groups, 1 pictures are not kept"), HasSubstr("a&lt;b&gt;.png"),
+                          HasSubstr("large.png<br>120 x 120, all<br><strong>kept</strong>"), HasSubstr("src=\"data:image/"),
+                          Not(HasSubstr("<b>")), Not(HasSubstr("other.png"))));
+  EXPECT_THAT(error(2, "dedup --data data"), HasSubstr("dedup has nothing to write"));
+  EXPECT_THAT(error(2, "dedup --data data --out unique"), HasSubstr("unique: there is a data set already"));
+  EXPECT_THAT(error(2, "dedup --data data --groups g --radius 40"), HasSubstr("radius is 40, 0 to 32 bits are possible"));
+}
+
+TEST_F(DataCommandTest, SplitByRatioCountsAndFolds) {
+  std::string lines;
+  for (int i = 0; i < 20; ++i) lines += fmt::format("{{\"image\": \"{}.png\", \"labels\": [{}]}}\n", i, i < 10 ? 0 : 1);
+  write_dataset("data", lines);
+  const auto counts = run("split --data data --out counts --counts 5/* --names some/rest");
+  ASSERT_EQ(counts.code, 0) << counts.errors;
+  EXPECT_THAT(counts.errors, HasSubstr("counts: some 5, rest 15"));
+  ASSERT_EQ(run("split --data data --out folds --folds 5").code, 0);
+  for (int k = 1; k <= 5; ++k) {
+    const Manifest val = Manifest::open(Dataset::open(file("folds")), fmt::format("val-{}", k));
+    ASSERT_EQ(val.size(), 4U);
+    int awe = 0;
+    for (std::size_t i = 0; i < 4; ++i) awe += val[i].labels[0] == 0;
+    EXPECT_EQ(awe, 2) << k;
+  }
+  EXPECT_THAT(error(2, "split --data data --out x --folds 1"), HasSubstr("--folds is 1, at least 2 are needed"));
+  EXPECT_THAT(error(2, "split --data data --out x --folds 5 --ratio 80/20"), HasSubstr("excludes"));
+  EXPECT_THAT(error(2, "split --data data --out x --counts 20/1"), HasSubstr("add up to 21, there are 20 samples"));
+  EXPECT_FALSE(fs::exists(file("x/dataset.yaml")));
+}
+
+TEST_F(DataCommandTest, FetchGetsWhatTheListNames) {
+  write_picture("a.png", 20, 0);
+  const std::string body = read_file(file("a.png"));
+  HttpServer server([&](const std::string& path, int) -> HttpAnswer {
+    return path == "/good.png" ? HttpAnswer{.body = body} : HttpAnswer{.status = 404};
+  });
+  write_text(file("urls.tsv"), "in/good.png\t" + server.url("/good.png") + "\nin/gone.png\t" + server.url("/gone.png") + "\n");
+  const auto result = run("fetch --urls urls.tsv --out got --allow-private");
+  EXPECT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("got: 1 fetched, 0 were there, 1 failed, 0 given up earlier"),
+                                   HasSubstr("failures.tsv: what is missing and why")));
+  EXPECT_EQ(read_file(file("got/in/good.png")), body);
+  EXPECT_THAT(read_file(file("got/failures.tsv")), HasSubstr("final\tHTTP status 404"));
+  EXPECT_THAT(error(1, "fetch --urls urls.tsv --out private"), HasSubstr("private: no picture could be fetched"));
+  EXPECT_THAT(error(2, "fetch --urls urls.tsv"), HasSubstr("fetch needs --urls FILE and --out DIR, or --data DATASET"));
+  EXPECT_THAT(error(2, "fetch --urls urls.tsv --out got --max-megabytes 0"), HasSubstr("--max-megabytes must be above 0"));
+  write_dataset("set", "{\"image\": \"in/good.png\"}\n");
+  EXPECT_THAT(error(3, "fetch --data set"), HasSubstr("set/urls.tsv: missing"));
+  fs::copy(file("urls.tsv"), file("set/urls.tsv"));
+  EXPECT_EQ(run("fetch --data set --allow-private").code, 0);
+  EXPECT_EQ(read_file(file("set/in/good.png")), body);
+}
+
+TEST_F(DataCommandTest, ImportLeavesClassesOutOnRequest) {
+  const std::string root = (fs::path(EMOTION_TEST_DATA) / "../data/fixtures/import/iapsa_folders").string();
+  const auto result = run("import iapsa --root " + root + " --out iapsa --folds 5 --without anger");
+  ASSERT_EQ(result.code, 0) << result.errors;
+  EXPECT_EQ(Dataset::open(file("iapsa")).classes.size(), 7U);
+  EXPECT_THAT(error(2, "import folder --root " + root + " --out f --without anger"),
+              HasSubstr("import folder: --without is for published data sets"));
+}
+
+}  // namespace
+}  // namespace emotion

@@ -1,0 +1,119 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <opencv2/imgcodecs.hpp>
+
+#include "../support/detector_weights.h"
+#include "../support/process.h"
+#include "../support/scratch.h"
+#include "emotion/data/decode.h"
+#include "emotion/data/manifest.h"
+#include "emotion/io/weights.h"
+#include "emotion/report/region_picture.h"
+#include "emotion/stimuli/region_file.h"
+#include "emotion/train/checkpoint.h"
+#include "emotion/train/detector_model.h"
+
+// emotion_data regions as a command: what is kept, what is named, what is drawn.
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class RegionsCommandTest : public ::testing::Test {
+ protected:
+  RegionsCommandTest() {
+    const RunConfig made = parse_run_config(
+        "task: detector\ndata: {train: {dataset: gone, split: train}}\nmodel: {backbone: resnet18, detector: {min_size: 64, "
+        "max_size: 96, anchor_size: 8, channels: 8, head: 16, score_threshold: 0}}\n",
+        "test");
+    FasterRCNN network(faster_rcnn_options(made, 2));
+    fill_detector(*network);
+    ModelInfo info;
+    info.task = "detector";
+    info.config = print_run_config(made);
+    info.classes = {"sun", "dog"};
+    StateDict state = module_state(*network);
+    state.metadata = info.to_metadata();
+    write_safetensors(file("detector.safetensors"), state);
+    fs::create_directories(file("set"));
+    fs::copy_file(fs::path(EMOTION_TEST_DATA) / "../stimuli/fixtures/faces.png", file("set/people.png"));
+    write_text(file("set/dataset.yaml"), "classes: [awe]\nsplits: {all: all.jsonl}\n");
+    write_text(file("set/all.jsonl"), "{\"image\": \"people.png\"}\n");
+  }
+  fs::path file(const std::string& name) const { return folder_.path() / name; }
+  std::string regions(const std::vector<std::string>& more) const {
+    std::vector<std::string> words{
+        std::string(EMOTION_BIN) + "/emotion_data", "regions", "set", "--checkpoint", "detector.safetensors", "--top", "3"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Process::Result result = Process(folder_.path(), words).wait();
+    EXPECT_EQ(result.code, 0) << result.errors;
+    return result.output;
+  }
+  RegionFile read() const { return read_region_file(file("set/regions/people.png.safetensors")); }
+  ScratchFolder folder_;
+};
+
+// The names are no part of what the detector found: they are put into what is there, and nothing is looked for again.
+TEST_F(RegionsCommandTest, OtherNamesAreWrittenIntoTheFilesThatAreKept) {
+  EXPECT_THAT(regions({}), HasSubstr("1 images; 1 looked at now"));
+  const RegionFile before = read();
+  EXPECT_THAT(before.classes, ElementsAre("sun", "dog"));
+  EXPECT_EQ(before.top, 3);
+  write_text(file("objects.txt"), "lamp,light\ncat\n");
+  EXPECT_THAT(regions({"--objects", "objects.txt"}), HasSubstr("1 images; 0 looked at now"));
+  const RegionFile after = read();
+  EXPECT_THAT(after.classes, ElementsAre("lamp", "cat"));
+  EXPECT_TRUE(after.features.equal(before.features));
+  EXPECT_TRUE(after.labels.equal(before.labels));
+  EXPECT_EQ(after.top, 3);
+  const auto written = fs::last_write_time(file("set/regions/people.png.safetensors"));
+  regions({"--objects", "objects.txt"});
+  EXPECT_EQ(fs::last_write_time(file("set/regions/people.png.safetensors")), written);
+}
+
+TEST_F(RegionsCommandTest, PicturesShowTheRegions) {
+  regions({"--pictures", "drawn"});
+  const Image picture = decode_image(file("drawn/all-000000.jpg")), stored = decode_image(file("set/people.png"));
+  const Image expected = draw_regions(stored, read());
+  EXPECT_EQ(picture.width, expected.width);
+  EXPECT_EQ(picture.height, expected.height);
+}
+
+// A grey picture of 600 x 400 is drawn as large as it is; every box is a frame two pixels wide in a colour of its own.
+TEST(DrawRegions, FramesAndNames) {
+  const Image grey{600, 400, std::vector<std::uint8_t>(600 * 400 * 3, 128)};
+  RegionFile regions{.features = at::zeros({2, 1}),
+                     .boxes = at::tensor({100.F, 150.F, 300.F, 350.F, 350.F, 100.F, 550.F, 300.F}).view({2, 4}),
+                     .scores = at::tensor({0.9F, 0.4F})};
+  const Image drawn = draw_regions(grey, regions);
+  ASSERT_EQ(drawn.width, 600);
+  ASSERT_EQ(drawn.height, 400);
+  const auto pixel = [&](const Image& image, int x, int y) {
+    const std::size_t at = 3 * (static_cast<std::size_t>(y) * 600 + static_cast<std::size_t>(x));
+    return std::vector<int>{image.pixels[at], image.pixels[at + 1], image.pixels[at + 2]};
+  };
+  EXPECT_THAT(pixel(drawn, 200, 350), ElementsAre(230, 159, 0)) << "the best region's lower edge";
+  EXPECT_THAT(pixel(drawn, 350, 250), ElementsAre(86, 180, 233)) << "the second's left edge";
+  EXPECT_THAT(pixel(drawn, 200, 250), ElementsAre(128, 128, 128)) << "within a box the picture stays";
+  EXPECT_THAT(pixel(drawn, 30, 30), ElementsAre(128, 128, 128));
+  // A name is drawn above the box, in its colour.
+  regions.labels = at::tensor({0, 1}, at::kLong);
+  regions.classes = {"a very long name of a thing", "dog"};
+  const Image named = draw_regions(grey, regions);
+  const auto colored = [&](const Image& image) {
+    int count = 0;
+    for (int x = 100; x < 500; ++x) count += pixel(image, x, 138) == std::vector<int>{230, 159, 0};
+    return count;
+  };
+  EXPECT_GT(colored(named), colored(drawn) + 50);
+  // A small picture is enlarged, so that names can be read.
+  const Image small{60, 40, std::vector<std::uint8_t>(60 * 40 * 3, 128)};
+  regions.boxes = regions.boxes / 10;
+  EXPECT_EQ(draw_regions(small, regions).width, 480);
+}
+
+}  // namespace
+}  // namespace emotion

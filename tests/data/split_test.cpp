@@ -1,0 +1,259 @@
+// Parts of data sets: by share, number and fold; what belongs together stays together.
+#include "emotion/data/split.h"
+
+#include <array>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../support/scratch.h"
+#include "curation_support.h"
+#include "emotion/data/annotations.h"
+#include "emotion/data/duplicates.h"
+#include "emotion/data/stimulus_path.h"
+#include "emotion/error.h"
+#include "emotion/log.h"
+
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::SizeIs;
+using SplitTest = CurationFixture;
+
+TEST(AssignGroups, MeetsEveryTargetAndNeverPartsAGroup) {
+  std::vector<std::uint32_t> group;
+  for (std::uint32_t g = 0; g < 40; ++g) group.insert(group.end(), 1 + g % 7, g);
+  for (std::uint32_t i = 0; i < 500; ++i) group.push_back(1000 + i);
+  const std::vector<std::uint64_t> targets{400, 100, 57};
+  std::set<std::vector<int>> seen;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const auto part = assign_groups(group, targets, seed);
+    std::map<int, std::uint64_t> sizes;
+    std::map<std::uint32_t, int> part_of_group;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      ++sizes[part[i]];
+      EXPECT_EQ(part_of_group.emplace(group[i], part[i]).first->second, part[i]);
+    }
+    EXPECT_EQ(sizes[0], 400U);
+    EXPECT_EQ(sizes[1], 100U);
+    EXPECT_EQ(sizes[2], 57U);
+    EXPECT_EQ(sizes[-1], group.size() - 557);
+    EXPECT_EQ(part, assign_groups(group, targets, seed));
+    seen.insert(part);
+  }
+  EXPECT_EQ(seen.size(), 20U);
+}
+
+// Every sample has the same chance: of 4 x 1000 draws a part of a quarter gets each single sample about 1000 times.
+TEST(AssignGroups, IsFair) {
+  const std::vector<std::uint32_t> group{0, 0, 1, 2, 3, 4, 5, 6};
+  const std::vector<std::uint64_t> targets{2, 6};
+  std::vector<int> hits(group.size());
+  for (std::uint64_t seed = 0; seed < 4000; ++seed) {
+    const auto part = assign_groups(group, targets, seed);
+    for (std::size_t i = 0; i < group.size(); ++i) hits[i] += part[i] == 0;
+  }
+  for (const int hit : hits) EXPECT_NEAR(hit, 1000, 110);  // 4 standard deviations
+}
+
+TEST(ParseCounts, SumsAndRest) {
+  EXPECT_THAT(parse_counts("*/33/71", 1000), ElementsAre(896, 33, 71));
+  EXPECT_THAT(parse_counts("10/20", 1000), ElementsAre(10, 20));
+  EXPECT_EQ(error_of<ConfigError>([] { parse_counts("10/x", 100); }),
+            "counts '10/x': 'x' is no number of samples; 1000/50/* has the rest as its last part");
+  EXPECT_EQ(error_of<ConfigError>([] { parse_counts("90/20", 100); }), "counts '90/20' add up to 110, there are 100 samples");
+}
+
+TEST_F(SplitTest, SplitKeepsGroupsAndKeysTogether) {
+  std::string text;
+  for (int person = 0; person < 20; ++person) {
+    for (int shot = 0; shot < 5; ++shot) text += fmt::format("{{\"image\": \"p{}/s{}.png\"}}\n", person, shot);
+  }
+  const Dataset source = dataset({{"all", text}});
+  write_text(folder_.path() / "groups.json",
+             "{\"groups\": [[{\"image\": \"p3/s0.png\"}, {\"image\": \"p11/s4.png\"}, {\"image\": \"p0/gone.png\"}]]}");
+  write_new_splits(source, {.ratio = "60/20/20", .groups = folder_.path() / "groups.json", .key = "(.*)/", .seed = 3}, out());
+  std::map<std::string, std::set<std::string>> splits_of;
+  std::size_t total = 0;
+  for (const std::string split : {"train", "val", "test"}) {
+    for (const auto& image : images(out(), split)) {
+      splits_of[image.substr(0, image.find('/'))].insert(split);
+      ++total;
+    }
+  }
+  EXPECT_EQ(total, 100U);
+  EXPECT_EQ(splits_of.size(), 20U);
+  for (const auto& [person, splits] : splits_of) EXPECT_THAT(splits, SizeIs(1)) << person;
+  EXPECT_EQ(splits_of["p3"], splits_of["p11"]);
+  EXPECT_THAT(images(out(), "train"), SizeIs(60));
+  EXPECT_EQ(error_of<DataError>([&] { write_new_splits(source, {.key = "q.*"}, folder_.path() / "other"); }),
+            (root() / "all.jsonl").string() + ":1: image p0/s0.png does not match --key 'q.*'");
+  EXPECT_EQ(error_of<ConfigError>([&] { write_new_splits(source, {}, out()); }),
+            out().string() + ": there is a data set already; give another --out");
+}
+
+TEST_F(SplitTest, FoldsCoverEverySampleOnce) {
+  write_new_splits(dataset({{"a", lines(0, 60)}, {"b", lines(60, 103)}}), {.folds = 4}, out());
+  std::multiset<std::string> validated;
+  for (int k = 1; k <= 4; ++k) {
+    const auto val = images(out(), fmt::format("val-{}", k)), train = images(out(), fmt::format("train-{}", k));
+    EXPECT_EQ(val.size() + train.size(), 103U);
+    EXPECT_NEAR(static_cast<double>(val.size()), 25.75, 1);
+    std::set<std::string> both(val.begin(), val.end());
+    both.insert(train.begin(), train.end());
+    EXPECT_THAT(both, SizeIs(103));
+    validated.insert(val.begin(), val.end());
+  }
+  EXPECT_THAT(validated, SizeIs(103));
+  EXPECT_THAT(std::set<std::string>(validated.begin(), validated.end()), SizeIs(103));
+}
+
+// Machajdik and Hanbury 2010, Sec. 5: each class is dealt into K batches. Of 23, 14 and 3 samples a fold of five has 4 or 5, 2 or
+// 3, none or one.
+TEST_F(SplitTest, FoldsDealEveryClassEvenly) {
+  std::string text;
+  const int counts[] = {23, 14, 3};
+  for (int k = 0; k < 3; ++k) {
+    for (int i = 0; i < counts[k]; ++i) text += fmt::format("{{\"image\": \"{}-{}.png\", \"labels\": [{}]}}\n", k, i, k);
+  }
+  set_log_level(LogLevel::kInfo);
+  set_log_file((folder_.path() / "log.txt").string());
+  write_new_splits(dataset({{"all", text}}), {.folds = 5, .seed = 4}, out());
+  set_log_file("");
+  set_log_level(LogLevel::kOff);
+  for (int fold = 1; fold <= 5; ++fold) {
+    std::map<char, int> of_class;
+    const auto val = images(out(), fmt::format("val-{}", fold));
+    for (const auto& image : val) ++of_class[image[0]];
+    for (int k = 0; k < 3; ++k) {
+      const int n = of_class[static_cast<char>('0' + k)];
+      EXPECT_GE(n, counts[k] / 5) << fold << " " << k;
+      EXPECT_LE(n, (counts[k] + 4) / 5) << fold << " " << k;
+    }
+    EXPECT_THAT(val, SizeIs(8)) << "40 samples";
+  }
+  EXPECT_THAT(read_file(folder_.path() / "log.txt"), ::testing::HasSubstr("class calm has 3 samples, fewer than 5 folds"));
+}
+
+// Groups stay whole; what they leave uneven the single samples even out.
+TEST(DealFolds, KeepsGroupsAndEvensOut) {
+  std::vector<std::uint32_t> group, classes;
+  for (std::uint32_t g = 0; g < 6; ++g) {
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      group.push_back(g);
+      classes.push_back(g % 2);
+    }
+  }
+  for (std::uint32_t i = 0; i < 42; ++i) {
+    group.push_back(100 + i);
+    classes.push_back(i % 2);
+  }
+  std::set<std::vector<int>> seen;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    const auto fold = deal_folds(group, classes, 4, seed);
+    std::map<std::uint32_t, int> of_group;
+    std::map<std::pair<int, std::uint32_t>, int> held;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      EXPECT_EQ(of_group.emplace(group[i], fold[i]).first->second, fold[i]);
+      ++held[{fold[i], classes[i]}];
+    }
+    for (int k = 0; k < 4; ++k) {
+      for (const std::uint32_t cls : {0U, 1U}) EXPECT_NEAR((held[{k, cls}]), 7.5, 0.5) << seed;  // 30 of each class
+    }
+    seen.insert(fold);
+  }
+  EXPECT_EQ(seen.size(), 10U);
+}
+
+TEST_F(SplitTest, BoxesGoWithTheirPictures) {
+  const Dataset source = dataset({{"train", lines(0, 6)}, {"val", lines(6, 9)}});
+  const auto annotate = [&](const std::string& split, int begin, int end, std::vector<std::string> classes) {
+    AnnotationWriter writer(std::move(classes));
+    for (int i = begin; i < end; ++i) {
+      writer.add(fmt::format("img/{}.png", i), 100 + i, 80,
+                 {{{static_cast<float>(i), 1, 30, 40}, static_cast<std::uint32_t>(i % 2), 7.5, i == 3}});
+    }
+    writer.write(Annotations::file_of(source, split));
+  };
+  annotate("train", 0, 6, {"cat", "dog"});
+  annotate("val", 6, 9, {"dog", "cat"});  // other ids
+  write_new_splits(source, {.counts = "5/4"}, out());
+  const auto check = [](const fs::path& data, const std::string& split) {
+    const Manifest manifest = Manifest::open(Dataset::open(data), split);
+    const Annotations annotations = Annotations::read(manifest);
+    for (std::size_t s = 0; s < manifest.size(); ++s) {
+      const int i = manifest[s].image[4] - '0';
+      EXPECT_EQ(annotations.sizes[s], (std::array<int, 2>{100 + i, 80}));
+      ASSERT_THAT(annotations.boxes[s], SizeIs(1));
+      const AnnotatedBox& box = annotations.boxes[s][0];
+      EXPECT_EQ(box.box, (std::array<float, 4>{static_cast<float>(i), 1, 30, 40}));
+      EXPECT_EQ(annotations.classes[box.label], (i % 2 == 0) == (i < 6) ? "cat" : "dog") << i;
+      EXPECT_EQ(box.area, 7.5);
+      EXPECT_EQ(box.crowd, i == 3);
+    }
+  };
+  check(out(), "train");
+  check(out(), "val");
+
+  for (int i = 0; i < 9; ++i)
+    write_png(root() / fmt::format("img/{}.png", i), formula_picture(i == 8 ? 0 : i % 6, 40 + 7 * i, 40));
+  const fs::path unique = folder_.path() / "unique";
+  write_without_duplicates(source, find_duplicates(source, {.radius = 0}), unique);
+  check(unique, "train");
+  check(unique, "val");
+
+  fs::remove(Annotations::file_of(source, "val"));
+  EXPECT_EQ(error_of<DataError>([&] { write_new_splits(source, {.counts = "5/4", .seed = 2}, folder_.path() / "half"); }),
+            Annotations::file_of(source, "val").string() +
+                ": there are no annotations, and split train has some; a split cannot be made of both");
+  EXPECT_FALSE(fs::exists(folder_.path() / "half/dataset.yaml"));
+}
+
+TEST_F(SplitTest, ASplitSetFindsTheFacesAndRegionsOfItsSource) {
+  dataset({{"train", "{\"image\": \"1.png\", \"face\": \"faces/1.png\"}\n{\"image\": \"2.png\", \"face\": \"faces/2.png\"}\n"}});
+  write_text(root() / "dataset.yaml", read_file(root() / "dataset.yaml") + "image_root: ../pictures\n");
+  for (const char* name : {"1.png", "2.png"}) write_text(root() / "faces" / name, name);
+  write_new_splits(Dataset::open(root()), {.counts = "1/1"}, out());
+  write_new_splits(Dataset::open(out()), {.counts = "1/1"}, folder_.path() / "again");  // one step more
+  for (const char* set : {"out", "again"}) {
+    const Dataset found = Dataset::open(folder_.path() / set);
+    const Manifest manifest = Manifest::open(found, "train");
+    EXPECT_EQ(read_file(stimulus_path(found, manifest[0].face)), manifest[0].image) << set;
+    EXPECT_EQ(found.stimuli_root, "../data") << set;
+  }
+}
+
+// What was found anew for a derived set counts, under whatever name the source has its own.
+TEST_F(SplitTest, OwnFacesComeBeforeTheSourcesAndThoseAmongThePictures) {
+  dataset({{"train", "{\"image\": \"1.png\", \"face\": \"faces/1.png\"}\n{\"image\": \"2.png\", \"face\": \"faces/1.png\"}\n"}});
+  const auto face = [](const fs::path& set) {
+    const Dataset dataset = Dataset::open(set);
+    return read_file(stimulus_path(dataset, Manifest::open(dataset, "train")[0].face));
+  };
+  write_text(root() / "faces/1.png", "among the pictures");  // the image root is the source's own folder
+  write_new_splits(Dataset::open(root()), {.counts = "1/1"}, out());
+  EXPECT_EQ(face(out()), "among the pictures");
+  write_text(out() / "faces/1.png", "of the derived set");
+  EXPECT_EQ(face(out()), "of the derived set");
+  const fs::path again = folder_.path() / "again";
+  write_new_splits(Dataset::open(out()), {.counts = "1/1"}, again);
+  EXPECT_EQ(face(again), "of the derived set") << "of the set it was made from, before the pictures'";
+  write_text(again / "faces/1.png", "its own");
+  EXPECT_EQ(face(again), "its own");
+  EXPECT_EQ(face(root()), "among the pictures");
+}
+
+TEST_F(SplitTest, CopiesLinesAsTheyStand) {
+  const std::string line = "{\"image\": \"a.png\",  \"labels\": [2], \"keywords\": [\"s\\u00e9\", \"x\"]}";
+  write_new_splits(dataset({{"train", "\n" + line + "\r\n\n" + lines(0, 3)}}), {.counts = "2/2"}, out());
+  const std::string all = read_file(out() / "train.jsonl") + read_file(out() / "val.jsonl");
+  EXPECT_NE(all.find(line + "\n"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace emotion
