@@ -7,6 +7,7 @@
 #include "emotion/data/decode.h"
 #include "emotion/data/loader.h"
 #include "emotion/error.h"
+#include "emotion/eval/extract.h"
 #include "emotion/eval/extract_regions.h"
 #include "emotion/eval/mikels_wheel.h"
 #include "emotion/eval/stimuli_run.h"
@@ -59,14 +60,8 @@ class StimuliFinder {
 
   void find_face(Stimuli& stimuli) {
     if (!faces_) faces_.emplace(FaceOptions{});
-    const auto face = faces_->largest(stimuli.picture);
-    if (!face) {
-      stimuli.no_face = "no face was found";
-      return;
-    }
-    const int side = FaceOptions{}.size;
-    stimuli.face = Image{side, side, {}};
-    for (const std::uint8_t grey : face->pixels) stimuli.face->pixels.insert(stimuli.face->pixels.end(), {grey, grey, grey});
+    stimuli.face = largest_face(*faces_, stimuli.picture);
+    if (!stimuli.face) stimuli.no_face = "no face was found";
   }
 
   const TrainedStimuliNet& model_;
