@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -195,7 +196,9 @@ void emotion_probe(const emotion::ProbeCommand& o) {
   request.batch = o.batch;
   // With a network of its own in probe.checkpoint, the config's output is where results go.
   std::string output = o.output;
-  if (output.empty() && !o.config.empty() && !config.probe.checkpoint.empty() && o.checkpoint.empty()) output = config.output;
+  const bool own_network = !o.config.empty() && !config.probe.checkpoint.empty() && o.checkpoint.empty();
+  const bool set_now = std::any_of(o.settings.begin(), o.settings.end(), [](const auto& s) { return s.starts_with("output="); });
+  if (output.empty() && (own_network || set_now)) output = config.output;
   if (!output.empty()) check_writable_folder(output);
   const bool tune = config.probe.method == "fine_tune";
   if (tune && output.empty()) throw ConfigError("--output DIR is missing: fine-tuning writes a run folder");

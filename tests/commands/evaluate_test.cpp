@@ -79,7 +79,8 @@ TEST_F(EvaluateCommandTest, TwoNetworksAreComparedSampleBySample) {
   first = measure("net.safetensors", "judged");
   second = measure("second.safetensors", "judged");
   std::map<std::pair<bool, bool>, int> counts;
-  for (const auto& [name, example] : first) ++counts[{example["right"], second.at(name)["right"]}];
+  for (const auto& [name, example] : first)
+    ++counts[std::pair(example["right"].get<bool>(), second.at(name)["right"].get<bool>())];
   const int only_first = counts[{true, false}], only_second = counts[{false, true}];
   const auto result = run({"emotion_eval", "--checkpoint", "net.safetensors", "--compare", "second.safetensors", "--data",
                            "judged", "--output", "compared", "--bootstrap", "0"});

@@ -51,6 +51,8 @@ TEST_F(ProbeCommandTest, SetReachesEveryKeyAndFlagsAreOverIt) {
   EXPECT_EQ(measured({"--set", "data.fraction=0.5"})["probe"]["trials"][0]["samples"], 20);
   EXPECT_EQ(measured({"--set", "seed=7"})["probe"]["trials"][0]["seed"], 7);
   EXPECT_EQ(measured({"--set", "probe.solver=sgd", "--set", "probe.epochs=2"})["probe"]["solver"], "sgd");
+  output({"emotion_probe", "--checkpoint", "net.safetensors", "--data", "eight", "--no-cache", "--set", "output=by-set"});
+  EXPECT_EQ(metrics("by-set")["probe"]["method"], "linear");
   refuses(probe({"--set", "probe.methd=knn"}, "out"), 2,
           "--set probe.methd=knn: unknown key probe.methd; did you mean probe.method?");
   refuses(probe({"--set", "data.val={dataset: eight, split: test}"}, "out"), 2,
