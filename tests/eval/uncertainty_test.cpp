@@ -5,7 +5,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "../support/limited.h"
+#include "../support/limited_memory.h"
 #include "golden.h"
 
 namespace emotion {
