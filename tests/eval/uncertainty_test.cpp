@@ -151,8 +151,8 @@ TEST(BootstrapTest, PolarityItsErrorsAndCalibrationHaveIntervals) {
 
 // 2,000 keywords as classes: their rankings together would be 64 MB.
 TEST(BootstrapTest, MemoryDoesNotGrowWithTheClasses) {
-  constexpr std::size_t kClasses = 2000, kSamples = 4000;
-  Predictions predictions{.classes = kClasses, .scores = std::vector<float>(kClasses * kSamples)};
+  constexpr std::uint32_t kClasses = 2000, kSamples = 4000;
+  Predictions predictions{.classes = kClasses, .scores = std::vector<float>(std::size_t{kClasses} * kSamples)};
   for (std::size_t i = 0; i < predictions.scores.size(); ++i) predictions.scores[i] = static_cast<float>(i * 7919 % 10007);
   for (std::uint32_t i = 0; i < kSamples; ++i) predictions.labels.push_back({i % kClasses});
   EXPECT_EQ(error_within(24, [&] { bootstrap_intervals(predictions, 3, 1); }), "no error");
