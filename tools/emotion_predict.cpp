@@ -4,7 +4,10 @@ int main(int argc, char** argv) {
   CLI::App app("Says what a trained network sees in pictures.", "emotion_predict");
   emotion::PredictOptions o;
   add_checkpoint_flags(app, o, /*required=*/true);
-  app.add_option("images", o.inputs, "pictures, folders of them, or data sets (with the regions and faces of their manifest)")
+  app.add_option(
+         "images", o.inputs,
+         "pictures, folders of them, or data sets with the regions and faces of their manifest; of other pictures a network "
+         "of faces sees the largest face that is found, and those without one are left out")
       ->required()
       ->type_name("IMAGE|DIR|DATASET");
   app.add_option("--detector", o.detector, "finds the regions of pictures that no data set knows, for a stimuli network")

@@ -6,6 +6,8 @@ int main(int argc, char** argv) {
   emotion::ProbeCommand o;
   add_checkpoint_flags(app, o, /*required=*/false);
   add_batch_flags(app, o);
+  app.get_option("--batch")->description("images a forward pass; fine_tune: and samples a step, instead of train.batch");
+  app.get_option("--set")->description("overrides a key of the config, and of the checkpoint's own: --set probe.momentum=0");
   app.get_option("--checkpoint")
       ->description("run folder, a checkpoint's folder, or a weights file; random: an untrained --set model.backbone=NAME");
   app.add_option("--config", o.config, "config with a probe section, its training data and its checkpoint; flags come before it")
@@ -15,7 +17,9 @@ int main(int argc, char** argv) {
   app.add_option("--val-split", o.validation_split, "where a sweep is chosen; default: val, else a fifth of the training split");
   app.add_option("--test-split", o.test_split, "default: test");
   app.add_option("--targets", o.targets, "labels, keywords, one_vs_all:CLASS or a file, as data.targets");
-  app.add_option("--method", o.method, "linear; knn: nearest neighbours by cosine; fine_tune: the whole network trained on")
+  app.add_option("--method", o.method,
+                 "linear; knn: nearest neighbours by cosine; fine_tune: the whole network trained on, as optimizer, schedule and "
+                 "train of the config or --set say; one label a sample")
       ->check(CLI::IsMember({"linear", "knn", "fine_tune"}));
   app.add_option("--solver", o.solver, "lbfgs: the optimum of the regularised problem; sgd: the papers' recipe")
       ->check(CLI::IsMember({"lbfgs", "sgd"}));
@@ -35,12 +39,16 @@ int main(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--fraction", o.fraction, "part of the training samples used; default 1")->check(CLI::Range(1e-9, 1.0));
   app.add_flag("--one-vs-all", o.one_vs_all, "a binary problem for each class");
-  app.add_option("--views", o.views, "augmented views of every training picture; default 0: the one that validation sees")
+  app.add_option("--views", o.views,
+                 "augmented views of every training picture; default 0: the one that validation sees, which scores in any case")
       ->check(CLI::NonNegativeNumber);
   app.add_flag("--crop-box", o.crop_box, "the sample's box is the picture");
   app.add_option("--cache", o.cache, "folder where features are kept; default ~/.cache/emotion/features")->type_name("DIR");
   app.add_flag("--no-cache", o.no_cache, "features are not kept");
   app.add_option("--output", o.output, "folder for metrics.json and probe.safetensors")->type_name("DIR");
   app.footer("Example: emotion_probe --checkpoint runs/demo/emotionnet --data data/demo/affect --sweep 0.01,0.1,1,10");
-  return emotion::run_command(app, argc, argv, [&] { emotion::call_library("emotion_probe", o); });
+  return emotion::run_command(app, argc, argv, [&] {
+    o.batch_given = app.count("--batch") > 0;
+    emotion::call_library("emotion_probe", o);
+  });
 }

@@ -144,7 +144,16 @@ SplitPredictions predict_zero_shot(const EvalOptions& o, const Manifest& manifes
   return predict_pictures(model, device, manifest, picture_view(o, model, manifest), std::move(predictions), scores);
 }
 
-void warn_of_missing_classes(const Predictions& predictions, const std::vector<std::string>& classes) {
+/// At most 20 names.
+std::string short_list(const std::vector<std::string>& names) {
+  const std::size_t shown = std::min<std::size_t>(names.size(), 20);
+  return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+                     shown < names.size() ? ", .." : "");
+}
+
+/// own: the classes the data set names, where samples are labelled by them
+void warn_of_missing_classes(const Predictions& predictions, const std::vector<std::string>& classes,
+                             const std::vector<std::string>& own, const Manifest& manifest) {
   std::vector<bool> present(classes.size());
   for (const auto& labels : predictions.labels) {
     for (const std::uint32_t k : labels) present[k] = true;
@@ -154,10 +163,13 @@ void warn_of_missing_classes(const Predictions& predictions, const std::vector<s
     if (!present[k]) missing.push_back(classes[k]);
   }
   if (missing.size() == classes.size() || missing.empty()) return;
-  const std::size_t shown = std::min<std::size_t>(missing.size(), 20);
-  log_warning("no sample of {} of {} classes: {}{}; they do not count in mAP", missing.size(), classes.size(),
-              fmt::join(missing.begin(), missing.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
-              shown < missing.size() ? ", .." : "");
+  if (!own.empty() && own.size() < classes.size()) {
+    log_warning("{}: its {} classes ({}) are a part of the network's {} ({}); {} have no sample and do not count in mAP",
+                (manifest.dataset().root / "dataset.yaml").string(), own.size(), short_list(own), classes.size(),
+                short_list(classes), missing.size());
+    return;
+  }
+  log_warning("no sample of {} of {} classes: {}; they do not count in mAP", missing.size(), classes.size(), short_list(missing));
 }
 
 }  // namespace
@@ -185,7 +197,9 @@ void emotion_eval(const emotion::EvalOptions& o) {
   result.classes = o.zero_shot ? manifest.dataset().classes : named.info.classes;
   SplitPredictions predicted = o.zero_shot ? predict_zero_shot(o, manifest, device) : predict_split(o, named, manifest, device);
   result.predictions = std::move(predicted.predictions);
-  warn_of_missing_classes(result.predictions, result.classes);
+  const bool by_labels = o.zero_shot || named.config.data.targets == "labels";
+  warn_of_missing_classes(result.predictions, result.classes, by_labels ? manifest.dataset().classes : std::vector<std::string>(),
+                          manifest);
   result.metrics = classification_metrics(result.predictions);
   if (!o.zero_shot) result.calibration = calibration(result.predictions);  // a cosine is no probability
   if (o.bootstrap > 0) result.intervals = bootstrap_intervals(result.predictions, o.bootstrap, o.seed);

@@ -57,6 +57,7 @@ void extract(const ExtractOptions& o, ProcessGroup& group) {
     rows = feature_rows(stimuli, device, manifest, o.batch, workers);
   } else {
     visual = VisualModel::open(o.checkpoint, o.settings, device);
+    if (!fs::exists(fs::path(o.data) / "dataset.yaml")) check_sees_whole_pictures(*visual, o.data);
     const PictureView view = evaluation_view(*visual, o.batch, workers);
     faces = view.faces;
     rows = feature_rows(*visual, device, manifest, view);

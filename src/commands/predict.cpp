@@ -2,15 +2,18 @@
 #include <filesystem>
 #include <numeric>
 
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/softmax.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "emotion/commands/eval.h"
+#include "emotion/data/loader.h"
+#include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
 #include "emotion/eval/extract.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
+#include "emotion/log.h"
 #include "emotion/report/heat_map.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
@@ -24,6 +27,7 @@ namespace fs = std::filesystem;
 bool is_dataset(const std::string& input) { return fs::is_regular_file(fs::path(input) / "dataset.yaml"); }
 
 Manifest open_input(const std::string& dataset, const PredictOptions& options) {
+  check_utf8_name(dataset);
   const Dataset opened = Dataset::open(dataset);
   std::string split = options.split;
   for (const char* usual : {"test", "val"}) {
@@ -45,6 +49,7 @@ std::vector<fs::path> list_images(const std::vector<std::string>& inputs) {
       const Manifest manifest = folder_manifest(input, scratch.path());
       for (std::size_t i = 0; i < manifest.size(); ++i) files.push_back(fs::path(input) / manifest[i].image);
     } else {
+      check_utf8_name(input);
       files.emplace_back(input);
     }
   }
@@ -53,18 +58,35 @@ std::vector<fs::path> list_images(const std::vector<std::string>& inputs) {
 
 namespace {
 
+/// A picture to predict.
+struct Wanted {
+  fs::path file;
+  fs::path face;  // a data set's, of a network that sees faces; else what the network sees is made of `file`
+};
+
 /// list_images, with the images of data sets.
-std::vector<fs::path> list_all(const PredictOptions& options) {
-  std::vector<fs::path> files;
+std::vector<Wanted> list_all(const PredictOptions& options, bool faces) {
+  std::vector<Wanted> wanted;
   for (const auto& input : options.inputs) {
     if (!is_dataset(input)) {
-      for (auto& file : list_images({input})) files.push_back(std::move(file));
+      for (auto& file : list_images({input})) wanted.push_back({std::move(file), {}});
       continue;
     }
     const Manifest manifest = open_input(input, options);
-    for (std::size_t i = 0; i < input_count(manifest, options); ++i) files.push_back(manifest.image_path(i));
+    const std::size_t count = input_count(manifest, options);
+    std::size_t without = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto face = manifest[i].face;
+      if (faces && face.empty()) {
+        ++without;
+      } else {
+        wanted.push_back({manifest.image_path(i), faces ? stimulus_path(manifest.dataset(), face) : fs::path()});
+      }
+    }
+    if (without == count) throw DataError(manifest.file().string() + ": no sample has a face; emotion_data faces finds them");
+    if (without > 0) log_warning("{}: {} of {} samples have no face: left out", manifest.file().string(), without, count);
   }
-  return files;
+  return wanted;
 }
 
 struct Prediction {
@@ -74,17 +96,11 @@ struct Prediction {
   std::string picture, map;        // JPEG bytes, for the report
 };
 
-Prediction predict(const VisualModel& model, const Device& device, const fs::path& file, const PredictOptions& o,
-                   std::size_t number) {
+/// image: what the network sees
+Prediction predict(const VisualModel& model, const Device& device, const fs::path& file, const Image& image,
+                   const PredictOptions& o, std::size_t number) {
   const at::NoGradGuard no_grad;
-  Image image = load_image(file, model.transform(), {});
-  ImageBatch batch;
-  batch.samples = {0};
-  batch.width = image.width;
-  batch.height = image.height;
-  batch.pixels = std::make_shared<std::uint8_t[]>(image.pixels.size());
-  std::copy(image.pixels.begin(), image.pixels.end(), batch.pixels.get());
-  const at::Tensor input = device.images(batch);
+  const at::Tensor input = picture_batch(device, image);
   const at::Tensor p = at::softmax(model.logits(model.features(input)), 1).cpu().contiguous();
   Prediction prediction;
   prediction.file = file;
@@ -146,8 +162,18 @@ void emotion_predict(const emotion::PredictOptions& o) {
   if (!o.detector.empty()) throw ConfigError("--detector: only a stimuli network looks at regions; leave it out");
   if (!o.pictures.empty()) fs::create_directories(o.pictures);
   const VisualModel model = VisualModel::open(o.checkpoint, o.settings, device);
+  LoosePictures loose(model);
   std::vector<Prediction> predictions;
-  for (const auto& file : list_all(o)) predictions.push_back(predict(model, device, file, o, predictions.size() + 1));
+  for (const Wanted& wanted : list_all(o, model.config().data.picture == "face")) {
+    const auto image = wanted.face.empty() ? loose.load(wanted.file) : load_image(wanted.face, model.transform(), {});
+    if (image) {
+      predictions.push_back(predict(model, device, wanted.file, *image, o, predictions.size() + 1));
+    } else {
+      log_warning("{}: no face was found, and {} sees faces (data.picture): left out", wanted.file.string(),
+                  model.file().string());
+    }
+  }
+  if (predictions.empty()) throw DataError("emotion_predict: there is no face in any picture; nothing is predicted");
   if (!o.json.empty()) write_json(o.json, predictions, model.classes());
   if (!o.report.empty()) write_report(o.report, predictions, model, std::max(o.top, 1));
   if (!o.json.empty() || !o.report.empty() || !o.pictures.empty()) return;

@@ -7,6 +7,7 @@
 #include "emotion/data/decode.h"
 #include "emotion/data/loader.h"
 #include "emotion/error.h"
+#include "emotion/eval/extract.h"
 #include "emotion/eval/extract_regions.h"
 #include "emotion/eval/mikels_wheel.h"
 #include "emotion/eval/stimuli_run.h"
@@ -88,18 +89,9 @@ class StimuliFinder {
   }
 
   void find_face(Stimuli& stimuli) {
-    if (!faces_) {
-      const FaceOptions found_as = face_options(options_, model_);
-      faces_.emplace(found_as);
-      face_size_ = found_as.size;
-    }
-    const auto face = faces_->largest(stimuli.picture);
-    if (!face) {
-      stimuli.no_face = "no face was found";
-      return;
-    }
-    stimuli.face = Image{face_size_, face_size_, {}};
-    for (const std::uint8_t grey : face->pixels) stimuli.face->pixels.insert(stimuli.face->pixels.end(), {grey, grey, grey});
+    if (!faces_) faces_.emplace(face_options(options_, model_));
+    stimuli.face = largest_face(*faces_, stimuli.picture);
+    if (!stimuli.face) stimuli.no_face = "no face was found";
   }
 
   const PredictOptions& options_;
@@ -107,7 +99,6 @@ class StimuliFinder {
   const Device& device_;
   std::optional<TrainedDetector> detector_;
   std::optional<FaceFinder> faces_;
-  int face_size_ = 0;
 };
 
 /// What the command writes, picture by picture: the pictures themselves are not kept.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -45,14 +46,25 @@ void check_flags(const ProbeCommand& o, const ProbeConfig& probe) {
   }
 }
 
-/// The config with the flags over it. Without --config: defaults, and lbfgs, which needs no learning rate.
-RunConfig resolve(const ProbeCommand& o) {
-  RunConfig config;
-  if (o.config.empty()) {
-    config.probe.solver = "lbfgs";
-  } else {
-    config = load_run_config(o.config, o.settings);
+/// --data names all splits of its data set: what --set says of one of them would be lost.
+void check_data_settings(const ProbeCommand& o) {
+  if (o.data.empty()) return;
+  for (const auto& setting : o.settings) {
+    for (const char* key : {"data.train", "data.val", "probe.test"}) {
+      const std::string name = setting.substr(0, setting.find('='));
+      if (name == key || name.starts_with(key + std::string(".")))
+        throw ConfigError(fmt::format(
+            "--set {}: --data names the data already, --train-split, --val-split and --test-split its splits; leave one out",
+            setting));
+    }
   }
+}
+
+/// The config, --set over it, the flags over both. Without --config: defaults, and lbfgs, which needs no learning rate.
+RunConfig resolve(const ProbeCommand& o) {
+  check_data_settings(o);
+  RunConfig config = o.config.empty() ? parse_run_config("probe: {solver: lbfgs}", "emotion_probe", o.settings)
+                                      : load_run_config(o.config, o.settings);
   override_with(o.method, config.probe.method);
   override_with(o.solver, config.probe.solver);
   override_with(o.targets, config.data.targets);
@@ -72,7 +84,10 @@ RunConfig resolve(const ProbeCommand& o) {
   if (!o.cache.empty()) config.probe.cache = o.cache;
   if (!o.checkpoint.empty()) config.probe.checkpoint = o.checkpoint;
   if (!o.data.empty()) config.data.train = {o.data, "train"};
-  if (o.config.empty() && (o.checkpoint.empty() || o.data.empty()))
+  if (o.device != "auto") config.device = o.device;
+  if (o.workers > 0) config.data.workers = o.workers;
+  if (o.batch_given) config.train.batch = o.batch;
+  if (o.config.empty() && (config.probe.checkpoint.empty() || !config.data.train))
     throw ConfigError("--config FILE, or --checkpoint RUN and --data DATASET are wanted");
   check_flags(o, config.probe);
   return config;
@@ -172,18 +187,18 @@ void emotion_probe(const emotion::ProbeCommand& o) {
   const RunConfig config = resolve(o);
   ProbeRequest request = probe_request(config);
   choose_splits(o, config, request);
-  if (o.config.empty()) {  // pictures as the checkpoint has them, and --set is for its config
+  if (o.config.empty()) {  // pictures as the checkpoint has them, and --set is for its config too
     request.pictures.reset();
     request.backbone.clear();
     request.settings = o.settings;
   }
   if (o.no_cache) request.cache.clear();
-  request.device = o.device == "auto" ? config.device : o.device;
   request.batch = o.batch;
-  if (o.workers > 0) request.workers = o.workers;
   // With a network of its own in probe.checkpoint, the config's output is where results go.
   std::string output = o.output;
-  if (output.empty() && !o.config.empty() && !config.probe.checkpoint.empty() && o.checkpoint.empty()) output = config.output;
+  const bool own_network = !o.config.empty() && !config.probe.checkpoint.empty() && o.checkpoint.empty();
+  const bool set_now = std::any_of(o.settings.begin(), o.settings.end(), [](const auto& s) { return s.starts_with("output="); });
+  if (output.empty() && (own_network || set_now)) output = config.output;
   if (!output.empty()) check_writable_folder(output);
   const bool tune = config.probe.method == "fine_tune";
   if (tune && output.empty()) throw ConfigError("--output DIR is missing: fine-tuning writes a run folder");

@@ -15,6 +15,7 @@
 #include "emotion/eval/zero_shot.h"
 #include "emotion/io/content_hash.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/io/writable.h"
 #include "emotion/log.h"
 #include "emotion/report/html.h"
@@ -61,7 +62,9 @@ void give(const SearchIndex& index, const std::vector<Answer>& answers, const Se
     json.push_back(std::move(entry));
     if (!o.report.empty()) body += strip(index, answer);
   }
-  if (!o.json.empty()) write_file_atomically(o.json, json.dump(2) + "\n");
+  // Words come from the command line and from files of any encoding.
+  constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
+  if (!o.json.empty()) write_file_atomically(o.json, json.dump(2, ' ', false, kReplace) + "\n");
   if (!o.report.empty()) write_file_atomically(o.report, html_page("Nearest pictures", body));
 }
 
@@ -90,12 +93,15 @@ void emotion_search_index(const emotion::SearchIndexCommand& o) {
   const Manifest manifest = dataset ? Manifest::open(Dataset::open(o.data), o.split) : folder_manifest(o.data, scratch.path());
   const bool joint = o.space == "joint";
   if (joint) (void)model.projection(at::zeros({1, model.dimension()}));  // says so before any picture is decoded
+  if (!dataset) check_sees_whole_pictures(model, o.data);
+  for (const auto& name : {fs::absolute(model.file()), manifest.dataset().images()}) check_utf8_name(name.string());
   SearchIndex index({.kind = o.kind,
                      .space = o.space,
                      .checkpoint = fs::absolute(model.file()).string(),
                      .weights_hash = file_hash(model.file()),
                      .image_root = fs::absolute(manifest.dataset().images()).lexically_normal(),
-                     .dimension = joint ? model.embedding_dimension() : model.dimension()});
+                     .dimension = joint ? model.embedding_dimension() : model.dimension(),
+                     .settings = o.settings});
   std::vector<at::Tensor> parts;
   std::vector<std::string> images;
   const auto add = [&] {
@@ -118,16 +124,23 @@ void emotion_search_image(const emotion::SearchQueryCommand& o) {
   const SearchIndex index = open_index(o);
   const Device device = Device::open(o.device);
   const std::string checkpoint = o.checkpoint.empty() ? index.info().checkpoint : o.checkpoint;
-  const VisualModel model = VisualModel::open(checkpoint, o.settings, device);
+  std::vector<std::string> settings = index.info().settings;  // queries see what the index saw
+  settings.insert(settings.end(), o.settings.begin(), o.settings.end());
+  const VisualModel model = VisualModel::open(checkpoint, settings, device);
   if (file_hash(model.file()) != index.info().weights_hash) {
     throw DataError(fmt::format("{}: made with other weights than {}; make it again with emotion_search index", o.index,
                                 model.file().string()));
   }
   std::vector<Answer> answers;
+  LoosePictures loose(model);
+  const at::NoGradGuard no_grad;
   for (const auto& picture : o.queries) {
-    at::Tensor query = extract_file(model, device, picture);
-    if (index.info().space == "joint") query = model.projection(query.to(device.torch_device())).detach().cpu();
-    answers.push_back({picture, picture, index.search(query, o.k)[0]});
+    check_utf8_name(picture);
+    const auto image = loose.load(picture);
+    if (!image) throw DataError(fmt::format("{}: no face was found, and {} sees faces", picture, model.file().string()));
+    at::Tensor query = model.features(picture_batch(device, *image)).to(at::kFloat);
+    if (index.info().space == "joint") query = model.projection(query);
+    answers.push_back({picture, picture, index.search(query.cpu(), o.k)[0]});
   }
   give(index, answers, o);
 }

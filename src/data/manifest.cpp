@@ -12,6 +12,7 @@
 #include "emotion/data/verify.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/log.h"
 #include "emotion/random.h"
 #include "manifest_index.h"
@@ -202,6 +203,7 @@ ManifestWriter::~ManifestWriter() {
 }
 
 void ManifestWriter::write(const Sample& sample) {
+  check_utf8_name(sample.image);
   nlohmann::ordered_json line{{"image", sample.image}};
   if (!sample.labels.empty()) line["labels"] = sample.labels;
   if (!sample.keywords.empty()) line["keywords"] = sample.keywords;

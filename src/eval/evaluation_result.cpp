@@ -7,6 +7,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/log.h"
 
 namespace emotion {
 namespace {
@@ -63,9 +64,15 @@ std::string confusion_csv(const EvaluationSummary& r) {
 std::string evaluation_text(const EvaluationSummary& r) {
   std::string text = metrics_text(r.metrics, r.classes, r.predictions.size());
   if (r.intervals) {
-    const auto& [top1, top5, balanced, map] = *r.intervals;
-    text += fmt::format("95 % intervals: top1 {}, top5 {}, balanced accuracy {}, mAP {}\n", interval_text(top1),
-                        interval_text(top5), interval_text(balanced), interval_text(map));
+    const MetricIntervals& i = *r.intervals;
+    text += fmt::format("95 % intervals: top1 {}, top5 {}, balanced accuracy {}, mAP {}", interval_text(i.top1),
+                        interval_text(i.top5), interval_text(i.balanced_accuracy), interval_text(i.mean_average_precision));
+    if (!r.predictions.polarity.empty()) {
+      text += fmt::format(", polarity {}, easy errors {}, hard errors {}", interval_text(i.polarity_accuracy),
+                          interval_text(i.easy_errors), interval_text(i.hard_errors));
+    }
+    if (r.calibration) text += fmt::format(", calibration error {}", interval_text(i.expected_error));
+    text += "\n";
   }
   if (r.calibration) {
     text += fmt::format("calibration: expected error {:.4f}, largest {:.4f}\n", r.calibration->expected_error,
@@ -89,6 +96,12 @@ void write_evaluation(const std::filesystem::path& folder, const EvaluationSumma
                          {"top5", interval(r.intervals->top5)},
                          {"balanced_accuracy", interval(r.intervals->balanced_accuracy)},
                          {"mAP", interval(r.intervals->mean_average_precision)}};
+    if (!r.predictions.polarity.empty()) {
+      json["intervals"]["polarity_accuracy"] = interval(r.intervals->polarity_accuracy);
+      json["intervals"]["easy_errors"] = interval(r.intervals->easy_errors);
+      json["intervals"]["hard_errors"] = interval(r.intervals->hard_errors);
+    }
+    if (r.calibration) json["intervals"]["ece"] = interval(r.intervals->expected_error);
   }
   if (r.calibration) json["calibration"] = calibration_json(*r.calibration);
   if (r.comparison) {
@@ -99,7 +112,13 @@ void write_evaluation(const std::filesystem::path& folder, const EvaluationSumma
                           {"statistic", m.statistic},      {"p", m.p}};
   }
   write_file_atomically(folder / "per_class.csv", per_class_csv(r));
-  write_file_atomically(folder / "confusion.csv", confusion_csv(r));
+  if (r.classes.size() <= kConfusionClasses) {
+    write_file_atomically(folder / "confusion.csv", confusion_csv(r));
+  } else {
+    std::filesystem::remove(folder / "confusion.csv", error);  // an earlier evaluation's
+    log_info("{}: no confusion.csv, and no confusion in metrics.json: {} classes; up to {} have one", folder.string(),
+             r.classes.size(), kConfusionClasses);
+  }
   write_file_atomically(folder / "metrics.json", json.dump(2) + "\n");
 }
 

@@ -5,8 +5,11 @@
 #include <utility>
 
 #include <ATen/ops/cat.h>
+#include <fmt/format.h>
 
+#include "emotion/data/decode.h"
 #include "emotion/error.h"
+#include "emotion/io/utf8.h"
 #include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
@@ -84,13 +87,38 @@ at::Tensor extract_features(const VisualModel& model, const Device& device, cons
   return at::cat(parts);
 }
 
-at::Tensor extract_file(const VisualModel& model, const Device& device, const std::filesystem::path& file) {
-  const at::NoGradGuard no_grad;
-  const Image image = load_image(file, model.transform(), {});
-  ImageBatch batch{.samples = {0}, .width = image.width, .height = image.height, .pixels = {}};
-  batch.pixels = std::make_shared<std::uint8_t[]>(image.pixels.size());
-  std::copy(image.pixels.begin(), image.pixels.end(), batch.pixels.get());
-  return model.features(device.images(batch)).to(at::kFloat).cpu();
+at::Tensor picture_batch(const Device& device, const Image& picture) {
+  ImageBatch batch{.samples = {0}, .width = picture.width, .height = picture.height, .pixels = {}};
+  batch.pixels = std::make_shared<std::uint8_t[]>(picture.pixels.size());
+  std::copy(picture.pixels.begin(), picture.pixels.end(), batch.pixels.get());
+  return device.images(batch);
+}
+
+std::optional<Image> largest_face(FaceFinder& finder, const Image& picture) {
+  const auto face = finder.largest(picture);
+  if (!face) return std::nullopt;
+  const int side = static_cast<int>(std::lround(std::sqrt(static_cast<double>(face->pixels.size()))));
+  Image image{side, side, {}};
+  for (const std::uint8_t grey : face->pixels) image.pixels.insert(image.pixels.end(), {grey, grey, grey});
+  return image;
+}
+
+LoosePictures::LoosePictures(const VisualModel& model)
+    : transform_(model.transform()), faces_(model.config().data.picture == "face") {}
+
+std::optional<Image> LoosePictures::load(const std::filesystem::path& file) {
+  if (!faces_) return load_image(file, transform_, {});
+  if (!finder_) finder_.emplace(FaceOptions{});
+  const auto face = largest_face(*finder_, decode_image(file));
+  return face ? std::optional(transform_picture(*face, transform_, {}, std::nullopt, file)) : std::nullopt;
+}
+
+void check_sees_whole_pictures(const VisualModel& model, const std::filesystem::path& folder) {
+  if (model.config().data.picture != "face") return;
+  throw DataError(
+      fmt::format("{}: {} sees faces (data.picture), which a folder of pictures does not name; make a data set of it "
+                  "(emotion_data import) and find them with emotion_data faces",
+                  folder.string(), model.file().string()));
 }
 
 Manifest folder_manifest(const std::filesystem::path& folder, const std::filesystem::path& scratch) {
@@ -102,6 +130,7 @@ Manifest folder_manifest(const std::filesystem::path& folder, const std::filesys
     std::transform(extension.begin(), extension.end(), extension.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     if (entry.is_regular_file() && std::find(known.begin(), known.end(), extension) != known.end()) {
+      check_utf8_name(entry.path().string());
       images.push_back(entry.path().lexically_relative(folder).string());
     }
   }

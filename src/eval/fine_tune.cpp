@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+#include <fmt/format.h>
+
+#include "emotion/data/sampler.h"
 #include "emotion/data/targets.h"
 #include "emotion/error.h"
 #include "emotion/eval/extract.h"
@@ -10,29 +13,55 @@
 
 namespace emotion {
 
-RunConfig fine_tune_config(const RunConfig& config, const ProbeRequest& request, const std::filesystem::path& run) {
-  const Manifest train = Manifest::open(Dataset::open(request.train.dataset), request.train.split);
-  const auto labels = true_labels(train, TargetClasses::make(request.targets, train).classes, request.targets);
-  RunConfig tuned = config;
-  if (several_labels(labels)) {
-    tuned.task = "emotionnet";
-    tuned.model.head = "two_branch";
-    tuned.loss.soft_label = false;
-    tuned.loss.embedding_weight = 0;
-    tuned.text = {};
-  } else {
-    tuned.task = "classifier";
+namespace {
+
+/// At the first sample of several labels. @throws DataError
+void check_one_label(const SplitConfig& split, const std::string& targets) {
+  if (!split) return;
+  const Manifest manifest = Manifest::open(Dataset::open(split.dataset), split.split);
+  const auto labels = true_labels(manifest, TargetClasses::make(targets, manifest).classes, targets);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i].size() < 2) continue;
+    throw DataError(fmt::format("{}: {} labels; probe.method fine_tune trains on one label a sample: use linear or knn",
+                                manifest.place(i), labels[i].size()));
   }
+}
+
+/// What decides a picture's pixels.
+void take_pictures(const DataConfig& from, DataConfig& to) {
+  to.resize = from.resize;
+  to.size = from.size;
+  to.augment = from.augment;
+  to.scale = from.scale;
+  to.ratio = from.ratio;
+  to.flip = from.flip;
+  to.picture = from.picture;
+}
+
+/// How many samples an epoch trains on.
+std::uint64_t training_samples(const RunConfig& config) {
+  const Manifest manifest = Manifest::open(Dataset::open(config.data.train.dataset), config.data.train.split);
+  const PictureView view{.transform = {}, .faces = config.data.picture == "face"};
+  return Sampler{.size = samples_in_view(manifest, view).size(), .fraction = config.data.fraction}.epoch_size();
+}
+
+}  // namespace
+
+RunConfig fine_tune_config(const RunConfig& config, const ProbeRequest& request, const std::filesystem::path& run) {
+  for (const SplitConfig& split : {request.train, request.validation, request.test}) check_one_label(split, request.targets);
+  RunConfig tuned = config;
+  tuned.task = "classifier";
   tuned.data.train = request.train;
   tuned.data.val = request.validation;
   tuned.data.extra = {};
   tuned.data.targets = request.targets;
   tuned.output = run.string();
-  if (request.checkpoint == "random") {
-    tuned.model.init.clear();
-    return tuned;
-  }
-  const VisualModel model = VisualModel::open(request.checkpoint, request.settings, Device::open("cpu"));
+  if (request.pictures) take_pictures(*request.pictures, tuned.data);
+  tuned.model.init.clear();
+  if (request.checkpoint == "random") return tuned;
+  const VisualModel model = open_probed_network(request, Device::open("cpu"));
+  if (model.task() == "expression") tuned.task = model.task();
+  if (!request.pictures) take_pictures(model.config().data, tuned.data);
   tuned.model.init = model.file().string();
   tuned.model.backbone = model.config().model.backbone;
   tuned.model.channels = model.config().model.channels;
@@ -66,10 +95,10 @@ ProbeReport fine_tune(const RunConfig& config, const ProbeRequest& request, cons
                           return model.logits(features);
                         }).predictions;
   outcome.metrics = classification_metrics(outcome.predictions);
-  outcome.score_name = tuned.task == "emotionnet" ? "mAP" : "top1";
-  outcome.mean = tuned.task == "emotionnet" ? outcome.metrics.mean_average_precision : outcome.metrics.top1;
+  outcome.score_name = "top1";
+  outcome.mean = outcome.metrics.top1;
   outcome.deviation = NAN;
-  outcome.trials.push_back({tuned.seed, -1, tuned.optimizer.lr, NAN, outcome.mean, 0});
+  outcome.trials.push_back({tuned.seed, -1, tuned.optimizer.lr, NAN, outcome.mean, training_samples(tuned)});
   return report;
 }
 

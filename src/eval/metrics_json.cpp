@@ -12,8 +12,6 @@
 namespace emotion {
 namespace {
 
-constexpr std::size_t kConfusionClasses = 1000;  // the square of more would not fit a file
-
 nlohmann::ordered_json number(double value) {
   return std::isnan(value) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
 }

@@ -18,7 +18,9 @@ bool is_plain(const std::filesystem::path& file) {
   return file.extension() != ".safetensors" || !read_safetensors_metadata(file).contains("task");
 }
 
-VisualModel open_network(const ProbeRequest& request, const Device& device) {
+}  // namespace
+
+VisualModel open_probed_network(const ProbeRequest& request, const Device& device) {
   if (request.checkpoint.empty()) throw ConfigError("probe: no checkpoint is named");
   std::vector<std::string> settings = request.settings;
   const bool random = request.checkpoint == "random";
@@ -28,6 +30,8 @@ VisualModel open_network(const ProbeRequest& request, const Device& device) {
   settings.insert(settings.begin(), fmt::format("seed={}", request.plan.seed));
   return VisualModel::untrained(parse_run_config("{}", "--checkpoint random", settings), device);
 }
+
+namespace {
 
 Manifest open_manifest(const SplitConfig& split) { return Manifest::open(Dataset::open(split.dataset), split.split); }
 
@@ -42,8 +46,9 @@ class SplitLoader {
   SplitLoader(const ProbeRequest& request, const VisualModel& model, const Device& device)
       : request_(request), model_(model), device_(device) {}
 
-  /// `views`: augmented views, 0 for the one without chance.
-  std::unique_ptr<LoadedSplit> operator()(Manifest manifest, const std::vector<std::string>& classes, int views) const {
+  /// `views`: augmented views, 0 for the one without chance; `scored`: that one beside augmented ones.
+  std::unique_ptr<LoadedSplit> operator()(Manifest manifest, const std::vector<std::string>& classes, int views,
+                                          bool scored) const {
     auto loaded = std::make_unique<LoadedSplit>(LoadedSplit{std::move(manifest), {}});
     const Manifest& m = loaded->manifest;
     const DataConfig& pictures = request_.pictures ? *request_.pictures : model_.config().data;
@@ -64,6 +69,11 @@ class SplitLoader {
     if (samples.size() < m.size())
       log_warning("{}: {} of {} samples have no face: left out", m.file().string(), m.size() - samples.size(), m.size());
     loaded->split.features = split_features(model_, device_, m, options);
+    if (views > 0 && scored) {
+      options.views = 0;
+      options.view.transform = transform.deterministic();
+      loaded->split.scored = split_features(model_, device_, m, options)[0];
+    }
     loaded->split.place = [&m, samples](std::size_t row) {
       return m.place(samples[row]) + ": " + std::string(m[samples[row]].image);
     };
@@ -80,7 +90,7 @@ class SplitLoader {
 
 ProbeReport probe_checkpoint(const ProbeRequest& request) {
   const Device device = Device::open(request.device);
-  const VisualModel model = open_network(request, device);
+  const VisualModel model = open_probed_network(request, device);
   ProbePlan plan = request.plan;
   Manifest train_manifest = open_manifest(request.train);
   ProbeReport report;
@@ -95,10 +105,11 @@ ProbeReport probe_checkpoint(const ProbeRequest& request) {
   if (!folds) test_manifest = open_manifest(request.test);
   if (!folds && request.validation && !plan.sweep.empty()) validation_manifest = open_manifest(request.validation);
   const SplitLoader load(request, model, device);
-  const auto train = load(std::move(train_manifest), report.classes, request.views);
+  const bool scores_training_samples = folds || (!plan.sweep.empty() && !validation_manifest);
+  const auto train = load(std::move(train_manifest), report.classes, request.views, scores_training_samples);
   std::unique_ptr<LoadedSplit> validation, test;
-  if (validation_manifest) validation = load(std::move(*validation_manifest), report.classes, 0);
-  if (test_manifest) test = load(std::move(*test_manifest), report.classes, 0);
+  if (validation_manifest) validation = load(std::move(*validation_manifest), report.classes, 0, false);
+  if (test_manifest) test = load(std::move(*test_manifest), report.classes, 0, false);
   plan.fit.multi_label =
       plan.fit.multi_label || several_labels(train->split.labels) || (test && several_labels(test->split.labels));
   log_info("probe: {} features of {}, {} training samples, {}", model.dimension(), model.file().string(), train->manifest.size(),

@@ -51,12 +51,18 @@ std::pair<Rows, Rows> divide(const Rows& rows, const std::vector<int>& part, int
   return result;
 }
 
-std::vector<std::uint64_t> class_counts(const ProbeSplit& split, std::size_t classes) {
+std::vector<std::uint64_t> class_counts(const ProbeSplit& split, const Rows& rows, std::size_t classes) {
   std::vector<std::uint64_t> counts(classes);
-  for (const auto& ids : split.labels) {
-    for (const std::uint32_t id : ids) ++counts[id];
+  for (const std::int64_t row : rows) {
+    for (const std::uint32_t id : split.labels[static_cast<std::size_t>(row)]) ++counts[id];
   }
   return counts;
+}
+
+Rows all_rows(const ProbeSplit& split) {
+  Rows rows(split.labels.size());
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  return rows;
 }
 
 class Experiment {
@@ -105,51 +111,95 @@ class Experiment {
       if (plan_.method == "knn" && (k < 1 || k != std::floor(k)))
         throw ConfigError(fmt::format("probe.sweep: {:g} is no number of neighbours", k));
     }
-    if (plan_.method == "knn" && plan_.sweep.empty() && static_cast<std::size_t>(plan_.k) > train_.labels.size())
-      throw DataError(fmt::format("knn: k is {}, there are {} training samples", plan_.k, train_.labels.size()));
     check_classes();
     check_finite(train_, "training");
     if (validation_) check_finite(*validation_, "validation");
     if (test_) check_finite(*test_, "test");
   }
 
-  /// Fails for a single class, and for folds or k that a class is too small for; names classes that are missing.
+  /// The training rows of every fit of a seed: with folds one for each of them.
+  std::vector<Rows> fits(std::uint64_t seed) const {
+    const Rows rows = chosen_rows(seed);
+    if (plan_.folds < 2) return {rows};
+    const std::vector<int> part = deal(train_, rows, plan_.folds, seed);
+    std::vector<Rows> result;
+    for (int fold = 0; fold < plan_.folds; ++fold) result.push_back(divide(rows, part, fold).second);
+    return result;
+  }
+
+  /// Fails for a single class, and for folds or k that a class is too small for; names classes that are missing. What counts are
+  /// the samples that are trained on.
   void check_classes() const {
-    const auto counts = class_counts(train_, classes_.size());
-    std::size_t smallest = classes_.size(), present = 0;
-    std::vector<std::string> missing;
-    for (std::size_t k = 0; k < classes_.size(); ++k) {
-      if (counts[k] == 0) {
-        missing.push_back(classes_[k]);
-        continue;
+    check_folds();
+    std::vector<std::uint64_t> fewest(classes_.size(), train_.labels.size()), most(classes_.size());
+    std::size_t samples = train_.labels.size();
+    for (int i = 0; i < plan_.seeds; ++i) {
+      for (const Rows& rows : fits(plan_.seed + static_cast<std::uint64_t>(i))) {
+        const auto counts = class_counts(train_, rows, classes_.size());
+        const auto largest = std::max_element(counts.begin(), counts.end());
+        if (classes_.size() < 2 || std::count_if(counts.begin(), counts.end(), [](auto n) { return n > 0; }) < 2) {
+          throw DataError(fmt::format("probe: all {} training samples are of class '{}'; at least two classes are needed",
+                                      rows.size(), classes_[static_cast<std::size_t>(largest - counts.begin())]));
+        }
+        for (std::size_t k = 0; k < counts.size(); ++k) {
+          fewest[k] = std::min(fewest[k], counts[k]);
+          most[k] = std::max(most[k], counts[k]);
+        }
+        samples = std::min(samples, rows.size());
       }
-      ++present;
-      if (smallest == classes_.size() || counts[k] < counts[smallest]) smallest = k;
+      if (plan_.fraction >= 1 && plan_.folds < 2) break;  // other seeds have the same samples
     }
-    if (present < 2) {
-      throw DataError(fmt::format("probe: all {} training samples are of class '{}'; at least two classes are needed",
-                                  train_.labels.size(), classes_[smallest]));
-    }
-    if (!missing.empty()) log_warning("probe: no training sample of {}: never predicted", fmt::join(missing, ", "));
-    if (plan_.folds > 1 && static_cast<std::uint64_t>(plan_.folds) > counts[smallest]) {
-      throw DataError(fmt::format("probe: {} folds, but class '{}' has {} samples; at most as many folds as those", plan_.folds,
-                                  classes_[smallest], counts[smallest]));
-    }
-    if (plan_.method == "knn" && plan_.sweep.empty() && static_cast<std::uint64_t>(plan_.k) > counts[smallest]) {
-      log_warning("probe: k is {}, but class '{}' has {} training samples: it can hardly win a vote", plan_.k, classes_[smallest],
-                  counts[smallest]);
-    }
+    const auto never = without_samples(most);
+    auto sometimes = without_samples(fewest);
+    std::erase_if(sometimes, [&](const auto& name) { return std::find(never.begin(), never.end(), name) != never.end(); });
+    if (!never.empty()) log_warning("probe: no training sample of {}: never predicted", fmt::join(never, ", "));
+    if (!sometimes.empty())
+      log_warning("probe: some fits have no training sample of {}: never predicted there", fmt::join(sometimes, ", "));
+    if (plan_.method == "knn") check_neighbours(fewest, samples);
     if (!test_) return;
-    std::vector<std::string> untested;
-    const auto tested = class_counts(*test_, classes_.size());
-    for (std::size_t k = 0; k < classes_.size(); ++k) {
-      if (tested[k] == 0) untested.push_back(classes_[k]);
-    }
+    const auto untested = without_samples(class_counts(*test_, all_rows(*test_), classes_.size()));
     if (!untested.empty()) log_warning("probe: no test sample of {}: left out of mAP", fmt::join(untested, ", "));
   }
 
+  std::vector<std::string> without_samples(const std::vector<std::uint64_t>& counts) const {
+    std::vector<std::string> names;
+    for (std::size_t k = 0; k < counts.size(); ++k) {
+      if (counts[k] == 0) names.push_back(classes_[k]);
+    }
+    return names;
+  }
+
+  /// The class with the fewest samples, of those that have any.
+  std::size_t smallest_class(const std::vector<std::uint64_t>& counts) const {
+    std::size_t smallest = counts.size();
+    for (std::size_t k = 0; k < counts.size(); ++k) {
+      if (counts[k] > 0 && (smallest == counts.size() || counts[k] < counts[smallest])) smallest = k;
+    }
+    return smallest;
+  }
+
+  void check_folds() const {
+    const auto counts = class_counts(train_, all_rows(train_), classes_.size());
+    const std::size_t smallest = smallest_class(counts);
+    if (plan_.folds < 2 || smallest == counts.size() || static_cast<std::uint64_t>(plan_.folds) <= counts[smallest]) return;
+    throw DataError(fmt::format("probe: {} folds, but class '{}' has {} samples; at most as many folds as those", plan_.folds,
+                                classes_[smallest], counts[smallest]));
+  }
+
+  /// fewest: samples of each class in the fit that has the fewest of it; samples: in the smallest fit
+  void check_neighbours(const std::vector<std::uint64_t>& fewest, std::size_t samples) const {
+    const double k = plan_.sweep.empty() ? plan_.k : *std::max_element(plan_.sweep.begin(), plan_.sweep.end());
+    if (k > static_cast<double>(samples))
+      throw DataError(fmt::format("knn: k is {:g}, there are {} training samples", k, samples));
+    const std::size_t smallest = smallest_class(fewest);
+    if (smallest == fewest.size() || k <= static_cast<double>(fewest[smallest])) return;
+    log_warning("probe: k is {:g}, but class '{}' has {} training samples: it can hardly win a vote", k, classes_[smallest],
+                fewest[smallest]);
+  }
+
   static void check_finite(const ProbeSplit& split, const char* name) {
-    const at::Tensor finite = at::isfinite(split.features).all(2).all(0);
+    at::Tensor finite = at::isfinite(split.features).all(2).all(0);
+    if (split.scored.defined()) finite = finite.logical_and(at::isfinite(split.scored).all(1));
     if (finite.all().item<bool>()) return;
     const auto row = static_cast<std::size_t>(finite.logical_not().nonzero()[0].item<std::int64_t>());
     throw DataError(fmt::format("{}: its features hold NaN or infinite values; the network they come from is broken",
@@ -175,7 +225,7 @@ class Experiment {
     (options.solver == "sgd" ? options.lr : options.C) = setting;
     const LinearModel fitted = fit_probe(train_.features, targets_, options, as_tensor(rows));
     if (model) *model = fitted;
-    return probe_scores(fitted, on.features, on_rows);
+    return probe_scores(fitted, on.scored.defined() ? on.scored : on.features, on_rows);
   }
 
   /// The predictions of scores over rows of a split (all of them where `rows` is empty).

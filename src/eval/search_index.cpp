@@ -10,7 +10,6 @@
 #include <cstring>
 #include <iterator>
 #include <ostream>
-#include <set>
 #include <span>
 
 #include <ATen/ops/cat.h>
@@ -31,13 +30,15 @@
 namespace emotion {
 namespace {
 
-// The file: magic, length of the JSON header, header, names (a line each), FAISS's bytes, their number, their digest.
-constexpr std::string_view kMagic = "EMOSRCH1";
+// The file: magic, length of the JSON header, header, names (a line each), FAISS's bytes, their number; last the digest
+// of everything before that number.
+constexpr std::string_view kMagic = "EMOSRCH2", kAnyVersion = kMagic.substr(0, 7);
 constexpr std::size_t kDigest = 32, kTrailer = 8 + kDigest;
 constexpr std::uint64_t kMaxHeader = std::uint64_t{1} << 20;
 constexpr int kNeighbours = 32, kConstruction = 80, kBreadth = 320;
 constexpr std::int64_t kBlock = 16384;
 constexpr std::uint64_t kRecallStream = 0x726563;
+constexpr float kRounding = 1e-5F;  // between two ways to sum a cosine in float32
 
 /// Unit rows; a row of zeros stays.
 at::Tensor unit_rows(const at::Tensor& rows) {
@@ -127,15 +128,18 @@ bool is_sound(const faiss::Index& index, const SearchIndexInfo& info, std::size_
          flat->codes.size() == count * d * sizeof(float) && (!graph || is_sound(graph->hnsw, count));
 }
 
-/// FAISS's writer onto a stream, with digest.
+/// FAISS's writer onto a stream, with digest: of what `add` writes too, which does not count.
 struct StreamWriter final : faiss::IOWriter {
   explicit StreamWriter(std::ostream& stream) : out(stream) {}
   std::size_t operator()(const void* data, std::size_t size, std::size_t items) override {
     const auto* bytes = static_cast<const char*>(data);
-    out.write(bytes, static_cast<std::streamsize>(size * items));
-    hash.add(std::as_bytes(std::span(bytes, size * items)));
+    add({bytes, size * items});
     count += size * items;
     return items;
+  }
+  void add(std::string_view bytes) {
+    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    hash.add(std::as_bytes(std::span(bytes.data(), bytes.size())));
   }
   std::ostream& out;
   ContentHash hash;
@@ -212,15 +216,16 @@ void SearchIndex::save(const std::filesystem::path& file) const {
                                     {"weights", info_.weights_hash},
                                     {"image_root", info_.image_root.string()},
                                     {"dimension", info_.dimension},
+                                    {"settings", info_.settings},
                                     {"count", images_.size()},
                                     {"names", names.size()}};
   const std::string header = json.dump();
   write_file_atomically(file, [&](std::ostream& out) {
     const std::uint64_t size = header.size();
-    out << kMagic;
-    out.write(reinterpret_cast<const char*>(&size), 8);
-    out << header << names;
     StreamWriter writer(out);
+    for (const std::string_view part :
+         {kMagic, std::string_view(reinterpret_cast<const char*>(&size), 8), std::string_view(header), std::string_view(names)})
+      writer.add(part);
     faiss::write_index(faiss_->index.get(), &writer);
     out.write(reinterpret_cast<const char*>(&writer.count), 8);
     out << writer.hash.hex();
@@ -230,17 +235,22 @@ void SearchIndex::save(const std::filesystem::path& file) const {
 SearchIndex SearchIndex::open(const std::filesystem::path& file) {
   const MappedFile map(file);
   const auto bytes = map.bytes();
-  if (bytes.size() < kMagic.size() + 8 + kTrailer || map.text().substr(0, kMagic.size()) != kMagic)
-    refuse(file, "not an index of pictures");
+  const std::string_view magic = map.text().substr(0, kMagic.size());
+  if (bytes.size() < kMagic.size() + 8 + kTrailer || !magic.starts_with(kAnyVersion)) refuse(file, "not an index of pictures");
+  if (magic != kMagic) refuse(file, "made by another version");
   const std::uint64_t header_size = number_at(bytes, kMagic.size()), begin = kMagic.size() + 8;
   if (header_size > kMaxHeader || header_size > bytes.size() - begin - kTrailer) refuse(file, "truncated");
   const auto json = nlohmann::json::parse(map.text().substr(begin, header_size), nullptr, false);
   SearchIndex result;
   std::uint64_t count = 0, names_size = 0;
   try {
-    result.info_ = {
-        json.at("kind"),     json.at("space"), json.at("checkpoint"), json.at("weights"), std::string(json.at("image_root")),
-        json.at("dimension")};
+    result.info_ = {.kind = json.at("kind"),
+                    .space = json.at("space"),
+                    .checkpoint = json.at("checkpoint"),
+                    .weights_hash = json.at("weights"),
+                    .image_root = std::string(json.at("image_root")),
+                    .dimension = json.at("dimension"),
+                    .settings = json.at("settings").get<std::vector<std::string>>()};
     count = json.at("count");
     names_size = json.at("names");
   } catch (const nlohmann::json::exception&) {
@@ -250,7 +260,7 @@ SearchIndex SearchIndex::open(const std::filesystem::path& file) {
   if (names_size > left) refuse(file, "truncated");
   const auto payload = bytes.subspan(names_begin + names_size, left - names_size);
   ContentHash hash;
-  hash.add(payload);
+  hash.add(bytes.first(bytes.size() - kTrailer));
   if (number_at(bytes, bytes.size() - kTrailer) != payload.size() || map.text().substr(bytes.size() - kDigest) != hash.hex())
     refuse(file, "truncated or damaged");
   std::string_view names = map.text().substr(names_begin, names_size);
@@ -302,23 +312,19 @@ double SearchIndex::recall(int k, int queries) const {
   const at::Tensor all = at::from_blob(const_cast<float*>(vectors_of(*faiss_->index)->get_xb()), {n, info_.dimension});
   const at::Tensor rows = all.index_select(0, at::tensor(asked));
   // The best k so far and each block's, block by block: the cosines with all of a million rows would not fit.
-  at::Tensor best, ids;
+  at::Tensor best;
   for (std::int64_t begin = 0; begin < n; begin += kBlock) {
     const at::Tensor cosine = rows.matmul(all.narrow(0, begin, std::min(kBlock, n - begin)).t());
-    const auto [value, place] = at::topk(cosine, std::min<std::int64_t>(k, cosine.size(1)));
-    best = best.defined() ? at::cat({best, value}, 1) : value;
-    ids = ids.defined() ? at::cat({ids, place + begin}, 1) : place + begin;
-    const auto [kept, order] = at::topk(best, std::min<std::int64_t>(k, best.size(1)));
-    ids = ids.gather(1, order);
-    best = kept;
+    best = best.defined() ? at::cat({best, cosine}, 1) : cosine;
+    best = std::get<0>(at::topk(best, std::min<std::int64_t>(k, best.size(1))));
   }
+  const at::Tensor least = best.select(1, k - 1).contiguous();
   const auto found = search(rows, k);
   std::size_t hits = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
-    const at::Tensor truth = ids[static_cast<std::int64_t>(i)].contiguous();
-    const std::set<std::int64_t> wanted(truth.const_data_ptr<std::int64_t>(), truth.const_data_ptr<std::int64_t>() + k);
+    const float wanted = least.const_data_ptr<float>()[i] - kRounding;
     hits += static_cast<std::size_t>(
-        std::count_if(found[i].begin(), found[i].end(), [&](const SearchHit& hit) { return wanted.contains(hit.row); }));
+        std::count_if(found[i].begin(), found[i].end(), [&](const SearchHit& hit) { return hit.score >= wanted; }));
   }
   return static_cast<double>(hits) / (static_cast<double>(found.size()) * k);
 }

@@ -14,6 +14,7 @@
 #include "emotion/data/loader.h"
 #include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
+#include "emotion/eval/extract.h"
 #include "emotion/eval/mikels_wheel.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
@@ -56,13 +57,6 @@ class BatchSource {
   std::size_t batch_, done_ = 0;
   std::optional<ImageLoader> loader_;
 };
-
-ImageBatch batch_of(const Image& image) {
-  ImageBatch batch{.samples = {0}, .width = image.width, .height = image.height, .pixels = {}};
-  batch.pixels = std::make_shared<std::uint8_t[]>(image.pixels.size());
-  std::copy(image.pixels.begin(), image.pixels.end(), batch.pixels.get());
-  return batch;
-}
 
 /// Width the network's regions have; 0 without the branch.
 std::int64_t region_width(const StimuliNet& network) {
@@ -122,13 +116,13 @@ StimuliInput input_of(const TrainedStimuliNet& model, const Device& device, cons
                       bool with_face) {
   const StimuliNetOptions& options = model.network->options();
   StimuliInput input;
-  input.images = device.images(batch_of(stimuli.input));
+  input.images = picture_batch(device, stimuli.input);
   if (options.semantic) input.regions = region_batch(regions, options.semantic_net.feature, device);
   if (!options.expression) return input;
   std::vector<std::int64_t> rows;
   if (with_face) {
     rows.push_back(0);
-    input.faces = device.images(batch_of(*stimuli.face));
+    input.faces = picture_batch(device, *stimuli.face);
   }
   input.face_rows = device.move(at::tensor(rows, at::kLong));
   return input;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -19,6 +20,7 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::uint64_t kBootstrapStream = 0x626f6f;
 constexpr std::uint64_t kExactBelow = 25;
+constexpr std::size_t kDrawBytes = std::size_t{256} << 20;  // of draws kept at a time
 
 bool has(const std::vector<std::uint32_t>& labels, std::size_t k) {
   return std::find(labels.begin(), labels.end(), static_cast<std::uint32_t>(k)) != labels.end();
@@ -30,88 +32,158 @@ std::size_t best_class(const Predictions& p, std::size_t i) {
   return static_cast<std::size_t>(std::max_element(row(p, i), row(p, i) + p.classes) - row(p, i));
 }
 
-/// What resampling needs of the predictions, computed once: a draw is then a weight for each sample.
-class Resampled {
- public:
-  explicit Resampled(const Predictions& p) : n_(p.size()), classes_(p.classes), first_(n_), right_(n_), right5_(n_) {
-    std::vector<std::size_t> ids(classes_);
-    for (std::size_t i = 0; i < n_; ++i) {
-      const float* scores = row(p, i);
-      std::iota(ids.begin(), ids.end(), std::size_t{0});
-      const auto five = static_cast<std::ptrdiff_t>(std::min<std::size_t>(5, classes_));
-      std::partial_sort(ids.begin(), ids.begin() + five, ids.end(),
-                        [&](std::size_t a, std::size_t b) { return scores[a] > scores[b] || (scores[a] == scores[b] && a < b); });
-      first_[i] = p.labels[i].empty() ? 0 : p.labels[i][0];
-      first_right_.push_back(ids[0] == first_[i]);
-      right_[i] = has(p.labels[i], ids[0]);
-      right5_[i] = std::any_of(ids.begin(), ids.begin() + five, [&](std::size_t k) { return has(p.labels[i], k); });
-    }
-    for (std::size_t k = 0; k < classes_; ++k) add_class(p, k);
-  }
+/// The reliability bin of a confidence in (0, 1].
+std::size_t bin_of(double confidence, int bins) {
+  return static_cast<std::size_t>(std::clamp(static_cast<int>(std::ceil(confidence * bins)) - 1, 0, bins - 1));
+}
 
-  /// top1, top5, balanced accuracy, mAP of samples that count `weights` times.
-  std::array<double, 4> operator()(const std::vector<std::uint32_t>& weights) const {
-    double top1 = 0, top5 = 0;
-    std::vector<double> recalled(classes_), present(classes_);
-    for (std::size_t i = 0; i < n_; ++i) {
-      top1 += weights[i] * static_cast<double>(right_[i]);
-      top5 += weights[i] * static_cast<double>(right5_[i]);
-      present[first_[i]] += weights[i];
-      recalled[first_[i]] += weights[i] * static_cast<double>(first_right_[i]);
-    }
-    double balanced = 0, precision = 0;
-    int classes = 0, with_positive = 0;
-    for (std::size_t k = 0; k < classes_; ++k) {
-      if (present[k] > 0) {
-        balanced += recalled[k] / present[k];
-        ++classes;
+/// Softmax probability of the class `best`.
+double confidence_of(const Predictions& p, std::size_t i, std::size_t best) {
+  double sum = 0;
+  for (std::size_t k = 0; k < p.classes; ++k) sum += std::exp(static_cast<double>(row(p, i)[k]) - row(p, i)[best]);
+  return 1 / sum;
+}
+
+enum Metric : std::size_t { kTop1, kTop5, kBalanced, kMAP, kPolarity, kEasy, kHard, kECE, kMetrics };
+using Values = std::array<double, kMetrics>;
+
+/// What a draw needs of one sample.
+struct Outcome {
+  std::uint32_t truth = 0;  // its row of the confusion
+  bool labelled = false, right = false, right5 = false, right_polarity = false;
+  std::size_t bin = 0;
+  double confidence = 0;
+};
+
+Outcome outcome_of(const Predictions& p, std::size_t i, std::vector<std::size_t>& ids) {
+  const float* scores = row(p, i);
+  const auto& labels = p.labels[i];
+  std::iota(ids.begin(), ids.end(), std::size_t{0});
+  const auto five = static_cast<std::ptrdiff_t>(std::min<std::size_t>(5, p.classes));
+  std::partial_sort(ids.begin(), ids.begin() + five, ids.end(),
+                    [&](std::size_t a, std::size_t b) { return scores[a] > scores[b] || (scores[a] == scores[b] && a < b); });
+  Outcome outcome;
+  outcome.labelled = !labels.empty();
+  if (outcome.labelled) outcome.truth = truth_of(labels, static_cast<std::uint32_t>(ids[0]), p.polarity);
+  outcome.right = has(labels, ids[0]);
+  outcome.right5 = std::any_of(ids.begin(), ids.begin() + five, [&](std::size_t k) { return has(labels, k); });
+  outcome.right_polarity = outcome.labelled && !p.polarity.empty() && p.polarity[outcome.truth] == p.polarity[ids[0]];
+  outcome.confidence = confidence_of(p, i, ids[0]);
+  outcome.bin = bin_of(outcome.confidence, kReliabilityBins);
+  return outcome;
+}
+
+/// The metrics of samples that count `weights` times, but for the mean average precision: that goes class by class.
+Values metrics_of(const std::vector<Outcome>& outcomes, const std::vector<std::uint32_t>& weights, std::size_t classes,
+                  bool polarity) {
+  Values sums{};
+  std::vector<double> recalled(classes), present(classes);
+  std::array<double, kReliabilityBins> surplus{};  // right answers above what the confidence says
+  double labelled = 0;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    const Outcome& o = outcomes[i];
+    const double w = weights[i];
+    sums[kTop1] += w * o.right;
+    sums[kTop5] += w * o.right5;
+    surplus[o.bin] += w * (o.right - o.confidence);
+    if (!o.labelled) continue;
+    labelled += w;
+    present[o.truth] += w;
+    recalled[o.truth] += w * o.right;
+    sums[kPolarity] += w * o.right_polarity;
+    sums[kEasy] += w * (o.right_polarity && !o.right);
+    sums[kHard] += w * !o.right_polarity;
+  }
+  int occurring = 0;
+  for (std::size_t k = 0; k < classes; ++k) {
+    if (present[k] == 0) continue;
+    sums[kBalanced] += recalled[k] / present[k];
+    ++occurring;
+  }
+  for (const double s : surplus) sums[kECE] += std::abs(s);
+  const auto n = static_cast<double>(outcomes.size());
+  for (const Metric m : {kTop1, kTop5, kECE}) sums[m] /= n;
+  sums[kBalanced] = occurring ? sums[kBalanced] / occurring : kNaN;
+  for (const Metric m : {kPolarity, kEasy, kHard}) sums[m] = polarity && labelled > 0 ? sums[m] / labelled : kNaN;
+  return sums;
+}
+
+/// How often each sample was drawn, for a block of draws: [samples, draws]. A byte will do: that one of n samples comes up more
+/// than 255 times in n draws has a probability below 1e-500.
+struct Draws {
+  std::size_t count = 0;
+  std::vector<std::uint8_t> times;
+  const std::uint8_t* of(std::size_t sample) const { return times.data() + sample * count; }
+};
+
+/// Average precision of one class in every draw, in one pass over its samples from the best score down. Memory does not grow with
+/// the number of classes: 30,000 keywords may be those.
+class PrecisionOfClass {
+ public:
+  explicit PrecisionOfClass(std::size_t draws) : seen_(draws), new_hits_(draws), hits_(draws), sum_(draws) {}
+
+  /// Adds to `total` and `counted` of each draw in which the class has a positive. scores, positive: of each sample; order: of
+  /// the samples, best score first
+  void add(const std::vector<float>& scores, const std::vector<std::uint32_t>& order, const std::vector<std::uint8_t>& positive,
+           const Draws& draws, std::vector<double>& total, std::vector<std::uint32_t>& counted) {
+    for (auto* values : {&seen_, &new_hits_}) std::fill(values->begin(), values->end(), 0U);
+    for (auto* values : {&hits_, &sum_}) std::fill(values->begin(), values->end(), 0.0);
+    bool any_new = false;
+    for (std::size_t j = 0; j < order.size(); ++j) {
+      const std::uint8_t* times = draws.of(order[j]);
+      for (std::size_t b = 0; b < draws.count; ++b) seen_[b] += times[b];
+      if (positive[order[j]]) {
+        for (std::size_t b = 0; b < draws.count; ++b) new_hits_[b] += times[b];
+        any_new = true;
       }
-      if (const double ap = average_precision_of(k, weights); !std::isnan(ap)) {
-        precision += ap;
-        ++with_positive;
+      const bool last_of_threshold = j + 1 == order.size() || scores[order[j + 1]] != scores[order[j]];
+      if (any_new && last_of_threshold) {
+        close_threshold();
+        any_new = false;
       }
     }
-    const auto n = static_cast<double>(n_);
-    return {top1 / n, top5 / n, classes ? balanced / classes : kNaN, with_positive ? precision / with_positive : kNaN};
+    for (std::size_t b = 0; b < draws.count; ++b) {
+      if (hits_[b] == 0) continue;
+      total[b] += sum_[b] / hits_[b];
+      ++counted[b];
+    }
   }
 
  private:
-  struct Ranked {
-    std::uint32_t sample;
-    bool positive, last_of_threshold;
-  };
-
-  void add_class(const Predictions& p, std::size_t k) {
-    auto& ranked = ranked_.emplace_back();
-    if (std::none_of(p.labels.begin(), p.labels.end(), [&](const auto& labels) { return has(labels, k); })) return;
-    std::vector<std::uint32_t> order(n_);
-    std::iota(order.begin(), order.end(), 0U);
-    const auto score = [&](std::uint32_t i) { return row(p, i)[k]; };
-    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return score(a) > score(b); });
-    for (std::size_t j = 0; j < n_; ++j)
-      ranked.push_back({order[j], has(p.labels[order[j]], k), j + 1 == n_ || score(order[j + 1]) != score(order[j])});
-  }
-
-  double average_precision_of(std::size_t k, const std::vector<std::uint32_t>& weights) const {
-    double seen = 0, hits = 0, new_hits = 0, sum = 0;
-    for (const Ranked& r : ranked_[k]) {
-      const double w = weights[r.sample];
-      seen += w;
-      if (r.positive) new_hits += w;
-      if (r.last_of_threshold && new_hits > 0) {
-        hits += new_hits;
-        sum += new_hits * hits / seen;
-        new_hits = 0;
-      }
+  void close_threshold() {
+    for (std::size_t b = 0; b < seen_.size(); ++b) {
+      if (new_hits_[b] == 0) continue;
+      hits_[b] += new_hits_[b];
+      sum_[b] += new_hits_[b] * hits_[b] / seen_[b];
+      new_hits_[b] = 0;
     }
-    return hits > 0 ? sum / hits : kNaN;
   }
 
-  std::size_t n_, classes_;
-  std::vector<std::uint32_t> first_;
-  std::vector<std::uint8_t> right_, right5_, first_right_;
-  std::vector<std::vector<Ranked>> ranked_;
+  std::vector<std::uint32_t> seen_, new_hits_;  // of each draw
+  std::vector<double> hits_, sum_;
 };
+
+/// Mean average precision of every draw of a block.
+std::vector<double> mean_precisions(const Predictions& p, const std::vector<std::vector<std::uint32_t>>& positives,
+                                    const Draws& draws, const std::function<void()>& class_done) {
+  std::vector<double> total(draws.count);
+  std::vector<std::uint32_t> counted(draws.count), order(p.size());
+  std::vector<float> scores(p.size());
+  std::vector<std::uint8_t> positive(p.size());
+  PrecisionOfClass precision(draws.count);
+  for (std::size_t k = 0; k < p.classes; ++k) {
+    class_done();
+    if (positives[k].empty()) continue;
+    for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = row(p, i)[k];
+    std::iota(order.begin(), order.end(), 0U);
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return scores[a] > scores[b]; });
+    for (const std::uint32_t i : positives[k]) positive[i] = 1;
+    precision.add(scores, order, positive, draws, total, counted);
+    for (const std::uint32_t i : positives[k]) positive[i] = 0;
+  }
+  for (std::size_t b = 0; b < draws.count; ++b) total[b] = counted[b] ? total[b] / counted[b] : kNaN;
+  return total;
+}
 
 /// The 2.5 and 97.5 % points, interpolated as NumPy's percentile.
 Interval percentiles(std::vector<double> values) {
@@ -136,11 +208,8 @@ Calibration calibration(const Predictions& predictions, int bins) {
   std::vector<std::uint64_t> count(confidence.size());
   for (std::size_t i = 0; i < predictions.size(); ++i) {
     const std::size_t best = best_class(predictions, i);
-    double sum = 0;
-    for (std::size_t k = 0; k < predictions.classes; ++k)
-      sum += std::exp(static_cast<double>(row(predictions, i)[k]) - row(predictions, i)[best]);
-    const double p = 1 / sum;
-    const auto bin = static_cast<std::size_t>(std::clamp(static_cast<int>(std::ceil(p * bins)) - 1, 0, bins - 1));
+    const double p = confidence_of(predictions, i, best);
+    const std::size_t bin = bin_of(p, bins);
     confidence[bin] += p;
     right[bin] += has(predictions.labels[i], best);
     ++count[bin];
@@ -160,20 +229,48 @@ Calibration calibration(const Predictions& predictions, int bins) {
 }
 
 MetricIntervals bootstrap_intervals(const Predictions& predictions, int resamples, std::uint64_t seed) {
-  const Resampled metrics(predictions);
-  std::array<std::vector<double>, 4> values;
-  std::vector<std::uint32_t> weights(predictions.size());
-  Progress progress("resamples", static_cast<std::uint64_t>(resamples));
-  for (int b = 0; b < resamples; ++b) {
-    progress.update(static_cast<std::uint64_t>(b));
-    if (stop_requested()) throw Interrupted("interrupted; nothing was written");
-    Random random{seed, static_cast<std::uint64_t>(b), kBootstrapStream};
-    std::fill(weights.begin(), weights.end(), 0U);
-    for (std::size_t i = 0; i < weights.size(); ++i) ++weights[random.below(weights.size())];
-    const auto measured = metrics(weights);
-    for (std::size_t m = 0; m < 4; ++m) values[m].push_back(measured[m]);
+  const std::size_t n = predictions.size(), all = static_cast<std::size_t>(std::max(resamples, 1));
+  const std::size_t block = std::clamp<std::size_t>(kDrawBytes / std::max<std::size_t>(n, 1), 1, all);
+  std::vector<Outcome> outcomes;
+  std::vector<std::vector<std::uint32_t>> positives(predictions.classes);
+  std::vector<std::size_t> ids(predictions.classes);
+  for (std::size_t i = 0; i < n; ++i) {
+    outcomes.push_back(outcome_of(predictions, i, ids));
+    for (const std::uint32_t k : predictions.labels[i]) positives[k].push_back(static_cast<std::uint32_t>(i));
   }
-  return {percentiles(values[0]), percentiles(values[1]), percentiles(values[2]), percentiles(values[3])};
+  std::array<std::vector<double>, kMetrics> values;
+  std::vector<std::uint32_t> weights(n);
+  Progress progress("resamples", all * predictions.classes);
+  std::uint64_t done = 0;
+  for (std::size_t first = 0; first < all; first += block) {
+    Draws draws{.count = std::min(block, all - first), .times = {}};
+    draws.times.resize(n * draws.count);
+    for (std::size_t b = 0; b < draws.count; ++b) {
+      if (stop_requested()) throw Interrupted("interrupted; nothing was written");
+      Random random{seed, first + b, kBootstrapStream};
+      std::fill(weights.begin(), weights.end(), 0U);
+      for (std::size_t i = 0; i < n; ++i) ++weights[random.below(n)];
+      for (std::size_t i = 0; i < n; ++i) draws.times[i * draws.count + b] = static_cast<std::uint8_t>(weights[i]);
+      const Values measured = metrics_of(outcomes, weights, predictions.classes, !predictions.polarity.empty());
+      for (std::size_t m = 0; m < kMetrics; ++m) values[m].push_back(measured[m]);
+    }
+    const auto precisions = mean_precisions(predictions, positives, draws, [&] {
+      progress.update(done);
+      done += draws.count;
+      if (stop_requested()) throw Interrupted("interrupted; nothing was written");
+    });
+    std::copy(precisions.begin(), precisions.end(), values[kMAP].begin() + static_cast<std::ptrdiff_t>(first));
+  }
+  MetricIntervals result;
+  result.top1 = percentiles(values[kTop1]);
+  result.top5 = percentiles(values[kTop5]);
+  result.balanced_accuracy = percentiles(values[kBalanced]);
+  result.mean_average_precision = percentiles(values[kMAP]);
+  result.polarity_accuracy = percentiles(values[kPolarity]);
+  result.easy_errors = percentiles(values[kEasy]);
+  result.hard_errors = percentiles(values[kHard]);
+  result.expected_error = percentiles(values[kECE]);
+  return result;
 }
 
 McNemar mcnemar(std::uint64_t both, std::uint64_t only_first, std::uint64_t only_second, std::uint64_t neither) {

@@ -15,7 +15,7 @@ namespace {
 std::string cell(double value) { return std::isnan(value) ? "–" : fmt::format("{:.4f}", value); }
 
 std::string figures(const EvaluationSummary& r) {
-  const MetricIntervals intervals = r.intervals.value_or(MetricIntervals{{NAN, NAN}, {NAN, NAN}, {NAN, NAN}, {NAN, NAN}});
+  const MetricIntervals intervals = r.intervals.value_or(MetricIntervals{});
   std::vector<std::vector<std::string>> rows;
   const auto row = [&](const char* name, double value, const Interval& i) {
     rows.push_back({name, cell(value), std::isnan(i.low) ? "–" : cell(i.low) + " to " + cell(i.high)});
@@ -24,13 +24,12 @@ std::string figures(const EvaluationSummary& r) {
   row("top5", r.metrics.top5, intervals.top5);
   row("balanced accuracy", r.metrics.balanced_accuracy, intervals.balanced_accuracy);
   row("mAP", r.metrics.mean_average_precision, intervals.mean_average_precision);
-  const Interval none{NAN, NAN};
   if (!std::isnan(r.metrics.polarity_accuracy)) {
-    row("right polarity", r.metrics.polarity_accuracy, none);
-    row("easy errors (right polarity)", r.metrics.easy_errors, none);
-    row("hard errors (wrong polarity)", r.metrics.hard_errors, none);
+    row("right polarity", r.metrics.polarity_accuracy, intervals.polarity_accuracy);
+    row("easy errors (right polarity)", r.metrics.easy_errors, intervals.easy_errors);
+    row("hard errors (wrong polarity)", r.metrics.hard_errors, intervals.hard_errors);
   }
-  if (r.calibration) row("expected calibration error", r.calibration->expected_error, none);
+  if (r.calibration) row("expected calibration error", r.calibration->expected_error, intervals.expected_error);
   std::string html = html_table({"metric", "value", "95 % interval"}, rows);
   if (r.comparison) {
     const McNemar& m = *r.comparison;

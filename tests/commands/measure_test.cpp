@@ -1,85 +1,14 @@
 #include <cmath>
 
-#include <ATen/ATen.h>
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 
-#include "../support/process.h"
-#include "../support/scratch.h"
-#include "emotion/data/manifest.h"
-#include "emotion/data/synth.h"
-#include "emotion/io/weights.h"
-#include "emotion/model/emotion_net.h"
-#include "emotion/model/image_classifier.h"
-#include "emotion/model/load_state.h"
-#include "emotion/train/checkpoint.h"
+#include "measure.h"
 
-// emotion_eval, emotion_probe and emotion_search as they are called: results, and what they say of input that cannot be right.
+// emotion_eval and emotion_probe as they are called: what they say of input that cannot be right.
 namespace emotion {
 namespace {
-
-namespace fs = std::filesystem;
-
-const std::vector<std::string> kMoods{"amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness"};
-
-class MeasureTest : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    folder_ = new ScratchFolder;
-    write_synth({.kind = "affect", .out = root() / "moods", .count = 60, .size = 32, .workers = 1});
-    write_classifier("net.safetensors", kMoods);
-  }
-  static void TearDownTestSuite() {
-    delete folder_;
-    folder_ = nullptr;
-  }
-  static const fs::path& root() { return folder_->path(); }
-
-  static ModelInfo info(const std::string& task, const std::vector<std::string>& classes) {
-    return {.task = task,
-            .config = "task: " + task + "\nmodel: {backbone: resnet18}\ndata: {resize: 32, size: 32}\n",
-            .classes = classes};
-  }
-  static void write_classifier(const std::string& name, const std::vector<std::string>& classes) {
-    at::manual_seed(1);
-    ImageClassifier network("resnet18", static_cast<std::int64_t>(classes.size()));
-    StateDict state = module_state(*network);
-    state.metadata = info("classifier", classes).to_metadata();
-    write_safetensors(root() / name, state);
-  }
-  /// A data set whose images are the given lines'.
-  static void write_dataset(const std::string& name, const std::vector<std::string>& classes, const std::string& lines) {
-    write_text(root() / name / "dataset.yaml",
-               fmt::format("name: {}\nclasses: [{}]\nimage_root: ../moods\nsplits: {{train: all.jsonl, test: all.jsonl}}\n", name,
-                           fmt::join(classes, ", ")));
-    write_text(root() / name / "all.jsonl", lines);
-  }
-  static std::string image(int i) { return fmt::format("images/000/{:07}.jpg", i); }
-
-  static Process::Result run(std::vector<std::string> arguments) {
-    arguments[0] = std::string(EMOTION_BIN) + "/" + arguments[0];
-    arguments.insert(arguments.end(), {"--log-level", "warning"});
-    return Process(root(), arguments).wait();
-  }
-  static void refuses(const std::vector<std::string>& arguments, int code, const std::string& error) {
-    const auto result = run(arguments);
-    EXPECT_EQ(result.code, code);
-    EXPECT_EQ(result.errors, error + "\n");
-    EXPECT_FALSE(fs::exists(root() / "out")) << "nothing half-written";
-    fs::remove_all(root() / "out");
-  }
-  static nlohmann::json metrics(const std::string& out) {
-    return nlohmann::json::parse(read_file(root() / out / "metrics.json"));
-  }
-
-  static ScratchFolder* folder_;
-};
-ScratchFolder* MeasureTest::folder_ = nullptr;
 
 TEST_F(MeasureTest, ClassesThatAreNotTheDataSets) {
   write_dataset("others", {"happy", "sad"}, "{\"image\": \"" + image(0) + "\", \"labels\": [\"sad\"]}\n");
@@ -164,40 +93,6 @@ TEST_F(MeasureTest, ABoxIsAPictureOfItsOwn) {
   EXPECT_NE(whole, crops);
   refuses({"emotion_eval", "--checkpoint", "net.safetensors", "--data", "crops", "--crop-box", "--output", "out"}, 3,
           "crops/all.jsonl: box crops are asked for, and no sample has a box");
-}
-
-TEST_F(MeasureTest, SearchByWords) {
-  at::manual_seed(2);
-  EmotionNet network(EmotionNetOptions{.backbone = "resnet18", .head = Head::kTwoBranch, .classes = 8, .embedding = 4});
-  StateDict state = module_state(*network);
-  state.metadata = info("emotionnet", kMoods).to_metadata();
-  write_safetensors(root() / "joint.safetensors", state);
-  write_text(root() / "four.txt", "2 4\njoy 1 0 0 0\nfear 0 1 0 0\n");
-  write_text(root() / "three.txt", "1 3\njoy 1 0 0\n");
-  for (const char* space : {"joint", "features"})
-    EXPECT_EQ(
-        run({"emotion_search", "index", "--checkpoint", "joint.safetensors", "--data", "moods", "--space", space, "--out", space})
-            .code,
-        0);
-  const auto text = [](const std::string& index, const std::string& vectors, const std::vector<std::string>& words) {
-    std::vector<std::string> arguments{"emotion_search", "text", "--index", index, "--word2vec", vectors};
-    arguments.insert(arguments.end(), words.begin(), words.end());
-    return arguments;
-  };
-  refuses(text("joint", "three.txt", {"joy"}), 3,
-          "three.txt: its vectors have 3 numbers, those of joint have 4; --word2vec wants the file that the network was "
-          "trained with");
-  refuses(text("joint", "four.txt", {"glee", "mirth"}), 3, "four.txt: there is no vector for glee, mirth");
-  refuses(text("features", "four.txt", {"joy"}), 3,
-          "features: it holds features of pictures; words want an index made with --space joint");
-  refuses({"emotion_search", "image", "--index", "joint", "--checkpoint", "net.safetensors", "moods/" + image(0)}, 3,
-          "joint: made with other weights than net.safetensors; make it again with emotion_search index");
-  refuses({"emotion_search", "index", "--checkpoint", "joint.safetensors", "--data", "moods", "--out", "gone/x"}, 1,
-          "gone/x: cannot be written: No such file or directory");
-  const auto some = run(text("joint", "four.txt", {"glee", "joy"})), joy = run(text("joint", "four.txt", {"joy"}));
-  EXPECT_EQ(some.code, 0);
-  EXPECT_EQ(some.errors, "warning: four.txt: there is no vector for glee: the other words are searched for\n");
-  EXPECT_EQ(some.output, joy.output);
 }
 
 }  // namespace

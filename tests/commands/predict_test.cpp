@@ -11,9 +11,11 @@
 #include "../support/process.h"
 #include "../support/scratch.h"
 #include "emotion/data/decode.h"
+#include "emotion/eval/extract.h"
 #include "emotion/eval/extract_regions.h"
 #include "emotion/io/weights.h"
 #include "emotion/model/image_classifier.h"
+#include "emotion/report/picture.h"
 #include "emotion/stimuli/face_settings.h"
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/stimuli_model.h"
@@ -187,6 +189,81 @@ TEST_F(PredictTest, FacesAreCutAsTheNetworksWere) {
               HasSubstr("\"size\":24"));
   EXPECT_EQ(error(2, {"--checkpoint", weights("global"), "--face-size", "32", "people.png"}),
             "--face-..: this network looks at no faces (model.branches has no expression); leave it out\n");
+}
+
+/// A network of faces and one of whole pictures, with the same weights.
+class FaceNetworkTest : public PredictTest {
+ protected:
+  static void SetUpTestSuite() {
+    PredictTest::SetUpTestSuite();
+    torch::manual_seed(5);
+    const ImageClassifier network("resnet18", 2);
+    for (const char* picture : {"face", "image"}) {
+      const RunConfig made = parse_run_config(
+          fmt::format("task: classifier\nmodel: {{backbone: resnet18}}\ndata: {{picture: {}, resize: 48, size: 48}}\n", picture),
+          "made");
+      write(picture, *network, made, {"awe", "fear"});
+    }
+    FaceFinder finder(FaceOptions{});
+    write_file_atomically(file("found.png"), encode_png(*largest_face(finder, decode_image(file("people.png")))));
+    Image grey{60, 60, std::vector<std::uint8_t>(60 * 60 * 3, 90)};
+    write_file_atomically(file("blank.png"), encode_png(grey));
+    for (int i = 0; i < 60 * 40; ++i) grey.pixels[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(i % 251);
+    write_file_atomically(file("other.png"), encode_png(grey));
+    write_text(file("set/dataset.yaml"), "name: s\nclasses: [awe, fear]\nsplits: {test: test.jsonl}\nimage_root: ..\n");
+    write_text(file("set/test.jsonl"), "{\"image\": \"people.png\", \"face\": \"other.png\"}\n{\"image\": \"blank.png\"}\n");
+  }
+  /// Of the one picture that is predicted.
+  static nlohmann::json probabilities(const std::string& network, const std::string& input, const std::string& warning = "") {
+    const auto result = run({"--checkpoint", weights(network), input, "--json", "p.json", "--log-level", "warning"});
+    EXPECT_EQ(result.code, 0);
+    EXPECT_EQ(result.errors, warning);
+    const auto json = nlohmann::json::parse(read_file(file("p.json")));
+    EXPECT_EQ(json.size(), 1U);
+    return json.at(0)["probabilities"];
+  }
+  static Process::Result search(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), std::string(EMOTION_BIN) + "/emotion_search");
+    return Process(folder_->path(), arguments).wait();
+  }
+};
+
+TEST_F(FaceNetworkTest, ThePictureIsTheFace) {
+  EXPECT_EQ(probabilities("face", "people.png"), probabilities("image", "found.png")) << "the largest face that is found";
+  EXPECT_NE(probabilities("face", "people.png"), probabilities("image", "people.png"));
+  EXPECT_EQ(probabilities("face", "set", "warning: set/test.jsonl: 1 of 2 samples have no face: left out\n"),
+            probabilities("image", "other.png"))
+      << "the face of the data set's sample";
+}
+
+TEST_F(FaceNetworkTest, PicturesWithoutAFaceAreLeftOutAndNamed) {
+  const std::string warning = "warning: blank.png: no face was found, and face.safetensors sees faces (data.picture): left out\n";
+  const auto some = run({"--checkpoint", weights("face"), "blank.png", "people.png", "--log-level", "warning"});
+  EXPECT_EQ(some.code, 0);
+  EXPECT_EQ(some.errors, warning);
+  EXPECT_THAT(some.output, ::testing::StartsWith("people.png\n"));
+  const auto none = run({"--checkpoint", weights("face"), "blank.png", "--json", "none.json", "--log-level", "warning"});
+  EXPECT_EQ(none.code, 3);
+  EXPECT_EQ(none.errors, warning + "emotion_predict: there is no face in any picture; nothing is predicted\n");
+  EXPECT_FALSE(fs::exists(file("none.json")));
+}
+
+TEST_F(FaceNetworkTest, SearchComparesFaces) {
+  write_text(file("set/test.jsonl"),
+             "{\"image\": \"people.png\", \"face\": \"found.png\"}\n{\"image\": \"blank.png\", \"face\": \"other.png\"}\n");
+  ASSERT_EQ(search({"index", "--checkpoint", weights("face"), "--data", "set", "--split", "test", "--out", "x"}).code, 0);
+  const auto found = search({"image", "--index", "x", "--k", "1", "people.png"});
+  EXPECT_EQ(found.output, "people.png\n  1.0000 people.png\n") << found.errors;
+  const auto blank = search({"image", "--index", "x", "--k", "1", "blank.png"});
+  EXPECT_EQ(blank.code, 3);
+  EXPECT_THAT(blank.errors, ::testing::StartsWith("blank.png: no face was found, and "));
+  fs::create_directories(file("loose"));
+  fs::copy_file(file("people.png"), file("loose/people.png"));
+  const auto folder = search({"index", "--checkpoint", weights("face"), "--data", "loose", "--out", "y"});
+  EXPECT_EQ(folder.code, 3);
+  EXPECT_EQ(folder.errors,
+            "loose: face.safetensors sees faces (data.picture), which a folder of pictures does not name; make a data set of it "
+            "(emotion_data import) and find them with emotion_data faces\n");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "../support/scratch.h"
 #include "emotion/error.h"
+#include "emotion/log.h"
 #include "golden.h"
 
 namespace emotion {
@@ -99,6 +100,82 @@ TEST(ProbeExperimentTest, OneAgainstAllCountsYesAndNo) {
   const at::Tensor right = ((scores > 0) == (hot_rows(golden("test_y"), 4) > 0)).to(at::kDouble).mean(0);
   for (std::int64_t k = 0; k < 4; ++k)
     EXPECT_NEAR(outcome.binary_accuracy[static_cast<std::size_t>(k)], right[k].item<double>(), 1e-12);
+}
+
+TEST(ProbeExperimentTest, SeveralLabelsAreMeasuredByMeanAveragePrecisionAsScikitLearns) {
+  ProbeSplit train = train_split(), test = test_split();
+  train.labels = label_lists(golden("multi_train"));
+  test.labels = label_lists(golden("multi_test"));
+  const std::vector<std::string> classes{"a", "b", "c", "d", "e"};
+  ProbePlan plan;
+  plan.fit.multi_label = true;
+  const ProbeOutcome outcome = run_probe(plan, classes, train, nullptr, &test);
+  EXPECT_EQ(outcome.score_name, "mAP");
+  EXPECT_NEAR(outcome.mean, golden("multi_ap").mean().item<double>(), 1e-9) << "the fifth class has no test sample";
+  EXPECT_EQ(outcome.mean, outcome.metrics.mean_average_precision);
+}
+
+// Augmented views are trained on. What is held out is scored without augmentation.
+TEST(ProbeExperimentTest, HeldOutSamplesAreScoredWithoutAugmentation) {
+  const ProbeSplit plain = train_split(), test = test_split();
+  ProbeSplit views = plain;
+  views.features = at::cat({plain.features, plain.features});
+  views.scored = plain.features[0];
+  const ProbeOutcome expected = run_probe({.folds = 4}, kClasses, plain, nullptr, nullptr),
+                     outcome = run_probe({.folds = 4}, kClasses, views, nullptr, nullptr);
+  EXPECT_EQ(outcome.mean, expected.mean) << "two views that are the picture itself";
+  // Held out, every sample looks like another one of the next class: nearly all answers are wrong.
+  const at::Tensor ids = golden("train_y");
+  std::vector<std::int64_t> other;
+  for (std::int64_t i = 0; i < 120; ++i) {
+    std::int64_t j = 0;
+    while (ids[j].item<std::int64_t>() != (ids[i].item<std::int64_t>() + 1) % 4) ++j;
+    other.push_back(j);
+  }
+  views.scored = plain.features[0].index_select(0, at::tensor(other));
+  EXPECT_LT(run_probe({.folds = 4}, kClasses, views, nullptr, nullptr).mean, 0.1);
+  const ProbeOutcome swept = run_probe({.sweep = {1.0}}, kClasses, views, nullptr, &test);
+  EXPECT_LT(swept.trials[0].validation, 0.1);
+  EXPECT_GT(swept.trials[0].score, 0.5) << "test data have their own pictures";
+}
+
+/// The warnings of a probe, a line each.
+std::string warnings(const ProbePlan& plan, const ProbeSplit& train, const ProbeSplit* test) {
+  const ScratchFolder folder;
+  set_log_file((folder.path() / "log.txt").string());
+  run_probe(plan, kClasses, train, nullptr, test);
+  set_log_file("");
+  std::string found;
+  const std::string log = read_file(folder.path() / "log.txt");
+  for (std::size_t begin = 0; (begin = log.find("probe: ", begin)) != std::string::npos;) {
+    const std::size_t end = log.find('\n', begin);
+    found += log.substr(begin, end + 1 - begin);
+    begin = end;
+  }
+  return found;
+}
+
+// 30 samples each of four classes, but one, which has 6.
+TEST(ProbeExperimentTest, WhatIsCountedIsWhatIsTrainedOn) {
+  ProbeSplit train = train_split();
+  const ProbeSplit test = test_split();
+  for (std::size_t i = 0; i < 120; ++i) train.labels[i] = {static_cast<std::uint32_t>(i < 6 ? 3 : i % 3)};
+  const std::string text = "class 'joy' has {} training samples: it can hardly win a vote\n";
+  EXPECT_EQ(warnings({.method = "knn", .k = 6}, train, &test), "");
+  EXPECT_EQ(warnings({.method = "knn", .k = 7}, train, &test), "probe: k is 7, but " + fmt::format(fmt::runtime(text), 6));
+  EXPECT_EQ(warnings({.method = "knn", .sweep = {1, 9, 3}}, train, &test),
+            "probe: k is 9, but " + fmt::format(fmt::runtime(text), 6))
+      << "a sweep's largest";
+  EXPECT_EQ(warnings({.method = "knn", .k = 6, .folds = 6}, train, nullptr),
+            "probe: k is 6, but " + fmt::format(fmt::runtime(text), 5))
+      << "one of six is held out";
+  const ProbePlan part{.method = "knn", .k = 13, .fraction = 0.1};
+  EXPECT_EQ(error_of<DataError>([&] { run_probe(part, kClasses, train, nullptr, &test); }),
+            "knn: k is 13, there are 12 training samples");
+  // Two samples of 120, both of the class that all but one have.
+  for (std::size_t i = 0; i < 120; ++i) train.labels[i] = {i == 0 ? 1U : 0U};
+  const std::string drawn = error_of<DataError>([&] { run_probe({.fraction = 0.02}, kClasses, train, nullptr, &test); });
+  EXPECT_EQ(drawn, "probe: all 2 training samples are of class 'anger'; at least two classes are needed");
 }
 
 TEST(ProbeExperimentTest, BadInput) {

@@ -7,6 +7,7 @@
 
 #include "../support/scratch.h"
 #include "emotion/eval/evaluation_result.h"
+#include "emotion/log.h"
 
 namespace emotion {
 namespace {
@@ -65,6 +66,80 @@ TEST(MetricsTextTest, WhatDoesNotExistIsADash) {
   const auto json = nlohmann::json::parse(read_file(folder.path() / "metrics.json"));
   EXPECT_TRUE(json["per_class"]["fear"]["precision"].is_null());
   EXPECT_TRUE(json["intervals"]["mAP"][0].is_null());
+}
+
+// Four samples of two classes, one name to be quoted. Rows of the confusion: awe 1 1, "no, fear" 0 2.
+EvaluationSummary small_summary() {
+  EvaluationSummary summary{
+      .classes = {"awe", "no, \"fear\""},
+      .predictions = {.classes = 2, .scores = {2, 0, 0, 2, 0, 2, 0, 2}, .labels = {{0}, {0}, {1}, {1}}, .polarity = {1, -1}}};
+  summary.metrics = classification_metrics(summary.predictions);
+  return summary;
+}
+
+TEST(EvaluationFilesTest, TablesByHand) {
+  const ScratchFolder folder;
+  write_evaluation(folder.path(), small_summary());
+  EXPECT_EQ(read_file(folder.path() / "confusion.csv"), "truth,awe,\"no, \"\"fear\"\"\"\nawe,1,1\n\"no, \"\"fear\"\"\",0,2\n");
+  // Of awe the best score is its own, then three alike with one more: 1/2 * 1 + 1/2 * 2/4. Of fear three alike hold both: 2/3.
+  EXPECT_EQ(read_file(folder.path() / "per_class.csv"),
+            "class,positives,ap,precision,recall,f1\nawe,2,0.750000,1.000000,0.500000,0.666667\n"
+            "\"no, \"\"fear\"\"\",2,0.666667,0.666667,1.000000,0.800000\n");
+}
+
+TEST(EvaluationFilesTest, CalibrationComparisonAndIntervalsInJson) {
+  const ScratchFolder folder;
+  EvaluationSummary summary = small_summary();
+  summary.calibration = calibration(summary.predictions);
+  summary.compared_with = "other";
+  summary.comparison = mcnemar(1, 6, 0, 2);
+  summary.intervals = MetricIntervals{.top1 = {0.25, 1},
+                                      .polarity_accuracy = {0.25, 0.75},
+                                      .easy_errors = {0, 0},
+                                      .hard_errors = {0.25, 0.5},
+                                      .expected_error = {0.1, 0.2}};
+  write_evaluation(folder.path(), summary);
+  const auto json = nlohmann::json::parse(read_file(folder.path() / "metrics.json"));
+  // Every confidence is e^2 / (e^2 + 1) = 0.8808, bin (13/15, 14/15]; three of four are right.
+  EXPECT_NEAR(json["calibration"]["ece"], 0.880797 - 0.75, 1e-5);
+  EXPECT_NEAR(json["calibration"]["mce"], 0.880797 - 0.75, 1e-5);
+  ASSERT_EQ(json["calibration"]["bins"].size(), 15U);
+  const auto& bin = json["calibration"]["bins"][13];
+  EXPECT_NEAR(bin["low"], 13.0 / 15, 1e-12);
+  EXPECT_NEAR(bin["confidence"], 0.880797, 1e-5);
+  EXPECT_EQ(bin["accuracy"], 0.75);
+  EXPECT_EQ(bin["count"], 4);
+  EXPECT_TRUE(json["calibration"]["bins"][0]["confidence"].is_null());
+  // Six against none: p = 2 / 2^6.
+  EXPECT_EQ(json["comparison"], nlohmann::json::parse(R"({"checkpoint": "other", "both": 1, "only_first": 6, "only_second": 0,
+      "neither": 2, "test": "exact", "statistic": 0.0, "p": 0.03125})"));
+  EXPECT_EQ(json["intervals"], nlohmann::json::parse(R"({"top1": [0.25, 1.0], "top5": [null, null],
+      "balanced_accuracy": [null, null], "mAP": [null, null], "polarity_accuracy": [0.25, 0.75], "easy_errors": [0.0, 0.0],
+      "hard_errors": [0.25, 0.5], "ece": [0.1, 0.2]})"));
+  const std::string text = evaluation_text(summary);
+  EXPECT_NE(text.find("mAP -, polarity 0.2500 to 0.7500, easy errors 0.0000 to 0.0000, hard errors 0.2500 to 0.5000, "
+                      "calibration error 0.1000 to 0.2000\n"),
+            std::string::npos)
+      << text;
+}
+
+TEST(EvaluationFilesTest, AConfusionOfTooManyClassesIsLeftOutAndSaidOnce) {
+  const ScratchFolder folder;
+  EvaluationSummary summary;
+  for (std::size_t k = 0; k <= kConfusionClasses; ++k) summary.classes.push_back(std::to_string(k));
+  summary.predictions = {
+      .classes = summary.classes.size(), .scores = std::vector<float>(summary.classes.size()), .labels = {{0}}};
+  summary.metrics = classification_metrics(summary.predictions);
+  write_text(folder.path() / "out/confusion.csv", "an earlier evaluation's");
+  set_log_file((folder.path() / "log.txt").string());
+  write_evaluation(folder.path() / "out", summary);
+  set_log_file("");
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "out/confusion.csv"));
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "out/per_class.csv"));
+  const std::string log = read_file(folder.path() / "log.txt");
+  const std::string said = "out: no confusion.csv, and no confusion in metrics.json: 1001 classes; up to 1000 have one\n";
+  ASSERT_NE(log.find(said), std::string::npos) << log;
+  EXPECT_EQ(log.find("confusion.csv", log.find(said) + said.size()), std::string::npos);
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "emotion/eval/search_index.h"
 
-#include <cstring>
 #include <span>
 
 #include <ATen/ATen.h>
@@ -84,14 +83,12 @@ TEST(SearchTest, RowsAddedInPartsAreFoundAsWell) {
   EXPECT_GE(index.recall(10, 100), 0.95);
 }
 
-/// The file with other bytes some way before its end, and the digest of those.
+/// The file with other bytes some way before its end, and the digest of those: all but the payload's size and the digest itself.
 std::string altered(std::string bytes, std::size_t before_end, const std::string& with) {
   const std::size_t end = bytes.size() - 40;  // the payload's size, its digest
-  std::uint64_t size = 0;
-  std::memcpy(&size, bytes.data() + end, 8);
   bytes.replace(end - before_end, with.size(), with);
   ContentHash hash;
-  hash.add(std::as_bytes(std::span(bytes.data() + end - size, size)));
+  hash.add(std::as_bytes(std::span(bytes.data(), end)));
   return bytes.replace(end + 8, 32, hash.hex());
 }
 
@@ -113,12 +110,14 @@ TEST(SearchTest, AFileGivesTheSameAnswersAndDamageIsSeen) {
   const auto file = folder.path() / "x.search";
   const at::Tensor x = clustered(200, 8);
   for (const char* kind : {"exact", "hnsw"}) {
-    const SearchIndex index = index_of(x, {.kind = kind, .space = "joint", .checkpoint = "net", .weights_hash = "ab"});
+    const SearchIndex index = index_of(
+        x, {.kind = kind, .space = "joint", .checkpoint = "net", .weights_hash = "ab", .settings = {"data.resize=32", "x=y"}});
     index.save(file);
     const SearchIndex read = SearchIndex::open(file);
     EXPECT_EQ(read.images(), index.images());
     EXPECT_EQ(read.info().space, "joint");
     EXPECT_EQ(read.info().weights_hash, "ab");
+    EXPECT_EQ(read.info().settings, (std::vector<std::string>{"data.resize=32", "x=y"}));
     const auto a = index.search(x, 5), b = read.search(x, 5);
     for (std::size_t i = 0; i < a.size(); ++i) {
       for (std::size_t j = 0; j < 5; ++j) EXPECT_EQ(a[i][j].row, b[i][j].row);
@@ -131,8 +130,21 @@ TEST(SearchTest, AFileGivesTheSameAnswersAndDamageIsSeen) {
   flipped[bytes.size() / 2] = static_cast<char>(flipped[bytes.size() / 2] ^ 1);
   write_text(file, flipped);
   EXPECT_EQ(error_of<DataError>([&] { SearchIndex::open(file); }), file.string() + ": truncated or damaged" + advice);
+  std::string renamed = bytes;  // still a name, of another picture
+  renamed.replace(renamed.find("img/17.jpg"), 10, "img/18.jpg");
+  write_text(file, renamed);
+  EXPECT_EQ(error_of<DataError>([&] { SearchIndex::open(file); }), file.string() + ": truncated or damaged" + advice);
+  write_text(file, "EMOSRCH1" + bytes.substr(8));
+  EXPECT_EQ(error_of<DataError>([&] { SearchIndex::open(file); }), file.string() + ": made by another version" + advice);
   write_text(file, "no index");
   EXPECT_EQ(error_of<DataError>([&] { SearchIndex::open(file); }), file.string() + ": not an index of pictures" + advice);
+}
+
+// Of copies of one picture any are the nearest: which of them a search gives is no fault.
+TEST(SearchTest, CopiesAreFoundWhicheverTheyAre) {
+  const at::Tensor copies = at::cat({clustered(1, 16).expand({13, 16}), clustered(20, 16)});
+  EXPECT_DOUBLE_EQ(index_of(copies, {.kind = "exact"}).recall(10, 200), 1.0);
+  EXPECT_DOUBLE_EQ(index_of(copies, {.kind = "hnsw"}).recall(10, 200), 1.0);
 }
 
 TEST(SearchTest, BadInput) {

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "../support/limited_memory.h"
 #include "golden.h"
 
 namespace emotion {
@@ -81,6 +82,80 @@ TEST(BootstrapTest, HoldsTheValueIsSeededAndNarrowsWithSamples) {
   }
   const MetricIntervals narrow = bootstrap_intervals(large, 400, 1);
   EXPECT_NEAR((narrow.top1.high - narrow.top1.low) / (a.top1.high - a.top1.low), 0.5, 0.15) << "four times the samples";
+}
+
+// The row of the confusion is the prediction wherever that is one of the labels: every draw is right, whichever label stands
+// first.
+TEST(BootstrapTest, BalancedAccuracyOfSeveralLabelsIsThatOfTheConfusion) {
+  Predictions predictions{.classes = 3};
+  for (int i = 0; i < 20; ++i) {
+    predictions.scores.insert(predictions.scores.end(), {0, 1, 0});
+    predictions.labels.push_back({0, 1});
+  }
+  EXPECT_EQ(classification_metrics(predictions).balanced_accuracy, 1);
+  const Interval all_right = bootstrap_intervals(predictions, 100, 1).balanced_accuracy;
+  EXPECT_EQ(all_right.low, 1);
+  EXPECT_EQ(all_right.high, 1);
+  // By polarity too: the wrong prediction 1 of {2, 0} stands in row 0, whose recall is then 1/2.
+  predictions.polarity = {1, 1, -1};
+  for (int i = 0; i < 20; ++i) {
+    predictions.scores.insert(predictions.scores.end(), {i % 2 ? 2.0F : 0.0F, 1, 0});
+    predictions.labels.push_back({2, 0});
+  }
+  const double value = classification_metrics(predictions).balanced_accuracy;
+  EXPECT_DOUBLE_EQ(value, (1 + 0.5) / 2);
+  const Interval mixed = bootstrap_intervals(predictions, 400, 1).balanced_accuracy;
+  EXPECT_LT(mixed.low, value);
+  EXPECT_GT(mixed.high, value);
+  EXPECT_GT(mixed.low, 0.6);
+  EXPECT_LT(mixed.high, 0.9);
+}
+
+// Two samples, each ranked second for its own class: AP is 1/2 where both are drawn; where one is drawn twice it is alone, and 1.
+TEST(BootstrapTest, MeanAveragePrecisionByHand) {
+  const Predictions predictions{.classes = 2, .scores = {0, 1, 1, 0}, .labels = {{0}, {1}}};
+  const Interval interval = bootstrap_intervals(predictions, 200, 1).mean_average_precision;
+  EXPECT_DOUBLE_EQ(interval.low, 0.5);
+  EXPECT_DOUBLE_EQ(interval.high, 1);
+  // Equal scores are one threshold: 1/2 again.
+  const Predictions tied{.classes = 2, .scores = {3, 3, 3, 3}, .labels = {{0}, {1}}};
+  EXPECT_DOUBLE_EQ(bootstrap_intervals(tied, 200, 1).mean_average_precision.low, 0.5);
+}
+
+TEST(BootstrapTest, PolarityItsErrorsAndCalibrationHaveIntervals) {
+  Predictions predictions = golden_predictions();
+  EXPECT_TRUE(std::isnan(bootstrap_intervals(predictions, 50, 1).hard_errors.low)) << "no polarity";
+  predictions.polarity = {1, -1, -1};
+  const ClassificationMetrics metrics = classification_metrics(predictions);
+  const MetricIntervals i = bootstrap_intervals(predictions, 400, 1);
+  for (const auto& [interval, value] : {std::pair{i.polarity_accuracy, metrics.polarity_accuracy},
+                                        {i.easy_errors, metrics.easy_errors},
+                                        {i.hard_errors, metrics.hard_errors}}) {
+    EXPECT_LT(interval.low, value);
+    EXPECT_GT(interval.high, value);
+    const double width = 2 * 1.96 * std::sqrt(value * (1 - value) / 200);
+    EXPECT_NEAR(interval.high - interval.low, width, 0.2 * width);
+  }
+  // A sample has the right polarity or is a hard error, in every draw.
+  EXPECT_NEAR(i.hard_errors.low, 1 - i.polarity_accuracy.high, 1e-12);
+  EXPECT_NEAR(i.hard_errors.high, 1 - i.polarity_accuracy.low, 1e-12);
+  // A draw's error is drawn upwards: noise in a bin counts as error.
+  EXPECT_GT(i.expected_error.high, calibration(predictions).expected_error);
+  EXPECT_GT(i.expected_error.low, 0);
+  // All samples alike: every draw says what all say.
+  const Predictions alike{.classes = 2, .scores = {1, 0, 1, 0, 1, 0}, .labels = {{0}, {0}, {0}}};
+  const Interval constant = bootstrap_intervals(alike, 50, 1).expected_error;
+  EXPECT_NEAR(constant.low, calibration(alike).expected_error, 1e-12);
+  EXPECT_NEAR(constant.high, 1 - std::exp(1) / (std::exp(1) + 1), 1e-6);
+}
+
+// 2,000 keywords as classes: their rankings together would be 64 MB.
+TEST(BootstrapTest, MemoryDoesNotGrowWithTheClasses) {
+  constexpr std::uint32_t kClasses = 2000, kSamples = 4000;
+  Predictions predictions{.classes = kClasses, .scores = std::vector<float>(std::size_t{kClasses} * kSamples)};
+  for (std::size_t i = 0; i < predictions.scores.size(); ++i) predictions.scores[i] = static_cast<float>(i * 7919 % 10007);
+  for (std::uint32_t i = 0; i < kSamples; ++i) predictions.labels.push_back({i % kClasses});
+  EXPECT_EQ(error_within(24, [&] { bootstrap_intervals(predictions, 3, 1); }), "no error");
 }
 
 }  // namespace

@@ -206,7 +206,7 @@ TEST_F(PageTest, AnEvaluationsPageHoldsItsNumbers) {
   r.predictions = {.classes = 2, .scores = {3, 0, 2, 0, 0, 1}, .labels = {{0}, {1}, {1}}, .polarity = {1, -1}};
   r.metrics = classification_metrics(r.predictions);
   r.calibration = calibration(r.predictions);
-  r.intervals = MetricIntervals{{0.25, 1}, {1, 1}, {0.5, 1}, {0.5, 1}};
+  r.intervals = MetricIntervals{.top1 = {0.25, 1}, .hard_errors = {0.125, 0.5}, .expected_error = {0.0625, 0.25}};
   r.compared_with = "a & b";
   r.comparison = mcnemar(1, 2, 3, 4);
   r.examples = {
@@ -217,7 +217,8 @@ TEST_F(PageTest, AnEvaluationsPageHoldsItsNumbers) {
   const std::string html = read_file(folder_.path() / "eval.html");
   check_page(html);
   for (const char* text : {"<h1>net on &lt;data&gt;</h1>", "<th scope=\"row\">top1</th><td>0.6667</td><td>0.2500 to 1.0000</td>",
-                           "<th scope=\"row\">hard errors (wrong polarity)</th><td>0.3333</td><td>–</td>",
+                           "<th scope=\"row\">hard errors (wrong polarity)</th><td>0.3333</td><td>0.1250 to 0.5000</td>",
+                           "<td>0.0625 to 0.2500</td>",
                            "Against a &amp; b: both right 1, this alone 2, the other alone 3, neither 4", "confidence = accuracy",
                            "title=\"&lt;fear&gt; predicted as awe\">1</td>", "<b>awe</b> 0.88, hard error<br>truth: &lt;fear&gt;",
                            "gone.png cannot be read", "href=\"#part-5\">Most confident predictions</a>"})

@@ -28,9 +28,10 @@ struct EvalOptions : CheckpointOptions {
 
 struct ProbeCommand : CheckpointOptions {
   std::string config, data, train_split, validation_split, test_split, output;
-  std::string cache;      ///< empty: the default folder
-  bool no_cache = false;  ///< features are not kept
-  /// Flags that were given: each sets the key of its name in the probe section, over the config.
+  std::string cache;         ///< empty: the default folder
+  bool no_cache = false;     ///< features are not kept
+  bool batch_given = false;  ///< `batch` is train.batch of a fine-tuning too
+  /// Flags that were given: each sets the key of its name in the probe section, over the config and `settings`.
   std::optional<std::string> method, solver, targets;
   std::optional<double> C, lr, fraction;
   std::optional<int> epochs, epoch_samples, k, seeds, folds, views;

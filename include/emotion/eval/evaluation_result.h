@@ -28,7 +28,7 @@ struct EvaluationSummary {
 std::string evaluation_text(const EvaluationSummary& result);
 
 /// DIR/metrics.json (metrics_json, and `calibration`, `intervals`, `comparison` where there are any), per_class.csv and
-/// confusion.csv (rows = truth). @throws RunError
+/// confusion.csv (rows = truth; above kConfusionClasses left out, which is logged). @throws RunError
 void write_evaluation(const std::filesystem::path& folder, const EvaluationSummary& result);
 
 }  // namespace emotion

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "emotion/data/manifest.h"
 #include "emotion/loss/metrics.h"
+#include "emotion/stimuli/faces.h"
 #include "emotion/train/visual_model.h"
 
 namespace emotion {
@@ -58,10 +60,31 @@ SplitPredictions predict_pictures(const VisualModel& model, const Device& device
 at::Tensor extract_features(const VisualModel& model, const Device& device, const Manifest& manifest, int batch = 64,
                             int workers = 0);
 
-/// Features of one picture file, float [1, D] on the CPU. @throws DataError
-at::Tensor extract_file(const VisualModel& model, const Device& device, const std::filesystem::path& file);
+/// One picture as a batch, float [1, 3, h, w] on the device.
+at::Tensor picture_batch(const Device& device, const Image& picture);
+
+/// The largest face of a picture, aligned, grey in all three channels: what emotion_data faces writes with the finder's
+/// options.
+std::optional<Image> largest_face(FaceFinder& finder, const Image& picture);
+
+/// Pictures that no data set knows, as a network sees them: whole, or (data.picture: face) their largest face.
+class LoosePictures {
+ public:
+  explicit LoosePictures(const VisualModel& model);
+  /// Nothing where the network sees faces and the picture has none. @throws DataError; WeightsError without the face models
+  std::optional<Image> load(const std::filesystem::path& file);
+
+ private:
+  Transform transform_;
+  bool faces_;
+  std::optional<FaceFinder> finder_;  // made for the first picture: it reads 100 MB
+};
+
+/// A folder's pictures name no faces. @throws DataError saying so, for a network of faces
+void check_sees_whole_pictures(const VisualModel& model, const std::filesystem::path& folder);
 
 /// A manifest over the images below a folder, sorted by path. `scratch` is a folder for it, removed by the caller.
+/// @throws DataError: no picture in it; a name that is not UTF-8
 Manifest folder_manifest(const std::filesystem::path& folder, const std::filesystem::path& scratch);
 
 }  // namespace emotion

@@ -7,9 +7,10 @@
 
 namespace emotion {
 
-/// The training that measures a network by going on with all of its weights on the probe's data: task classifier, model.init
-/// the checkpoint, optimizer, schedule, train and data transform as `config` has them. With several labels a sample: task
-/// emotionnet with the labels as targets (Eq 2), without text.
+/// The training that measures a network by going on with all of its weights on the probe's data: task classifier (expression for
+/// a network of that task), model.init the checkpoint, optimizer, schedule and train as `config` has them; pictures as
+/// request.pictures, or the checkpoint's own, as for frozen features.
+/// @throws DataError for samples of several labels: a training has no binary cross-entropy, which the other methods use
 RunConfig fine_tune_config(const RunConfig& config, const ProbeRequest& request, const std::filesystem::path& run);
 
 /// Trains it into the folder `run` (a run that stopped there goes on) and measures its best checkpoint on the test data.

@@ -24,9 +24,12 @@ struct Example {
 std::vector<Example> confident_examples(const Predictions& predictions, const std::vector<std::uint64_t>& samples,
                                         const Manifest& manifest, const std::vector<std::string>& classes, std::size_t count);
 
+/// A confusion of more classes is not written: its cells are their square.
+inline constexpr std::size_t kConfusionClasses = 1000;
+
 /// metrics.json: top1, top5, balanced_accuracy, mAP, per_class.NAME.{ap, precision, recall, f1, positives}, confusion (rows =
-/// truth; up to 1000 classes); with a polarity also polarity_accuracy, easy_errors and hard_errors. Values that do not exist (a
-/// class without a positive) are null. Classes that are Mikels' eight have the confusion a second time, as
+/// truth; up to kConfusionClasses); with a polarity also polarity_accuracy, easy_errors and hard_errors. Values that do not exist
+/// (a class without a positive) are null. Classes that are Mikels' eight have the confusion a second time, as
 /// confusion_wheel.{classes, counts} in the order of the wheel. `examples`, where there are any, are listed with image, labels,
 /// prediction, probability and right.
 std::string metrics_json(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples,

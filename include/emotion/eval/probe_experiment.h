@@ -13,12 +13,15 @@
 #include "emotion/config/run_config.h"
 #include "emotion/eval/probe.h"
 #include "emotion/loss/metrics.h"
+#include "emotion/train/visual_model.h"
 
 namespace emotion {
 
 /// Features of a split and what is right for each row.
 struct ProbeSplit {
-  at::Tensor features;                             ///< float [V, n, D]; V > 1 for augmented views in training
+  at::Tensor features;  ///< float [V, n, D]; V > 1 for augmented views in training
+  at::Tensor
+      scored;  ///< float [n, D]: without augmentation, what samples of augmented views are scored on; undefined: features[0]
   std::vector<std::vector<std::uint32_t>> labels;  ///< [n], one or more class ids each
   std::function<std::string(std::size_t)> place;   ///< names a row in errors; empty: by its number
 };
@@ -89,6 +92,9 @@ struct ProbeReport {
   std::filesystem::path weights;
   ProbeOutcome outcome;
 };
+
+/// The network that a request names. A plain state_dict, and `random`, have its `backbone`. @throws ConfigError, WeightsError
+VisualModel open_probed_network(const ProbeRequest& request, const Device& device);
 
 /// Features once (split_features), then run_probe. The data decide between one label and several: see ProbePlan::fit.
 ProbeReport probe_checkpoint(const ProbeRequest& request);

@@ -17,6 +17,7 @@ struct SearchIndexInfo {
   std::string checkpoint, weights_hash;
   std::filesystem::path image_root;
   std::int64_t dimension = 0;
+  std::vector<std::string> settings;  ///< of the checkpoint's config: what pictures are put through, for queries too
 };
 
 struct SearchHit {
@@ -32,7 +33,8 @@ class SearchIndex {
  public:
   /// Empty; info.dimension says how long vectors are. @throws ConfigError for an unknown kind or no dimension
   explicit SearchIndex(SearchIndexInfo info);
-  /// @throws DataError naming the file: of another kind, truncated or damaged (sizes and a digest are checked before FAISS reads)
+  /// @throws DataError naming the file: of another kind, truncated or damaged (sizes, and a digest of all of it, are checked
+  /// before FAISS reads)
   static SearchIndex open(const std::filesystem::path& file);
 
   /// float [n, D], `images[i]` names row i. A call costs a graph time for what it holds already: thousands of rows are added at a
@@ -47,7 +49,8 @@ class SearchIndex {
   std::vector<std::vector<SearchHit>> search(const at::Tensor& queries, int k) const;
   /// hnsw: candidates kept while searching; more find more and take longer.
   void set_breadth(int breadth);
-  /// Part of the k nearest rows (by comparing all) that `search` finds, over at most `queries` rows, drawn by a fixed seed.
+  /// Part of the k nearest rows that `search` finds, over at most `queries` rows, drawn by a fixed seed. A row counts whose score
+  /// is at least the k-th best of comparing all: of pictures that are the same any will do.
   double recall(int k, int queries) const;
 
   std::size_t size() const { return images_.size(); }

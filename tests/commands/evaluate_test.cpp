@@ -1,0 +1,168 @@
+#include <cmath>
+#include <map>
+
+#include "emotion/eval/extract.h"
+#include "emotion/text/textcnn.h"
+#include "measure.h"
+
+// emotion_eval as it is called: two networks compared, classes by their words, classes that the network and the data do not
+// share.
+namespace emotion {
+namespace {
+
+class EvaluateCommandTest : public MeasureTest {
+ protected:
+  /// Twelve pictures at most: all of them are among an evaluation's examples.
+  static std::map<std::string, nlohmann::json> by_image(const nlohmann::json& json) {
+    std::map<std::string, nlohmann::json> found;
+    for (const auto& example : json["examples"]) found[example["image"]] = example;
+    return found;
+  }
+  static VisualModel joint() {
+    write_joint("joint.safetensors");
+    return VisualModel::open(root() / "joint.safetensors", {}, Device::open("cpu"));
+  }
+  /// Features of the first twelve pictures, float [12, 512].
+  static at::Tensor features(const VisualModel& model) {
+    return extract_features(model, Device::open("cpu"), Manifest::open(Dataset::open(root() / "twelve"), "test"));
+  }
+  static nlohmann::json zero_shot(const std::vector<std::string>& more) {
+    std::vector<std::string> words{"emotion_eval", "--checkpoint", "joint.safetensors", "--data", "twelve", "--zero-shot",
+                                   "--output",     "zero",         "--bootstrap",       "20"};
+    words.insert(words.end(), more.begin(), more.end());
+    output(words);
+    return metrics("zero");
+  }
+  /// The best of cosine(images, classes), each [n, D]: by the formula.
+  static std::vector<std::string> nearest(const at::Tensor& images, const at::Tensor& classes) {
+    const at::Tensor a = images.to(at::kDouble), b = classes.to(at::kDouble);
+    const at::Tensor best = (a.matmul(b.t()) / a.norm(2, 1, true) / b.norm(2, 1).unsqueeze(0)).argmax(1);
+    std::vector<std::string> names;
+    for (std::int64_t i = 0; i < best.size(0); ++i)
+      names.push_back(kMoods[static_cast<std::size_t>(best[i].item<std::int64_t>())]);
+    return names;
+  }
+  static void expect_predictions(const nlohmann::json& json, const std::vector<std::string>& expected) {
+    const auto found = by_image(json);
+    ASSERT_EQ(found.size(), expected.size());
+    double right = 0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ(found.at(image(static_cast<int>(i)))["prediction"], expected[i]) << i;
+      right += expected[i] == kMoods[i % 8];
+    }
+    EXPECT_NEAR(json["top1"], right / static_cast<double>(expected.size()), 1e-12);
+    EXPECT_FALSE(json.contains("calibration")) << "a cosine is no probability";
+    EXPECT_FALSE(json["intervals"].contains("ece"));
+    EXPECT_TRUE(json["intervals"].contains("top1"));
+  }
+};
+
+TEST_F(EvaluateCommandTest, TwoNetworksAreComparedSampleBySample) {
+  write_eight("twelve", 12);
+  write_classifier("second.safetensors", kMoods, 2);
+  const auto measure = [&](const std::string& network, const std::string& data) {
+    run({"emotion_eval", "--checkpoint", network, "--data", data, "--output", "alone", "--bootstrap", "0"});
+    return by_image(metrics("alone"));
+  };
+  // Labels that each network is right about for some pictures: first what the one says, then the other, then neither.
+  auto first = measure("net.safetensors", "twelve"), second = measure("second.safetensors", "twelve");
+  std::string lines;
+  for (int i = 0; i < 12; ++i) {
+    const std::string one = first.at(image(i))["prediction"], two = second.at(image(i))["prediction"];
+    std::string label = i < 6 ? one : i < 9 ? two : "";
+    for (const auto& mood : kMoods) {
+      if (label.empty() && mood != one && mood != two) label = mood;
+    }
+    lines += fmt::format("{{\"image\": \"{}\", \"labels\": [\"{}\"]}}\n", image(i), label);
+  }
+  write_dataset("judged", kMoods, lines);
+  first = measure("net.safetensors", "judged");
+  second = measure("second.safetensors", "judged");
+  std::map<std::pair<bool, bool>, int> counts;
+  for (const auto& [name, example] : first)
+    ++counts[std::pair(example["right"].get<bool>(), second.at(name)["right"].get<bool>())];
+  const int only_first = counts[{true, false}], only_second = counts[{false, true}];
+  const auto result = run({"emotion_eval", "--checkpoint", "net.safetensors", "--compare", "second.safetensors", "--data",
+                           "judged", "--output", "compared", "--bootstrap", "0"});
+  ASSERT_EQ(result.code, 0) << result.errors;
+  const auto comparison = metrics("compared")["comparison"];
+  EXPECT_EQ(comparison["checkpoint"], "second.safetensors");
+  EXPECT_EQ(comparison["both"], (counts[{true, true}]));
+  EXPECT_EQ(comparison["only_first"], only_first);
+  EXPECT_EQ(comparison["only_second"], only_second);
+  EXPECT_EQ(comparison["neither"], (counts[{false, false}]));
+  EXPECT_GE(comparison["neither"], 3);
+  EXPECT_GE(only_first + comparison["both"].get<int>(), 6);
+  // Exact: twice the binomial tail of the smaller count, at most 1.
+  const int n = only_first + only_second, smaller = std::min(only_first, only_second);
+  double tail = 0;
+  for (int i = 0; i <= smaller; ++i) tail += std::tgamma(n + 1) / std::tgamma(i + 1) / std::tgamma(n - i + 1) / std::pow(2, n);
+  EXPECT_EQ(comparison["test"], "exact");
+  EXPECT_NEAR(comparison["p"], std::min(1.0, 2 * tail), 1e-12);
+  EXPECT_NE(result.output.find(fmt::format("against second.safetensors: right both {}, this alone {}, the other alone {}",
+                                           counts[{true, true}], only_first, only_second)),
+            std::string::npos)
+      << result.output;
+  refuses({"emotion_eval", "--checkpoint", "net.safetensors", "--compare", "second.safetensors", "--zero-shot", "--data",
+           "judged", "--output", "out"},
+          2, "--zero-shot and --compare do not go together");
+}
+
+TEST_F(EvaluateCommandTest, ZeroShotByWordVectors) {
+  write_eight("twelve", 12);
+  const VisualModel model = joint();
+  at::manual_seed(9);
+  const at::Tensor points = at::randn({8, 4});
+  std::string vectors = "8 4\n";
+  for (std::int64_t k = 0; k < 8; ++k) {
+    vectors += kMoods[static_cast<std::size_t>(k)];
+    for (std::int64_t d = 0; d < 4; ++d) vectors += fmt::format(" {:.7g}", points[k][d].item<float>());
+    vectors += "\n";
+  }
+  write_text(root() / "moods.txt", vectors);
+  const at::NoGradGuard no_grad;
+  expect_predictions(zero_shot({"--word2vec", "moods.txt"}), nearest(model.projection(features(model)), points));
+}
+
+TEST_F(EvaluateCommandTest, ZeroShotByATextCNN) {
+  write_eight("twelve", 12);
+  const VisualModel model = joint();
+  at::manual_seed(10);
+  TextCNN network(TextCNNOptions{.vocabulary = 8, .classes = 8, .dimension = 6});
+  network->eval();
+  const at::NoGradGuard no_grad;
+  network->classifier->weight.mul_(20);  // words that differ in what they evoke
+  StateDict state = module_state(*network);
+  ModelInfo text = info("textcnn", kMoods);
+  text.config = "task: textcnn\ntext: {max_keywords: 3}\n";
+  text.vocabulary = kMoods;
+  state.metadata = text.to_metadata();
+  write_safetensors(root() / "text.safetensors", state);
+  at::Tensor ids = at::full({8, 3}, 9, at::kLong);  // 9 = padding
+  ids.select(1, 0).copy_(at::arange(8));
+  const at::Tensor emotions = at::softmax(network->forward(ids), 1);
+  expect_predictions(zero_shot({"--textcnn", "text.safetensors"}),
+                     nearest(at::softmax(model.logits(features(model)), 1), emotions));
+}
+
+TEST_F(EvaluateCommandTest, AWarningNamesBothListsOfClasses) {
+  std::string lines;
+  for (int i = 0; i < 4; ++i)
+    lines += fmt::format("{{\"image\": \"{}\", \"labels\": [\"{}\"]}}\n", image(i), i % 2 ? "awe" : "fear");
+  write_dataset("two", {"fear", "awe"}, lines);
+  const auto result =
+      run({"emotion_eval", "--checkpoint", "net.safetensors", "--data", "two", "--output", "out-two", "--bootstrap", "0"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.errors,
+            fmt::format("warning: two/dataset.yaml: its 2 classes (fear, awe) are a part of the network's 8 ({}); 6 "
+                        "have no sample and do not count in mAP\n",
+                        fmt::join(kMoods, ", ")));
+  write_dataset("eight", kMoods, lines);
+  EXPECT_EQ(
+      run({"emotion_eval", "--checkpoint", "net.safetensors", "--data", "eight", "--bootstrap", "0"}).errors,
+      "warning: no sample of 6 of 8 classes: amusement, contentment, excitement, anger, disgust, sadness; they do not count "
+      "in mAP\n");
+}
+
+}  // namespace
+}  // namespace emotion

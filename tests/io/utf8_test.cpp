@@ -1,0 +1,28 @@
+#include "emotion/io/utf8.h"
+
+#include <gtest/gtest.h>
+
+#include "../support/scratch.h"
+#include "emotion/error.h"
+
+namespace emotion {
+namespace {
+
+// RFC 3629, section 4: what each first byte may be followed by.
+TEST(Utf8Test, WellFormedTextAndItsNeighbours) {
+  for (const char* good : {"", "plain.jpg", "caf\xc3\xa9", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xf0\x90\x80\x80",
+                           "\xf4\x8f\xbf\xbf", "\xc2\x80"})
+    EXPECT_TRUE(is_utf8(good)) << good;
+  for (const char* bad : {"caf\xe9.jpg", "\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xe0\x9f\xbf", "\xed\xa0\x80",
+                          "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x82", "\xe2\x82z"})
+    EXPECT_FALSE(is_utf8(bad)) << bad;
+}
+
+TEST(Utf8Test, TheErrorCanBeRead) {
+  EXPECT_NO_THROW(check_utf8_name("d/caf\xc3\xa9.jpg"));
+  EXPECT_EQ(error_of<DataError>([] { check_utf8_name("d/\xc3\xa9/caf\xe9.jpg"); }),
+            "d/\xc3\xa9/caf\\xe9.jpg: the name is not UTF-8; rename it (convmv does that for whole folders)");
+}
+
+}  // namespace
+}  // namespace emotion
