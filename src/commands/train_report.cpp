@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "emotion/data/decode.h"
 #include "emotion/data/manifest.h"
 #include "emotion/data/targets.h"
 #include "emotion/error.h"
@@ -47,8 +48,17 @@ Json summarize(const SplitConfig& split) {
   return json;
 }
 
-/// A split of some samples, evenly spaced, in a folder of its own; the pictures stay where they are.
-Manifest spaced_samples(const Manifest& all, const fs::path& scratch) {
+bool is_whole(const fs::path& picture) {
+  try {
+    decode_image(picture);
+    return true;
+  } catch (const DataError&) {
+    return false;
+  }
+}
+
+/// A split of some samples, evenly spaced, in a folder of its own; the pictures stay where they are. `skip`: without broken ones.
+Manifest spaced_samples(const Manifest& all, const fs::path& scratch, bool skip) {
   Dataset dataset = all.dataset();
   dataset.image_root = fs::absolute(dataset.images());
   dataset.root = scratch;
@@ -57,6 +67,7 @@ Manifest spaced_samples(const Manifest& all, const fs::path& scratch) {
   const std::size_t count = std::min(kMapSamples, all.size());
   for (std::size_t i = 0; i < count; ++i) {
     const SampleView view = all[i * all.size() / count];
+    if (skip && !is_whole(all.image_path(i * all.size() / count))) continue;
     Sample sample;
     sample.image = view.image;
     sample.box = view.box;
@@ -94,8 +105,8 @@ Json feature_json(const RunConfig& config) {
   const Device device = Device::open(config.device);
   const VisualModel model = VisualModel::open(config.output, {}, device);
   const ScratchFolder scratch;
-  const Manifest manifest =
-      spaced_samples(Manifest::open(Dataset::open(config.data.val.dataset), config.data.val.split), scratch.path());
+  const Manifest manifest = spaced_samples(Manifest::open(Dataset::open(config.data.val.dataset), config.data.val.split),
+                                           scratch.path(), config.data.on_error == "skip");
   const at::Tensor features = extract_features(model, device, manifest, 64, config.data.workers);
   const PrincipalMap principal = principal_map(features);
   Json json{{"explained", {principal.explained[0], principal.explained[1]}},
