@@ -18,6 +18,8 @@
 #include "manifest_index.h"
 
 namespace emotion {
+namespace fs = std::filesystem;
+
 namespace {
 
 /// What one sample's files say.
@@ -26,7 +28,7 @@ struct Found {
   std::int64_t width = -1;  // of its regions' features; -1: none were read
 };
 
-Found look(const Manifest& manifest, std::size_t i, const ReadRegions& read_regions) {
+Found look(const Manifest& manifest, const Dataset& dataset, std::size_t i, const ReadRegions& read_regions) {
   Found found;
   const auto attempt = [&](const char* what, const auto& action) {
     try {
@@ -36,21 +38,20 @@ Found look(const Manifest& manifest, std::size_t i, const ReadRegions& read_regi
     }
   };
   const SampleView sample = manifest[i];
-  attempt("", [&] { decode_image(manifest.image_path(i)); });
-  if (!sample.face.empty()) attempt("face: ", [&] { decode_image(stimulus_path(manifest.dataset(), sample.face)); });
+  attempt("", [&] { decode_image(path_below(dataset.images(), sample.image)); });
+  if (!sample.face.empty()) attempt("face: ", [&] { decode_image(stimulus_path(dataset, sample.face)); });
   if (!sample.regions.empty() && read_regions)
-    attempt("regions: ", [&] { found.width = read_regions(stimulus_path(manifest.dataset(), sample.regions)); });
+    attempt("regions: ", [&] { found.width = read_regions(stimulus_path(dataset, sample.regions)); });
   return found;
 }
 
-}  // namespace
-
-std::vector<std::string> file_problems(const Manifest& manifest, int workers, const ReadRegions& read_regions) {
+std::vector<std::string> all_file_problems(const Manifest& manifest, const Dataset& dataset, int workers,
+                                           const ReadRegions& read_regions) {
   std::vector<Found> all(manifest.size());
   std::atomic<std::size_t> next{0}, done{0};
   const auto work = [&] {
     for (std::size_t i = next++; i < all.size() && !stop_requested(); i = next++) {
-      all[i] = look(manifest, i, read_regions);
+      all[i] = look(manifest, dataset, i, read_regions);
       ++done;
     }
   };
@@ -78,11 +79,13 @@ std::vector<std::string> file_problems(const Manifest& manifest, int workers, co
   return problems;
 }
 
-namespace {
-
-/// A split without its broken lines, which are blank: a copy in a scratch folder, of the same numbers and with the same pictures.
-Dataset without_lines(const Dataset& dataset, const std::string& split, const std::set<std::uint64_t>& broken,
-                      const std::filesystem::path& copy) {
+/// The split without its broken lines, which are blank, in a scratch folder that stands for the data set's.
+Manifest without_lines(const Dataset& dataset, const std::string& split, const std::set<std::uint64_t>& broken,
+                       const fs::path& scratch) {
+  Dataset usable = dataset;
+  usable.root = scratch;
+  const fs::path copy = usable.split_file(split);
+  fs::create_directories(copy.parent_path());
   const MappedFile jsonl(dataset.split_file(split));
   write_file_atomically(copy, [&](std::ostream& out) {
     std::uint64_t line = 0;
@@ -93,20 +96,35 @@ Dataset without_lines(const Dataset& dataset, const std::string& split, const st
       begin = end + 1;
     }
   });
-  Dataset usable = dataset;
-  usable.splits = {{split, copy.string()}};
-  return usable;
+  const fs::path annotations = Annotations::file_of(dataset, split), link = Annotations::file_of(usable, split);
+  if (fs::exists(annotations)) {
+    fs::create_directories(link.parent_path());
+    fs::create_symlink(fs::absolute(annotations), link);
+  }
+  return Manifest::open(usable, split);
 }
 
-void check_usable(const Manifest& manifest, int workers, const ReadRegions& read_regions,
-                  const std::function<void(const Manifest&)>& use, std::vector<std::string>& problems) {
-  use(manifest);
-  const auto files = file_problems(manifest, workers, read_regions);
-  problems.insert(problems.end(), files.begin(), files.end());
-  if (std::filesystem::exists(Annotations::file_of(manifest.dataset(), manifest.split()))) Annotations::read(manifest);
+/// What the lines of a manifest name, in `dataset`.
+void check_usable(const Manifest& manifest, const Dataset& dataset, int workers, const ReadRegions& read_regions,
+                  std::vector<std::string>& problems) {
+  try {
+    const auto files = all_file_problems(manifest, dataset, workers, read_regions);
+    problems.insert(problems.end(), files.begin(), files.end());
+    if (fs::exists(Annotations::file_of(manifest.dataset(), manifest.split()))) Annotations::read(manifest);
+  } catch (const DataError& error) {
+    problems.emplace_back(error.what());
+  }
+}
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
 }
 
 }  // namespace
+
+std::vector<std::string> file_problems(const Manifest& manifest, int workers, const ReadRegions& read_regions) {
+  return all_file_problems(manifest, manifest.dataset(), workers, read_regions);
+}
 
 std::vector<std::string> split_problems(const Dataset& dataset, const std::string& split, int workers,
                                         const ReadRegions& read_regions, const std::function<void(const Manifest&)>& use) {
@@ -123,19 +141,16 @@ std::vector<std::string> split_problems(const Dataset& dataset, const std::strin
       });
     }
     if (broken.empty()) {
-      check_usable(Manifest::open(dataset, split), workers, read_regions, use, problems);
+      const Manifest manifest = Manifest::open(dataset, split);
+      use(manifest);
+      check_usable(manifest, dataset, workers, read_regions, problems);
     } else if (reinterpret_cast<const IndexHeader*>(index.data())->samples > 0) {
       const ScratchFolder scratch;
-      const std::string copy = (scratch.path() / "usable.jsonl").string();
       std::vector<std::string> others;
-      try {
-        check_usable(Manifest::open(without_lines(dataset, split, broken, copy), split), workers, read_regions, use, others);
-      } catch (const DataError& error) {
-        others.emplace_back(error.what());
-      }
+      check_usable(without_lines(dataset, split, broken, scratch.path()), dataset, workers, read_regions, others);
       for (std::string& problem : others) {
-        if (problem.starts_with(copy)) problem.replace(0, copy.size(), file);
-        problems.push_back(problem);
+        replace_all(problem, scratch.path().string(), dataset.root.string());
+        problems.push_back(std::move(problem));
       }
     }
   } catch (const DataError& error) {
