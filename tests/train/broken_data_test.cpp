@@ -61,7 +61,7 @@ TEST_F(BrokenDataTest, SkippedPicturesOfBothSplitsAreListedByOneProcessAndByTwo)
   spoil(3);
   spoil(13);
   const std::string file = classifier("train: {batch: 3, epochs: 2, distributed_timeout: 60}");
-  for (const std::vector<std::string> more : {std::vector<std::string>{}, std::vector<std::string>{"--nproc", "2"}}) {
+  for (const std::vector<std::string>& more : {std::vector<std::string>{}, std::vector<std::string>{"--nproc", "2"}}) {
     const std::string name = fmt::format("run{}", more.size());
     const Result result = run(file, name, more);
     ASSERT_EQ(result.code, 0) << result.errors;
