@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs, builds and shows both networks on the embedded world: bash tools/demo.sh
+# Installs, builds and shows both networks on the embedded world: bash tools/demo.sh [--cuda]
 #
 # Draws pictures with keyword lists, trains word vectors, a TextCNN, EmotionNet on its soft labels, and the same network on the hard
 # labels alone; then measures each, and a linear classifier on both networks' frozen features. Then the stimuli-aware network: a region
@@ -7,7 +7,12 @@
 # Everything goes to data/demo and runs/demo; a stopped demo goes on where it was.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bash tools/setup.sh
+case "${1:-}" in
+  '' | --cuda) ;;
+  --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  *) echo "demo.sh: unknown flag $1; --cuda is the only one" >&2; exit 2 ;;
+esac
+bash tools/setup.sh "$@"
 export PATH="$PWD/build/release/bin:$PATH"
 
 mkdir -p data/demo runs/demo

@@ -106,8 +106,8 @@ int main(int argc, char** argv) {
   CLI::App* import = add_import(app, import_options);
 
   emotion::VerifyOptions verify_options;
-  auto* verify =
-      app.add_subcommand("verify", "lists every problem of a data set: broken lines, missing and broken images; exit 3 if any");
+  auto* verify = app.add_subcommand(
+      "verify", "lists every problem of a data set: broken lines, missing and broken images, faces and regions; exit 3 if any");
   verify->add_option("data,--data", verify_options.data, "data set")->required()->type_name("DATASET");
   verify->add_option("--workers", verify_options.workers, "threads; 0 = one per core")->capture_default_str();
 

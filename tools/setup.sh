@@ -88,11 +88,16 @@ install_packages
 if [ -z "${CMAKE_PREFIX_PATH:-}" ]; then
   install_libtorch
   [ "$cuda" = yes ] && install_cuda
+elif [ "$cuda" = yes ]; then
+  echo "setup: --cuda is for the wheel; the LibTorch that CMAKE_PREFIX_PATH names brings its own CUDA libraries" >&2
 fi
 if [ "$build" = yes ]; then
-  # Once more when the CUDA libraries have come since: CMake looks for them.
-  if [ ! -e "build/$preset/build.ninja" ] || [ .deps/cuda.done -nt "build/$preset/build.ninja" ]; then
-    cmake --preset "$preset" >/dev/null
+  # Once more when the CUDA libraries have come since, or another LibTorch is named: CMake keeps the place of the one it found.
+  named="build/$preset/prefix_path.txt"
+  if [ ! -e "build/$preset/build.ninja" ] || [ .deps/cuda.done -nt "build/$preset/build.ninja" ] ||
+    [ "$(cat "$named" 2>/dev/null)" != "${CMAKE_PREFIX_PATH:-}" ]; then
+    cmake --preset "$preset" -U 'LibTorch_*' >/dev/null
+    printf '%s\n' "${CMAKE_PREFIX_PATH:-}" > "$named"
   fi
   cmake --build --preset "$preset"
   echo "setup: the commands are in build/$preset/bin/"

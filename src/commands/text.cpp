@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 #include <span>
 
 #include <ATen/ops/from_blob.h>
@@ -122,12 +123,16 @@ void emotion_text_textcnn_predict(const emotion::TextCNNPredictCommand& o) {
   const at::NoGradGuard no_grad;
   at::Tensor ids = at::full({1, trained.max_keywords}, unknown + 1, at::kLong);
   std::int64_t count = 0;
+  // As in training: each word once, and none that is a class, which would give the answer away.
+  std::set<std::string> left_out(trained.classes.begin(), trained.classes.end());
   for (const auto& word : o.words) {
     if (count == trained.max_keywords) break;
+    if (!left_out.insert(word).second) continue;
     const auto row = trained.vocabulary.find(word);
     if (!row) log_warning("'{}' is not in the vocabulary", word);
     ids.data_ptr<std::int64_t>()[count++] = row ? static_cast<std::int64_t>(*row) : unknown;
   }
+  if (count == 0) throw DataError("no non-emotion keyword: the TextCNN has nothing to read; give words that are no class of it");
   const at::Tensor p = at::softmax(trained.network->forward(ids), 1).contiguous();
   std::vector<std::size_t> order(trained.classes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

@@ -6,6 +6,7 @@
 #include <ATen/ops/cat.h>
 #include <nlohmann/json.hpp>
 
+#include "emotion/data/decode.h"
 #include "emotion/data/manifest.h"
 #include "emotion/data/targets.h"
 #include "emotion/error.h"
@@ -50,11 +51,23 @@ Json summarize(const SplitConfig& split) {
   return json;
 }
 
-/// At most kMapSamples of them, evenly spaced.
-std::vector<std::uint64_t> spaced(const std::vector<std::uint64_t>& all) {
+bool is_whole(const fs::path& picture) {
+  try {
+    decode_image(picture);
+    return true;
+  } catch (const DataError&) {
+    return false;
+  }
+}
+
+/// At most kMapSamples of them, evenly spaced; without those whose pictures are broken, where the run skips such.
+std::vector<std::uint64_t> spaced(const std::vector<std::uint64_t>& all, const Manifest& manifest, const RunConfig& config) {
   std::vector<std::uint64_t> chosen;
   const std::size_t count = std::min(kMapSamples, all.size());
-  for (std::size_t i = 0; i < count; ++i) chosen.push_back(all[i * all.size() / count]);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t sample = all[i * all.size() / count];
+    if (config.data.on_error != "skip" || is_whole(manifest.image_path(sample))) chosen.push_back(sample);
+  }
   return chosen;
 }
 
@@ -73,14 +86,14 @@ SeenSamples see_samples(const RunConfig& config, const Manifest& manifest) {
     const TrainedStimuliNet model = load_stimuli_net(config.output, {}, device);
     std::vector<std::uint64_t> all(manifest.size());
     std::iota(all.begin(), all.end(), std::uint64_t{0});
-    seen.samples = spaced(all);
+    seen.samples = spaced(all, manifest, config);
     for_each_batch(model, device, manifest, seen.samples, kBatch, config.data.workers,
                    [&](const auto&, const StimuliNetOutput& output) { parts.push_back(output.features.to(at::kFloat).cpu()); });
     seen.classes = model.classes;
   } else {
     const VisualModel model = VisualModel::open(config.output, {}, device);
     const PictureView view = evaluation_view(model, kBatch, config.data.workers);
-    seen.samples = spaced(samples_in_view(manifest, view));
+    seen.samples = spaced(samples_in_view(manifest, view), manifest, config);
     for_each_batch(model, device, manifest, view, seen.samples,
                    [&](const auto&, const at::Tensor& features) { parts.push_back(features.cpu()); });
     seen.classes = model.classes();

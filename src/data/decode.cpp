@@ -4,13 +4,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iostream>
 #include <memory>
+#include <streambuf>
 #include <string>
 
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "decode_jpeg.h"
+#include "decode_png.h"
 #include "emotion/error.h"
 #include "emotion/io/tar.h"
 
@@ -116,8 +119,40 @@ class GifDecoder {
   GifFileType* gif_ = nullptr;
 };
 
-/// PNG, WebP, BMP, TIFF: 8-bit colours, upright, alpha dropped.
+/// What std::cerr writes through: nothing comes of a thread while it is muted.
+class MutableErrors final : public std::streambuf {
+ public:
+  explicit MutableErrors(std::streambuf* to) : to_(to) {}
+  static inline thread_local bool muted = false;
+
+ protected:
+  int overflow(int c) override {
+    return muted || c == traits_type::eof() ? traits_type::not_eof(c) : to_->sputc(static_cast<char>(c));
+  }
+  std::streamsize xsputn(const char* text, std::streamsize count) override { return muted ? count : to_->sputn(text, count); }
+  int sync() override { return muted ? 0 : to_->pubsync(); }
+
+ private:
+  std::streambuf* to_;
+};
+
+/// Where OpenCV catches an error of its own it writes several lines to std::cerr: while this lives, those of its thread are lost.
+class QuietOpenCV {
+ public:
+  QuietOpenCV() {
+    // Stays until the process ends: other threads may be writing.
+    static MutableErrors* const errors = new MutableErrors(std::cerr.rdbuf());
+    static const bool installed = std::cerr.rdbuf(errors) != nullptr;
+    MutableErrors::muted = installed;
+  }
+  ~QuietOpenCV() { MutableErrors::muted = false; }
+  QuietOpenCV(const QuietOpenCV&) = delete;
+  QuietOpenCV& operator=(const QuietOpenCV&) = delete;
+};
+
+/// WebP, BMP, TIFF: 8-bit colours, upright, alpha dropped.
 Image decode_with_opencv(std::span<const std::byte> bytes, const std::filesystem::path& file) {
+  const QuietOpenCV quiet;
   const cv::Mat input(1, static_cast<int>(bytes.size()), CV_8U, const_cast<std::byte*>(bytes.data()));
   cv::Mat bgr;
   try {
@@ -144,10 +179,11 @@ Image decode_image(std::span<const std::byte> bytes, const std::filesystem::path
   if (png) {
     if (bytes.size() < 24) throw DataError(file.string() + ": broken picture, or truncated");
     check_image_size(big_endian(bytes, 16), big_endian(bytes, 20), file);
+    return decode_png(bytes, file);
   }
   const bool webp = starts_with(bytes, "RIFF") && starts_with(bytes, "WEBP", 8);
   const bool tiff = starts_with(bytes, std::string_view("II*\0", 4)) || starts_with(bytes, std::string_view("MM\0*", 4));
-  if (!png && !webp && !tiff && !starts_with(bytes, "BM")) {
+  if (!webp && !tiff && !starts_with(bytes, "BM")) {
     throw DataError(file.string() + ": not a picture; JPEG, PNG, WebP, BMP, TIFF and GIF are read");
   }
   return decode_with_opencv(bytes, file);

@@ -17,9 +17,7 @@
 #include "fast_huffman.h"
 
 namespace emotion {
-namespace {
 
-/// Value of the EXIF orientation tag in an APP1 marker; 1 (upright) if there is none or it is malformed.
 int exif_orientation(std::span<const std::uint8_t> app1) {
   if (app1.size() < 14 || !std::equal(app1.begin(), app1.begin() + 6, "Exif\0")) return 1;
   const auto tiff = app1.subspan(6);
@@ -42,6 +40,8 @@ int exif_orientation(std::span<const std::uint8_t> app1) {
   }
   return 1;
 }
+
+namespace {
 
 /// One JPEG in memory. libjpeg's errors leave as exceptions: it is built with unwind tables where Debian builds it (amd64,
 /// arm64).

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <span>
@@ -30,6 +31,9 @@ Image decode_jpeg(std::span<const std::byte> bytes, const std::filesystem::path&
 /// that still has `min_size` pixels a side there.
 ScaledRegion decode_jpeg_region(std::span<const std::byte> bytes, const std::filesystem::path& file, int min_size,
                                 const std::function<Region(int width, int height)>& choose);
+
+/// Value of the EXIF orientation tag in an APP1 marker; 1 (upright) if there is none or it is malformed.
+int exif_orientation(std::span<const std::uint8_t> app1);
 
 /// Turns stored pixels upright; orientation 1 .. 8 as in EXIF.
 Image orient_image(Image image, int orientation);

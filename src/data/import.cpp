@@ -44,6 +44,9 @@ SplitSamples split_randomly(std::vector<Sample> samples, const SplitRatio& ratio
 void write_dataset(const fs::path& out, const std::string& name, const fs::path& image_root, std::vector<std::string> classes,
                    const SplitSamples& splits) {
   if (fs::exists(out / "dataset.yaml")) throw ConfigError(out.string() + ": there is a data set already; give another --out");
+  for (const auto& [split, samples] : splits) {  // before anything is written
+    if (samples.empty()) throw DataError(fmt::format("split {} would be empty; there are too few samples", split));
+  }
   Dataset dataset;
   dataset.root = out;
   dataset.name = name;
@@ -54,7 +57,6 @@ void write_dataset(const fs::path& out, const std::string& name, const fs::path&
   if (error) throw RunError(out.string() + ": cannot be made: " + error.message());
   std::string summary;
   for (const auto& [split, samples] : splits) {
-    if (samples.empty()) throw DataError(fmt::format("split {} would be empty; there are too few samples", split));
     ManifestWriter writer(out / (split + ".jsonl"));
     for (const Sample& sample : samples) writer.write(sample);
     writer.close();

@@ -2,27 +2,56 @@
 
 #include <algorithm>
 #include <atomic>
+#include <ostream>
+#include <set>
 #include <thread>
 
 #include <fmt/format.h>
 
+#include "emotion/data/annotations.h"
 #include "emotion/data/decode.h"
+#include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
+#include "emotion/io/file.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
+#include "manifest_index.h"
 
 namespace emotion {
+namespace fs = std::filesystem;
 
-std::vector<std::string> image_problems(const Manifest& manifest, int workers) {
-  std::vector<std::string> problems(manifest.size());
+namespace {
+
+/// What one sample's files say.
+struct Found {
+  std::vector<std::string> problems;
+  std::int64_t width = -1;  // of its regions' features; -1: none were read
+};
+
+Found look(const Manifest& manifest, const Dataset& dataset, std::size_t i, const ReadRegions& read_regions) {
+  Found found;
+  const auto attempt = [&](const char* what, const auto& action) {
+    try {
+      action();
+    } catch (const std::exception& error) {
+      found.problems.push_back(fmt::format("{}: {}{}", manifest.place(i), what, error.what()));
+    }
+  };
+  const SampleView sample = manifest[i];
+  attempt("", [&] { decode_image(path_below(dataset.images(), sample.image)); });
+  if (!sample.face.empty()) attempt("face: ", [&] { decode_image(stimulus_path(dataset, sample.face)); });
+  if (!sample.regions.empty() && read_regions)
+    attempt("regions: ", [&] { found.width = read_regions(stimulus_path(dataset, sample.regions)); });
+  return found;
+}
+
+std::vector<std::string> all_file_problems(const Manifest& manifest, const Dataset& dataset, int workers,
+                                           const ReadRegions& read_regions) {
+  std::vector<Found> all(manifest.size());
   std::atomic<std::size_t> next{0}, done{0};
   const auto work = [&] {
-    for (std::size_t i = next++; i < manifest.size() && !stop_requested(); i = next++) {
-      try {
-        decode_image(manifest.image_path(i));
-      } catch (const std::exception& error) {
-        problems[i] = fmt::format("{}: {}", manifest.place(i), error.what());
-      }
+    for (std::size_t i = next++; i < all.size() && !stop_requested(); i = next++) {
+      all[i] = look(manifest, dataset, i, read_regions);
       ++done;
     }
   };
@@ -36,7 +65,97 @@ std::vector<std::string> image_problems(const Manifest& manifest, int workers) {
   }
   for (auto& thread : threads) thread.join();
   if (stop_requested()) throw Interrupted("verify: interrupted");
-  std::erase(problems, "");
+  std::vector<std::string> problems;
+  std::int64_t width = -1;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    problems.insert(problems.end(), all[i].problems.begin(), all[i].problems.end());
+    if (width < 0) width = all[i].width;
+    if (all[i].width >= 0 && all[i].width != width) {
+      problems.push_back(
+          fmt::format("{}: regions: {}: features are {} wide, those before {}; the regions of a data set come from one detector",
+                      manifest.place(i), manifest[i].regions, all[i].width, width));
+    }
+  }
+  return problems;
+}
+
+/// The split without its broken lines, which are blank, in a scratch folder that stands for the data set's.
+Manifest without_lines(const Dataset& dataset, const std::string& split, const std::set<std::uint64_t>& broken,
+                       const fs::path& scratch) {
+  Dataset usable = dataset;
+  usable.root = scratch;
+  const fs::path copy = usable.split_file(split);
+  fs::create_directories(copy.parent_path());
+  const MappedFile jsonl(dataset.split_file(split));
+  write_file_atomically(copy, [&](std::ostream& out) {
+    std::uint64_t line = 0;
+    for (std::size_t begin = 0; begin < jsonl.text().size();) {
+      const std::size_t end = std::min(jsonl.text().find('\n', begin), jsonl.text().size());
+      if (!broken.contains(++line)) out << jsonl.text().substr(begin, end - begin);
+      out << '\n';
+      begin = end + 1;
+    }
+  });
+  const fs::path annotations = Annotations::file_of(dataset, split), link = Annotations::file_of(usable, split);
+  if (fs::exists(annotations)) {
+    fs::create_directories(link.parent_path());
+    fs::create_symlink(fs::absolute(annotations), link);
+  }
+  return Manifest::open(usable, split);
+}
+
+/// What the lines of a manifest name, in `dataset`.
+void check_usable(const Manifest& manifest, const Dataset& dataset, int workers, const ReadRegions& read_regions,
+                  std::vector<std::string>& problems) {
+  try {
+    const auto files = all_file_problems(manifest, dataset, workers, read_regions);
+    problems.insert(problems.end(), files.begin(), files.end());
+    if (fs::exists(Annotations::file_of(manifest.dataset(), manifest.split()))) Annotations::read(manifest);
+  } catch (const DataError& error) {
+    problems.emplace_back(error.what());
+  }
+}
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
+}
+
+}  // namespace
+
+std::vector<std::string> file_problems(const Manifest& manifest, int workers, const ReadRegions& read_regions) {
+  return all_file_problems(manifest, manifest.dataset(), workers, read_regions);
+}
+
+std::vector<std::string> split_problems(const Dataset& dataset, const std::string& split, int workers,
+                                        const ReadRegions& read_regions, const std::function<void(const Manifest&)>& use) {
+  std::vector<std::string> problems;
+  try {
+    const std::string file = dataset.split_file(split).string();
+    std::set<std::uint64_t> broken;
+    std::string index;
+    {
+      const MappedFile jsonl(file);
+      index = build_index(dataset, jsonl.text(), [&](std::uint64_t line, const std::string& text) {
+        broken.insert(line);
+        problems.push_back(fmt::format("{}:{}: {}", file, line, text));
+      });
+    }
+    if (broken.empty()) {
+      const Manifest manifest = Manifest::open(dataset, split);
+      use(manifest);
+      check_usable(manifest, dataset, workers, read_regions, problems);
+    } else if (reinterpret_cast<const IndexHeader*>(index.data())->samples > 0) {
+      const ScratchFolder scratch;
+      std::vector<std::string> others;
+      check_usable(without_lines(dataset, split, broken, scratch.path()), dataset, workers, read_regions, others);
+      for (std::string& problem : others) {
+        replace_all(problem, scratch.path().string(), dataset.root.string());
+        problems.push_back(std::move(problem));
+      }
+    }
+  } catch (const DataError& error) {
+    problems.emplace_back(error.what());
+  }
   return problems;
 }
 

@@ -1,6 +1,7 @@
 #include "emotion/eval/extract.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 

@@ -164,7 +164,7 @@ struct Search {
   std::vector<std::optional<std::string>> faces{};  // of each sample, for update_manifest
   std::vector<std::string> broken{};                // of each sample: why
   std::atomic<std::size_t> next{0}, done{0};
-  std::atomic<bool> failed{false};
+  std::atomic<bool> failed{false}, stop{false};
   std::exception_ptr failure{};  // set by the thread that sets `failed`
 
   void look(FaceFinder& finder, std::size_t i) {
@@ -183,7 +183,7 @@ struct Search {
   }
 
   void run(FaceFinder finder) {
-    for (std::size_t i = next++; i < todo.size() && !stop_requested() && !failed; i = next++) {
+    for (std::size_t i = next++; i < todo.size() && !stop && !failed; i = next++) {
       try {
         look(finder, todo[i]);
       } catch (...) {
@@ -194,15 +194,20 @@ struct Search {
   }
 };
 
-void run_threads(Search& search, const FaceFinder& finder, int workers, std::uint64_t known) {
+void run_threads(Search& search, const FaceFinder& finder, int workers, std::uint64_t known, const ProcessGroup& group) {
   const unsigned count = workers > 0 ? static_cast<unsigned>(workers) : std::max(1U, std::thread::hardware_concurrency());
   std::vector<std::thread> threads;
   for (unsigned t = 0; t < count; ++t)
     threads.emplace_back([&search, own = finder.copy()]() mutable { search.run(std::move(own)); });
   Progress progress("faces " + search.manifest.split(), known + search.todo.size(), known);
-  while (search.done < search.todo.size() && !stop_requested() && !search.failed) {
+  const ProcessGroup::Steps steps(group);
+  for (std::size_t seen = 0; search.done < search.todo.size() && !search.stop && !search.failed;) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     progress.update(known + search.done);
+    search.stop = group.stop_asked();
+    if (search.done == seen) continue;
+    seen = search.done;
+    steps.step();
   }
   for (auto& thread : threads) thread.join();
   if (search.failure) std::rethrow_exception(search.failure);
@@ -263,7 +268,8 @@ FaceSummary extract_faces(const Manifest& manifest, const FaceFinder& finder, co
     if (!search.faces[i] && i % static_cast<std::size_t>(group.size()) == static_cast<std::size_t>(group.rank()))
       search.todo.push_back(i);
   }
-  run_threads(search, finder, decoding_threads(workers, group), known);
+  run_threads(search, finder, decoding_threads(workers, group), known, group);
+  group.wait_for_all();  // an exchange would give up those that have more to do
   if (group.any(stop_requested()))
     throw Interrupted(fmt::format("faces: interrupted in {}; the same command goes on from there", manifest.file().string()));
   gather_broken(search, group);

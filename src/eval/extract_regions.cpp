@@ -94,18 +94,23 @@ class Extraction {
     const auto read = [&](std::size_t i) {
       next = std::async(std::launch::async, [this, &batches, i] { return decode(manifest_, batches[i]); });
     };
-    if (!batches.empty()) read(0);
-    for (std::size_t i = 0; i < batches.size() && !stop_requested(); ++i) {
-      const Pictures pictures = next.get();
-      if (i + 1 < batches.size()) read(i + 1);  // decoded while the network runs
-      for (const auto& problem : pictures.problems) log_warning("{}", problem);
-      summary_.broken += pictures.problems.size();
-      if (!pictures.samples.empty()) detect(pictures);
-      done += batches[i].size();
-      progress.update(done);
+    {
+      const ProcessGroup::Steps steps(group_);
+      if (!batches.empty()) read(0);
+      for (std::size_t i = 0; i < batches.size() && !group_.stop_asked(); ++i) {
+        const Pictures pictures = next.get();
+        if (i + 1 < batches.size()) read(i + 1);  // decoded while the network runs
+        for (const auto& problem : pictures.problems) log_warning("{}", problem);
+        summary_.broken += pictures.problems.size();
+        if (!pictures.samples.empty()) detect(pictures);
+        done += batches[i].size();
+        progress.update(done);
+        steps.step();
+      }
+      if (next.valid()) next.wait();
     }
-    if (next.valid()) next.wait();
     progress.clear();
+    group_.wait_for_all();  // an exchange would give up those that have more to do
     done = sum(done);
     const bool stopped = group_.any(stop_requested());
     note_paths();

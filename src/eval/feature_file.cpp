@@ -45,7 +45,7 @@ std::string stimuli_hash(const Manifest& manifest) {
 class Pieces {
  public:
   Pieces(const FeatureRows& rows, std::uint64_t piece, fs::path folder, const ProcessGroup& group)
-      : rows_(rows), piece_(piece), folder_(std::move(folder)), rank_(group.rank()), size_(group.size()) {}
+      : rows_(rows), piece_(piece), folder_(std::move(folder)), group_(group), rank_(group.rank()), size_(group.size()) {}
 
   std::uint64_t count() const { return (rows_.samples.size() + piece_ - 1) / piece_; }
   std::uint64_t rows_of(std::uint64_t i) const { return std::min<std::uint64_t>(piece_, rows_.samples.size() - i * piece_); }
@@ -83,7 +83,9 @@ class Pieces {
     }
     std::size_t next = 0;
     at::Tensor pending = at::empty({0, rows_.dimension}, at::kFloat);
+    const ProcessGroup::Steps steps(group_);
     rows_.compute(samples, [&](const at::Tensor& rows) {
+      steps.step();
       pending = at::cat({pending, rows});
       while (next < pieces.size() && pending.size(0) >= static_cast<std::int64_t>(rows_of(pieces[next]))) {
         const auto n = static_cast<std::int64_t>(rows_of(pieces[next]));
@@ -110,6 +112,7 @@ class Pieces {
   const FeatureRows& rows_;
   std::uint64_t piece_;
   fs::path folder_;
+  const ProcessGroup& group_;
   int rank_, size_;
 };
 

@@ -41,9 +41,10 @@ class Descriptor {
   int fd_;
 };
 
-/// Opens a regular file for reading and gives its size.
+/// Opens a regular file for reading and gives its size. Without O_NONBLOCK the opening of a pipe would wait for a writer; reading
+/// a regular file does not know the flag.
 std::pair<int, std::uint64_t> open_for_reading(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) throw DataError(fmt::format("{}: cannot be read: {}", path.string(), reason(errno)));
   Descriptor guard(fd);
   struct stat info {};

@@ -23,9 +23,11 @@ std::int64_t BatchStream::own_size(const StreamPosition& place) const {
   return (planned_size(place) - options_.rank + options_.ranks - 1) / options_.ranks;
 }
 
-void BatchStream::seek(const StreamPosition& place) {
+bool BatchStream::seek(const StreamPosition& place) {
   close_epoch();
-  next_ = place;
+  const bool ended = place.offset >= usable_;
+  next_ = ended ? StreamPosition{place.epoch + 1, 0} : place;
+  return ended;
 }
 
 void BatchStream::close_epoch() {

@@ -42,7 +42,9 @@ class BatchStream {
   std::int64_t own_size(const StreamPosition& place) const;
   /// Where the next batch begins.
   const StreamPosition& position() const { return next_; }
-  void seek(const StreamPosition& place);
+  /// Goes on from a place, of another number of ranks perhaps: one in the rest that is left out here is the next epoch's
+  /// beginning (true then).
+  bool seek(const StreamPosition& place);
   /// With on_error: skip a batch may be smaller than planned, or empty; so may a rank's part of the last one.
   Batch next();
 

@@ -33,6 +33,17 @@ std::vector<std::string> parse_list(const std::map<std::string, std::string>& me
   }
 }
 
+/// Keeps the best and the newest `keep` of the steps, `last` among them.
+void remove_old(const fs::path& folder, std::vector<std::int64_t> steps, std::int64_t last, std::int64_t best, int keep) {
+  std::erase(steps, best);
+  // Newer than `last`: a kill came before the link, and the run that went on from an older one has not reached them.
+  for (const std::int64_t step : steps) {
+    if (step > last) fs::remove_all(folder / step_name(step));
+  }
+  std::erase_if(steps, [&](std::int64_t step) { return step > last; });
+  for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < steps.size(); ++i) fs::remove_all(folder / step_name(steps[i]));
+}
+
 }  // namespace
 
 void CheckpointFolder::save(std::int64_t step, const StateDict& model, const StateDict& state, std::int64_t best_step,
@@ -51,11 +62,13 @@ void CheckpointFolder::save(std::int64_t step, const StateDict& model, const Sta
     }
     fs::remove_all(temporary);
     sync_path(folder_);
-    if (best_step >= 0) replace_link(step_name(best_step), folder_ / "best");
+    if (best_step >= 0) {
+      replace_link(step_name(best_step), folder_ / "best");
+    } else {
+      fs::remove(folder_ / "best");  // of a later step, left by a kill
+    }
     replace_link(step_name(step), folder_ / "last");
-    auto old = steps();
-    std::erase(old, best_step);
-    for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < old.size(); ++i) fs::remove_all(folder_ / step_name(old[i]));
+    remove_old(folder_, steps(), step, best_step, keep);
   } catch (const fs::filesystem_error& error) {
     throw RunError(
         fmt::format("{}: cannot be written: {}; the last checkpoint is intact", target.string(), error.code().message()));
@@ -79,9 +92,17 @@ std::vector<std::int64_t> CheckpointFolder::steps() const {
 }
 
 std::optional<fs::path> CheckpointFolder::last() const {
+  const fs::path link = folder_ / "last";
   std::error_code error;
-  const fs::path folder = fs::canonical(folder_ / "last", error);
-  return error ? std::nullopt : std::optional(folder);
+  if (!fs::exists(fs::symlink_status(link, error))) return std::nullopt;
+  const fs::path folder = fs::canonical(link, error);
+  if (error) {
+    throw WeightsError(
+        fmt::format("{}: points at {}, which is not there; make it point at another checkpoint, or remove it to "
+                    "start from the beginning",
+                    link.string(), fs::read_symlink(link, error).string()));
+  }
+  return folder;
 }
 
 fs::path find_model_file(const fs::path& checkpoint) {

@@ -15,6 +15,7 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -24,6 +25,7 @@
 #include "distributed_rendezvous.h"
 #include "distributed_watch.h"
 #include "emotion/log.h"
+#include "emotion/signals.h"
 #include "emotion/train/device.h"
 
 namespace emotion {
@@ -162,6 +164,8 @@ bool ProcessGroup::any(bool value) {
   return all[0].item<int>() != 0;
 }
 
+bool ProcessGroup::stop_asked() const { return data_->watch ? data_->watch->stop_asked() : stop_requested(); }
+
 void ProcessGroup::sum(const std::vector<at::Tensor>& tensors) {
   if (!data_->group) return;
   const at::NoGradGuard no_grad;
@@ -234,6 +238,18 @@ void ProcessGroup::wait_for_all() {
   }
 }
 
+ProcessGroup::Steps::Steps(const ProcessGroup& group) : data_(group.data_) {
+  if (data_->watch) data_->watch->promise_steps(true);
+}
+
+ProcessGroup::Steps::~Steps() {
+  if (data_->watch) data_->watch->promise_steps(false);
+}
+
+void ProcessGroup::Steps::step() const {
+  if (data_->watch) data_->watch->step();
+}
+
 void ProcessGroup::check_same(const std::string& what, const std::string& value) {
   const auto all = gather_to_root(value);
   std::string verdict;
@@ -279,8 +295,11 @@ int decoding_threads(int workers, const ProcessGroup& group) {
 
 std::string own_device(const std::string& name, const ProcessGroup& group) {
   if (group.size() == 1 || !(name == "cuda" || (name == "auto" && !Device::open(name).is_cpu()))) return name;
-  return fmt::format("cuda:{}", group.local_rank());
+  Device::open(name);  // makes the driver known
+  return fmt::format("cuda:{}", own_gpu(group.local_rank(), c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount()));
 }
+
+int own_gpu(int local_rank, int visible) { return visible == 1 ? 0 : local_rank; }
 
 void ProcessGroup::finish(const std::string& again, const std::function<void()>& work) {
   try {

@@ -7,6 +7,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
 #include "distributed_backend.h"
+#include "distributed_watch.h"
 
 namespace emotion {
 
@@ -14,7 +15,7 @@ c10::intrusive_ptr<c10d::ProcessGroup> make_gloo_group(const c10::intrusive_ptr<
                                                        const std::string& address, double timeout) {
   using c10d::ProcessGroupGloo;
   // What Gloo says at its limit names no process; the watch, which is asked then, has missed a lost one for long enough.
-  const auto limit = std::chrono::milliseconds(static_cast<std::int64_t>((timeout + 5) * 1000));
+  const auto limit = std::chrono::milliseconds(static_cast<std::int64_t>((timeout + kStepGrace) * 1000));
   auto options = ProcessGroupGloo::Options::create(limit);
   options->devices.push_back(ProcessGroupGloo::createDeviceForHostname(address));
   auto gloo = c10::make_intrusive<ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store), rank, size, options);

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "emotion/signals.h"
+
 namespace emotion {
 namespace {
 
@@ -43,20 +45,22 @@ struct Watch::Shared {
   std::vector<std::uint8_t> text_of_mine() {
     State& mine = states[static_cast<std::size_t>(rank)];
     ++mine.beat;
-    const std::string text =
-        fmt::format("{} {} {} {} {}\n{}", mine.beat, mine.exchanges, mine.done, mine.stopped ? 1 : 0, mine.culprit, mine.text);
+    mine.asked = stop_requested();
+    const std::string text = fmt::format("{} {} {} {} {:d} {:d} {:d} {}\n{}", mine.beat, mine.exchanges, mine.done, mine.steps,
+                                         mine.promised, mine.asked, mine.stopped, mine.culprit, mine.text);
     return {text.begin(), text.end()};
   }
 
   void take(std::size_t other, const std::vector<std::uint8_t>& bytes) {
     std::istringstream in(std::string(bytes.begin(), bytes.end()));
     State read;
-    int stopped = 0;
-    in >> read.beat >> read.exchanges >> read.done >> stopped >> read.culprit;
+    in >> read.beat >> read.exchanges >> read.done >> read.steps >> read.promised >> read.asked >> read.stopped >> read.culprit;
     in.ignore(1);
     std::getline(in, read.text, '\0');
-    read.stopped = stopped != 0;
-    read.changed = read.beat != states[other].beat ? Clock::now() : states[other].changed;
+    const State& before = states[other];
+    read.changed = read.beat != before.beat ? Clock::now() : before.changed;
+    const bool stays = read.promised && before.promised && read.steps == before.steps;
+    read.stepped = stays ? before.stepped : Clock::now();
     states[other] = std::move(read);
   }
 };
@@ -129,6 +133,22 @@ void Watch::done(std::int64_t n) {
   shared_->poke();
 }
 
+void Watch::promise_steps(bool promised) {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->states[static_cast<std::size_t>(shared_->rank)].promised = promised;
+}
+
+void Watch::step() {
+  const std::lock_guard lock(shared_->mutex);
+  ++shared_->states[static_cast<std::size_t>(shared_->rank)].steps;
+}
+
+bool Watch::stop_asked() const {
+  const std::lock_guard lock(shared_->mutex);
+  const auto& states = shared_->states;
+  return stop_requested() || std::any_of(states.begin(), states.end(), [](const State& state) { return state.asked; });
+}
+
 PeerLost Watch::lost(int rank, const std::string& what) const {
   return {fmt::format("{} {}", shared_->names[static_cast<std::size_t>(rank)], what), rank};
 }
@@ -159,6 +179,13 @@ std::unique_ptr<PeerLost> Watch::look(double limit, bool anyone) const {
     if (static_cast<int>(r) == s.rank || state.stopped || silent <= limit || (!anyone && r != 0)) continue;
     return std::make_unique<PeerLost>(
         lost(static_cast<int>(r), fmt::format("was killed, hangs or lost its network: no sign of it for {:.0f} s", silent)));
+  }
+  for (std::size_t r = 0; r < s.states.size(); ++r) {
+    const State& state = s.states[r];
+    const double stays = seconds_between(state.stepped, now);
+    if (static_cast<int>(r) == s.rank || state.stopped || !state.promised || stays <= s.timeout + kStepGrace) continue;
+    return std::make_unique<PeerLost>(
+        lost(static_cast<int>(r), fmt::format("lives but hangs: no step of its work for {:.0f} s", stays)));
   }
   return nullptr;
 }

@@ -16,6 +16,9 @@
 
 namespace emotion {
 
+/// Seconds beyond the timeout until a process that lives, but takes no part or no step, counts as hanging.
+inline constexpr double kStepGrace = 5;
+
 /// Signs of life of the processes of a group: each writes a state into the rendezvous' store, again and again, and reads those of
 /// the others. A thread of its own does so, so that a process that is busy is not taken for a dead one; and it is the only one
 /// that touches its connection, so that a store that no longer answers blocks nobody else.
@@ -31,6 +34,12 @@ class Watch {
   void enter_exchange();
   /// This process has finished something others wait for in wait_for(): its n-th.
   void done(std::int64_t n);
+  /// From here on (or no longer) this process gets on step by step, and step() says so: one that stays at a step for longer than
+  /// kStepGrace seconds beyond the timeout hangs. Without the promise a process may be busy for as long as it likes.
+  void promise_steps(bool promised);
+  void step();
+  /// True once any process was asked to stop (SIGINT, SIGTERM), as far as is known here.
+  bool stop_asked() const;
   /// Until `rank` has done its n-th, however long it takes. @throws PeerLost
   void wait_for(int rank, std::int64_t n);
   /// After something has failed: who is gone, once that is seen; null if everyone lives. Takes some seconds at most.
@@ -44,11 +53,12 @@ class Watch {
  private:
   using Clock = std::chrono::steady_clock;
   struct State {
-    std::int64_t beat = 0, exchanges = 0, done = 0;
-    bool stopped = false;
+    std::int64_t beat = 0, exchanges = 0, done = 0, steps = 0;
+    bool promised = false, asked = false, stopped = false;
     int culprit = -1;
     std::string text;
     Clock::time_point changed = Clock::now();  // when `beat` last did
+    Clock::time_point stepped = Clock::now();  // when `steps` last did, or the promise began
   };
   struct Shared;
 

@@ -71,7 +71,7 @@ void gather_rows(EvaluationResult& result, const Task& task, ProcessGroup& group
 }  // namespace
 
 std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options options, const Device& device, std::int64_t step,
-                                              ProcessGroup& group) {
+                                              ProcessGroup& group, std::vector<std::string>& skipped) {
   const EvaluationScope scope(task.network());
   EvaluationResult result;
   if (task.evaluates_itself()) {
@@ -88,18 +88,25 @@ std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options o
   Predictions& predictions = result.predictions;
   predictions.classes = task.info().classes.size();
   predictions.polarity = class_polarity(manifest.dataset(), task.info().classes);
-  Progress progress("evaluation", size);
-  for (std::int64_t b = 0; b < stream.batches_per_epoch() && !stop_requested(); ++b) {
-    const Batch batch = stream.next();
-    if (batch.samples.empty()) continue;
-    const AutocastScope autocast(device);
-    const TaskOutput output = task.forward(batch, nullptr, Split::kValidation);
-    losses.add(step, output, static_cast<std::int64_t>(batch.samples.size()));
-    append_scores(predictions, output.logits);
-    for (const std::uint64_t sample : batch.samples) predictions.labels.push_back(task.labels(sample));
-    result.samples.insert(result.samples.end(), batch.samples.begin(), batch.samples.end());
-    progress.update(predictions.size() * static_cast<std::size_t>(group.size()));
+  {
+    Progress progress("evaluation", size);
+    const ProcessGroup::Steps steps(group);
+    for (std::int64_t b = 0; b < stream.batches_per_epoch() && !group.stop_asked(); ++b) {
+      const Batch batch = stream.next();
+      steps.step();
+      if (batch.samples.empty()) continue;
+      const AutocastScope autocast(device);
+      const TaskOutput output = task.forward(batch, nullptr, Split::kValidation);
+      losses.add(step, output, static_cast<std::int64_t>(batch.samples.size()));
+      append_scores(predictions, output.logits);
+      for (const std::uint64_t sample : batch.samples) predictions.labels.push_back(task.labels(sample));
+      result.samples.insert(result.samples.end(), batch.samples.begin(), batch.samples.end());
+      progress.update(predictions.size() * static_cast<std::size_t>(group.size()));
+    }
   }
+  for (auto& image : stream.skipped()) skipped.push_back(std::move(image));
+  // One that was asked to stop is here long before the others: an exchange would give them up.
+  group.wait_for_all();
   if (group.any(stop_requested())) return std::nullopt;
   gather_rows(result, task, group);
   result.values = losses.take(group);

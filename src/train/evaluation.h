@@ -25,7 +25,8 @@ struct EvaluationResult {
 /// @param options  of the training stream; what is random in its transform is left out
 /// @param step     steps done, for the message of a bad loss
 /// @param group    each process takes a part of the split; rank 0 gets the result of the whole, the others an empty one
+/// @param skipped  gets this process's broken images, where they are left out
 std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options options, const Device& device, std::int64_t step,
-                                              ProcessGroup& group);
+                                              ProcessGroup& group, std::vector<std::string>& skipped);
 
 }  // namespace emotion

@@ -18,26 +18,32 @@ void LossWindow::add(std::int64_t step, const TaskOutput& output, std::int64_t s
     names.push_back(name);
     values.push_back(value.detach());
   }
-  names_ = std::move(names);
-  pending_.push_back({step, output.weight.value_or(static_cast<double>(samples)), at::stack(values).to(at::kDouble)});
+  pending_.push_back(
+      {step, output.weight.value_or(static_cast<double>(samples)), std::move(names), at::stack(values).to(at::kDouble)});
   if (eager_) flush();
+}
+
+void LossWindow::add_to(const std::string& name, double sum, double weight) {
+  auto found = std::find_if(sums_.begin(), sums_.end(), [&](const Sum& one) { return one.name == name; });
+  if (found == sums_.end()) found = sums_.insert(sums_.end(), {name, 0, 0});
+  found->sum += sum;
+  found->weight += weight;
 }
 
 void LossWindow::flush() {
   for (const auto& pending : pending_) {
     const at::Tensor values = pending.values.cpu();
     const double* value = values.const_data_ptr<double>();
+    const auto& names = pending.names;
     // The parts come first in the message: the sum is only bad because of them.
-    for (std::size_t i = names_.size(); i-- > 0;) {
+    for (std::size_t i = names.size(); i-- > 0;) {
       if (!std::isfinite(value[i])) {
         throw RunError(fmt::format(
             "step {}: {} is {}; the checkpoints stay as they were; a lower optimizer.lr or optimizer.clip_norm may help",
-            pending.step, names_[i], std::isnan(value[i]) ? "NaN" : "infinite"));
+            pending.step, names[i], std::isnan(value[i]) ? "NaN" : "infinite"));
       }
     }
-    sums_.resize(names_.size());
-    for (std::size_t i = 0; i < names_.size(); ++i) sums_[i] += value[i] * pending.weight;
-    weight_ += pending.weight;
+    for (std::size_t i = 0; i < names.size(); ++i) add_to(names[i], value[i] * pending.weight, pending.weight);
   }
   pending_.clear();
 }
@@ -47,28 +53,26 @@ std::vector<std::pair<std::string, double>> LossWindow::take(ProcessGroup& group
   if (group.size() > 1) {
     const auto all = group.gather_to_root(save());
     sums_.clear();
-    weight_ = 0;
     for (const std::string& one : all) restore(one);
   }
   std::vector<std::pair<std::string, double>> means;
-  for (std::size_t i = 0; i < sums_.size() && weight_ > 0; ++i) means.emplace_back(names_[i], sums_[i] / weight_);
+  for (const Sum& one : sums_) {
+    if (one.weight > 0) means.emplace_back(one.name, one.sum / one.weight);
+  }
   sums_.clear();
-  weight_ = 0;
   return means;
 }
 
 std::string LossWindow::save() {
   flush();
-  return nlohmann::json{{"names", names_}, {"sums", sums_}, {"samples", weight_}}.dump();
+  auto json = nlohmann::json::array();
+  for (const Sum& one : sums_) json.push_back({one.name, one.sum, one.weight});
+  return json.dump();
 }
 
 void LossWindow::restore(const std::string& text) {
-  const auto json = nlohmann::json::parse(text);
-  const auto sums = json.at("sums").get<std::vector<double>>();
-  if (names_.empty() || sums.size() > sums_.size()) names_ = json.at("names").get<std::vector<std::string>>();
-  sums_.resize(std::max(sums_.size(), sums.size()));
-  for (std::size_t i = 0; i < sums.size(); ++i) sums_[i] += sums[i];
-  weight_ += json.at("samples").get<double>();
+  for (const auto& one : nlohmann::json::parse(text))
+    add_to(one.at(0).get<std::string>(), one.at(1).get<double>(), one.at(2).get<double>());
 }
 
 }  // namespace emotion

@@ -30,13 +30,19 @@ class LossWindow {
   struct Pending {
     std::int64_t step;
     double weight;
-    at::Tensor values;  // [1 + parts]
+    std::vector<std::string> names;
+    at::Tensor values;  // [names]
   };
+  /// A part that some batches have and others have not (a second data set's) is a mean over those that have it.
+  struct Sum {
+    std::string name;
+    double sum = 0, weight = 0;
+  };
+  void add_to(const std::string& name, double sum, double weight);
+
   bool eager_;
-  std::vector<std::string> names_;
   std::vector<Pending> pending_;
-  std::vector<double> sums_;
-  double weight_ = 0;
+  std::vector<Sum> sums_;
 };
 
 }  // namespace emotion

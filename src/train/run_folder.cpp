@@ -15,17 +15,21 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Keys that may differ when a run goes on: they do not change what is computed.
-const std::set<std::string>& free_keys() {
+/// Keys that may differ when a run goes on: they do not change what is computed. data.on_error does not either until a picture is
+/// broken, and is what a run that stopped at one goes on with.
+bool is_free(const std::string& key) {
   static const std::set<std::string> keys{"output",
                                           "device",
                                           "data.workers",
+                                          "data.cache_mb",
+                                          "data.on_error",
                                           "train.epochs",
                                           "train.max_steps",
                                           "train.log_every",
+                                          "train.distributed_timeout",
                                           "checkpoint.every_minutes",
                                           "checkpoint.keep"};
-  return keys;
+  return keys.contains(key) || key.starts_with("probe.");
 }
 
 void check_same_config(const RunConfig& config, const fs::path& stored_file) {
@@ -33,7 +37,7 @@ void check_same_config(const RunConfig& config, const fs::path& stored_file) {
   const auto before = config_values(stored), now = config_values(config);
   std::vector<std::string> different;
   for (std::size_t i = 0; i < std::min(before.size(), now.size()); ++i) {
-    if (before[i] != now[i] && !free_keys().contains(now[i].first)) {
+    if (before[i] != now[i] && !is_free(now[i].first)) {
       different.push_back(fmt::format("{} was {}, is {}", now[i].first, before[i].second, now[i].second));
     }
   }

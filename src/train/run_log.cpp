@@ -13,16 +13,19 @@
 namespace emotion {
 namespace {
 
-/// The lines whose step is at most `step`; a half-written last line goes too.
-std::string lines_up_to(const std::string& text, std::int64_t step) {
+/// The lines whose step is at most `step`, without an evaluation after it that is due once more; a half-written last line goes
+/// too.
+std::string lines_up_to(const std::string& text, std::int64_t step, bool evaluated) {
   std::string kept;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = text.find('\n', begin);
     if (end == std::string::npos) break;
     const std::string line = text.substr(begin, end + 1 - begin);
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.contains("step") && json["step"].is_number() && json["step"].get<std::int64_t>() <= step)
-      kept += line;
+    const bool known = json.is_object() && json.contains("step") && json["step"].is_number();
+    const std::int64_t at = known ? json["step"].get<std::int64_t>() : step + 1;
+    const bool repeated = at == step && !evaluated && json.contains("split") && json["split"] == "val";
+    if (at <= step && !repeated) kept += line;
     begin = end + 1;
   }
   return kept;
@@ -30,8 +33,8 @@ std::string lines_up_to(const std::string& text, std::int64_t step) {
 
 }  // namespace
 
-RunLog::RunLog(const std::filesystem::path& run, std::int64_t step) : file_(run / "metrics.jsonl") {
-  const std::string kept = step >= 0 && std::filesystem::exists(file_) ? lines_up_to(read_file(file_), step) : "";
+RunLog::RunLog(const std::filesystem::path& run, std::int64_t step, bool evaluated) : file_(run / "metrics.jsonl") {
+  const std::string kept = step >= 0 && std::filesystem::exists(file_) ? lines_up_to(read_file(file_), step, evaluated) : "";
   write_file_atomically(file_, kept);
   out_.open(file_, std::ios::binary | std::ios::app);
   events_ = std::make_unique<EventWriter>(run, step);
@@ -47,6 +50,19 @@ void RunLog::write(const std::string& split, std::int64_t step, std::int64_t epo
   out_ << line.dump() << std::endl;
   if (!out_) throw RunError(fmt::format("{}: cannot be written: {}", file_.string(), std::strerror(errno)));
   events_->flush();
+}
+
+std::string progress_text(const std::vector<std::pair<std::string, double>>& values) {
+  std::string text;
+  for (const auto& [name, value] : values) {
+    if (name == "samples_per_second")
+      text += fmt::format("{:.0f} img/s  ", value);
+    else if (name == "data_wait")
+      text += fmt::format("waiting {:.0f} %", 100 * value);
+    else
+      text += fmt::format("{} {:.4g}  ", name, value);
+  }
+  return text;
 }
 
 }  // namespace emotion

@@ -15,8 +15,9 @@ namespace emotion {
 /// metrics.jsonl and the TensorBoard events of a run.
 class RunLog {
  public:
-  /// Goes on with the lines up to `step`; later ones, written before the run was killed, are dropped. step < 0: a new run.
-  RunLog(const std::filesystem::path& run, std::int64_t step);
+  /// Goes on with the lines up to `step`; later ones, written before the run was killed, are dropped, and so is an evaluation
+  /// after `step` itself that is due once more (`evaluated` false). step < 0: a new run.
+  RunLog(const std::filesystem::path& run, std::int64_t step, bool evaluated);
   /// One line; NaN becomes null. @throws RunError if the disk is full
   void write(const std::string& split, std::int64_t step, std::int64_t epoch,
              const std::vector<std::pair<std::string, double>>& values);
@@ -26,5 +27,8 @@ class RunLog {
   std::ofstream out_;
   std::unique_ptr<EventWriter> events_;
 };
+
+/// What stands beside the progress bar of a line of training values.
+std::string progress_text(const std::vector<std::pair<std::string, double>>& values);
 
 }  // namespace emotion

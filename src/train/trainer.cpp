@@ -73,7 +73,7 @@ class Trainer {
         trace_(run_ / "trace.json", group.is_root() ? hooks.profile_steps : 0, !device_.is_cpu()) {
     at::manual_seed(config.seed);
     task_ = make_task(config, device_);
-    check_same_data(*task_, group_);
+    check_same_data(config, *task_, group_);
     gradients_.emplace(group_, task_->network());
     if (config.train.sync_batch_norm && group_.size() > 1) share_batch_statistics(task_->network(), group_.statistics_exchange());
     // Dropout differs from rank to rank.
@@ -103,7 +103,7 @@ class Trainer {
 
   void run() {
     group_.on_root([&] {
-      log_.emplace(run_, state_.step > 0 ? state_.step : -1);
+      log_.emplace(run_, state_.step > 0 ? state_.step : -1, state_.evaluated);
       describe();
     });
     task_->network().train();
@@ -198,6 +198,14 @@ class Trainer {
     return sum;
   }
 
+  /// A second batch that broken images were left out of is used by all processes or by none: a batch norm that they share waits
+  /// for all of them.
+  const Batch* usable_extra(const std::optional<Batch>& extra) {
+    if (!extra) return nullptr;
+    const bool bad = extra->samples.empty() || (extra->samples.size() == 1 && config_.train.batch > 1);
+    return (config_.data.on_error == "skip" ? group_.any(bad) : bad) ? nullptr : &*extra;
+  }
+
   /// Gradients are means over the processes: with this factor on each one's loss, means over the samples of all of them.
   double own_part(const TaskOutput& output, std::int64_t own, std::int64_t all) {
     if (group_.size() == 1) return 1;
@@ -224,11 +232,12 @@ class Trainer {
       const std::int64_t all =
           config_.data.on_error == "skip" ? usable_samples(batch, stream_->own_size(place)) : stream_->planned_size(place);
       if (all == 0) continue;
+      const Batch* beside = usable_extra(extra);
       TaskOutput output;
       {
         RECORD_USER_SCOPE("forward");
         const AutocastScope autocast(device_);
-        output = task_->forward(batch, extra && !extra->samples.empty() ? &*extra : nullptr, Split::kTrain);
+        output = task_->forward(batch, beside, Split::kTrain);
       }
       window_.add(state_.step + 1, output, n);
       const double part = own_part(output, n, all) * (count == 1 ? 1 : static_cast<double>(all) / static_cast<double>(planned));
@@ -256,15 +265,7 @@ class Trainer {
     if (loss_scale_.active()) values.emplace_back("loss_scale", loss_scale_.scale());
     values.emplace_back("samples_per_second", static_cast<double>(samples_since_log_) / std::max(seconds, 1e-9));
     values.emplace_back("data_wait", std::clamp((waited - waited_at_log_) / std::max(seconds, 1e-9), 0.0, 1.0));
-    detail_.clear();
-    for (const auto& [name, value] : values) {
-      if (name == "samples_per_second")
-        detail_ += fmt::format("{:.0f} img/s  ", value);
-      else if (name == "data_wait")
-        detail_ += fmt::format("waiting {:.0f} %", 100 * value);
-      else
-        detail_ += fmt::format("{} {:.4g}  ", name, value);
-    }
+    detail_ = progress_text(values);
     log_->write("train", state_.step, epoch, values);
     logged_at_ = Clock::now();
     waited_at_log_ = waited;
@@ -321,7 +322,7 @@ class Trainer {
     const auto begin = Clock::now();
     const WeightAverage::Swap averaged(average_ ? &*average_ : nullptr);
     gradients_->broadcast_buffers();
-    auto result = evaluate_task(*task_, stream_options(), device_, state_.step, group_);
+    auto result = evaluate_task(*task_, stream_options(), device_, state_.step, group_, skipped_);
     if (hooks_.times) hooks_.times->evaluation += seconds_since(begin);
     return result;
   }
@@ -350,6 +351,7 @@ class Trainer {
   void save() {
     const auto begin = Clock::now();
     StateDict state = state_tensors();  // reads pending losses: a bad one stops the run before anything is written
+    check_finite(module_state(task_->network()), state_.step, group_);  // so does a last step that has spoilt the weights
     StateDict model;
     {
       const WeightAverage::Swap averaged(average_ ? &*average_ : nullptr);
@@ -365,7 +367,7 @@ class Trainer {
   }
 
   void restore() {
-    const auto [file, state, model] = read_last_checkpoint(checkpoints_, group_);
+    const auto [file, model_file, state, model] = read_last_checkpoint(checkpoints_, group_);
     if (file.empty()) {
       log_info("{}: no checkpoint yet; the run starts from the beginning", run_.string());
       return;
@@ -375,8 +377,11 @@ class Trainer {
       if (name.starts_with("raw.")) raw.add(name.substr(4), tensor);
       if (name.starts_with("optimizer.")) optimizer.add(name.substr(10), tensor);
     }
-    load_module_state(task_->network(), average_ ? raw : model, file);
-    if (average_) average_->restore(model);
+    load_module_state(task_->network(), model, model_file);
+    if (average_) {
+      average_->restore(model);
+      load_module_state(task_->network(), raw, file);
+    }
     optimizer_->load_state(optimizer, file);
     try {
       restore_place(state);
@@ -399,7 +404,8 @@ class Trainer {
     state_.evaluated = state.metadata.at("evaluated") == "1";
     state_.best_step = number("best_step");
     state_.best_value = std::stod(state.metadata.at("best_value"));
-    stream_->seek({number("epoch"), number("offset")});
+    // With another number of processes the rest of the epoch may be too small: the epoch is over, its evaluation due.
+    if (stream_->seek({number("epoch"), number("offset")})) state_.evaluated = false;
     if (const auto scale = state.metadata.find("loss_scale"); loss_scale_.active() && scale != state.metadata.end())
       loss_scale_.restore(scale->second);
     if (extra_stream_) extra_stream_->seek({number("extra_epoch"), number("extra_offset")});
@@ -410,17 +416,27 @@ class Trainer {
     }
   }
 
-  [[noreturn]] void interrupted() const {
+  /// Broken images of all streams since the start.
+  void tell_skipped() {
+    auto all = skipped_;
+    for (const auto& stream : {stream_.get(), extra_stream_.get()}) {
+      if (!stream) continue;
+      const auto more = stream->skipped();
+      all.insert(all.end(), more.begin(), more.end());
+    }
+    report_skipped(all, group_);
+  }
+
+  [[noreturn]] void interrupted() {
+    tell_skipped();
     throw Interrupted(fmt::format("interrupted after step {}; saved, go on with: emotion_train --config {} --resume", state_.step,
                                   (run_ / "config.yaml").string()));
   }
 
   void finish() {
     trace_.finish();
-    const auto skipped = gather_lines(stream_->skipped(), group_);
+    tell_skipped();
     if (!group_.is_root()) return;
-    for (const auto& image : skipped) log_warning("skipped {}", image);
-    if (!skipped.empty()) log_warning("{} broken images were skipped", skipped.size());
     const std::string best = state_.best_step >= 0 ? fmt::format(", best {} {:.4f} at step {}", config_.checkpoint.best,
                                                                  state_.best_value, state_.best_step)
                                                    : "";
@@ -449,11 +465,8 @@ class Trainer {
   Clock::time_point begin_ = Clock::now(), saved_at_, logged_at_;
   double waited_at_log_ = 0, last_lr_ = 0;
   std::string detail_;
+  std::vector<std::string> skipped_;  // in evaluations
 };
-
-}  // namespace
-
-namespace {
 
 void train_in_group(const RunConfig& config, bool resume, const TrainHooks& hooks, ProcessGroup& group) {
   group.on_root([&] { open_run_folder(config, resume); });

@@ -1,6 +1,8 @@
 #include <cmath>
+#include <iostream>
 
 #include <gtest/gtest.h>
+#include <zlib.h>
 #include <nlohmann/json.hpp>
 
 #include "../support/scratch.h"
@@ -170,6 +172,63 @@ TEST(BrokenImageTest, EveryErrorNamesTheFileAndTheReason) {
   EXPECT_EQ(error_of<DataError>([&] { decode_image(folder.path() / "none.jpg"); }).substr(folder.path().string().size() + 1, 9),
             "none.jpg:");
   EXPECT_NE(error_of<DataError>([&] { decode_image(folder.path()); }), "no error");
+}
+
+// One line says what is wrong with a picture: nothing of a library's own words may stand before it.
+TEST(BrokenImageTest, LibrariesSayNothingOnStderr) {
+  ::testing::internal::CaptureStderr();
+  int broken = 0;
+  for (const char* name : {"rgb.png", "palette.png", "lossy.webp", "alpha.webp", "rgb.bmp", "grey.tiff"}) {
+    const std::string whole = read_file(kFixtures / name);
+    for (std::size_t i = 0; i < 40; ++i) {
+      std::string bytes = whole;
+      const std::size_t place = whole.size() * i / 40;
+      if (i % 2 == 0)
+        bytes.resize(place);
+      else
+        bytes[place] = static_cast<char>(bytes[place] ^ 0x55);
+      try {
+        decode_image(std::as_bytes(std::span(bytes)), name);
+      } catch (const DataError& error) {
+        EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+        ++broken;
+      }
+    }
+  }
+  std::cerr << "others are heard\n";
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "others are heard\n");
+  EXPECT_GT(broken, 100);
+}
+
+/// A PNG's chunk: length, type, data and their checksum.
+std::string png_chunk(const std::string& type, const std::string& data) {
+  const auto number = [](std::uint32_t value) {
+    std::string bytes;
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift);
+    return bytes;
+  };
+  const std::string body = type + data;
+  const auto sum = ::crc32_z(0, reinterpret_cast<const unsigned char*>(body.data()), body.size());
+  return number(static_cast<std::uint32_t>(data.size())) + body + number(static_cast<std::uint32_t>(sum));
+}
+
+TEST(PngTest, TheOrientationOfItsExifIsApplied) {
+  const std::string plain = read_file(kFixtures / "tall.png");
+  // Big-endian TIFF: one entry, orientation (0x0112), a SHORT: 6 = the stored picture lies on its left side.
+  const std::string exif("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0", 26);
+  std::string turned = plain;
+  turned.insert(33, png_chunk("eXIf", exif));  // behind the signature and the header
+  const auto decode = [](const std::string& bytes) { return decode_image(std::as_bytes(std::span(bytes)), "tall.png"); };
+  const Image stored = decode(plain), upright = decode(turned);
+  ASSERT_EQ(upright.width, stored.height);
+  ASSERT_EQ(upright.height, stored.width);
+  for (int y = 0; y < upright.height; ++y) {
+    for (int x = 0; x < upright.width; ++x) {
+      for (int c = 0; c < 3; ++c)
+        ASSERT_EQ(upright.pixels[static_cast<std::size_t>((y * upright.width + x) * 3 + c)],
+                  stored.pixels[static_cast<std::size_t>(((stored.height - 1 - x) * stored.width + y) * 3 + c)]);
+    }
+  }
 }
 
 TEST(BrokenImageTest, ACutFileNeverCrashesTheDecoder) {

@@ -88,7 +88,7 @@ TEST_F(ManifestTest, VerifyListsThemAll) {
   EXPECT_THAT(line_problems(data, "train"),
               ElementsAre(HasSubstr("train.jsonl:1: not a JSON object"), HasSubstr("train.jsonl:3: \"labels\": class id 9")));
   const Manifest manifest = Manifest::open(dataset("{\"image\": \"none.jpg\"}\n"), "train");
-  EXPECT_THAT(image_problems(manifest, 2), ElementsAre(HasSubstr("train.jsonl:1: " + (folder_.path() / "none.jpg").string())));
+  EXPECT_THAT(file_problems(manifest, 2), ElementsAre(HasSubstr("train.jsonl:1: " + (folder_.path() / "none.jpg").string())));
 }
 
 TEST_F(ManifestTest, DatasetYamlErrorsNameLineAndColumn) {

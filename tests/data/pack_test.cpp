@@ -185,7 +185,7 @@ TEST_F(ShardTest, PackedPicturesAreTheLooseOnes) {
   }
   EXPECT_EQ(shards[1].face, "train-000000.tar#000000001.face.png");
   EXPECT_EQ(read_file(file("packed") / shards[1].regions), "regions");
-  EXPECT_THAT(image_problems(shards, 1), IsEmpty());
+  EXPECT_THAT(file_problems(shards, 1), IsEmpty());
   std::vector<std::string> names;
   for (const auto& member : read_tar_index(file("packed/train-000000.tar"))) names.push_back(member.name);
   EXPECT_THAT(names, ElementsAre("000000000.png", "000000000.json", "000000000.cls", "000000001.jpg", "000000001.json",

@@ -1,5 +1,6 @@
 #include "emotion/io/file.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <ostream>
@@ -8,6 +9,7 @@
 
 #include "../support/scratch.h"
 #include "emotion/error.h"
+#include "emotion/io/tar.h"
 #include "emotion/io/writable.h"
 
 namespace emotion {
@@ -44,6 +46,17 @@ TEST_F(FileTest, ErrorsNameThePath) {
     EXPECT_EQ(std::string(e.what()), folder.string() + ": is a folder, a file is needed");
   }
   EXPECT_THROW(write_file_atomically(folder / "no" / "file", "x"), RunError);
+}
+
+TEST_F(FileTest, APipeIsRefusedWithoutWaitingForAWriter) {
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  ::alarm(20);  // ends the test where opening waits
+  const std::string text = (folder / "pipe").string() + ": is not a regular file";
+  EXPECT_EQ(error_of<DataError>([&] { read_file(folder / "pipe"); }), text);
+  EXPECT_EQ(error_of<DataError>([&] { MappedFile map(folder / "pipe"); }), text);
+  EXPECT_EQ(error_of<DataError>([&] { read_tar_index(folder / "pipe"); }),
+            (folder / "pipe").string() + ": cannot be read: Invalid argument");
+  ::alarm(0);
 }
 
 TEST_F(FileTest, APathMayNotLeaveItsRoot) {

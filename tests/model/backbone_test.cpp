@@ -1,8 +1,10 @@
 #include "emotion/model/backbone.h"
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
+#include <ATen/Context.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/sin.h>
@@ -58,6 +60,56 @@ TEST(Backbone, ResNet18AsTorchvision) { expect_as_torchvision("resnet18"); }
 TEST(Backbone, ResNet50AsTorchvision) { expect_as_torchvision("resnet50"); }
 TEST(Backbone, AlexNetAsTorchvision) { expect_as_torchvision("alexnet"); }
 TEST(Backbone, Vgg16AsTorchvision) { expect_as_torchvision("vgg16"); }
+
+// torchvision's published counts of parameters, less those of the final layer (512 x 1000 + 1000, 2048 x 1000 + 1000).
+TEST(Backbone, TheDeeperResNetsHaveTheirParameters) {
+  const auto count = [](const std::string& name) {
+    std::int64_t sum = 0;
+    for (const at::Tensor& parameter : make_backbone(name)->parameters()) sum += parameter.numel();
+    return sum;
+  };
+  EXPECT_EQ(count("resnet34"), 21'797'672 - 513'000);
+  EXPECT_EQ(count("resnet101"), 44'549'160 - 2'049'000);
+}
+
+TEST(Backbone, TheDeeperResNetsGiveFeatures) {
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, dimension] : {std::pair{"resnet34", 512}, std::pair{"resnet101", 2048}}) {
+    const auto network = make_backbone(name);
+    network->eval();
+    const at::Tensor features = network->forward(images());
+    EXPECT_EQ(features.sizes(), at::IntArrayRef({2, dimension})) << name;
+    EXPECT_TRUE(features.isfinite().all().item<bool>()) << name;
+    EXPECT_FALSE(features[0].equal(features[1])) << name;
+    const auto stages = network->stages(images());
+    EXPECT_EQ(stages.back().size(1), dimension) << name;
+  }
+}
+
+// torchvision's rule: kaiming_normal_(mode = fan_out, relu), so N(0, 2 / (out k k)); norms begin as the identity.
+TEST(Backbone, AResNetBeginsWithTorchvisionsValues) {
+  at::manual_seed(5);
+  int convolutions = 0;
+  for (const auto& [name, tensor] : module_state(*make_backbone("resnet34")).entries) {
+    const at::Tensor values = tensor.detach().to(at::kDouble).flatten();
+    if (tensor.dim() == 4) {
+      const double n = static_cast<double>(tensor.numel());
+      const double wanted = std::sqrt(2.0 / static_cast<double>(tensor.size(0) * tensor.size(2) * tensor.size(3)));
+      const double deviation = values.std().item<double>();
+      // Five times the spread that chance gives: of the mean sigma / sqrt(n), of the deviation sigma / sqrt(2 n).
+      EXPECT_NEAR(values.mean().item<double>(), 0, 5 * wanted / std::sqrt(n)) << name;
+      EXPECT_NEAR(deviation, wanted, 5 * wanted / std::sqrt(2 * n)) << name;
+      // A normal law has 31.7 % of its values beyond one deviation, a uniform one 42.3 %.
+      EXPECT_NEAR((values.abs() > wanted).to(at::kDouble).mean().item<double>(), 0.3173, 5 * 0.4655 / std::sqrt(n)) << name;
+      ++convolutions;
+    } else if (name.ends_with(".weight") || name.ends_with("running_var")) {
+      EXPECT_TRUE((values == 1).all().item<bool>()) << name;
+    } else {
+      EXPECT_TRUE((values == 0).all().item<bool>()) << name;
+    }
+  }
+  EXPECT_EQ(convolutions, 36);
+}
 
 TEST(Backbone, OneChannelReadsTheMeanOfThree) {
   const at::NoGradGuard no_grad;

@@ -5,6 +5,7 @@
 
 #include "emotion/error.h"
 #include "emotion/model/image_classifier.h"
+#include "emotion/train/distributed.h"
 
 namespace emotion {
 namespace {
@@ -64,6 +65,15 @@ TEST(Device, Bf16AgreesWithFloat32) {
   EXPECT_GT(at::cosine_similarity(gradient, wanted_gradient, 0).item<double>(), 0.9);
   // Off again at the end of the scope.
   EXPECT_EQ(network->forward(images).scalar_type(), at::kFloat);
+}
+
+// torchrun shows every process all GPUs of its host, Slurm's --gpus-per-task its own alone.
+TEST(Device, EachProcessTakesAGpuThatItSees) {
+  EXPECT_EQ(own_gpu(0, 4), 0);
+  EXPECT_EQ(own_gpu(3, 4), 3);
+  EXPECT_EQ(own_gpu(0, 1), 0);
+  EXPECT_EQ(own_gpu(3, 1), 0);
+  EXPECT_EQ(own_gpu(2, 2), 2);  // opening it says that there are two
 }
 
 TEST(Device, UnknownNamesAreErrors) {

@@ -1,145 +1,23 @@
 #include <arpa/inet.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#include <chrono>
-#include <cstdlib>
-#include <map>
-#include <thread>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "../support/formula_weights.h"
+#include "distributed_support.h"
 #include "emotion/model/image_classifier.h"
 #include "emotion/text/textcnn.h"
-#include "step_support.h"
 
 // Several processes of the command itself: what they compute together, and what they do when one of them fails.
 namespace emotion {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
-using Variables = std::map<std::string, std::string>;
-using Words = std::vector<std::string>;
-
-const std::string kTiny = kFixtures + "/tiny";
-
-class DistributedTest : public StepTest {
- protected:
-  struct Result {
-    int code;
-    std::string errors;
-  };
-
-  std::string config(const std::string& name, const std::string& text) const {
-    write_text(folder_.path() / name, text);
-    return (folder_.path() / name).string();
-  }
-  /// A TextCNN without chance: what one process and several compute can be compared.
-  std::string textcnn(const std::string& more = "epochs: 5, sync_batch_norm: true", double dropout = 0) const {
-    return config("textcnn.yaml",
-                  fmt::format("task: textcnn\nseed: 3\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, val: "
-                              "{{dataset: {0}, split: train}}}}\noptimizer: {{name: sgd, lr: 0.01}}\nmodel: {{dropout: {1}}}\n"
-                              "train: {{batch: 4, log_every: 1, distributed_timeout: 10, {2}}}\n"
-                              "checkpoint: {{every_minutes: 0.00001, keep: 2}}\n",
-                              kTiny, dropout, more));
-  }
-
-  pid_t start(const std::string& name, const std::string& file, const Words& more, const Variables& variables = {}) const {
-    Words words{std::string(EMOTION_BIN) + "/emotion_train", "--config", file, "--output", output(name).string()};
-    words.insert(words.end(), more.begin(), more.end());
-    const std::string errors = (folder_.path() / (name + ".stderr")).string();
-    const pid_t pid = ::fork();
-    if (pid == 0) {
-      if (!std::freopen(errors.c_str(), "w", stderr)) ::_exit(99);
-      ::setenv("OMP_NUM_THREADS", "1", 1);
-      for (const auto& [key, value] : variables) {
-        if (key == "PWD" && ::chdir(value.c_str()) != 0) ::_exit(97);
-        ::setenv(key.c_str(), value.c_str(), 1);
-      }
-      std::vector<char*> argv;
-      for (auto& word : words) argv.push_back(word.data());
-      argv.push_back(nullptr);
-      ::execv(argv[0], argv.data());
-      ::_exit(98);
-    }
-    return pid;
-  }
-  Result wait(pid_t pid, const std::string& name) const {
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), read_file(folder_.path() / (name + ".stderr"))};
-  }
-  Result run(const std::string& name, const std::string& file, const Words& more = {}, const Variables& variables = {}) const {
-    return wait(start(name, file, more, variables), name);
-  }
-  fs::path output(const std::string& name) const { return folder_.path() / name; }
-  StateDict model(const std::string& name) const { return read_safetensors(output(name) / "checkpoints/last/model.safetensors"); }
-  StateDict state(const std::string& name) const { return read_safetensors(output(name) / "checkpoints/last/state.safetensors"); }
-  void wait_for_checkpoint(const std::string& name) const {
-    while (!fs::exists(output(name) / "checkpoints/last")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  /// Process ids of the ranks that `launcher` has started, by rank.
-  static std::vector<pid_t> ranks(pid_t launcher) {
-    std::vector<pid_t> all;
-    std::ifstream in(fmt::format("/proc/{0}/task/{0}/children", launcher));
-    for (pid_t pid = 0; in >> pid;) all.push_back(pid);
-    return all;
-  }
-  static void expect_equal(const StateDict& a, const StateDict& b, double tolerance) {
-    ASSERT_EQ(a.entries.size(), b.entries.size());
-    for (const auto& [name, tensor] : a.entries) {
-      const at::Tensor* other = b.find(name);
-      ASSERT_TRUE(other) << name;
-      const double scale = std::max(1.0, tensor.to(at::kDouble).abs().max().item<double>());
-      EXPECT_LE((tensor.to(at::kDouble) - other->to(at::kDouble)).abs().max().item<double>(), tolerance * scale) << name;
-    }
-  }
-  /// One step by two processes is the step of one with `batch`, twice theirs.
-  void expect_same_step(const std::string& file, const std::string& batch) const {
-    ASSERT_EQ(run("start", file, {"--set", "train.batch=" + batch, "--set", "optimizer.lr=1e-30"}).code, 0);
-    ASSERT_EQ(run("one", file, {"--set", "train.batch=" + batch}).code, 0);
-    const Result two = run("two", file, {"--nproc", "2"});
-    ASSERT_EQ(two.code, 0) << two.errors;
-    EXPECT_NEAR(metrics("one", "train")[0]["loss"].get<double>(), metrics("two", "train")[0]["loss"].get<double>(), 1e-4);
-    const StateDict before = model("start"), one = model("one"), both = model("two");
-    for (const auto& [name, tensor] : one.entries) {
-      if (tensor.dim() < 2) continue;
-      const double update = (tensor - *before.find(name)).norm().item<double>();
-      EXPECT_GT(update, 1e-4) << name;
-      EXPECT_LT((tensor - *both.find(name)).norm().item<double>(), 0.05 * update) << name;
-    }
-  }
-  std::vector<nlohmann::json> metrics(const std::string& name, const std::string& split) const {
-    std::vector<nlohmann::json> all;
-    std::ifstream in(output(name) / "metrics.jsonl");
-    for (std::string line; std::getline(in, line);) {
-      if (auto json = nlohmann::json::parse(line); json["split"] == split) all.push_back(std::move(json));
-    }
-    return all;
-  }
-  static int free_port() {
-    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    socklen_t size = sizeof(address);
-    ::bind(socket, reinterpret_cast<sockaddr*>(&address), size);
-    ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
-    ::close(socket);
-    return ntohs(address.sin_port);
-  }
-  static Variables place(int rank, int size, int port) {
-    return {{"RANK", std::to_string(rank)},       {"WORLD_SIZE", std::to_string(size)},
-            {"LOCAL_RANK", std::to_string(rank)}, {"LOCAL_WORLD_SIZE", std::to_string(size)},
-            {"MASTER_ADDR", "127.0.0.1"},         {"MASTER_PORT", std::to_string(port)}};
-  }
-};
 
 TEST_F(DistributedTest, TwoProcessesFollowOneOfTwiceTheBatch) {
   const std::string file = textcnn();
@@ -335,30 +213,6 @@ TEST_F(DistributedTest, APortInUseIsNamed) {
   EXPECT_EQ(result.errors,
             fmt::format("MASTER_PORT {}: Address already in use; set MASTER_PORT to a free one, the same for all ranks\n", port));
 }
-
-class DifferentRanksTest : public DistributedTest {
- protected:
-  /// Starts two ranks that do not fit together; both must say so.
-  void expect_refused(const std::string& file, const Words& more, const Variables& zero, const Variables& one, int code,
-                      const std::string& text) const {
-    const int port = free_port();
-    const auto at = [&](int rank, const Variables& variables) {
-      Variables all = place(rank, 2, port);
-      all.insert(variables.begin(), variables.end());
-      return all;
-    };
-    const pid_t first = start("run", file, {"--log-level", "warning"}, at(0, zero));
-    Words words{"--log-level", "warning", "--set", "output=" + output("run").string()};
-    words.insert(words.end(), more.begin(), more.end());
-    const pid_t other = start("run", file, words, at(1, one));
-    int status = 0;
-    ::waitpid(other, &status, 0);
-    EXPECT_EQ(WEXITSTATUS(status), code);
-    const Result result = wait(first, "run");
-    EXPECT_EQ(result.code, code) << result.errors;
-    EXPECT_THAT(result.errors, ContainsRegex(text));
-  }
-};
 
 TEST_F(DifferentRanksTest, AreToldBothValues) {
   expect_refused(textcnn(), {"--set", "optimizer.lr=0.5"}, {}, {}, 2,

@@ -1,6 +1,4 @@
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -13,82 +11,13 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "../support/scratch.h"
-#include "emotion/io/weights.h"
+#include "trainer_support.h"
 
 // Runs the command itself: kills, signals, full disks and exit codes are about processes.
 namespace emotion {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-
-const std::string kTiny = std::string(EMOTION_TEST_DATA) + "/fixtures/tiny";
-
-class TrainerTest : public ::testing::Test {
- protected:
-  struct Result {
-    int code;
-    std::string errors;
-  };
-
-  /// A small TextCNN training: dropout, shuffling and several epochs, a second in all.
-  std::string config(const std::string& extra = "") const {
-    const auto file = folder_.path() / "run.yaml";
-    write_text(file, fmt::format("task: textcnn\nseed: 3\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, val: "
-                                 "{{dataset: {0}, split: train}}}}\n"
-                                 "optimizer: {{name: adam, lr: 0.01}}\nmodel: {{dropout: 0.5}}\ntrain: {{epochs: 12, batch: 4, "
-                                 "log_every: 3, ema: 0.9}}\n"
-                                 "checkpoint: {{every_minutes: 0.00001, keep: 2}}\n{1}",
-                                 kTiny, extra));
-    return file.string();
-  }
-
-  pid_t start(const std::vector<std::string>& arguments) const {
-    const pid_t pid = ::fork();
-    if (pid == 0) {
-      const std::string errors = (folder_.path() / "stderr").string();
-      if (!std::freopen(errors.c_str(), "w", stderr)) ::_exit(99);
-      std::vector<char*> argv;
-      for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-      argv.push_back(nullptr);
-      ::execv(argv[0], argv.data());
-      ::_exit(98);
-    }
-    return pid;
-  }
-
-  Result wait(pid_t pid) const {
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), read_file(folder_.path() / "stderr")};
-  }
-
-  std::vector<std::string> command(const std::string& config_file, const std::string& output,
-                                   const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> all{std::string(EMOTION_BIN) + "/emotion_train", "--config", config_file, "--output",
-                                 (folder_.path() / output).string()};
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
-  }
-  Result run(const std::string& config_file, const std::string& output, const std::vector<std::string>& more = {}) const {
-    return wait(start(command(config_file, output, more)));
-  }
-  std::string weights(const std::string& output) const {
-    return read_file(folder_.path() / output / "checkpoints/last/model.safetensors");
-  }
-
-  ScratchFolder folder_;
-};
-
-/// The bytes of the tensors (the metadata holds the output folder's name).
-std::vector<std::string> tensors(const fs::path& file) {
-  std::vector<std::string> all;
-  for (const auto& [name, tensor] : read_safetensors(file).entries) {
-    all.push_back(name + std::string(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()));
-  }
-  return all;
-}
 
 TEST_F(TrainerTest, ARunKilledAnywhereAndResumedEndsWithTheSameWeights) {
   const std::string file = config();
@@ -120,13 +49,16 @@ TEST_F(TrainerTest, ARunKilledAnywhereAndResumedEndsWithTheSameWeights) {
 }
 
 TEST_F(TrainerTest, ASignalSavesAndExitsWith130) {
-  const pid_t pid = start(command(config("# long\n"), "run", {"--set", "train.epochs=100000"}));
-  while (!fs::exists(folder_.path() / "run/checkpoints/last")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  ::kill(pid, SIGTERM);
-  const Result result = wait(pid);
-  EXPECT_EQ(result.code, 130);
-  EXPECT_THAT(result.errors, HasSubstr("interrupted after step "));
-  EXPECT_EQ(run(config(), "run", {"--resume", "--set", "train.max_steps=1"}).code, 0);
+  for (const int signal : {SIGTERM, SIGINT}) {
+    const std::string name = "run" + std::to_string(signal);
+    const pid_t pid = start(command(config("# long\n"), name, {"--set", "train.epochs=100000"}));
+    while (!fs::exists(folder_.path() / name / "checkpoints/last")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ::kill(pid, signal);
+    const Result result = wait(pid);
+    EXPECT_EQ(result.code, 130);
+    EXPECT_THAT(result.errors, HasSubstr("interrupted after step "));
+    EXPECT_EQ(run(config(), name, {"--resume", "--set", "train.max_steps=1"}).code, 0);
+  }
 }
 
 TEST_F(TrainerTest, KeepsTheNewestCheckpointsAndTheBest) {
@@ -196,6 +128,14 @@ TEST_F(TrainerTest, ResumingWithAnotherConfigNamesTheKeys) {
   EXPECT_THAT(result.errors, HasSubstr("config.yaml: --resume with another config: optimizer.lr was 0.01, is 0.5\n"));
 }
 
+// What only says how long to wait, how much memory to take or what another command does is no part of what is computed.
+TEST_F(TrainerTest, KeysThatComputeNothingMayChange) {
+  ASSERT_EQ(run(config(), "run", {"--set", "train.max_steps=4"}).code, 0);
+  const Result result = run(
+      config(), "run", {"--resume", "--set", "train.max_steps=5", "--set", "train.distributed_timeout=7", "--set", "probe.k=3"});
+  EXPECT_EQ(result.code, 0) << result.errors;
+}
+
 TEST_F(TrainerTest, TheSavedModelIsTheMovingAverageOfTheWeights) {
   const auto saved = [&](const std::string& steps, const char* file) {
     const std::string name = "steps" + steps;
@@ -257,6 +197,38 @@ TEST_F(TrainerTest, ALossThatIsNotFiniteStopsTheRunAndKeepsTheCheckpoint) {
   EXPECT_NO_THROW(read_safetensors(folder_.path() / "run/checkpoints/last/model.safetensors"));
 }
 
+// Decay times rate is 10^12: after the first step the loss is finite still, and the second one makes weights that are not.
+TEST_F(TrainerTest, WeightsThatAreNotFiniteAreNotSaved) {
+  const auto file = folder_.path() / "spoilt.yaml";
+  write_text(file, fmt::format("task: textcnn\nseed: 3\ndevice: cpu\ndata: {{train: {{dataset: {}, split: train}}}}\n"
+                               "optimizer: {{name: sgd, lr: 1.0e+6, weight_decay: 1.0e+6}}\nmodel: {{dropout: 0}}\n"
+                               "train: {{epochs: 9, batch: 16, log_every: 1}}\n",
+                               kTiny));
+  const Result result = run(file.string(), "run");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.errors,
+              ::testing::ContainsRegex("step [0-9]+: [a-z_.]+ holds NaN or infinite values; the checkpoints stay as "
+                                       "they were; a lower optimizer.lr"));
+  for (const auto& [name, tensor] : read_safetensors(folder_.path() / "run/checkpoints/last/model.safetensors").entries)
+    EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
+}
+
+TEST_F(TrainerTest, ABrokenCheckpointIsNamedByTheFileItsTensorIsIn) {
+  for (const std::string ema : {"0", "0.9"}) {
+    const std::string name = "run" + ema;
+    ASSERT_EQ(run(config(), name, {"--set", "train.max_steps=4", "--set", "train.ema=" + ema}).code, 0);
+    const auto model_file = folder_.path() / name / "checkpoints/last/model.safetensors";
+    StateDict model = read_safetensors(model_file);
+    for (auto& entry : model.entries) {
+      if (entry.name == "classifier.weight") entry.tensor.fill_(std::nan(""));
+    }
+    write_safetensors(model_file, model);
+    const Result result = run(config(), name, {"--resume", "--set", "train.ema=" + ema});
+    EXPECT_EQ(result.code, 3);
+    EXPECT_THAT(result.errors, HasSubstr("model.safetensors: classifier.weight holds NaN or infinite values\n"));
+  }
+}
+
 TEST_F(TrainerTest, AFullDiskStopsTheRunAndKeepsTheLastCheckpoint) {
   ASSERT_EQ(run(config(), "run", {"--set", "train.max_steps=8"}).code, 0);
   const auto before = weights("run");
@@ -283,6 +255,24 @@ TEST_F(TrainerTest, ARunFolderIsAWeightsFile) {
   const auto by_folder = after_a_step("folder", folder);
   EXPECT_EQ(by_folder, after_a_step("file", folder + "/checkpoints/best/model.safetensors"));
   EXPECT_NE(by_folder, after_a_step("none", ""));
+}
+
+// As in training: distinct keywords, none of them a class, which would give the answer away.
+TEST_F(TrainerTest, ATextCNNIsAskedAsItWasTrained) {
+  ASSERT_EQ(run(config(), "run", {"--set", "train.epochs=2"}).code, 0);
+  const auto ask = [&](const std::vector<std::string>& words) {
+    const auto json = folder_.path() / "answer.json";
+    std::vector<std::string> line{std::string(EMOTION_BIN) + "/emotion_text", "textcnn-predict", "--checkpoint",
+                                  (folder_.path() / "run").string(),          "--json",          json.string()};
+    line.insert(line.end(), words.begin(), words.end());
+    const Result result = wait(start(line));
+    return result.code == 0 ? read_file(json) : result.errors;
+  };
+  const std::string answer = ask({"sky", "sea"});
+  EXPECT_THAT(answer, HasSubstr("\"probabilities\""));
+  EXPECT_EQ(ask({"awe", "sky", "sky", "sea", "fear", "sea"}), answer);
+  EXPECT_NE(ask({"sky", "fire"}), answer);
+  EXPECT_THAT(ask({"awe", "awe"}), HasSubstr("no non-emotion keyword: the TextCNN has nothing to read"));
 }
 
 TEST_F(TrainerTest, BadInputIsOneLineAndItsExitCode) {

@@ -11,6 +11,7 @@ find_package(CLI11 REQUIRED)
 find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
 find_package(simdjson REQUIRED)
 find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
 find_package(GIF REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(CURL 7.85 REQUIRED)
@@ -24,7 +25,7 @@ find_library(FAISS_LIBRARY faiss REQUIRED)
 
 add_library(emotion_dependencies INTERFACE)
 target_link_libraries(emotion_dependencies INTERFACE Threads::Threads fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json yaml-cpp
-  opencv_core opencv_imgproc opencv_imgcodecs simdjson::simdjson JPEG::JPEG GIF::GIF ZLIB::ZLIB PkgConfig::matio CURL::libcurl dlib::dlib
+  opencv_core opencv_imgproc opencv_imgcodecs simdjson::simdjson JPEG::JPEG PNG::PNG GIF::GIF ZLIB::ZLIB PkgConfig::matio CURL::libcurl dlib::dlib
   ${FAISS_LIBRARY} lapack blas gomp ${CMAKE_DL_LIBS})
 # LibTorch stands before BLAS, which dlib and faiss bring: its wheel exports the sgemm_ of its own MKL, and of two the first serves the
 # whole process. With Debian's reference BLAS in front every matrix product is many times slower.

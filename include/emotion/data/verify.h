@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,8 +14,17 @@ namespace emotion {
 /// `file:line: problem` for every line of a split that cannot be used.
 std::vector<std::string> line_problems(const Dataset& dataset, std::string_view split);
 
-/// Every image of a split that is missing or cannot be decoded: `file:line: path: reason`, in manifest order.
-/// Decodes on `workers` threads (0 = one per core). @throws Interrupted
-std::vector<std::string> image_problems(const Manifest& manifest, int workers);
+/// Reads a region file and gives the width of its features; throws an Error that names the file.
+using ReadRegions = std::function<std::int64_t(const std::filesystem::path&)>;
+
+/// Every file of a split that is missing or cannot be read: `file:line: path: reason`, in manifest order. Images and faces are
+/// decoded, region files read by `read_regions` (none: passed over); regions of another width than the first are a problem too.
+/// On `workers` threads (0 = one per core). @throws Interrupted
+std::vector<std::string> file_problems(const Manifest& manifest, int workers, const ReadRegions& read_regions = {});
+
+/// Everything that is wrong with a split: its lines, the files that the other lines name, its annotations. A split that is
+/// missing or empty is a problem as well. `use` gets the lines that can be used, where there are any. @throws Interrupted
+std::vector<std::string> split_problems(const Dataset& dataset, const std::string& split, int workers,
+                                        const ReadRegions& read_regions, const std::function<void(const Manifest&)>& use);
 
 }  // namespace emotion

@@ -68,6 +68,8 @@ class ProcessGroup {
   /// Rank 0 gets every process's text, by rank; the others nothing.
   std::vector<std::string> gather_to_root(const std::string& text);
   bool any(bool value);
+  /// True once any process was asked to stop, as far as is known here: no exchange, and not the same everywhere at the same time.
+  bool stop_asked() const;
   /// The sum over the processes, in place. CPU tensors of a floating or integer type, of the same shapes everywhere.
   void sum(const std::vector<at::Tensor>& tensors);
   /// Rank 0's values, in place.
@@ -78,6 +80,19 @@ class ProcessGroup {
   void on_root(const std::function<void()>& action);
   /// Until every process has come here, however long its work takes.
   void wait_for_all();
+  /// While it lives, this process gets on step by step and says so by step(): the others, where they wait for it, throw PeerLost
+  /// once a step takes some seconds more than the timeout. Work of which nobody can say how long it takes has none.
+  class Steps {
+   public:
+    explicit Steps(const ProcessGroup& group);
+    ~Steps();
+    Steps(const Steps&) = delete;
+    Steps& operator=(const Steps&) = delete;
+    void step() const;
+
+   private:
+    std::shared_ptr<Data> data_;
+  };
   /// @throws DataError on every process, with both values, if this text is not rank 0's everywhere
   void check_same(const std::string& what, const std::string& value);
 
@@ -126,5 +141,7 @@ int decoding_threads(int workers, const ProcessGroup& group);
 /// The name of this process's device: where `name` means a GPU (cuda, or auto on a host that has one), each process of a host
 /// takes one of its own.
 std::string own_device(const std::string& name, const ProcessGroup& group);
+/// The number of this process's GPU among those that it sees. Where it sees one alone (Slurm's --gpus-per-task), it is that one.
+int own_gpu(int local_rank, int visible);
 
 }  // namespace emotion

@@ -295,6 +295,10 @@ Sample ImportDraft::sample(const Row& row) const {
 }
 
 void ImportDraft::write(const Splits& splits) const {
+  for (const auto& [split, rows] : splits) {  // before any of them is written
+    if (rows.empty())
+      throw DataError(fmt::format("{}: split {} would be empty; there are too few samples", request_.format, split));
+  }
   Dataset dataset;
   dataset.root = out();
   dataset.name = request_.format;
@@ -304,8 +308,6 @@ void ImportDraft::write(const Splits& splits) const {
   dataset.image_root = fs::weakly_canonical(image_root) == fs::weakly_canonical(out()) ? "." : relative_root(image_root, out());
   std::string summary;
   for (const auto& [split, rows] : splits) {
-    if (rows.empty())
-      throw DataError(fmt::format("{}: split {} would be empty; there are too few samples", request_.format, split));
     ManifestWriter writer(out() / (split + ".jsonl"));
     for (const std::size_t i : rows) writer.write(sample(rows_[i]));
     writer.close();

@@ -173,14 +173,11 @@ std::vector<Drawn> make_samples(const SynthConfig& config) {
   }
   for (auto& thread : threads) thread.join();
   if (failed) throw RunError(error);
-  if (stop_requested()) throw Interrupted("synth: interrupted; " + config.out.string() + " is not whole, remove it");
+  if (stop_requested()) throw Interrupted("synth: interrupted; nothing of " + config.out.string() + " is kept");
   return samples;
 }
 
-}  // namespace
-
-void write_synth(const SynthConfig& config) {
-  check(config);
+void draw(const SynthConfig& config) {
   std::error_code error;
   for (int folder = 0; folder <= (config.count - 1) / 1000; ++folder) {
     for (const char* what : {"images", "faces", "regions"}) {
@@ -216,6 +213,23 @@ void write_synth(const SynthConfig& config) {
   dataset.save();  // last: a folder without it is no data set
   log_info("{}: {} pictures of {} x {}, {} classes", config.out.string(), config.count, config.size, config.size,
            dataset.classes.size());
+}
+
+}  // namespace
+
+void write_synth(const SynthConfig& config) {
+  check(config);
+  const bool was_there = fs::exists(config.out);
+  try {
+    draw(config);
+  } catch (...) {  // half a set is of no use, and in the way of the next attempt
+    std::error_code ignored;
+    if (!was_there) fs::remove_all(config.out, ignored);
+    if (was_there) {
+      for (const auto& entry : fs::directory_iterator(config.out, ignored)) fs::remove_all(entry.path(), ignored);
+    }
+    throw;
+  }
 }
 
 }  // namespace emotion

@@ -52,6 +52,10 @@ class ClassifierTask final : public Task {
       output.weight = 0;
       for (const std::int64_t id : ids) *output.weight += weight_of_class_[static_cast<std::size_t>(id)];
     }
+    if (output.weight && *output.weight == 0) {  // only classes without a training sample: a mean over nothing
+      output.loss = output.logits.sum() * 0;
+      return output;
+    }
     output.loss = cross_entropy(output.logits, device_.move(at::tensor(ids)), class_weights_, config_.loss.label_smoothing);
     return output;
   }
@@ -73,8 +77,13 @@ class ClassifierTask final : public Task {
     std::vector<double> counts(data_.classes().size());
     const LabelledSplit& train = data_[Split::kTrain];
     for (std::size_t i = 0; i < train.manifest.size(); ++i) ++counts[train.targets(i)[0]];
-    for (double& count : counts) {
-      count = count > 0 ? static_cast<double>(train.manifest.size()) / (static_cast<double>(counts.size()) * count) : 0;
+    for (std::size_t k = 0; k < counts.size(); ++k) {
+      if (counts[k] > 0) {
+        counts[k] = static_cast<double>(train.manifest.size()) / (static_cast<double>(counts.size()) * counts[k]);
+      } else {
+        log_warning("{}: class {} has no training sample; samples of it do not count in the validation loss",
+                    train.manifest.file().string(), data_.classes()[k]);
+      }
     }
     return counts;
   }

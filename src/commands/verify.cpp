@@ -1,0 +1,63 @@
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "emotion/commands/data.h"
+#include "emotion/data/manifest.h"
+#include "emotion/data/verify.h"
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/stimuli/region_file.h"
+
+namespace emotion {
+namespace {
+
+/// Notes that are no errors: samples a TextCNN cannot use.
+void count_unusable(const Manifest& manifest) {
+  std::size_t no_emotion = 0, no_other = 0, with_keywords = 0;
+  const auto& classes = manifest.dataset().classes;
+  std::vector<bool> is_class(manifest.word_count());
+  for (std::uint32_t id = 0; id < is_class.size(); ++id)
+    is_class[id] = std::find(classes.begin(), classes.end(), manifest.word(id)) != classes.end();
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    const SampleView sample = manifest[i];
+    const auto emotional =
+        std::count_if(sample.keywords.begin(), sample.keywords.end(), [&](std::uint32_t word) { return is_class[word]; });
+    no_emotion += sample.labels.empty() && emotional == 0;
+    with_keywords += !sample.keywords.empty();
+    no_other += !sample.keywords.empty() && emotional == static_cast<std::ptrdiff_t>(sample.keywords.size());
+  }
+  if (no_emotion > 0)
+    log_warning("{}: {} samples have neither a label nor an emotion keyword", manifest.file().string(), no_emotion);
+  if (no_other > 0)
+    log_warning("{}: {} samples have emotion keywords only; a TextCNN cannot read them", manifest.file().string(), no_other);
+  if (with_keywords > 0 && with_keywords < manifest.size()) {
+    log_warning("{}: {} of {} samples have no keywords", manifest.file().string(), manifest.size() - with_keywords,
+                manifest.size());
+  }
+}
+
+}  // namespace
+}  // namespace emotion
+
+void emotion_data_verify(const emotion::VerifyOptions& options) {
+  using namespace emotion;
+  const Dataset dataset = Dataset::open(options.data);
+  std::size_t problems = 0, samples = 0;
+  const ReadRegions read_regions = [](const std::filesystem::path& file) -> std::int64_t {
+    const RegionFile regions = read_region_file(file);
+    return regions.features.size(0) > 0 ? regions.features.size(1) : -1;
+  };
+  for (const auto& [split, file] : dataset.splits) {
+    const auto found = split_problems(dataset, split, options.workers, read_regions, [&](const Manifest& manifest) {
+      samples += manifest.size();
+      count_unusable(manifest);
+    });
+    for (const auto& problem : found) fmt::print("{}\n", problem);
+    problems += found.size();
+  }
+  if (problems > 0) throw DataError(fmt::format("{}: {} problems", options.data, problems));
+  log_info("{}: {} samples, no problem", options.data, samples);
+}

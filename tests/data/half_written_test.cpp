@@ -1,0 +1,72 @@
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../support/scratch.h"
+#include "emotion/data/import.h"
+#include "emotion/data/synth.h"
+#include "emotion/error.h"
+#include "import_support.h"
+
+// What fails leaves nothing that looks like a data set, or that is in the way of the next attempt.
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+/// Files may not grow beyond `bytes` in this scope: writes fail as on a full disk.
+class SmallFiles {
+ public:
+  explicit SmallFiles(rlim_t bytes) : handler_(::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit small{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &small);
+  }
+  ~SmallFiles() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    ::signal(SIGXFSZ, handler_);
+  }
+  SmallFiles(const SmallFiles&) = delete;
+  SmallFiles& operator=(const SmallFiles&) = delete;
+
+ private:
+  rlimit before_{};
+  sighandler_t handler_;
+};
+
+TEST(HalfWrittenTest, AFolderWithTooFewPicturesLeavesNothing) {
+  const ScratchFolder folder;
+  write_text(folder.path() / "photos/joy/1.jpg", "x");
+  EXPECT_EQ(error_of<DataError>([&] { import_folder({.root = folder.path() / "photos", .out = folder.path() / "out"}); }),
+            "split val would be empty; there are too few samples");
+  EXPECT_FALSE(fs::exists(folder.path() / "out"));
+}
+
+using HalfWrittenImport = ImportFixture;
+
+TEST_F(HalfWrittenImport, ASplitOfAPublishedSetThatWouldBeEmptyWritesNoOther) {
+  out_ = folder_.path() / "out";
+  request_.split = "90/5/5";
+  EXPECT_THAT(import_error("fi", fixture("fi_folders")), HasSubstr("would be empty; there are too few samples"));
+  for (const auto& entry : fs::directory_iterator(out_)) EXPECT_NE(entry.path().extension(), ".jsonl") << entry.path();
+}
+
+TEST(HalfWrittenTest, SynthOnAFullDiskTakesItsPicturesAway) {
+  const ScratchFolder folder;
+  fs::create_directories(folder.path() / "mine");
+  for (const char* name : {"new", "mine"}) {
+    const SynthConfig config{.kind = "affect", .out = folder.path() / name, .count = 20, .size = 64, .workers = 2};
+    {
+      const SmallFiles limit(500);
+      EXPECT_THAT(error_of<RunError>([&] { write_synth(config); }), HasSubstr("cannot be written; is the disk full?"));
+    }
+    EXPECT_EQ(fs::exists(config.out), config.out.filename() == "mine");  // a folder that was there stays, empty
+    EXPECT_NO_THROW(write_synth(config));
+  }
+}
+
+}  // namespace
+}  // namespace emotion

@@ -1,0 +1,105 @@
+#include "emotion/data/verify.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../support/process.h"
+#include "../support/scratch.h"
+#include "emotion/io/weights.h"
+
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class VerifyTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const fs::path picture = fs::path(EMOTION_TEST_DATA) / "fixtures/rgb.png";
+    for (const char* name : {"a.png", "b.png", "face.png"}) fs::copy(picture, root_ / name);
+    write_text(root_ / "broken.png", "no picture");
+    write_regions("wide.safetensors", 8);
+    write_regions("narrow.safetensors", 6);
+    write_text(root_ / "torn.safetensors", "x");
+  }
+  void write_regions(const std::string& name, std::int64_t width) const {
+    StateDict state;
+    state.add("features", at::zeros({1, width}));
+    state.add("boxes", at::zeros({1, 4}));
+    state.add("scores", at::zeros({1}));
+    write_safetensors(root_ / name, state);
+  }
+  void write_sets(const std::string& splits) const {
+    write_text(root_ / "dataset.yaml", "name: v\nclasses: [awe]\nsplits: {" + splits + "}\n");
+  }
+  /// The lines that the command prints, without the folder.
+  std::vector<std::string> verify(int code) const {
+    const Process process(folder_.path(), {std::string(EMOTION_BIN) + "/emotion_data", "verify", root_.string()});
+    const auto result = process.wait();
+    EXPECT_EQ(result.code, code) << result.errors;
+    std::vector<std::string> lines;
+    std::istringstream in(result.output);
+    for (std::string line; std::getline(in, line);) {
+      for (std::size_t at; (at = line.find(root_.string() + "/")) != std::string::npos;)
+        line.erase(at, root_.string().size() + 1);
+      lines.push_back(line);
+    }
+    EXPECT_THAT(result.errors, HasSubstr(code == 0 ? "no problem" : fmt::format("{} problems", lines.size())));
+    return lines;
+  }
+
+  ScratchFolder folder_;
+  fs::path root_ = folder_.path() / "set";
+  const bool made_ = fs::create_directories(root_);
+};
+
+// A broken line hides no picture, a split without a file no other split.
+TEST_F(VerifyTest, NothingHidesBehindAnotherProblem) {
+  write_sets("train: train.jsonl, none: none.jsonl, empty: empty.jsonl, val: val.jsonl");
+  write_text(root_ / "train.jsonl",
+             "{\"image\": \"a.png\"}\n\n{\"image\": \"b.png\", \"labls\": [0]}\n{\"image\": \"broken.png\"}\n"
+             "{\"image\": \"gone.png\"}\n");
+  write_text(root_ / "empty.jsonl", "\n");
+  write_text(root_ / "val.jsonl", "{\"image\": \"broken.png\"}\n");
+  EXPECT_THAT(verify(3), ElementsAre(HasSubstr("train.jsonl:3: unknown key \"labls\""),
+                                     HasSubstr("train.jsonl:4: broken.png: not a picture"),
+                                     HasSubstr("train.jsonl:5: gone.png: cannot be read"), HasSubstr("none.jsonl: "),
+                                     "empty.jsonl: the split is empty", HasSubstr("val.jsonl:1: broken.png: not a picture")));
+}
+
+TEST_F(VerifyTest, FacesAndRegionsAreRead) {
+  write_sets("train: train.jsonl");
+  write_text(root_ / "train.jsonl",
+             "{\"image\": \"a.png\", \"face\": \"face.png\", \"regions\": \"wide.safetensors\"}\n"
+             "{\"image\": \"b.png\", \"face\": \"broken.png\", \"regions\": \"torn.safetensors\"}\n"
+             "{\"image\": \"face.png\", \"face\": \"gone.png\", \"regions\": \"narrow.safetensors\"}\n");
+  EXPECT_THAT(
+      verify(3),
+      ElementsAre(HasSubstr("train.jsonl:2: face: broken.png: not a picture"),
+                  HasSubstr("train.jsonl:2: regions: torn.safetensors: "), HasSubstr("train.jsonl:3: face: gone.png: "),
+                  "train.jsonl:3: regions: narrow.safetensors: features are 6 wide, those before 8; the regions of a data "
+                  "set come from one detector"));
+}
+
+TEST_F(VerifyTest, AnnotationsAreRead) {
+  write_sets("train: train.jsonl");
+  write_text(root_ / "train.jsonl", "{\"image\": \"a.png\"}\nnonsense\n");
+  write_text(root_ / "annotations/train.json",
+             "{\"categories\": [{\"id\": 1, \"name\": \"x\"}], \"images\": [], \"annotations\": []}");
+  EXPECT_THAT(verify(3), ElementsAre(HasSubstr("train.jsonl:2: not a JSON object"),
+                                     HasSubstr("train.jsonl:1: image a.png has no entry in annotations/train.json")));
+}
+
+TEST_F(VerifyTest, AWholeSetHasNoProblem) {
+  write_sets("train: train.jsonl");
+  write_text(root_ / "train.jsonl",
+             "{\"image\": \"a.png\", \"face\": \"face.png\", \"regions\": \"wide.safetensors\"}\n{\"image\": \"b.png\"}\n");
+  EXPECT_THAT(verify(0), IsEmpty());
+}
+
+}  // namespace
+}  // namespace emotion

@@ -1,0 +1,133 @@
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "trainer_support.h"
+
+// Runs on data sets with something wrong in them.
+namespace emotion {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class BrokenDataTest : public TrainerTest {
+ protected:
+  void SetUp() override {
+    fs::copy(kTiny, data_, fs::copy_options::recursive);
+    write_text(
+        data_ / "dataset.yaml",
+        "name: tiny\nclasses: [awe, fear, calm, anger]\nsplits: {train: train.jsonl, val: val.jsonl, extra: extra.jsonl}\n");
+  }
+  /// Pictures of a split, by number, the classes in turn.
+  void write_split(const std::string& split, const std::vector<int>& pictures, const std::vector<std::string>& labels) const {
+    std::string lines;
+    for (std::size_t i = 0; i < pictures.size(); ++i)
+      lines += fmt::format("{{\"image\": \"img/{:02}.png\", \"labels\": [\"{}\"], \"keywords\": [\"sky\", \"{}\"]}}\n",
+                           pictures[i], labels[i % labels.size()], labels[i % labels.size()]);
+    write_text(data_ / (split + ".jsonl"), lines);
+  }
+  void spoil(int picture) const { write_text(data_ / fmt::format("img/{:02}.png", picture), "no picture"); }
+  std::string classifier(const std::string& more) const {
+    const auto file = folder_.path() / "classifier.yaml";
+    write_text(file, fmt::format("task: classifier\nseed: 4\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, val: "
+                                 "{{dataset: {0}, split: val}}, size: 32, resize: 36, workers: 1, on_error: skip}}\n"
+                                 "model: {{backbone: resnet18}}\n{1}\n",
+                                 data_.string(), more));
+    return file.string();
+  }
+  nlohmann::json last_line(const std::string& output, const std::string& split) const {
+    nlohmann::json found;
+    std::ifstream in(folder_.path() / output / "metrics.jsonl");
+    for (std::string line; std::getline(in, line);) {
+      if (auto json = nlohmann::json::parse(line); json["split"] == split) found = std::move(json);
+    }
+    return found;
+  }
+
+  fs::path data_ = folder_.path() / "data";
+  const std::vector<std::string> classes_{"awe", "fear", "calm", "anger"};
+};
+
+TEST_F(BrokenDataTest, SkippedPicturesOfBothSplitsAreListedByOneProcessAndByTwo) {
+  write_split("train", {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, classes_);
+  write_split("val", {11, 12, 13, 14, 15}, classes_);
+  spoil(3);
+  spoil(13);
+  const std::string file = classifier("train: {batch: 3, epochs: 2, distributed_timeout: 60}");
+  for (const std::vector<std::string>& more : {std::vector<std::string>{}, std::vector<std::string>{"--nproc", "2"}}) {
+    const std::string name = fmt::format("run{}", more.size());
+    const Result result = run(file, name, more);
+    ASSERT_EQ(result.code, 0) << result.errors;
+    EXPECT_THAT(result.errors, HasSubstr("skipped " + (data_ / "train.jsonl").string() + ":4: "));
+    EXPECT_THAT(result.errors, HasSubstr("skipped " + (data_ / "val.jsonl").string() + ":3: "));
+    EXPECT_THAT(result.errors, HasSubstr("2 broken images were skipped"));
+    EXPECT_THAT(result.errors, Not(HasSubstr("no map of the features")));
+    // The map shows the four pictures that are whole, each with its class.
+    const auto map = nlohmann::json::parse(read_file(folder_.path() / name / "features.json"));
+    EXPECT_EQ(map["images"], nlohmann::json({"img/11.png", "img/12.png", "img/14.png", "img/15.png"}));
+    EXPECT_EQ(map["classes"], nlohmann::json({"awe", "fear", "anger", "awe"}));
+    EXPECT_EQ(map["principal"].size(), 4U);
+  }
+}
+
+TEST_F(BrokenDataTest, AStoppedRunListsThemToo) {
+  write_split("train", {0, 1, 2, 3, 4, 5, 6, 7}, classes_);
+  write_split("val", {11, 12, 13}, classes_);
+  spoil(13);
+  const pid_t pid = start(command(classifier("train: {batch: 4, epochs: 100000}"), "run"));
+  while (!fs::exists(folder_.path() / "run/checkpoints/last")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  ::kill(pid, SIGTERM);
+  const Result result = wait(pid);
+  EXPECT_EQ(result.code, 130);
+  EXPECT_THAT(result.errors, HasSubstr("skipped " + (data_ / "val.jsonl").string() + ":3: "));
+}
+
+// The second batch of rank 1 is broken pictures alone; with batch norms that the processes share each waits for the other.
+TEST_F(BrokenDataTest, ASecondBatchThatOneProcessLacksIsLeftOutByAll) {
+  write_split("train", {0, 1, 2, 3, 4, 5, 6, 7}, classes_);
+  write_split("val", {0, 1}, classes_);
+  write_split("extra", {8, 9, 10, 11}, classes_);
+  spoil(9);
+  spoil(11);
+  const auto file = folder_.path() / "three.yaml";
+  write_text(file,
+             fmt::format("task: emotionnet\nseed: 4\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, extra: "
+                         "{{dataset: {0}, split: extra}}, size: 32, resize: 36, shuffle: false, workers: 1, on_error: skip}}\n"
+                         "text: {{word2vec: {0}/word2vec.txt}}\nmodel: {{backbone: resnet18, head: three_branch}}\n"
+                         "loss: {{soft_label: false}}\ntrain: {{batch: 2, max_steps: 2, log_every: 1, sync_batch_norm: true, "
+                         "distributed_timeout: 10}}\n",
+                         data_.string()));
+  const Result result = run(file.string(), "run", {"--nproc", "2"});
+  ASSERT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(result.errors, HasSubstr("skipped " + (data_ / "extra.jsonl").string() + ":2: "));
+  EXPECT_THAT(result.errors, HasSubstr("2 broken images were skipped"));
+}
+
+// A validation batch of such a class alone is a mean over nothing, not a loss that is not a number.
+TEST_F(BrokenDataTest, BalancedWeightsPassOverAClassThatTrainingLacks) {
+  write_split("train", {0, 1, 2, 3, 4, 5, 6, 7}, {"awe", "fear", "calm"});
+  write_split("val", {8, 9, 10, 11}, {"anger"});
+  const std::string file = classifier("loss: {class_weights: balanced}\ntrain: {batch: 2, epochs: 1, log_every: 4}");
+  const Result result = run(file, "run");
+  ASSERT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(result.errors, HasSubstr("train.jsonl: class anger has no training sample"));
+  EXPECT_FALSE(last_line("run", "val").contains("loss"));
+  EXPECT_TRUE(last_line("run", "val").contains("top1"));
+
+  // Mixed with others, the mean is that of the others.
+  write_split("val", {8, 9, 10, 11}, {"anger", "anger", "awe", "fear"});
+  ASSERT_EQ(run(file, "mixed").code, 0);
+  write_split("val", {10, 11}, {"awe", "fear"});
+  ASSERT_EQ(run(file, "others").code, 0);
+  EXPECT_NEAR(last_line("mixed", "val")["loss"].get<double>(), last_line("others", "val")["loss"].get<double>(), 1e-4);
+}
+
+}  // namespace
+}  // namespace emotion

@@ -1,0 +1,70 @@
+#include "emotion/train/checkpoint.h"
+
+#include <ATen/ops/full.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "emotion/error.h"
+#include "trainer_support.h"
+
+namespace emotion {
+namespace {
+
+using ::testing::HasSubstr;
+
+class CheckpointTest : public TrainerTest {
+ protected:
+  void save(std::int64_t step, std::int64_t best, int keep) const {
+    StateDict state;
+    state.add("step", at::full({1}, static_cast<double>(step)));
+    CheckpointFolder(folder_.path()).save(step, state, state, best, keep);
+  }
+  fs::path place(const std::string& name) const { return folder_.path() / "checkpoints" / name; }
+  /// The step that a link leads to.
+  double step_of(const std::string& link) const {
+    return read_safetensors(place(link) / "model.safetensors").entries.at(0).tensor.item<double>();
+  }
+};
+
+// A kill between a checkpoint's appearance and the moving of `last` leaves a step that the resumed run has not reached yet.
+TEST_F(CheckpointTest, AStepLeftByAKillGoesBeforeWhatIsSaved) {
+  save(100, 100, 1);
+  save(200, 100, 1);
+  fs::copy(place("step-200"), place("step-300"), fs::copy_options::recursive);
+  save(250, 100, 1);
+  EXPECT_EQ(step_of("last"), 250);
+  EXPECT_EQ(step_of("best"), 100);
+  EXPECT_FALSE(fs::exists(place("step-200")));
+  EXPECT_FALSE(fs::exists(place("step-300")));
+}
+
+TEST_F(CheckpointTest, TheBestStaysHoweverOldItIs) {
+  for (const std::int64_t step : {10, 20, 30, 40}) save(step, 10, 2);
+  EXPECT_EQ(step_of("last"), 40);
+  EXPECT_EQ(step_of("best"), 10);
+  EXPECT_TRUE(fs::exists(place("step-30")));
+  EXPECT_FALSE(fs::exists(place("step-20")));
+}
+
+TEST_F(CheckpointTest, ABestThatAKillLeftIsNotTheResumedRuns) {
+  save(100, -1, 2);
+  fs::copy(place("step-100"), place("step-300"), fs::copy_options::recursive);
+  fs::create_directory_symlink("step-300", place("best"));
+  save(150, -1, 2);
+  EXPECT_FALSE(fs::exists(fs::symlink_status(place("best"))));
+  EXPECT_EQ(step_of("last"), 150);
+}
+
+TEST_F(CheckpointTest, ALastThatPointsAtNothingIsNoFreshStart) {
+  EXPECT_FALSE(CheckpointFolder(folder_.path()).last());
+  ASSERT_EQ(run(config(), "run", {"--set", "train.max_steps=4"}).code, 0);
+  fs::remove_all(folder_.path() / "run/checkpoints/step-4");
+  const Result result = run(config(), "run", {"--resume"});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_THAT(result.errors,
+              HasSubstr("checkpoints/last: points at step-4, which is not there; make it point at another checkpoint"));
+  EXPECT_EQ(std::count(result.errors.begin(), result.errors.end(), '\n'), 1) << result.errors;
+}
+
+}  // namespace
+}  // namespace emotion

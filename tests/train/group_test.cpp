@@ -1,0 +1,199 @@
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../support/scratch.h"
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/train/distributed.h"
+
+// The group of processes itself: two members of one live in two threads here.
+namespace emotion {
+namespace {
+
+using ::testing::ContainsRegex;
+using Variables = std::map<std::string, std::string>;
+
+void sleep_seconds(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
+
+int free_port() {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  socklen_t size = sizeof(address);
+  ::bind(socket, reinterpret_cast<sockaddr*>(&address), size);
+  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
+  ::close(socket);
+  return ntohs(address.sin_port);
+}
+
+/// What rank 0 meets while it waits for rank 1, which does `work` first: the text of its PeerLost, or "".
+std::string waiting_for(const std::function<void(const ProcessGroup&)>& work) {
+  const int port = free_port();
+  const auto member = [port](int rank) {
+    const Launch launch{
+        .rank = rank, .world_size = 2, .local_rank = rank, .local_world_size = 2, .address = "127.0.0.1", .port = port};
+    return ProcessGroup::join(launch, {}, /*timeout=*/1);
+  };
+  std::string text;
+  std::thread other([&] {
+    ProcessGroup group = member(1);
+    work(group);
+    try {
+      group.wait_for_all();
+      group.leave();
+    } catch (const Error& error) {
+      group.leave(error);
+    }
+  });
+  {
+    ProcessGroup group = member(0);
+    try {
+      group.wait_for_all();
+      group.leave();
+    } catch (const PeerLost& error) {
+      text = error.what();
+      EXPECT_EQ(error.rank(), 1);
+      group.leave(error);
+    }
+    other.join();
+  }
+  return text;
+}
+
+// Longer than the timeout of a second and the five that come to it.
+TEST(ProcessGroupTest, OneThatStaysAtAStepIsLostAndOneThatIsBusyIsNot) {
+  set_log_level(LogLevel::kWarning);
+  std::string stuck, steady, busy;
+  std::thread first([&] {
+    stuck = waiting_for([](const ProcessGroup& group) {
+      const ProcessGroup::Steps steps(group);
+      steps.step();
+      sleep_seconds(9);
+    });
+  });
+  std::thread second([&] {
+    steady = waiting_for([](const ProcessGroup& group) {
+      const ProcessGroup::Steps steps(group);
+      for (int i = 0; i < 15; ++i) {
+        steps.step();
+        sleep_seconds(0.6);
+      }
+    });
+  });
+  busy = waiting_for([](const ProcessGroup& group) {
+    { const ProcessGroup::Steps steps(group); }  // the promise is over
+    sleep_seconds(9);
+  });
+  first.join();
+  second.join();
+  EXPECT_THAT(stuck, ContainsRegex("^rank 1 \\(.*\\) lives but hangs: no step of its work for [6-8] s$"));
+  EXPECT_EQ(steady, "");
+  EXPECT_EQ(busy, "");
+}
+
+/// Environment variables for the time of a scope, those of a launcher else unset.
+class Environment {
+ public:
+  explicit Environment(const Variables& variables) {
+    for (const char* name : {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "SLURM_PROCID",
+                             "SLURM_LOCALID", "SLURM_NTASKS", "SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_NODELIST",
+                             "SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE", "SLURM_NODELIST", "SLURM_JOB_ID"}) {
+      const char* value = std::getenv(name);
+      before_.emplace_back(name, value ? std::optional<std::string>(value) : std::nullopt);
+      ::unsetenv(name);
+    }
+    for (const auto& [name, value] : variables) ::setenv(name.c_str(), value.c_str(), 1);
+  }
+  ~Environment() {
+    for (const auto& [name, value] : before_) value ? ::setenv(name.c_str(), value->c_str(), 1) : ::unsetenv(name.c_str());
+  }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+ private:
+  std::vector<std::pair<std::string, std::optional<std::string>>> before_;
+};
+
+Variables slurm(const Variables& more) {
+  Variables all{{"SLURM_PROCID", "5"},       {"SLURM_LOCALID", "1"},
+                {"SLURM_STEP_ID", "2"},      {"SLURM_STEP_NUM_TASKS", "7"},
+                {"SLURM_NTASKS", "9"},       {"SLURM_STEP_NODELIST", "gpu[07-09,12],cpu1"},
+                {"SLURM_JOB_ID", "1234567"}, {"SLURM_STEP_TASKS_PER_NODE", "4,3"}};
+  for (const auto& [name, value] : more) all[name] = value;
+  return all;
+}
+
+TEST(LaunchTest, ASlurmStepSaysWhereAProcessStands) {
+  const Environment environment(slurm({}));
+  const Launch launch = Launch::from_environment();
+  EXPECT_EQ(launch.rank, 5);
+  EXPECT_EQ(launch.world_size, 7);  // of the step, not of the job
+  EXPECT_EQ(launch.local_rank, 1);
+  EXPECT_EQ(launch.local_world_size, 4);
+  EXPECT_EQ(launch.address, "gpu07");
+  EXPECT_EQ(launch.port, 20000 + 1234567 % 20000);
+  EXPECT_EQ(launch.attempt, "1234567.2");
+  EXPECT_FALSE(launch.store_elsewhere);
+}
+
+TEST(LaunchTest, TheFirstHostOfALegibleOrAFoldedList) {
+  for (const auto& [list, host] : Variables{{"gpu[07-09,12],cpu1", "gpu07"},
+                                            {"gpu[3,5]", "gpu3"},
+                                            {"node1", "node1"},
+                                            {"node1,node2", "node1"},
+                                            {"a,b[1-3]", "a"},
+                                            {"rack2-node[010-020]", "rack2-node010"}}) {
+    const Environment environment(slurm({{"SLURM_STEP_NODELIST", list}}));
+    EXPECT_EQ(Launch::from_environment().address, host) << list;
+  }
+}
+
+TEST(LaunchTest, TasksOnANodeAreReadFromAFoldedList) {
+  for (const auto& [list, count] : Variables{{"4(x2),3", "4"}, {"8", "8"}, {"2,1", "2"}}) {
+    const Environment environment(slurm({{"SLURM_STEP_TASKS_PER_NODE", list}}));
+    EXPECT_EQ(Launch::from_environment().local_world_size, std::stoi(count)) << list;
+  }
+  // A node that has more tasks than the first number says.
+  const Environment environment(slurm({{"SLURM_STEP_TASKS_PER_NODE", "1,6"}, {"SLURM_LOCALID", "4"}}));
+  EXPECT_EQ(Launch::from_environment().local_world_size, 5);
+}
+
+TEST(LaunchTest, AddressAndPortCanBeSet) {
+  const Environment environment(slurm({{"MASTER_ADDR", "10.0.0.1"}, {"MASTER_PORT", "29500"}}));
+  const Launch launch = Launch::from_environment();
+  EXPECT_EQ(launch.address, "10.0.0.1");
+  EXPECT_EQ(launch.port, 29500);
+}
+
+TEST(LaunchTest, ABatchScriptIsOneProcessAndTorchrunComesFirst) {
+  {
+    const Environment environment({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "8"}, {"SLURM_JOB_ID", "1"}});
+    EXPECT_EQ(Launch::from_environment().world_size, 1);
+  }
+  const Environment environment(slurm({{"RANK", "1"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "host"}, {"MASTER_PORT", "29500"}}));
+  EXPECT_EQ(Launch::from_environment().world_size, 2);
+}
+
+TEST(LaunchTest, WhatSlurmDoesNotSayIsAnError) {
+  const auto error = [](const Variables& variables, const char* missing = nullptr) {
+    const Environment environment(slurm(variables));
+    if (missing) ::unsetenv(missing);
+    return error_of<ConfigError>([] { Launch::from_environment(); });
+  };
+  EXPECT_EQ(error({{"SLURM_PROCID", "7"}}), "SLURM_PROCID is 7, and there are 7 tasks: ranks go from 0 to 6");
+  EXPECT_THAT(error({}, "SLURM_STEP_NODELIST"), ::testing::StartsWith("SLURM_NODELIST is not set, and SLURM_PROCID is; "));
+  EXPECT_EQ(error({{"SLURM_JOB_ID", "x"}}), "SLURM_JOB_ID is 'x'; an integer from 0 to 2147483647 is wanted");
+}
+
+}  // namespace
+}  // namespace emotion
