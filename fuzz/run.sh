@@ -27,12 +27,14 @@ declare -A sources=(
   [manifest]="src/data/manifest.cpp src/data/manifest_index.cpp src/data/dataset.cpp src/commands/log.cpp"
   [csv]="$importers/csv.cpp $importers/files.cpp"
   [npy]="$importers/npy.cpp $importers/files.cpp src/io/npy.cpp"
+  [jpeg]="src/data/decode_jpeg.cpp src/data/fast_huffman.cpp"
+  [tfevents]="src/io/tensorboard_read.cpp"
   [tar]="src/io/tar.cpp src/io/tar_header.cpp"
 )
-libraries="-lfmt -lspdlog -lyaml-cpp -lsimdjson -lz -L$torch/lib -ltorch_cpu -lc10 -Wl,--allow-shlib-undefined -Wl,-rpath,$PWD/$torch/lib"
+libraries="-lfmt -lspdlog -lyaml-cpp -lsimdjson -ljpeg -lz -L$torch/lib -ltorch_cpu -lc10 -Wl,--allow-shlib-undefined -Wl,-rpath,$PWD/$torch/lib"
 for folder in .deps/nvidia/*/lib .deps/nvidia/*/*/lib; do [ ! -d "$folder" ] || libraries+=" -Wl,-rpath-link,$folder -Wl,-rpath,$PWD/$folder"; done
 flags="-std=c++20 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -fno-sanitize=vptr,function
-  -DSPDLOG_FMT_EXTERNAL -DSPDLOG_COMPILED_LIB -Iinclude -I$importers -Ithird_party -idirafter $torch/include -idirafter $torch/include/torch/csrc/api/include"
+  -DSPDLOG_FMT_EXTERNAL -DSPDLOG_COMPILED_LIB -Iinclude -Isrc/io -Isrc/data -I$importers -Ithird_party -idirafter $torch/include -idirafter $torch/include/torch/csrc/api/include"
 
 build() {
   mkdir -p "$out"

@@ -24,9 +24,10 @@ int main(int argc, char** argv) {
   app.add_flag("--keep-weights", o.keep_weights, "with --scale synth: weights stay when their rows are measured");
   app.add_option("--configs", o.configs, "folder that holds tables/, scales/ and the rows' configs")->capture_default_str();
   app.add_option("--bin", o.bin, "folder of the commands it runs; default: its own")->type_name("DIR");
-  auto* compare =
-      app.add_option("--compare", o.compare, "instead: puts run folders side by side; the page is --output, default compare.html")
-          ->type_name("RUN");
+  auto* compare = app.add_option("--compare", o.compare,
+                                 "instead: puts run folders side by side, other frameworks' too, by their TensorBoard events; "
+                                 "the page is --output, default compare.html")
+                      ->type_name("RUN");
   compare->excludes("--table")->excludes("--list");
   app.footer(
       "What is finished is kept: the same command again goes on where it stopped. A row without its data is listed as not run.\n"

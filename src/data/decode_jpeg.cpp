@@ -7,11 +7,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <optional>
 #include <string>
 
 #include <fmt/format.h>
 
 #include "emotion/error.h"
+#include "fast_huffman.h"
 
 namespace emotion {
 namespace {
@@ -44,7 +47,7 @@ int exif_orientation(std::span<const std::uint8_t> app1) {
 /// arm64).
 class Decoder {
  public:
-  Decoder(std::span<const std::byte> bytes, const std::filesystem::path& file) : file_(file) {
+  Decoder(std::span<const std::byte> bytes, const std::filesystem::path& file) : bytes_(bytes), file_(file) {
     info_.err = jpeg_std_error(&errors_);
     errors_.error_exit = [](j_common_ptr info) { self(info).refuse(self(info).message()); };
     errors_.emit_message = [](j_common_ptr info, int level) {
@@ -55,16 +58,13 @@ class Decoder {
     info_.client_data = this;
     jpeg_create_decompress(&info_);
     try {
-      jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
       jpeg_save_markers(&info_, JPEG_APP0 + 1, 0xffff);
-      jpeg_read_header(&info_, TRUE);
+      read_header();
       check_image_size(info_.image_width, info_.image_height, file_);
       for (auto* marker = info_.marker_list; marker != nullptr; marker = marker->next) {
         if (marker->marker == JPEG_APP0 + 1) orientation_ = exif_orientation({marker->data, marker->data_length});
         if (orientation_ != 1) break;
       }
-      const bool cmyk = info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK;
-      info_.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
     } catch (...) {
       jpeg_destroy_decompress(&info_);
       throw;
@@ -81,10 +81,42 @@ class Decoder {
 
   /// Rows and columns of the stored picture at scale `eighths` / 8 that cover `part` (in full-size pixels).
   ScaledRegion read(int eighths, const Region& part) {
+    try {
+      return read_rows(eighths, part, true);
+    } catch (const DamagedScan&) {
+      jpeg_abort_decompress(&info_);
+      read_header();
+      return read_rows(eighths, part, false);
+    }
+  }
+
+ private:
+  /// Thrown through libjpeg where FastHuffman meets data that libjpeg is to judge.
+  struct DamagedScan {};
+
+  static Decoder& self(j_common_ptr info) { return *static_cast<Decoder*>(info->client_data); }
+
+  void read_header() {
+    jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(bytes_.data()), bytes_.size());
+    jpeg_read_header(&info_, TRUE);
+    const bool cmyk = info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK;
+    info_.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
+  }
+
+  void use_fast_huffman() {
+    huffman_.emplace(info_);
+    FastHuffman::replace(info_, [](j_decompress_ptr info, JBLOCKROW* blocks) -> boolean {
+      if (!self(reinterpret_cast<j_common_ptr>(info)).huffman_->decode(*info, blocks)) throw DamagedScan();
+      return TRUE;
+    });
+  }
+
+  ScaledRegion read_rows(int eighths, const Region& part, bool fast) {
     info_.scale_num = static_cast<unsigned>(eighths);
     info_.scale_denom = 8;
     info_.dct_method = JDCT_ISLOW;
     jpeg_start_decompress(&info_);
+    if (fast && FastHuffman::takes(info_)) use_fast_huffman();
     const int out_width = static_cast<int>(info_.output_width), out_height = static_cast<int>(info_.output_height);
     const double sx = static_cast<double>(out_width) / width(), sy = static_cast<double>(out_height) / height();
     const int left = std::clamp(static_cast<int>(std::floor(part.x * sx)), 0, out_width - 1);
@@ -116,9 +148,6 @@ class Decoder {
     return region;
   }
 
- private:
-  static Decoder& self(j_common_ptr info) { return *static_cast<Decoder*>(info->client_data); }
-
   [[noreturn]] void refuse(const std::string& reason) const { throw DataError(file_.string() + ": broken JPEG: " + reason); }
 
   std::string message() {
@@ -141,7 +170,9 @@ class Decoder {
     }
   }
 
+  std::span<const std::byte> bytes_;
   std::filesystem::path file_;
+  std::optional<FastHuffman> huffman_;
   jpeg_decompress_struct info_{};
   jpeg_error_mgr errors_{};
   int orientation_ = 1;
@@ -185,7 +216,7 @@ Image orient_image(Image image, int orientation) {
     std::uint8_t* to = upright.row(v);
     for (int u = 0; u < upright.width; ++u, to += 3) {
       const auto [x, y] = stored_place(orientation, u, v, image.width, image.height);
-      std::copy_n(image.row(y) + static_cast<std::size_t>(x) * 3, 3, to);
+      std::memcpy(to, image.row(y) + static_cast<std::size_t>(x) * 3, 3);
     }
   }
   return upright;

@@ -4,7 +4,10 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <utility>
 #include <vector>
+
+#include <opencv2/core.hpp>
 
 #include "resize_box.h"
 
@@ -33,7 +36,12 @@ struct Taps {
 Taps make_taps(int input, double begin, double end, int output) {
   const double scale = (end - begin) / output, width = std::max(scale, 1.0);
   Taps taps;
-  taps.needed = std::min(static_cast<int>(std::ceil(width)) * 2 + 1, input);
+  const auto range = [&](int i) {
+    const double center = begin + (i + 0.5) * scale;
+    return std::pair(std::max(static_cast<int>(center - width + 0.5), 0),
+                     std::min(static_cast<int>(center + width + 0.5), input));
+  };
+  for (int i = 0; i < output; ++i) taps.needed = std::max(taps.needed, range(i).second - range(i).first);
   taps.count = (taps.needed + 3) / 4 * 4;
   taps.first.resize(static_cast<std::size_t>(output));
   taps.high.assign(static_cast<std::size_t>(output) * static_cast<std::size_t>(taps.count), 0);
@@ -41,8 +49,7 @@ Taps make_taps(int input, double begin, double end, int output) {
   std::vector<double> line;
   for (int i = 0; i < output; ++i) {
     const double center = begin + (i + 0.5) * scale;
-    const int low = std::max(static_cast<int>(center - width + 0.5), 0),
-              high = std::min(static_cast<int>(center + width + 0.5), input);
+    const auto [low, high] = range(i);
     line.assign(static_cast<std::size_t>(high - low), 0);
     double sum = 0;
     for (int x = low; x < high; ++x)
@@ -231,14 +238,10 @@ Image crop_image(const Image& image, int x, int y, int width, int height) {
 
 Image flip_image(const Image& image) {
   Image result = blank(image.width, image.height);
-  for (int y = 0; y < image.height; ++y) {
-    const std::uint8_t* from = image.row(y) + static_cast<std::size_t>(image.width) * 3;
-    std::uint8_t* to = result.row(y);
-    for (int x = 0; x < image.width; ++x, to += 3) {
-      from -= 3;
-      std::copy_n(from, 3, to);
-    }
-  }
+  // OpenCV takes no pointer to const; it only reads from this one.
+  const cv::Mat from(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.pixels.data()));
+  cv::Mat to(image.height, image.width, CV_8UC3, result.pixels.data());
+  cv::flip(from, to, 1);
   return result;
 }
 

@@ -18,13 +18,20 @@ namespace {
 struct Run {
   std::string name;
   MetricLines lines;
-  std::vector<std::pair<std::string, std::string>> config;
+  std::vector<std::pair<std::string, std::string>> config;  ///< empty for another framework's run
 };
 
 Run read_run(const fs::path& folder) {
-  if (!fs::exists(folder / "config.yaml")) throw ConfigError(folder.string() + ": not a run folder: there is no config.yaml");
+  const std::string name = folder.lexically_normal().string();
   const fs::path file = folder / "config.yaml";
-  return {.name = folder.lexically_normal().string(),
+  if (!fs::exists(file)) {
+    MetricLines lines = fs::is_directory(folder) ? read_event_lines(folder) : MetricLines{};
+    if (lines.train.empty() && lines.val.empty())
+      throw ConfigError(folder.string() +
+                        ": not a run folder: there is no config.yaml, and no scalar in a TensorBoard event file");
+    return {.name = name, .lines = std::move(lines), .config = {}};
+  }
+  return {.name = name,
           .lines = read_metric_lines(folder),
           .config = config_values(parse_run_config(read_file(file), file.string()))};
 }
@@ -52,7 +59,7 @@ Rows last_evaluations(const std::vector<Run>& runs) {
   return table;
 }
 
-/// Keys whose value is not the same in every run; a run whose task has no such key shows a dash.
+/// Keys whose value is not the same in every run that has a config; a run whose task has no such key shows a dash.
 Rows config_differences(const std::vector<Run>& runs) {
   Rows table;
   std::vector<std::string> keys;
@@ -64,12 +71,13 @@ Rows config_differences(const std::vector<Run>& runs) {
     }
   }
   for (const auto& key : keys) {
-    std::vector<std::string> cells;
+    std::vector<std::string> cells, known;
     for (const auto& map : values) {
       const auto found = map.find(key);
       cells.push_back(found == map.end() ? "–" : found->second.empty() ? "not set" : found->second);
+      if (!map.empty()) known.push_back(cells.back());
     }
-    if (key != "output" && std::adjacent_find(cells.begin(), cells.end(), std::not_equal_to<>()) != cells.end())
+    if (key != "output" && std::adjacent_find(known.begin(), known.end(), std::not_equal_to<>()) != known.end())
       table.rows.emplace_back(key, cells);
   }
   return table;
@@ -127,14 +135,16 @@ std::string compare_runs(const std::vector<fs::path>& folders, const fs::path& f
   std::vector<Run> runs;
   for (const auto& folder : folders) runs.push_back(read_run(folder));
   const Rows metrics = last_evaluations(runs), differences = config_differences(runs);
+  const auto configs = std::count_if(runs.begin(), runs.end(), [](const Run& run) { return !run.config.empty(); });
+  const std::string same =
+      configs > 1 ? "The configurations are the same." : "No two of these runs have a configuration to compare.";
   HtmlParts page;
   page.add("Last evaluation", table_html(runs, metrics));
   page.add("Curves", curves_html(runs));
-  page.add("Configurations",
-           differences.rows.empty() ? "<p>The configurations are the same.</p>\n" : table_html(runs, differences));
+  page.add("Configurations", differences.rows.empty() ? "<p>" + same + "</p>\n" : table_html(runs, differences));
   write_file_atomically(file, html_page(fmt::format("{} runs compared", runs.size()), page.html()));
   return table_markdown(runs, "last evaluation", metrics) +
-         (differences.rows.empty() ? "The configurations are the same.\n" : table_markdown(runs, "configuration", differences));
+         (differences.rows.empty() ? same + "\n" : table_markdown(runs, "configuration", differences));
 }
 
 }  // namespace emotion

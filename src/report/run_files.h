@@ -19,6 +19,10 @@ struct MetricLines {
 };
 /// Empty where there is no file yet. @throws DataError for a line that is none
 MetricLines read_metric_lines(const std::filesystem::path& run);
+/// The same of TensorBoard's event files, such as another framework's run leaves. A tag is SPLIT/NAME or NAME/SPLIT (train; val,
+/// valid, validation, eval, test), else of the training; names in small letters, `accuracy` and `acc` as top1.
+/// @throws DataError
+MetricLines read_event_lines(const std::filesystem::path& run);
 
 /// A JSON file of the run; an empty object where it is not there. @throws DataError
 Json read_run_json(const std::filesystem::path& file);

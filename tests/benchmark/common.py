@@ -16,6 +16,16 @@ def ours(command, *arguments, capture=True):
     return result.stdout
 
 
+def measured(command):
+    """Seconds and peak memory in MB of one of our commands."""
+    begin = time.time()
+    process = subprocess.Popen([str(word) for word in (BIN / command[0], *command[1:], "--log-level", "warning")], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        raise SystemExit(f"{' '.join(map(str, command))}: wait status {status}")
+    return time.time() - begin, usage.ru_maxrss / 1024
+
+
 def training_rate(config, run):
     """Trains in our command, and returns the last line of its metrics. With log_every at half of the steps it is the second half's: the first warms up."""
     shutil.rmtree(run, ignore_errors=True)

@@ -2,10 +2,11 @@
 """What `emotion_data dedup` finds of altered copies planted among photographs, by radius and kind of change; and what copies on both
 sides of a split do to an accuracy.
 
-    python tests/benchmark/duplicates.py DATASET [DATASET...] [--copies 200] [--config configs/classifier/facial_expressions.yaml]
+    python tests/benchmark/duplicates.py DATASET [DATASET...] [--copies 200] [--radii 0 2 4 6 8 10 12] [--config configs/classifier/facial_expressions.yaml]
 
 Needs Pillow. Five kinds, an equal share each: recompressed (JPEG quality 30), resized (to 60 %), cropped (5 % off: 2.5 % at each side),
-brightened (by 30 %), mirrored. A pair is right if one was made from the other, or both from the same. With --config a network is
+brightened (by 30 %), mirrored. A pair is right if one was made from the other, or both from the same; a group is found if it stands there with those
+pictures and no others. With --config a network is
 trained twice on the first data set: split by picture, so that copies fall on both sides, and split by group.
 """
 import argparse
@@ -16,7 +17,7 @@ import shutil
 
 from PIL import Image, ImageEnhance, ImageOps
 
-from common import ROOT, ours
+from common import ROOT, measured, ours
 
 KINDS = ("recompressed", "resized", "cropped", "brightened", "mirrored")
 
@@ -66,7 +67,7 @@ def plant(sources, folder, copies):
 
 
 def count(groups, origin):
-    """Of the pairs of each group: right ones, wrong ones, and the copies that stand with what they were made from."""
+    """Of the pairs of each group: right ones, wrong ones; the copies that stand with what they were made from; groups found and planted."""
     right, wrong, found = 0, [], {kind: 0 for kind in KINDS}
     for group in groups:
         names = [picture["image"] for picture in group]
@@ -79,27 +80,32 @@ def count(groups, origin):
         for name in names:
             if origin[name][1] != "original" and origin[name][0] in names:
                 found[origin[name][1]] += 1
-    return right, wrong, found
+    members = {}
+    for name, (original, _) in origin.items():
+        members.setdefault(original, set()).add(name)
+    planted = {frozenset(names) for names in members.values() if len(names) > 1}
+    whole = sum(frozenset(picture["image"] for picture in group) in planted for group in groups)
+    return right, wrong, found, whole, len(planted)
 
 
-def curve(folder, origin, copies):
+def curve(folder, origin, copies, radii):
     share = copies // len(KINDS)
     print(f"{len(origin)} pictures, {copies} of them copies, {share} of each kind\n")
-    print("| Radius | mirrored | " + " | ".join(KINDS) + " | all | precision of pairs | wrong pairs |\n|" + "---|" * (len(KINDS) + 5))
+    print("| Radius | mirrored | " + " | ".join(KINDS) + " | all | precision of pairs | wrong pairs | groups found | seconds | MB |\n|" + "---|" * (len(KINDS) + 8))
     for mirrored in (False, True):
-        for radius in (0, 2, 4, 6, 8, 10, 12):
+        for radius in radii:
             out = folder / f"groups-{radius}{'-mirrored' if mirrored else ''}.json"
             flags = ["--mirrored"] if mirrored else []
-            ours("emotion_data", "dedup", "--data", folder, "--radius", radius, "--groups", out, "--log-level", "warning", *flags)
-            right, wrong, found = count(json.loads(out.read_text())["groups"], origin)
+            seconds, memory = measured(["emotion_data", "dedup", "--data", folder, "--radius", radius, "--groups", out, *flags])
+            right, wrong, found, whole, planted = count(json.loads(out.read_text())["groups"], origin)
             cells = " | ".join(f"{found[kind] / share:.3f}" for kind in KINDS)
             precision = right / max(1, right + len(wrong))
-            print(f"| {radius} | {'yes' if mirrored else 'no'} | {cells} | {sum(found.values()) / copies:.3f} | {precision:.3f} | {len(wrong)} |", flush=True)
+            print(f"| {radius} | {'yes' if mirrored else 'no'} | {cells} | {sum(found.values()) / copies:.3f} | {precision:.3f} | {len(wrong)} | {whole} of {planted} | {seconds:.1f} | {memory:.0f} |", flush=True)
 
 
-def train(folder, config, settings):
+def train(folder, config, settings, radius):
     """The same recipe on the same pictures, parted in two ways."""
-    groups = folder / "groups-8-mirrored.json"
+    groups = folder / f"groups-{radius}-mirrored.json"
     for name, flags in (("by picture", []), ("by group", ["--groups", groups])):
         data, run = folder.parent / f"split-{name[3:]}", folder.parent / f"run-{name[3:]}"
         for old in (data, run):
@@ -116,13 +122,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("datasets", type=pathlib.Path, nargs="+")
     parser.add_argument("--copies", type=int, default=200)
+    parser.add_argument("--radii", type=int, nargs="+", default=[0, 2, 4, 6, 8, 10, 12])
     parser.add_argument("--config", type=pathlib.Path)
     parser.add_argument("--set", action="append", default=[])
     args = parser.parse_args()
     folder = ROOT / "build/benchmark/duplicates" / "planted"
-    curve(folder, plant(args.datasets, folder, args.copies), args.copies)
+    curve(folder, plant(args.datasets, folder, args.copies), args.copies, args.radii)
     if args.config:
-        train(folder, args.config, args.set)
+        train(folder, args.config, args.set, min(args.radii, key=lambda radius: abs(radius - 8)))
 
 
 if __name__ == "__main__":

@@ -8,13 +8,10 @@ picture runs on the lists, what reads pictures on those.
 """
 import argparse
 import json
-import os
 import random
 import shutil
-import subprocess
-import time
 
-from common import BIN, ROOT, ours
+from common import ROOT, measured, ours
 
 EMOTIONS = [f"emotion{i}" for i in range(32)]
 
@@ -39,16 +36,6 @@ def make_pictures(folder, samples):
     if not (folder / "dataset.yaml").exists():
         shutil.rmtree(folder, ignore_errors=True)
         ours("emotion_data", "synth", "affect", "--out", folder, "--count", samples, "--size", 48, "--log-level", "warning")
-
-
-def measured(command):
-    """Seconds and peak memory in MB of a command."""
-    begin = time.time()
-    process = subprocess.Popen([str(word) for word in (BIN / command[0], *command[1:], "--log-level", "warning")], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        raise SystemExit(f"{' '.join(map(str, command))}: wait status {status}")
-    return time.time() - begin, usage.ru_maxrss / 1024
 
 
 def table(title, sizes, make, commands, only):

@@ -11,6 +11,7 @@ from collections import OrderedDict
 
 import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import save
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -68,6 +69,12 @@ def main():
         for name in ("a.jpg", "long/" + "n" * 120 + ".txt"):
             archive.addfile(tarfile.TarInfo(name), None)
     seed("tar", "pax", buffer.getvalue()[:4096])
+    ramp = Image.fromarray((np.arange(40 * 56 * 3).reshape(40, 56, 3) * 7 % 251).astype(np.uint8))
+    for name, options in {"420": {}, "444": {"subsampling": 0, "quality": 95}, "restart": {"restart_marker_rows": 1, "optimize": True},
+                          "progressive": {"progressive": True}}.items():
+        buffer = io.BytesIO()
+        ramp.save(buffer, "JPEG", **options)
+        seed("jpeg", name, buffer.getvalue())
 
 
 if __name__ == "__main__":

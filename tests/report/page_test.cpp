@@ -6,6 +6,7 @@
 
 #include "../support/scratch.h"
 #include "emotion/error.h"
+#include "emotion/io/tensorboard.h"
 #include "emotion/report/compare_runs.h"
 #include "emotion/report/evaluation_page.h"
 #include "emotion/report/html.h"
@@ -163,6 +164,26 @@ TEST_F(PageTest, RunsSideBySide) {
   check_page(html);
   EXPECT_THAT(html, HasSubstr(a + ": 0.625 at the end; " + b + ": 0.75 at the end"));
   EXPECT_THAT(compare_runs({one, one}, folder_.path() / "same.html"), HasSubstr("The configurations are the same.\n"));
+}
+
+TEST_F(PageTest, AnotherFrameworksRunIsComparedByItsEvents) {
+  const fs::path ours = run("one", 0.1, 0.625), peer = folder_.path() / "peer", empty = folder_.path() / "empty";
+  fs::create_directory(peer);
+  fs::create_directory(empty);
+  {
+    EventWriter events(peer);
+    events.add_scalar("Loss/train", 7, 1.5);
+    events.add_scalar("Accuracy/val", 7, 0.5);
+    events.add_scalar("val/loss", 7, 2);
+  }
+  const std::string text = compare_runs({ours, peer}, folder_.path() / "compare.html");
+  EXPECT_THAT(text, HasSubstr("| top1 | 0.6250 | 0.5000 |\n"));
+  EXPECT_THAT(text, HasSubstr("No two of these runs have a configuration to compare.\n"));
+  EXPECT_THAT(read_file(folder_.path() / "compare.html"), HasSubstr(peer.string() + ": 1.5 at the end"));
+  EXPECT_EQ(error_of<ConfigError>([&] {
+              compare_runs({ours, empty}, folder_.path() / "compare.html");
+            }),
+            empty.string() + ": not a run folder: there is no config.yaml, and no scalar in a TensorBoard event file");
 }
 
 TEST_F(PageTest, AnEvaluationsPageHoldsItsNumbers) {

@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace emotion {
 
@@ -25,5 +27,22 @@ class EventWriter {
   struct Data;
   std::unique_ptr<Data> data_;
 };
+
+/// One number of an event file.
+struct EventScalar {
+  std::string tag;
+  std::int64_t step = 0;
+  double value = 0;
+};
+
+/// The scalars of an event file, in its order: simple values, and rank-0 float32 or float64 tensors as newer writers put them. Other
+/// summaries (text, images, histograms) are passed over. A session that starts again at step s (see EventWriter) drops what was
+/// written from s on, as TensorBoard does. A last record that is not whole is left out: its writer may still be at work.
+/// @throws DataError naming the file and the offset of a record whose checksum or content is wrong
+std::vector<EventScalar> read_events(const std::filesystem::path& file);
+
+/// The scalars of all events.out.tfevents.* files of a folder, in the order of their names, that is of their times.
+/// @throws DataError
+std::vector<EventScalar> read_event_folder(const std::filesystem::path& folder);
 
 }  // namespace emotion
