@@ -29,7 +29,7 @@ CLI::App* add_import(CLI::App& app, emotion::ImportOptions& o) {
       ->type_name("RATIO");
   sub->add_option("--folds", o.folds, "published sets: this many folds by class instead, splits fold0-train, fold0-test ..");
   sub->add_option("--without", o.without,
-                  "published sets: leaves out a class, and the pictures that have no other; IAPSa's papers do so with anger")
+                  "published sets: leaves out a class, and the pictures that have no other; the paper does so with IAPSa's anger")
       ->type_name("CLASS")
       ->allow_extra_args(false);
   sub->add_option("--seed", o.seed)->capture_default_str();
