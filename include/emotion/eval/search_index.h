@@ -17,7 +17,7 @@ struct SearchIndexInfo {
   std::string checkpoint, weights_hash;
   std::filesystem::path image_root;
   std::int64_t dimension = 0;
-  std::vector<std::string> settings;  ///< of the checkpoint's config: what pictures are put through, for queries too
+  std::vector<std::string> settings{};  ///< of the checkpoint's config: what pictures are put through, for queries too
 };
 
 struct SearchHit {
