@@ -18,6 +18,9 @@ bool is_dataset(const std::string& input);
 Manifest open_input(const std::string& dataset, const PredictOptions& options);
 std::size_t input_count(const Manifest& manifest, const PredictOptions& options);
 
+/// Whether a flag says how the faces of loose pictures are found: --face-size and its like.
+bool has_face_flags(const PredictOptions& options);
+
 /// emotion_predict for a checkpoint of task stimuli.
 void predict_stimuli(const PredictOptions& options, const Device& device);
 

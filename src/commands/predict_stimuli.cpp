@@ -25,12 +25,12 @@
 namespace emotion {
 namespace fs = std::filesystem;
 
-namespace {
-
 bool has_face_flags(const PredictOptions& o) {
   return o.face_size || o.face_padding || o.face_upsample || o.face_max_side || o.face_threshold || !o.face_landmarks.empty() ||
          !o.face_cnn.empty();
 }
+
+namespace {
 
 /// How faces are found: as those that the network was trained on, but for what the flags say. A difference is told.
 FaceOptions face_options(const PredictOptions& o, const TrainedStimuliNet& model) {

@@ -144,6 +144,8 @@ TEST_F(PredictTest, ADetectorThatCannotBeOfUseIsRefused) {
   write("classifier", *ImageClassifier("resnet18", 2), config("classifier", "backbone: resnet18"), {"awe", "fear"});
   EXPECT_EQ(error(2, {"--checkpoint", weights("classifier"), "--detector", detector, "people.png"}),
             "--detector: only a stimuli network looks at regions; leave it out\n");
+  EXPECT_EQ(error(2, {"--checkpoint", weights("classifier"), "--face-size", "32", "people.png"}),
+            "--face-..: they say how a stimuli network's faces are found; leave them out\n");
   write_text(file("set/dataset.yaml"), "name: s\nclasses: [awe, fear, joy, sad]\nsplits: {test: test.jsonl}\nimage_root: ..\n");
   write_text(file("set/test.jsonl"), "{\"image\": \"people.png\"}\n");
   EXPECT_EQ(error(2, {"--checkpoint", weights("semantic"), "--detector", detector, "set"}),

@@ -336,7 +336,8 @@ TEST_F(ReproduceTest, RefusesUnknownNames) {
   EXPECT_EQ(run({"--configs", "nowhere"}).errors,
             "nowhere/tables: no such folder; run from the source tree, or give its configs by --configs\n");
   EXPECT_EQ(run({"--compare", "fake"}).errors, "--compare: two run folders at least are wanted\n");
-  EXPECT_EQ(run({"--compare", "fake", "--compare", "out"}).errors, "fake: not a run folder: there is no config.yaml, and no scalar in a TensorBoard event file\n");
+  EXPECT_EQ(run({"--compare", "fake", "--compare", "out"}).errors,
+            "fake: not a run folder: there is no config.yaml, and no scalar in a TensorBoard event file\n");
 }
 
 TEST_F(ReproduceTest, AMetricThatIsNotThereIsAFailureNotAZero) {

@@ -35,9 +35,9 @@ struct EventScalar {
   double value = 0;
 };
 
-/// The scalars of an event file, in its order: simple values, and rank-0 float32 or float64 tensors as newer writers put them. Other
-/// summaries (text, images, histograms) are passed over. A session that starts again at step s (see EventWriter) drops what was
-/// written from s on, as TensorBoard does. A last record that is not whole is left out: its writer may still be at work.
+/// The scalars of an event file, in its order: simple values, and rank-0 float32 or float64 tensors as newer writers put them.
+/// Other summaries (text, images, histograms) are passed over. A session that starts again at step s (see EventWriter) drops what
+/// was written from s on, as TensorBoard does. A last record that is not whole is left out: its writer may still be at work.
 /// @throws DataError naming the file and the offset of a record whose checksum or content is wrong
 std::vector<EventScalar> read_events(const std::filesystem::path& file);
 

@@ -22,10 +22,10 @@ class CheckpointFolder {
   explicit CheckpointFolder(std::filesystem::path run) : folder_(std::move(run) / "checkpoints") {}
 
   /// Saves step N, makes it `last`, makes `best_step` `best` (where there is one), and removes all but the newest `keep` and the
-  /// best.
+  /// best; steps after N, which a kill has left, go first.
   /// @throws RunError; every older checkpoint is then intact
   void save(std::int64_t step, const StateDict& model, const StateDict& state, std::int64_t best_step, int keep) const;
-  /// Folder of the last whole checkpoint.
+  /// Folder of the last whole checkpoint; none where none was saved. @throws WeightsError if `last` points at nothing
   std::optional<std::filesystem::path> last() const;
 
  private:
