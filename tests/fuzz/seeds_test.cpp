@@ -14,6 +14,7 @@
 extern "C" {
 int fuzz_config(const std::uint8_t* data, std::size_t size);
 int fuzz_csv(const std::uint8_t* data, std::size_t size);
+int fuzz_jpeg(const std::uint8_t* data, std::size_t size);
 int fuzz_manifest(const std::uint8_t* data, std::size_t size);
 int fuzz_npy(const std::uint8_t* data, std::size_t size);
 int fuzz_npz(const std::uint8_t* data, std::size_t size);
@@ -21,6 +22,7 @@ int fuzz_pickle(const std::uint8_t* data, std::size_t size);
 int fuzz_plain_pickle(const std::uint8_t* data, std::size_t size);
 int fuzz_safetensors(const std::uint8_t* data, std::size_t size);
 int fuzz_tar(const std::uint8_t* data, std::size_t size);
+int fuzz_tfevents(const std::uint8_t* data, std::size_t size);
 int fuzz_word2vec(const std::uint8_t* data, std::size_t size);
 }
 
@@ -32,10 +34,18 @@ namespace fs = std::filesystem;
 using Target = int (*)(const std::uint8_t*, std::size_t);
 
 const std::map<std::string, Target>& targets() {
-  static const std::map<std::string, Target> all{
-      {"config", fuzz_config}, {"csv", fuzz_csv},          {"manifest", fuzz_manifest},         {"npy", fuzz_npy},
-      {"npz", fuzz_npz},       {"pickle", fuzz_pickle},    {"plain_pickle", fuzz_plain_pickle}, {"safetensors", fuzz_safetensors},
-      {"tar", fuzz_tar},       {"word2vec", fuzz_word2vec}};
+  static const std::map<std::string, Target> all{{"config", fuzz_config},
+                                                 {"csv", fuzz_csv},
+                                                 {"jpeg", fuzz_jpeg},
+                                                 {"manifest", fuzz_manifest},
+                                                 {"npy", fuzz_npy},
+                                                 {"npz", fuzz_npz},
+                                                 {"pickle", fuzz_pickle},
+                                                 {"plain_pickle", fuzz_plain_pickle},
+                                                 {"safetensors", fuzz_safetensors},
+                                                 {"tar", fuzz_tar},
+                                                 {"tfevents", fuzz_tfevents},
+                                                 {"word2vec", fuzz_word2vec}};
   return all;
 }
 

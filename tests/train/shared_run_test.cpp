@@ -96,9 +96,9 @@ TEST_F(SharedRunTest, JointAndThreeBranchesAreTrainedAndResumed) {
         fmt::format(
             "task: emotionnet\nseed: 4\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, {1}size: 32, resize: 36, "
             "workers: 1}}\ntext: {{word2vec: {0}/word2vec.txt}}\nmodel: {{backbone: resnet18, head: {2}}}\n"
-            "loss: {{soft_label: false}}\ntrain: {{batch: 5, epochs: 2, log_every: 1}}\n",
-            "checkpoint: {{every_minutes: 0.00001}}\n", kTiny,
-            head == "joint" ? "" : fmt::format("extra: {{dataset: {}, split: single}}, ", kTiny), head));
+            "loss: {{soft_label: false}}\ntrain: {{batch: 5, epochs: 2, log_every: 1}}\n"
+            "checkpoint: {{every_minutes: 0.00001}}\n",
+            kTiny, head == "joint" ? "" : fmt::format("extra: {{dataset: {}, split: single}}, ", kTiny), head));
     ASSERT_EQ(run(head, file).code, 0);
     // 16 samples in batches of 5 leave a rest of one out: three steps an epoch; stopped within the first and within the second.
     ASSERT_EQ(run(head + "_parts", file, {"--set", "train.max_steps=2"}).code, 0);
