@@ -15,7 +15,7 @@ compiler="$(command -v clang++-14 || command -v clang++)" || { echo "clang is mi
 [ -d "$torch/include" ] || { echo "$torch is missing: bash tools/setup.sh"; exit 2; }
 
 # The sources a target needs, besides fuzz/TARGET.cpp.
-always="src/io/file.cpp src/io/nearest.cpp"
+always="src/io/file.cpp src/io/nearest.cpp src/io/utf8.cpp"
 importers=src/data/importers
 declare -A sources=(
   [safetensors]="src/io/safetensors.cpp"
