@@ -109,16 +109,13 @@ void FastHuffman::make_runs(Table& table) {
   }
 }
 
-/// Copies the scan's bytes, a zero behind each 0xff left out, up to the first marker that is no restart.
+/// Copies the scan's bytes, a zero behind each 0xff left out, up to the first marker that is not the next restart.
 void FastHuffman::unstuff(jpeg_decompress_struct& info) {
   const std::uint8_t* from = info.src->next_input_byte;
   const std::uint8_t* const end = from + info.src->bytes_in_buffer;
   bytes_ = std::make_unique_for_overwrite<std::uint8_t[]>(info.src->bytes_in_buffer + kPadding);
   std::uint8_t* to = bytes_.get();
-  const auto end_segment = [&](bool in_order) {
-    ends_.push_back(static_cast<std::size_t>(to - bytes_.get()));
-    in_order_.push_back(in_order);
-  };
+  const auto end_segment = [&] { ends_.push_back(static_cast<std::size_t>(to - bytes_.get())); };
   while (from < end) {
     const auto* marker = static_cast<const std::uint8_t*>(std::memchr(from, 0xff, static_cast<std::size_t>(end - from)));
     const auto* stop = marker == nullptr ? end : marker;
@@ -127,14 +124,14 @@ void FastHuffman::unstuff(jpeg_decompress_struct& info) {
     if (end - from < 2) break;
     if (from[1] == 0) {
       *to++ = 0xff;
-    } else if (info.restart_interval != 0 && from[1] >= 0xd0 && from[1] <= 0xd7) {
-      end_segment(from[1] - 0xd0U == ends_.size() % 8);
+    } else if (info.restart_interval != 0 && from[1] == 0xd0 + ends_.size() % 8) {
+      end_segment();
     } else {
       break;
     }
     from += 2;
   }
-  end_segment(false);
+  end_segment();
   std::fill_n(to, kPadding, std::uint8_t{0});
   info.src->next_input_byte = from;
   info.src->bytes_in_buffer = static_cast<std::size_t>(end - from);
@@ -184,12 +181,15 @@ FastHuffman::Entry FastHuffman::find(const Table& table, std::uint64_t window) {
   return value + (negative & (1 - (1 << entry.size)));
 }
 
+/// The first coefficient of a block: its difference to the one before.
+[[gnu::always_inline]] inline std::uint32_t FastHuffman::take_first(const Table& dc, std::uint32_t& prediction, BitReader& bits) {
+  bits.refill();
+  return prediction += static_cast<std::uint32_t>(take(next(dc, bits), bits));
+}
+
 bool FastHuffman::decode_block(const Table& dc, const Table& ac, std::uint32_t& prediction, JCOEF* block) {
   BitReader bits = bits_;  // in registers
-  bits.refill();
-  const Entry first = next(dc, bits);
-  prediction += static_cast<std::uint32_t>(take(first, bits));
-  block[0] = static_cast<JCOEF>(prediction);
+  block[0] = static_cast<JCOEF>(take_first(dc, prediction, bits));
   int k = 1;
   const auto decode_next = [&]() __attribute__((always_inline)) {
     const Entry entry = next(ac, bits);
@@ -211,9 +211,7 @@ bool FastHuffman::decode_block(const Table& dc, const Table& ac, std::uint32_t& 
 /// The same without the coefficients, save the first, which later blocks build on.
 bool FastHuffman::pass_block(const Table& dc, const Table& ac, std::uint32_t& prediction) {
   BitReader bits = bits_;
-  bits.refill();
-  const Entry first = next(dc, bits);
-  prediction += static_cast<std::uint32_t>(take(first, bits));
+  take_first(dc, prediction, bits);
   int k = 1;
   const auto pass_next = [&]() __attribute__((always_inline)) {
     const Run run = ac.runs[bits.window >> (64 - kLookahead)];
@@ -247,8 +245,7 @@ bool FastHuffman::is_wanted(const jpeg_decompress_struct& info) {
 
 bool FastHuffman::decode(const jpeg_decompress_struct& info, JBLOCKROW* blocks) {
   if (info.restart_interval != 0 && restart_in_-- == 0) {
-    if (!in_order_[segment_]) return false;
-    ++segment_;
+    if (++segment_ == ends_.size()) return false;
     start_segment();
     restart_in_ = info.restart_interval - 1;
   }

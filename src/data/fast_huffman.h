@@ -74,6 +74,7 @@ class FastHuffman {
   static Entry find(const Table& table, std::uint64_t window);
   static Entry next(const Table& table, BitReader& bits);
   static int take(const Entry& entry, BitReader& bits);
+  static std::uint32_t take_first(const Table& dc, std::uint32_t& prediction, BitReader& bits);
   static Entry make_entry(int symbol, int length, bool ac);
   static Table make_table(const JHUFF_TBL& huffman, bool ac);
   static void make_runs(Table& table);
@@ -87,7 +88,6 @@ class FastHuffman {
   std::array<std::uint32_t, MAX_COMPS_IN_SCAN> predictions_{};  ///< the last DC value of each component
   std::unique_ptr<std::uint8_t[]> bytes_;                       ///< the scan without stuffed zeros and restart markers
   std::vector<std::size_t> ends_;                               ///< of each restart interval, in bytes_
-  std::vector<bool> in_order_;                                  ///< whether the marker behind it has the number it should have
   std::size_t segment_ = 0;
   unsigned restart_in_ = 0;  ///< MCUs until the next restart marker
   JDIMENSION column_ = 0;    ///< of the next MCU
