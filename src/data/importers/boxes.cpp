@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "draft.h"
+#include "emotion/data/derived_dataset.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
@@ -57,14 +58,8 @@ std::vector<std::string> labels(const BoxedPicture& picture, const std::vector<s
   return names;
 }
 
-void make_out(const BoxImport& request) {
-  std::error_code error;
-  fs::create_directories(request.out, error);
-  if (error) throw RunError(request.out.string() + ": cannot be made: " + error.message());
-}
-
 void list_missing(const BoxImport& request, const MissingPictures& missing) {
-  make_out(request);
+  make_dataset_folder(request.out);
   const fs::path list = request.out / "missing.txt";
   write_pairs(list, missing);
   log_warning("{}: {} pictures are left out with their boxes, listed with the reason in {}", request.format, missing.size(),
@@ -82,7 +77,7 @@ void compare(const BoxImport& request, const BoxedData& data) {
 }
 
 void write(const BoxImport& request, const BoxedData& data) {
-  make_out(request);
+  make_dataset_folder(request.out);
   Dataset dataset;
   dataset.root = request.out;
   dataset.name = request.format;
