@@ -15,6 +15,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../support/free_port.h"
 #include "step_support.h"
 #include "tiny.h"
 
@@ -117,16 +118,6 @@ class DistributedTest : public StepTest {
       if (auto json = nlohmann::json::parse(line); json["split"] == split) all.push_back(std::move(json));
     }
     return all;
-  }
-  static int free_port() {
-    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    socklen_t size = sizeof(address);
-    ::bind(socket, reinterpret_cast<sockaddr*>(&address), size);
-    ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
-    ::close(socket);
-    return ntohs(address.sin_port);
   }
   static Variables place(int rank, int size, int port) {
     return {{"RANK", std::to_string(rank)},       {"WORLD_SIZE", std::to_string(size)},

@@ -1,7 +1,3 @@
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -11,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../support/free_port.h"
 #include "../support/scratch.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
@@ -24,17 +21,6 @@ using ::testing::ContainsRegex;
 using Variables = std::map<std::string, std::string>;
 
 void sleep_seconds(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
-
-int free_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  socklen_t size = sizeof(address);
-  ::bind(socket, reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(socket);
-  return ntohs(address.sin_port);
-}
 
 /// What rank 0 meets while it waits for rank 1, which does `work` first: the text of its PeerLost, or "".
 std::string waiting_for(const std::function<void(const ProcessGroup&)>& work) {
