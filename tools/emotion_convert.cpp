@@ -8,10 +8,9 @@ int main(int argc, char** argv) {
   app.add_option("input", options.input, "weights (.pth, .safetensors), a run folder, or a pickle of word vectors (.pl, .pkl)")
       ->required()
       ->type_name("FILE|RUN");
-  app.add_option(
-         "output", options.output,
-         "written in the form of its name: .safetensors, .pth or .pt, .onnx (every network but the detector), .bin or .txt "
-         "(word2vec)")
+  app.add_option("output", options.output,
+                 "written in the form of its name: .safetensors, .pth or .pt, .onnx (every network), .bin or .txt "
+                 "(word2vec)")
       ->type_name("FILE");
   app.add_flag("--list", options.list, "prints name, dtype and shape of every tensor (after --map) instead of writing");
   app.add_option(

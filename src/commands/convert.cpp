@@ -17,8 +17,11 @@
 #include "emotion/model/load_state.h"
 #include "emotion/model/name_map.h"
 #include "emotion/model/onnx.h"
+#include "emotion/stimuli/bottom_up.h"
+#include "emotion/stimuli/detector_onnx.h"
 #include "emotion/text/word_vectors.h"
 #include "emotion/train/checkpoint.h"
+#include "emotion/train/detector_model.h"
 #include "emotion/train/device.h"
 #include "emotion/train/stimuli_model.h"
 #include "emotion/train/visual_model.h"
@@ -118,15 +121,24 @@ RunConfig stored_config(const ModelInfo& info, const std::string& where, const s
   return parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings);
 }
 
+/// A checkpoint of ours, torchvision's or bottom-up attention's weights.
+bool is_detector(const StateDict& state) { return state.find("rpn.head.bbox_pred.weight") != nullptr || is_bottom_up(state); }
+
+void write_detector(const fs::path& input, const fs::path& output, const ConvertOptions& options) {
+  const TrainedDetector detector = load_detector(input, options.settings, Device::open("cpu"));
+  ModelInfo info;
+  info.task = "detector";
+  info.config = print_run_config(detector.config);
+  info.classes = detector.classes;
+  write_onnx_detector(output, *detector.network, info.to_metadata());
+}
+
 /// The network is made and loaded first: a state that does not fit is refused as everywhere.
 void write_onnx(const StateDict& state, const fs::path& input, const ConvertOptions& options) {
   const ModelInfo info = ModelInfo::from_metadata(state.metadata, input.string());
   const auto metadata = info.to_metadata();
   const fs::path output = options.output;
-  if (info.task == "detector" || state.find("rpn.head.bbox_pred.weight") != nullptr) {
-    throw ConfigError(fmt::format(
-        "{}: every network but the detector is written as ONNX; emotion_data regions runs the checkpoint", input.string()));
-  }
+  if (info.task == "detector" || is_detector(state)) return write_detector(input, output, options);
   if (info.task == "textcnn") {
     load_textcnn(input);
     return write_onnx_textcnn(output, state, metadata);

@@ -12,7 +12,7 @@
 #include <fmt/format.h>
 
 #include "emotion/error.h"
-#include "onnx_graph.h"
+#include "emotion/model/onnx_builder.h"
 
 namespace emotion {
 namespace {
@@ -20,84 +20,13 @@ namespace {
 using Value = OnnxGraph::Value;
 using Attribute = OnnxGraph::Attribute;
 
-constexpr double kNormEpsilon = 1e-5;  // torch::nn::BatchNorm's
-
-/// A graph and the weights it is built from.
-class Builder {
- public:
-  explicit Builder(const StateDict& state) : state_(state) {}
-  OnnxGraph graph;
-
-  const at::Tensor& tensor(const std::string& name) const {
-    const at::Tensor* found = state_.find(name);
-    if (found == nullptr) throw WeightsError("ONNX: the network has no tensor " + name);
-    return *found;
-  }
-  bool has(const std::string& name) const { return state_.find(name) != nullptr; }
-  Value weight(const std::string& name) { return graph.constant(name, tensor(name)); }
-
-  Value convolution(const Value& x, const std::string& name, std::int64_t stride, std::int64_t padding) {
-    std::vector<Value> inputs{x, weight(name + ".weight")};
-    if (has(name + ".bias")) inputs.push_back(weight(name + ".bias"));
-    const std::int64_t kernel = tensor(name + ".weight").size(2);
-    return graph.node("Conv", inputs,
-                      {Attribute::list("kernel_shape", {kernel, kernel}), Attribute::list("strides", {stride, stride}),
-                       Attribute::list("pads", {padding, padding, padding, padding})});
-  }
-  Value norm(const Value& x, const std::string& name) {
-    return graph.node(
-        "BatchNormalization",
-        {x, weight(name + ".weight"), weight(name + ".bias"), weight(name + ".running_mean"), weight(name + ".running_var")},
-        {Attribute::number("epsilon", kNormEpsilon)});
-  }
-  Value relu(const Value& x) { return graph.node("Relu", {x}); }
-  Value max_pool(const Value& x, std::int64_t kernel, std::int64_t stride, std::int64_t padding) {
-    return graph.node("MaxPool", {x},
-                      {Attribute::list("kernel_shape", {kernel, kernel}), Attribute::list("strides", {stride, stride}),
-                       Attribute::list("pads", {padding, padding, padding, padding})});
-  }
-  /// x [rows, in] -> [rows, out]
-  Value linear(const Value& x, const std::string& name) {
-    std::vector<Value> inputs{x, weight(name + ".weight")};
-    if (has(name + ".bias")) inputs.push_back(weight(name + ".bias"));
-    return graph.node("Gemm", inputs, {Attribute::integer("transB", 1)});
-  }
-  /// x [.., in] -> [.., out], without bias: a Gemm takes matrices only
-  Value project(const Value& x, const std::string& name) {
-    return graph.node("MatMul", {x, graph.constant(name + ".transposed", tensor(name).t())});
-  }
-  Value number(double value) { return graph.constant(fmt::format("number_{}", value), at::tensor(static_cast<float>(value))); }
-
- private:
-  const StateDict& state_;
-};
-
-Value residual_block(Builder& b, const Value& x, const std::string& name, std::int64_t stride) {
-  const bool bottleneck = b.has(name + "conv3.weight");
-  Value y = b.relu(b.norm(b.convolution(x, name + "conv1", bottleneck ? 1 : stride, bottleneck ? 0 : 1), name + "bn1"));
-  y = b.norm(b.convolution(y, name + "conv2", bottleneck ? stride : 1, 1), name + "bn2");
-  if (bottleneck) y = b.norm(b.convolution(b.relu(y), name + "conv3", 1, 0), name + "bn3");
-  const Value shortcut =
-      b.has(name + "downsample.0.weight") ? b.norm(b.convolution(x, name + "downsample.0", stride, 0), name + "downsample.1") : x;
-  return b.relu(b.graph.node("Add", {y, shortcut}));
-}
-
-Value resnet(Builder& b, Value x, const std::string& name) {
-  if (b.tensor(name + "conv1.weight").size(1) == 1)  // a stem for grey pictures reads the mean of the channels
-    x = b.graph.node("ReduceMean", {x}, {Attribute::list("axes", {1}), Attribute::integer("keepdims", 1)});
-  x = b.max_pool(b.relu(b.norm(b.convolution(x, name + "conv1", 2, 3), name + "bn1")), 3, 2, 1);
-  for (int layer = 1; layer <= 4; ++layer) {
-    for (int block = 0;; ++block) {
-      const std::string prefix = fmt::format("{}layer{}.{}.", name, layer, block);
-      if (!b.has(prefix + "conv1.weight")) break;
-      x = residual_block(b, x, prefix, layer > 1 && block == 0 ? 2 : 1);
-    }
-  }
-  return b.graph.node("Flatten", {b.graph.node("GlobalAveragePool", {x})}, {Attribute::integer("axis", 1)});
+Value resnet(OnnxBuilder& b, const Value& x, const std::string& name) {
+  const Value map = b.resnet_stages(x, name).back();
+  return b.graph.node("Flatten", {b.graph.node("GlobalAveragePool", {map})}, {Attribute::integer("axis", 1)});
 }
 
 /// VGG-16 and AlexNet, told apart by the first convolution; layers are numbered as torchvision's.
-Value classic(Builder& b, Value x, const std::string& name) {
+Value classic(OnnxBuilder& b, Value x, const std::string& name) {
   const bool alexnet = b.tensor(name + "features.0.weight").size(2) == 11;
   const auto conv = [&](int layer, std::int64_t stride, std::int64_t padding) {
     x = b.relu(b.convolution(x, fmt::format("{}features.{}", name, layer), stride, padding));
@@ -123,24 +52,24 @@ Value classic(Builder& b, Value x, const std::string& name) {
   return x;
 }
 
-Value image_input(Builder& b, const std::string& backbone) {
+Value image_input(OnnxBuilder& b, const std::string& backbone) {
   if (b.has(backbone + "features.0.weight")) return b.graph.input("images", at::kFloat, {"batch", 3, 224, 224});
   return b.graph.input("images", at::kFloat, {"batch", 3, "height", "width"});
 }
 
-Value backbone(Builder& b, const Value& images, const std::string& name) {
+Value backbone(OnnxBuilder& b, const Value& images, const std::string& name) {
   return b.has(name + "features.0.weight") ? classic(b, images, name) : resnet(b, images, name);
 }
 
-std::int64_t rows(const Builder& b, const std::string& name) { return b.tensor(name + ".weight").size(0); }
+std::int64_t rows(const OnnxBuilder& b, const std::string& name) { return b.tensor(name + ".weight").size(0); }
 
-void finish(Builder& b, const std::filesystem::path& file, const std::map<std::string, std::string>& metadata) {
+void finish(OnnxBuilder& b, const std::filesystem::path& file, const std::map<std::string, std::string>& metadata) {
   for (const auto& [key, value] : metadata) b.graph.metadata(key, value);
   b.graph.write(file);
 }
 
 /// torch::nn::LSTMCell: gates in the order i, f, g, o.
-std::pair<Value, Value> lstm_cell(Builder& b, const Value& x, const Value& h, const Value& c, const std::string& name) {
+std::pair<Value, Value> lstm_cell(OnnxBuilder& b, const Value& x, const Value& h, const Value& c, const std::string& name) {
   const auto gemm = [&](const Value& value, const std::string& part) {
     return b.graph.node("Gemm", {value, b.weight(name + ".weight_" + part), b.weight(name + ".bias_" + part)},
                         {Attribute::integer("transB", 1)});
@@ -160,7 +89,7 @@ struct SemanticInputs {
   Value any;               // [batch, 1] float, 1 where there is a region
 };
 
-SemanticInputs semantic_inputs(Builder& b, std::int64_t regions, std::int64_t width) {
+SemanticInputs semantic_inputs(OnnxBuilder& b, std::int64_t regions, std::int64_t width) {
   OnnxGraph& g = b.graph;
   SemanticInputs in;
   in.features = g.input("region_features", at::kFloat, {"batch", regions, width});
@@ -178,7 +107,7 @@ SemanticInputs semantic_inputs(Builder& b, std::int64_t regions, std::int64_t wi
 }
 
 /// Eq 3-10, steps unrolled; returns v_s and, for the LSTMs, the attention.
-std::pair<Value, Value> semantic_net(Builder& b, const SemanticNetOptions& options, std::int64_t regions) {
+std::pair<Value, Value> semantic_net(OnnxBuilder& b, const SemanticNetOptions& options, std::int64_t regions) {
   OnnxGraph& g = b.graph;
   const SemanticInputs in = semantic_inputs(b, regions, options.feature);
   if (options.fc) {
@@ -220,7 +149,7 @@ std::pair<Value, Value> semantic_net(Builder& b, const SemanticNetOptions& optio
 }
 
 /// to_luminance() as a convolution of one pixel: out_k = (sum_c w_c (s_c x_c + m_c) - m_k) / s_k.
-Value luminance(Builder& b, const Value& images) {
+Value luminance(OnnxBuilder& b, const Value& images) {
   const at::Tensor mean = at::tensor({0.485F, 0.456F, 0.406F}), std = at::tensor({0.229F, 0.224F, 0.225F}),
                    weights = at::tensor({0.299F, 0.587F, 0.114F});
   const at::Tensor kernel = (weights * std).unsqueeze(0) / std.unsqueeze(1);  // [k, c]
@@ -234,7 +163,7 @@ Value luminance(Builder& b, const Value& images) {
 
 void write_onnx_classifier(const std::filesystem::path& file, const StateDict& state,
                            const std::map<std::string, std::string>& metadata) {
-  Builder b(state);
+  OnnxBuilder b(state);
   const Value features = backbone(b, image_input(b, "backbone."), "backbone.");
   b.graph.output("logits", b.linear(features, "classifier"), {"batch", rows(b, "classifier")});
   finish(b, file, metadata);
@@ -242,7 +171,7 @@ void write_onnx_classifier(const std::filesystem::path& file, const StateDict& s
 
 void write_onnx_emotion_net(const std::filesystem::path& file, const StateDict& state, Head head,
                             const std::map<std::string, std::string>& metadata) {
-  Builder b(state);
+  OnnxBuilder b(state);
   const Value features = backbone(b, image_input(b, "backbone."), "backbone.");
   const Value projection = b.linear(features, "projection");
   b.graph.output("logits", b.linear(head == Head::kJoint ? projection : features, "classifier"),
@@ -255,7 +184,7 @@ void write_onnx_emotion_net(const std::filesystem::path& file, const StateDict& 
 
 void write_onnx_textcnn(const std::filesystem::path& file, const StateDict& state,
                         const std::map<std::string, std::string>& metadata) {
-  Builder b(state);
+  OnnxBuilder b(state);
   OnnxGraph& g = b.graph;
   const Value ids = g.input("ids", at::kLong, {"batch", "length"});
   const Value words = g.node("Gather", {b.weight("embedding.weight"), ids}, {Attribute::integer("axis", 0)});
@@ -263,7 +192,7 @@ void write_onnx_textcnn(const std::filesystem::path& file, const StateDict& stat
   const Value w = g.constant("conv.weight.transposed", b.tensor("conv.weight").squeeze(2).t());
   const Value hidden = b.relu(g.node("Add", {g.node("MatMul", {words, w}), b.weight("conv.bias")}));
   const Value mean = g.node("ReduceMean", {hidden}, {Attribute::list("axes", {1}), Attribute::integer("keepdims", 0)});
-  const at::Tensor scale = b.tensor("norm.weight") * at::rsqrt(b.tensor("norm.running_var") + kNormEpsilon);
+  const at::Tensor scale = b.tensor("norm.weight") * at::rsqrt(b.tensor("norm.running_var") + b.norm_epsilon);
   const Value scaled = g.node("Mul", {mean, g.constant("norm.scale", scale)});
   const Value normed =
       g.node("Add", {scaled, g.constant("norm.shift", b.tensor("norm.bias") - b.tensor("norm.running_mean") * scale)});
@@ -273,7 +202,7 @@ void write_onnx_textcnn(const std::filesystem::path& file, const StateDict& stat
 
 void write_onnx_stimuli_net(const std::filesystem::path& file, const StateDict& state, const StimuliNetOptions& options,
                             std::int64_t regions, const std::map<std::string, std::string>& metadata) {
-  Builder b(state);
+  OnnxBuilder b(state);
   OnnxGraph& g = b.graph;
   std::vector<Value> features;
   Value attention;

@@ -1,9 +1,10 @@
-#include "onnx_graph.h"
+#include "emotion/model/onnx_graph.h"
 
 #include <algorithm>
 #include <bit>
 #include <ostream>
 
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
@@ -78,6 +79,10 @@ std::string attribute_message(const OnnxGraph::Attribute& attribute) {
       put_float(message, 2, static_cast<float>(attribute.real));
       put_integer(message, 20, 1);
       break;
+    case OnnxGraph::Attribute::Kind::kText:
+      put_bytes(message, 4, attribute.characters);
+      put_integer(message, 20, 3);
+      break;
   }
   return message;
 }
@@ -91,14 +96,14 @@ OnnxGraph::Value OnnxGraph::input(const std::string& name, at::ScalarType type, 
   return name;
 }
 
-void OnnxGraph::output(const std::string& name, const Value& value, const std::vector<Length>& shape) {
+void OnnxGraph::output(const std::string& name, const Value& value, const std::vector<Length>& shape, at::ScalarType type) {
   std::string message;
   put_bytes(message, 1, value);
   put_bytes(message, 2, name);
   put_bytes(message, 3, "output_" + name);
   put_bytes(message, 4, "Identity");
   put_bytes(nodes_, 1, message);
-  put_bytes(outputs_, 12, value_info(name, at::kFloat, shape));
+  put_bytes(outputs_, 12, value_info(name, type, shape));
 }
 
 OnnxGraph::Value OnnxGraph::constant(const std::string& name, const at::Tensor& tensor) {
@@ -118,6 +123,10 @@ OnnxGraph::Value OnnxGraph::integers(const std::vector<std::int64_t>& values) {
   std::string name = "integers";
   for (const std::int64_t value : values) name += fmt::format("_{}", value);
   return constant(name, at::tensor(values, at::kLong));
+}
+
+OnnxGraph::Value OnnxGraph::integer(std::int64_t value) {
+  return constant(fmt::format("integer_{}", value), at::scalar_tensor(value, at::kLong));
 }
 
 OnnxGraph::Value OnnxGraph::node(const std::string& type, const std::vector<Value>& inputs,

@@ -13,9 +13,7 @@ namespace {
 
 namespace nn = torch::nn;
 
-constexpr std::int64_t kStride = 16, kBins = 14, kRegionsAtOnce = 32;
-constexpr double kPixel = 1;  // boxes count pixels: x2 belongs to them
-const std::vector<double> kRatios{0.5, 1, 2}, kScales{4, 8, 16, 32};
+constexpr std::int64_t kRegionsAtOnce = 32;
 
 std::shared_ptr<nn::Module> group(nn::Module& parent, const std::string& name) {
   return parent.register_module(name, std::make_shared<nn::Module>());
@@ -36,7 +34,7 @@ BottomUpImpl::BottomUpImpl(const BottomUpOptions& options) : options_(options) {
   layer2_ = backbone->register_module("layer2", make_caffe_layer(256, 128, options.blocks[1], 2));
   layer3_ = backbone->register_module("layer3", make_caffe_layer(512, 256, options.blocks[2], 2));
   layer4_ = heads->register_module("layer4", make_caffe_layer(1024, 512, options.blocks[3], 1, /*dilation=*/2));
-  const auto anchors = static_cast<std::int64_t>(kRatios.size() * kScales.size());
+  const std::int64_t anchors = cell_anchors().size(0);
   rpn_conv_ = rpn->register_module("conv", convolution(1024, 512, 3));
   objectness_ = rpn->register_module("objectness", convolution(512, anchors, 1));
   offsets_ = rpn->register_module("offsets", convolution(512, 4 * anchors, 1));
@@ -46,6 +44,8 @@ BottomUpImpl::BottomUpImpl(const BottomUpOptions& options) : options_(options) {
   hidden_ = attributes->register_module("hidden", nn::Linear(2048 + options.embedding, options.hidden));
   attribute_score_ = attributes->register_module("score", nn::Linear(options.hidden, options.attributes + 1));
 }
+
+at::Tensor BottomUpImpl::cell_anchors() { return caffe_cell_anchors(kStride, {0.5, 1, 2}, {4, 8, 16, 32}); }
 
 at::Tensor BottomUpImpl::map(const at::Tensor& images) {
   const at::Tensor x = at::max_pool2d(bn1_(conv1_(images)).relu_(), 3, 2, 0, 1, /*ceil_mode=*/true);
@@ -58,8 +58,7 @@ at::Tensor BottomUpImpl::propose(const at::Tensor& map, const ImageSize& size, d
   const std::int64_t anchors = objectness_->weight.size(0);
   const at::Tensor offsets =
       offsets_(x)[0].view({anchors, 4, map.size(2), map.size(3)}).permute({2, 3, 0, 1}).reshape({-1, 4}).to(at::kFloat);
-  const at::Tensor cell = caffe_cell_anchors(kStride, kRatios, kScales).to(map.device());
-  const at::Tensor references = grid_anchors(cell, {map.size(2), map.size(3)}, {kStride, kStride});
+  const at::Tensor references = grid_anchors(cell_anchors().to(map.device()), {map.size(2), map.size(3)}, {kStride, kStride});
   const BoxCoder coder{.side = kPixel};
   at::Tensor boxes = clip_boxes(coder.decode(offsets, references).squeeze(1), size, kPixel);
   const at::Tensor large = large_boxes(boxes, options_.proposal_side * scale - kPixel);

@@ -18,9 +18,6 @@ namespace {
 
 namespace nn = torch::nn;
 
-const std::vector<double> kRatios{0.5, 1.0, 2.0};
-constexpr double kLeastProposal = 1e-3, kLeastDetection = 1e-2;  // sides, pixels
-
 /// A module that is nothing but a part of a name.
 std::shared_ptr<nn::Module> group(nn::Module& parent, const std::string& name) {
   return parent.register_module(name, std::make_shared<nn::Module>());
@@ -67,7 +64,7 @@ FasterRCNNImpl::FasterRCNNImpl(const FasterRCNNOptions& options) : options_(opti
     layer_.push_back(pyramid_convolution(*layer, i, options.channels, options.channels, 3));
   }
   const auto head = group(*group(*this, "rpn"), "head");
-  const auto anchors = static_cast<std::int64_t>(kRatios.size());
+  const auto anchors = static_cast<std::int64_t>(anchor_ratios().size());
   rpn_conv_ = proposal_convolution(*group(*group(*head, "conv"), "0"), "0", options.channels, options.channels, 3);
   rpn_logits_ = proposal_convolution(*head, "cls_logits", options.channels, anchors, 1);
   rpn_offsets_ = proposal_convolution(*head, "bbox_pred", options.channels, 4 * anchors, 1);
@@ -127,7 +124,7 @@ ProposalOutput FasterRCNNImpl::propose(const std::vector<at::Tensor>& levels, co
     objectness.push_back(by_anchor(rpn_logits_(x), 1).squeeze(2));
     offsets.push_back(by_anchor(rpn_offsets_(x), 4));
     const ImageSize grid{level.size(2), level.size(3)}, stride{images.size(2) / grid.height, images.size(3) / grid.width};
-    anchors.push_back(grid_anchors(cell_anchors({size}, kRatios), grid, stride));
+    anchors.push_back(grid_anchors(cell_anchors({size}, anchor_ratios()), grid, stride));
     output.counts.push_back(anchors.back().size(0));
     size *= 2;
   }
@@ -221,6 +218,11 @@ std::vector<Detections> FasterRCNNImpl::detect(const DetectorInput& input, bool 
 const BoxCoder& FasterRCNNImpl::proposal_coder() {
   static const BoxCoder coder;
   return coder;
+}
+
+const std::vector<double>& FasterRCNNImpl::anchor_ratios() {
+  static const std::vector<double> ratios{0.5, 1.0, 2.0};
+  return ratios;
 }
 
 const BoxCoder& FasterRCNNImpl::detection_coder() {

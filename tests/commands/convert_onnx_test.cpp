@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
-#include "../support/formula_weights.h"
+#include "../support/detector_weights.h"
 #include "../support/onnx_run.h"
 #include "../support/process.h"
 #include "../support/scratch.h"
@@ -15,6 +15,7 @@
 #include "emotion/model/emotion_net.h"
 #include "emotion/model/image_classifier.h"
 #include "emotion/model/stimuli_net.h"
+#include "emotion/stimuli/faster_rcnn.h"
 #include "emotion/text/textcnn.h"
 #include "emotion/train/checkpoint.h"
 
@@ -129,6 +130,24 @@ TEST_F(ConvertOnnxTest, StimuliNet) {
                                          {"has_face", at::tensor({1.0F, 0.0F, 1.0F})}});
     EXPECT_LT(difference(made.at("logits"), expected.logits), 1e-4) << lag;
     for (const std::int64_t i : {0, 2}) EXPECT_LT(difference(made.at("attention")[i], expected.attention[i]), 1e-4) << lag;
+  }
+}
+
+/// A run's weights, and the same as torchvision would have saved them: no task, no config, classes without names.
+TEST_F(ConvertOnnxTest, Detector) {
+  FasterRCNN network(FasterRCNNOptions{.backbone = "resnet18", .classes = 3, .channels = 16, .head = 24, .anchor_size = 32});
+  fill_detector(*network);
+  const DetectorInput input = detector_input({detector_picture(96, 128, 0)}, {.min_size = 96, .max_size = 128});
+  const at::Tensor sizes = at::tensor({96, 128}, at::kLong).view({1, 2});
+  ModelInfo trained = info("detector", "{backbone: resnet18, detector: {channels: 16, head: 24}}", {"a", "b", "c"});
+  for (const ModelInfo& about : {trained, ModelInfo{}}) {
+    const auto made = OnnxRun(convert(*network, about)).run({{"images", input.images}, {"sizes", sizes}});
+    const Detections expected = network->detect(input, true)[0];
+    ASSERT_GT(expected.boxes.size(0), 0);
+    EXPECT_LT(difference(made.at("boxes"), expected.boxes), 1e-4) << about.task;
+    EXPECT_LT(difference(made.at("scores"), expected.scores), 1e-4) << about.task;
+    EXPECT_LT(difference(made.at("features"), expected.features), 1e-4) << about.task;
+    EXPECT_TRUE(made.at("labels").equal(expected.labels)) << about.task;
   }
 }
 

@@ -141,18 +141,13 @@ TEST_F(ConvertTest, AReleasedNetworkOfThreeBranchesIsACheckpoint) {
   EXPECT_EQ(measured.code, 0) << measured.errors;
 }
 
-TEST_F(ConvertTest, ADetectorIsNoOnnx) {
+TEST_F(ConvertTest, AFileThatOnlyLooksLikeADetectorIsRefused) {
   StateDict state;
   state.add("rpn.head.bbox_pred.weight", at::ones({12, 4, 1, 1}));
   write_safetensors(file("plain.safetensors"), state);
-  state.metadata = {{"task", "detector"}, {"config", "{task: detector}"}, {"classes", "[\"dog\"]"}};
-  write_safetensors(file("trained.safetensors"), state);
-  for (const char* name : {"plain", "trained"}) {
-    EXPECT_EQ(error(2, {fmt::format("{}.safetensors", name), "d.onnx"}),
-              fmt::format("{}.safetensors: every network but the detector is written as ONNX; emotion_data regions runs the "
-                          "checkpoint\n",
-                          name));
-  }
+  EXPECT_THAT(error(3, {"plain.safetensors", "d.onnx"}),
+              StartsWith("plain.safetensors: roi_heads.box_predictor.cls_score.weight is missing: this is no detector"));
+  EXPECT_FALSE(fs::exists(file("d.onnx")));
 }
 
 TEST_F(ConvertTest, AMapOfRulesAndTwoThatMeet) {

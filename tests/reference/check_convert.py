@@ -8,6 +8,7 @@ below 1e-4 of the largest value. Exit 1 if anything differs, 77 where a package 
 import json
 import pathlib
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
@@ -227,6 +228,91 @@ def check_stimuli(folder, branches, lag=True, color="rgb", variant="lstm"):
     run_onnx(f"stimuli_{'_'.join(branches)}_{color}{'' if lag else '_updown'}{'_fc' if variant == 'fc' else ''}", folder, inputs, expected)
 
 
+def compare_regions(name, made, expected):
+    """Lists of regions: as many, the same labels, numbers as near as everywhere."""
+    worst = 0.0
+    for key, value in expected.items():
+        if made[key].shape != tuple(value.shape):
+            print(f"{name}: {key} is {made[key].shape}, expected {tuple(value.shape)}")
+            worst = float("inf")
+        elif value.numel():
+            worst = max(worst, float(np.abs(made[key] - value.numpy()).max() / max(1.0, value.abs().max().item())))
+    report(f"onnx {name}", worst)
+
+
+def onnx_session(folder, name):
+    convert(folder / "model.safetensors", folder / f"{name}.onnx")
+    onnx.checker.check_model(onnx.load(folder / f"{name}.onnx"), full_check=True)
+    return onnxruntime.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
+
+
+def run_session(session, given):
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {k: v.numpy() for k, v in given.items()})))
+
+
+def check_detector(folder):
+    """torchvision's Faster R-CNN, its resizing left out: pictures of two sizes in one batch, one alone, one with nothing found."""
+    import make_detector_goldens as goldens
+    from torchvision.models.detection.image_list import ImageList
+
+    network = goldens.network("resnet18", 5, 96, 128, 32).eval()
+    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, folder / "model.safetensors")
+    session = onnx_session(folder, "detector")
+    for name, sizes, brightness in (("two", [(256, 320), (200, 288)], 4), ("one", [(224, 224)], 4), ("grey", [(64, 64)], 0)):
+        images = torch.zeros(len(sizes), 3, *(-(-max(side) // 32) * 32 for side in zip(*sizes)))
+        for i, (h, w) in enumerate(sizes):
+            images[i, :, :h, :w] = (goldens.picture(h, w, i) - 0.5) * brightness
+        with torch.no_grad():
+            levels = network.backbone(images)
+            proposals, _ = network.rpn(ImageList(images, sizes), levels)
+            found, _ = network.roi_heads(levels, proposals, sizes)
+            features = network.roi_heads.box_head(network.roi_heads.box_roi_pool(levels, [f["boxes"] for f in found], sizes))
+        expected = {key: torch.cat([f[key] for f in found]) for key in ("boxes", "scores")}
+        expected["labels"] = torch.cat([f["labels"] for f in found]) - 1  # background is no class of ours
+        expected["pictures"] = torch.cat([torch.full_like(f["labels"], i) for i, f in enumerate(found)])
+        expected["features"] = features
+        compare_regions(f"detector_{name} ({len(features)} regions)", run_session(session, {"images": images, "sizes": torch.tensor(sizes)}), expected)
+
+
+# Names of the reference -> those of the public conversions to detectron2
+DETECTRON = [(r"^backbone\.conv1", "backbone.stem.conv1"), (r"^backbone\.bn1", "backbone.stem.conv1.norm"), (r"^roi_heads\.layer4", "roi_heads.res5"),
+             (r"layer(\d)", lambda m: f"res{int(m[1]) + 1}"), (r"downsample\.0", "shortcut"), (r"downsample\.1", "shortcut.norm"), (r"\.bn(\d)", r".conv\1.norm"),
+             (r"^rpn\.conv", "proposal_generator.rpn_head.conv"), (r"^rpn\.objectness", "proposal_generator.rpn_head.objectness_logits"),
+             (r"^rpn\.offsets", "proposal_generator.rpn_head.anchor_deltas"), (r"^roi_heads\.cls_score", "roi_heads.box_predictor.cls_score"),
+             (r"^attributes\.embedding", "roi_heads.box_predictor.cls_embedding"), (r"^attributes\.hidden", "roi_heads.box_predictor.fc_attr"),
+             (r"^attributes\.score", "roi_heads.box_predictor.attr_score")]
+
+
+def check_bottom_up(folder):
+    """The second writing of its arithmetic in make_bottom_up_golden.py, with the same weights."""
+    import make_bottom_up_golden as reference
+
+    state, made_up = {}, reference.weight
+
+    def recorded(name, *shape):
+        own = name
+        for pattern, to in DETECTRON:
+            own = re.sub(pattern, to, own)
+        state[own] = made_up(name, *shape)
+        return state[own]
+
+    reference.weight = recorded
+    with torch.no_grad():
+        image = reference.picture(60, 80, 0.5)
+        golden = reference.detect(image)
+        scale = min(reference.MIN_SIZE / 60, reference.MAX_SIZE / 80)
+        pixels = image.flip(0) * 255 - torch.from_numpy(reference.MEAN).view(3, 1, 1)
+        given = torch.nn.functional.interpolate(pixels[None], (round(60 * scale), round(80 * scale)), mode="bilinear", align_corners=False)
+    state["roi_heads.box_predictor.bbox_pred.weight"] = torch.zeros(4 * (reference.CLASSES + 1), 2048)  # unused; says that none comes first
+    save_file({k: v.contiguous() for k, v in state.items()}, folder / "model.safetensors")
+    made = run_session(onnx_session(folder, "bottom_up"), {"images": given, "scale": torch.tensor([scale], dtype=torch.float32)})
+    made["boxes"] = made["boxes"] / scale
+    made["feature_means"] = made.pop("features").mean(1)
+    expected = {key: torch.tensor(golden[key]) for key in ("scores", "labels", "attributes", "feature_means")}
+    compare_regions(f"bottom_up ({len(golden['scores'])} regions)", made, {"boxes": torch.tensor(golden["boxes"]).view(-1, 4), **expected})
+
+
 def check_weights(folder):
     network = torchvision.models.resnet18()
     state = network.state_dict()
@@ -267,6 +353,7 @@ def main():
               "stimuli_fc": lambda f: check_stimuli(f, ["global", "semantic", "expression"], variant="fc"),
               "stimuli_updown": lambda f: check_stimuli(f, ["semantic"], lag=False),
               "stimuli_y": lambda f: check_stimuli(f, ["global"], color="y")}
+    checks["detector"], checks["bottom_up"] = check_detector, check_bottom_up
     for head in ("two_branch", "joint", "three_branch"):
         checks[head] = lambda f, head=head: check_emotion_net(f, head)
     for name in ("resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "alexnet"):

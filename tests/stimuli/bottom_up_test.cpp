@@ -1,7 +1,5 @@
 #include "emotion/stimuli/bottom_up.h"
 
-#include <regex>
-
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -16,18 +14,7 @@ namespace {
 
 BottomUp small_network() {
   BottomUp network(BottomUpOptions{.blocks = {1, 1, 1, 1}, .classes = 5, .attributes = 3});
-  fill_by_noise(*network);
-  const at::NoGradGuard no_grad;
-  static const std::vector<std::pair<std::regex, double>> scales{{std::regex(R"(backbone\.conv1\.weight)"), 0.015},
-                                                                 {std::regex(R"(bn3\.weight)"), 0.5},
-                                                                 {std::regex(R"(offsets\.weight)"), 0.1},
-                                                                 {std::regex(R"(objectness\.weight)"), 0.5},
-                                                                 {std::regex(R"(cls_score\.weight)"), 0.3}};
-  for (auto& [name, tensor] : module_state(*network).entries) {
-    for (const auto& [pattern, factor] : scales) {
-      if (std::regex_search(name, pattern)) at::Tensor(tensor).mul_(factor);
-    }
-  }
+  fill_bottom_up(*network);
   network->eval();
   return network;
 }

@@ -8,16 +8,9 @@
 
 namespace emotion {
 
-/// Weights and pictures as tests/reference/make_detector_goldens.py makes them.
-inline void fill_detector(torch::nn::Module& network) {
+/// Weights by noise, those whose names match multiplied by the first factor that fits.
+inline void fill_scaled(torch::nn::Module& network, const std::vector<std::pair<std::regex, double>>& scales) {
   fill_by_noise(network);
-  static const std::vector<std::pair<std::regex, double>> scales{{std::regex(R"(layer\d\.\d+\.bn[23]\.weight)"), 0.3},
-                                                                 {std::regex(R"(inner_blocks\.\d\.0\.weight)"), 0.4},
-                                                                 {std::regex(R"(head\.bbox_pred\.weight)"), 0.05},
-                                                                 {std::regex(R"(cls_logits\.weight)"), 0.5},
-                                                                 {std::regex(R"(fc6\.weight)"), 0.5},
-                                                                 {std::regex(R"(box_predictor\.bbox_pred\.weight)"), 0.2},
-                                                                 {std::regex(R"(cls_score\.weight)"), 0.6}};
   const at::NoGradGuard no_grad;
   for (auto& [name, tensor] : module_state(network).entries) {
     for (const auto& [pattern, factor] : scales) {
@@ -26,6 +19,28 @@ inline void fill_detector(torch::nn::Module& network) {
       break;
     }
   }
+}
+
+/// Weights and pictures as tests/reference/make_detector_goldens.py makes them.
+inline void fill_detector(torch::nn::Module& network) {
+  static const std::vector<std::pair<std::regex, double>> scales{{std::regex(R"(layer\d\.\d+\.bn[23]\.weight)"), 0.3},
+                                                                 {std::regex(R"(inner_blocks\.\d\.0\.weight)"), 0.4},
+                                                                 {std::regex(R"(head\.bbox_pred\.weight)"), 0.05},
+                                                                 {std::regex(R"(cls_logits\.weight)"), 0.5},
+                                                                 {std::regex(R"(fc6\.weight)"), 0.5},
+                                                                 {std::regex(R"(box_predictor\.bbox_pred\.weight)"), 0.2},
+                                                                 {std::regex(R"(cls_score\.weight)"), 0.6}};
+  fill_scaled(network, scales);
+}
+
+/// Weights as tests/reference/make_bottom_up_golden.py makes them.
+inline void fill_bottom_up(torch::nn::Module& network) {
+  static const std::vector<std::pair<std::regex, double>> scales{{std::regex(R"(backbone\.conv1\.weight)"), 0.015},
+                                                                 {std::regex(R"(bn3\.weight)"), 0.5},
+                                                                 {std::regex(R"(offsets\.weight)"), 0.1},
+                                                                 {std::regex(R"(objectness\.weight)"), 0.5},
+                                                                 {std::regex(R"(cls_score\.weight)"), 0.3}};
+  fill_scaled(network, scales);
 }
 
 inline at::Tensor detector_picture(std::int64_t height, std::int64_t width, double phase) {

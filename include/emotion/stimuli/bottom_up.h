@@ -50,6 +50,10 @@ class BottomUpImpl : public RegionDetector {
   const BottomUpOptions& options() const { return options_; }
   std::vector<Detections> detect(const DetectorInput& input, bool with_features) override;
 
+  static constexpr std::int64_t kStride = 16, kBins = 14;  ///< of the map, pixels; of a region's pooled map
+  static constexpr double kPixel = 1;                      ///< boxes count pixels: x2 belongs to them
+  static at::Tensor cell_anchors();                        ///< float [12, 4]
+
  private:
   at::Tensor map(const at::Tensor& images);
   at::Tensor propose(const at::Tensor& map, const ImageSize& size, double scale);

@@ -91,6 +91,8 @@ class FasterRCNNImpl : public RegionDetector {
 
   static const BoxCoder& proposal_coder();
   static const BoxCoder& detection_coder();
+  static const std::vector<double>& anchor_ratios();                      ///< height / width
+  static constexpr double kLeastProposal = 1e-3, kLeastDetection = 1e-2;  ///< sides, pixels
 
   std::shared_ptr<Backbone> body;
 

@@ -22,12 +22,14 @@ class OnnxGraph {
     std::string name;
     std::vector<std::int64_t> integers;
     double real = 0;
-    enum class Kind { kInteger, kIntegers, kReal } kind;
-    static Attribute integer(std::string name, std::int64_t value) { return {std::move(name), {value}, 0, Kind::kInteger}; }
+    std::string characters;
+    enum class Kind { kInteger, kIntegers, kReal, kText } kind;
+    static Attribute integer(std::string name, std::int64_t value) { return {std::move(name), {value}, 0, {}, Kind::kInteger}; }
     static Attribute list(std::string name, std::vector<std::int64_t> v) {
-      return {std::move(name), std::move(v), 0, Kind::kIntegers};
+      return {std::move(name), std::move(v), 0, {}, Kind::kIntegers};
     }
-    static Attribute number(std::string name, double value) { return {std::move(name), {}, value, Kind::kReal}; }
+    static Attribute number(std::string name, double value) { return {std::move(name), {}, value, {}, Kind::kReal}; }
+    static Attribute text(std::string name, std::string v) { return {std::move(name), {}, 0, std::move(v), Kind::kText}; }
   };
   /// A length of a shape: a number, or a name for one that is free.
   struct Length {
@@ -39,10 +41,13 @@ class OnnxGraph {
 
   /// float or int64, by `type`.
   Value input(const std::string& name, at::ScalarType type, const std::vector<Length>& shape);
-  void output(const std::string& name, const Value& value, const std::vector<Length>& shape);
+  void output(const std::string& name, const Value& value, const std::vector<Length>& shape,
+              at::ScalarType type = at::ScalarType::Float);
   /// A constant: float32 or int64 (other floats are converted). The same name is kept once.
   Value constant(const std::string& name, const at::Tensor& tensor);
   Value integers(const std::vector<std::int64_t>& values);
+  /// int64 without a dimension
+  Value integer(std::int64_t value);
   Value node(const std::string& type, const std::vector<Value>& inputs, const std::vector<Attribute>& attributes = {});
   std::vector<Value> nodes(const std::string& type, const std::vector<Value>& inputs, const std::vector<Attribute>& attributes,
                            std::size_t outputs);
