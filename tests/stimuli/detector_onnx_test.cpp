@@ -29,7 +29,8 @@ at::Tensor sizes_of(const DetectorInput& input) {
 
 void expect_close(const at::Tensor& made, const at::Tensor& expected, double tolerance, const char* what) {
   ASSERT_EQ(made.sizes(), expected.sizes()) << what;
-  if (made.numel() > 0) EXPECT_LE((made - expected).abs().max().item<double>(), tolerance) << what;
+  if (made.numel() == 0) return;
+  EXPECT_LE((made - expected).abs().max().item<double>(), tolerance) << what;
 }
 
 /// The regions of one picture among those of all.
@@ -45,6 +46,8 @@ void compare(const OnnxRun::Tensors& made, std::int64_t picture, const Detection
 FasterRCNN faster_rcnn(std::int64_t min_size, std::int64_t detections, double threshold) {
   FasterRCNN network(FasterRCNNOptions{.backbone = "resnet18",
                                        .classes = 5,
+                                       .channels = 16,
+                                       .head = 24,
                                        .anchor_size = 8,
                                        .norm_eps = 1e-3,
                                        .transform = {.min_size = min_size, .max_size = 128},
@@ -85,7 +88,7 @@ TEST(DetectorOnnx, NothingFoundIsAnEmptyList) {
   const DetectorInput input = detector_input({detector_picture(64, 64, 0)}, network->transform());
   const auto made = exported(*network).run({{"images", input.images}, {"sizes", sizes_of(input)}});
   EXPECT_EQ(made.at("boxes").sizes(), at::IntArrayRef({0, 4}));
-  EXPECT_EQ(made.at("features").sizes(), at::IntArrayRef({0, 1024}));
+  EXPECT_EQ(made.at("features").sizes(), at::IntArrayRef({0, 24}));
 }
 
 TEST(DetectorOnnx, BottomUpAttention) {

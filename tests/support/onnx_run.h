@@ -182,7 +182,7 @@ class OnnxRun {
     if (type == "Concat") return at::cat(in, node.integer("axis"));
     if (type == "Cast") return x.to(type_of(node.integer("to")));
     if (type == "Shape") return at::tensor(x.sizes(), at::kLong);
-    if (type == "Expand") return x.expand(list(in.at(1)));
+    if (type == "Expand") return at::broadcast_tensors({x, at::empty(list(in.at(1)))})[0];
     if (type == "Unsqueeze") return x.unsqueeze(list(in.at(1)).at(0));
     if (type == "Squeeze") return in.size() > 1 ? x.squeeze(list(in.at(1)).at(0)) : x.squeeze();
     if (type == "ReduceSum") return in.size() > 1 ? x.sum(list(in.at(1)), node.integer("keepdims") != 0) : x.sum().view({1});
