@@ -240,8 +240,8 @@ def compare_regions(name, made, expected):
     report(f"onnx {name}", worst)
 
 
-def onnx_session(folder, name):
-    convert(folder / "model.safetensors", folder / f"{name}.onnx")
+def onnx_session(folder, name, *settings):
+    convert(folder / "model.safetensors", folder / f"{name}.onnx", *(f"--set={setting}" for setting in settings))
     onnx.checker.check_model(onnx.load(folder / f"{name}.onnx"), full_check=True)
     return onnxruntime.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
 
@@ -258,8 +258,10 @@ def check_detector(folder):
 
     network = goldens.network("resnet18", 5, 96, 128, 32).eval()
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, folder / "model.safetensors")
-    session = onnx_session(folder, "detector")
-    for name, sizes, brightness in (("two", [(256, 320), (200, 288)], 4), ("one", [(224, 224)], 4), ("grey", [(64, 64)], 0)):
+    usual, picky = onnx_session(folder, "detector"), onnx_session(folder, "picky", "model.detector.score_threshold=0.999")
+    for name, sizes, brightness, session in (("two", [(256, 320), (200, 288)], 4, usual), ("one", [(224, 224)], 4, usual),
+                                             ("grey", [(64, 64)], 0, usual), ("nothing", [(96, 64), (64, 64)], 4, picky)):
+        network.roi_heads.score_thresh = 0.05 if session is usual else 0.999
         images = torch.zeros(len(sizes), 3, *(-(-max(side) // 32) * 32 for side in zip(*sizes)))
         for i, (h, w) in enumerate(sizes):
             images[i, :, :h, :w] = (goldens.picture(h, w, i) - 0.5) * brightness
