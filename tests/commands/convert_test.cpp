@@ -145,8 +145,9 @@ TEST_F(ConvertTest, AFileThatOnlyLooksLikeADetectorIsRefused) {
   StateDict state;
   state.add("rpn.head.bbox_pred.weight", at::ones({12, 4, 1, 1}));
   write_safetensors(file("plain.safetensors"), state);
-  EXPECT_THAT(error(3, {"plain.safetensors", "d.onnx"}),
-              StartsWith("plain.safetensors: roi_heads.box_predictor.cls_score.weight is missing: this is no detector"));
+  EXPECT_THAT(
+      error(3, {"plain.safetensors", "d.onnx"}),
+      ::testing::StartsWith("plain.safetensors: roi_heads.box_predictor.cls_score.weight is missing: this is no detector"));
   EXPECT_FALSE(fs::exists(file("d.onnx")));
 }
 
