@@ -19,11 +19,12 @@ void eval_detector(const EvalOptions& o, const std::string& data, const std::str
   annotations.relabel(detector.classes, Annotations::file_of(manifest.dataset(), split));
   // Detectors take large pictures: --batch is meant for classifiers.
   const std::size_t batch = static_cast<std::size_t>(std::min(o.batch, 8));
-  const auto values = evaluate_detector(*detector.network, manifest, annotations, device, batch, /*per_class=*/true);
-  if (values.empty()) throw Interrupted("interrupted; nothing is written");
+  ProcessGroup alone;
+  const auto values = evaluate_detector(*detector.network, manifest, annotations, device, batch, alone, /*per_class=*/true);
+  if (!values) throw Interrupted("interrupted; nothing is written");
   nlohmann::ordered_json json{{"samples", manifest.size()}};
   std::string line = fmt::format("{} pictures", manifest.size());
-  for (const auto& [name, value] : values) {
+  for (const auto& [name, value] : *values) {
     if (name.starts_with("class ")) {
       json["per_class"][name.substr(6)] = {{"AP", value}};
       continue;
@@ -32,7 +33,7 @@ void eval_detector(const EvalOptions& o, const std::string& data, const std::str
     line += fmt::format(", {} {:.4f}", name, value);
   }
   fmt::print("{}\n", line);
-  for (const auto& [name, value] : values) {
+  for (const auto& [name, value] : *values) {
     if (name.starts_with("class ")) fmt::print("  {:<24} AP {:.4f}\n", name.substr(6), value);
   }
   if (o.output.empty()) return;

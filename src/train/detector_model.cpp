@@ -1,8 +1,11 @@
 #include "emotion/train/detector_model.h"
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
+#include <functional>
 #include <map>
+#include <type_traits>
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
@@ -91,6 +94,40 @@ std::vector<TruthBox> truth_boxes(const std::vector<AnnotatedBox>& boxes) {
   return list;
 }
 
+/// What every process has found in its batches, in the order of the samples, on rank 0; the others get nothing.
+std::vector<std::vector<FoundBox>> gather_found(std::vector<std::vector<FoundBox>> own, std::size_t samples, std::size_t batch,
+                                                ProcessGroup& group) {
+  if (group.size() == 1) return own;
+  static_assert(std::is_trivially_copyable_v<FoundBox>);
+  std::vector<std::uint64_t> counts;  // of each sample
+  std::vector<FoundBox> boxes;
+  for (const auto& sample : own) {
+    counts.push_back(sample.size());
+    boxes.insert(boxes.end(), sample.begin(), sample.end());
+  }
+  const auto bytes = [](const auto& values) {
+    return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
+  };
+  const auto all_counts = group.gather_to_root(bytes(counts)), all_boxes = group.gather_to_root(bytes(boxes));
+  if (!group.is_root()) return {};
+  std::vector<std::vector<FoundBox>> all(samples);
+  struct Place {
+    std::size_t count = 0, box = 0;  // bytes that are behind
+  };
+  std::vector<Place> places(all_counts.size());
+  for (std::size_t i = 0; i < samples; ++i) {
+    const std::size_t rank = i / batch % all_counts.size();
+    Place& place = places[rank];
+    std::uint64_t count = 0;
+    std::memcpy(&count, all_counts[rank].data() + place.count, sizeof(count));
+    place.count += sizeof(count);
+    all[i].resize(count);
+    if (count > 0) std::memcpy(all[i].data(), all_boxes[rank].data() + place.box, count * sizeof(FoundBox));
+    place.box += count * sizeof(FoundBox);
+  }
+  return all;
+}
+
 }  // namespace
 
 FasterRCNNOptions faster_rcnn_options(const RunConfig& config, std::int64_t classes) {
@@ -154,30 +191,57 @@ std::vector<at::Tensor> load_pictures(const Manifest& manifest, const std::vecto
   return pictures;
 }
 
+std::vector<at::Tensor> PictureReader::read(const std::vector<std::uint64_t>& samples, std::vector<std::uint64_t> next) {
+  const bool known = pictures_.valid() && ahead_ == samples;
+  auto pictures = known ? pictures_.get() : load_pictures(manifest_, samples);
+  pictures_ = {};
+  if (!next.empty()) pictures_ = std::async(std::launch::async, load_pictures, std::cref(manifest_), next);
+  ahead_ = std::move(next);
+  return pictures;
+}
+
 DetectorInput move_input(DetectorInput input, const Device& device, bool channels_last) {
   if (channels_last) input.images = input.images.contiguous(at::MemoryFormat::ChannelsLast);
   input.images = device.move(input.images);
   return input;
 }
 
-std::vector<std::pair<std::string, double>> evaluate_detector(RegionDetector& network, const Manifest& manifest,
-                                                              const Annotations& annotations, const Device& device,
-                                                              std::size_t batch, bool per_class) {
-  DetectionEvaluation evaluation(static_cast<std::int64_t>(annotations.classes.size()));
-  Progress progress("evaluation", manifest.size());
-  for (std::size_t begin = 0; begin < manifest.size(); begin += batch) {
-    if (stop_requested()) return {};
+std::optional<std::vector<std::pair<std::string, double>>> evaluate_detector(RegionDetector& network, const Manifest& manifest,
+                                                                             const Annotations& annotations, const Device& device,
+                                                                             std::size_t batch, ProcessGroup& group,
+                                                                             bool per_class) {
+  // Whole batches: what a picture is padded to and computed with decides the last bits of its boxes.
+  const std::size_t stride = batch * static_cast<std::size_t>(group.size());
+  const auto batch_at = [&](std::size_t begin) {
     std::vector<std::uint64_t> samples;
     for (std::size_t i = begin; i < std::min(begin + batch, manifest.size()); ++i) samples.push_back(i);
-    const AutocastScope autocast(device);
-    const DetectorInput input = detector_input(load_pictures(manifest, samples), network.transform());
-    const auto found = network.detect(move_input(input, device, true), /*with_features=*/false);
-    for (std::size_t i = 0; i < samples.size(); ++i)
-      evaluation.add(found_boxes(found[i]), truth_boxes(annotations.boxes[samples[i]]));
-    progress.update(begin + samples.size());
+    return samples;
+  };
+  std::vector<std::vector<FoundBox>> found;  // of this process's samples
+  {
+    PictureReader reader(manifest);
+    Progress progress("evaluation", manifest.size());
+    const ProcessGroup::Steps steps(group);
+    for (std::size_t begin = batch * static_cast<std::size_t>(group.rank()); begin < manifest.size() && !group.stop_asked();
+         begin += stride) {
+      const AutocastScope autocast(device);
+      const DetectorInput input = detector_input(reader.read(batch_at(begin), batch_at(begin + stride)), network.transform());
+      for (const Detections& one : network.detect(move_input(input, device, true), /*with_features=*/false))
+        found.push_back(found_boxes(one));
+      steps.step();
+      group.check_others();
+      progress.update(std::min(begin + stride, manifest.size()));
+    }
   }
-  const DetectionMetrics m = evaluation.metrics();
+  // One that was asked to stop, or has less to do, is here before the others: an exchange would give them up.
+  group.wait_for_all();
+  if (group.any(stop_requested())) return std::nullopt;
+  found = gather_found(std::move(found), manifest.size(), batch, group);
   std::vector<std::pair<std::string, double>> values;
+  if (!group.is_root()) return values;
+  DetectionEvaluation evaluation(static_cast<std::int64_t>(annotations.classes.size()));
+  for (std::size_t i = 0; i < manifest.size(); ++i) evaluation.add(found[i], truth_boxes(annotations.boxes[i]));
+  const DetectionMetrics m = evaluation.metrics();
   for (const auto& [name, value] : std::initializer_list<std::pair<const char*, double>>{{"AP", m.ap},
                                                                                          {"AP50", m.ap50},
                                                                                          {"AP75", m.ap75},

@@ -238,6 +238,10 @@ void ProcessGroup::wait_for_all() {
   }
 }
 
+void ProcessGroup::check_others() const {
+  if (data_->watch) data_->watch->check();
+}
+
 ProcessGroup::Steps::Steps(const ProcessGroup& group) : data_(group.data_) {
   if (data_->watch) data_->watch->promise_steps(true);
 }

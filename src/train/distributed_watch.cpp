@@ -201,6 +201,11 @@ void Watch::wait_for(int rank, std::int64_t n) {
   shared_->urgent = false;
 }
 
+void Watch::check() const {
+  const std::lock_guard lock(shared_->mutex);
+  if (const auto found = look(shared_->timeout, true)) throw PeerLost(*found);
+}
+
 std::unique_ptr<PeerLost> Watch::await_verdict() {
   std::unique_lock lock(shared_->mutex);
   const auto begin = Clock::now();

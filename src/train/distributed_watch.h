@@ -42,6 +42,8 @@ class Watch {
   bool stop_asked() const;
   /// Until `rank` has done its n-th, however long it takes. @throws PeerLost
   void wait_for(int rank, std::int64_t n);
+  /// @throws PeerLost if another process is lost, as far as is known here
+  void check() const;
   /// After something has failed: who is gone, once that is seen; null if everyone lives. Takes some seconds at most.
   std::unique_ptr<PeerLost> await_verdict();
   /// After an exchange has failed with `reason`: whose fault it is. Takes some seconds at most.

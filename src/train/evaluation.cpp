@@ -75,8 +75,10 @@ std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options o
   const EvaluationScope scope(task.network());
   EvaluationResult result;
   if (task.evaluates_itself()) {
-    group.on_root([&] { result.values = task.evaluate(); });
-    return group.any(stop_requested()) ? std::nullopt : std::optional(std::move(result));
+    auto values = task.evaluate(group);
+    if (!values) return std::nullopt;
+    result.values = std::move(*values);
+    return result;
   }
   const Manifest& manifest = task.manifest(Split::kValidation);
   const auto* chosen = task.chosen(Split::kValidation);
@@ -94,6 +96,7 @@ std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options o
     for (std::int64_t b = 0; b < stream.batches_per_epoch() && !group.stop_asked(); ++b) {
       const Batch batch = stream.next();
       steps.step();
+      group.check_others();
       if (batch.samples.empty()) continue;
       const AutocastScope autocast(device);
       const TaskOutput output = task.forward(batch, nullptr, Split::kValidation);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "../support/process.h"
 #include "../support/scratch.h"
@@ -169,6 +170,37 @@ TEST_F(SharedTest, RegionsOfTwoProcessesAreThoseOfOne) {
   }
   EXPECT_THAT(run({"emotion_data", "regions", "regions2", "--checkpoint", "detector", "--top", "3", "--nproc", "3"}).output,
               HasSubstr("train: 32 images; 0 looked at now"));
+}
+
+// Three processes share the two batches of the validation: one has none. emotion_eval measures the same weights by itself.
+TEST_F(SharedTest, ADetectorsFiguresOfThreeProcessesAreThoseOfOne) {
+  copy("things");  // of one class: it is soon found now and then
+  for (const char* split : {"train", "val"}) {
+    const fs::path file = root() / fmt::format("things/annotations/{}.json", split);
+    auto json = nlohmann::json::parse(read_file(file));
+    json["categories"] = {{{"id", 1}, {"name", "thing"}}};
+    for (auto& annotation : json["annotations"]) annotation["category_id"] = 1;
+    write_text(file, json.dump());
+  }
+  write_text(root() / "figures.yaml",
+             "task: detector\nseed: 1\ndevice: cpu\noutput: figures\ndata: {train: {dataset: things, split: train}, val: "
+             "{dataset: things, split: val}}\nmodel: {backbone: resnet18, detector: {min_size: 96, max_size: 96, anchor_size: 8, "
+             "channels: 16, head: 32, norm: batch, score_threshold: 0}}\noptimizer: {name: adamw, lr: 1.0e-3}\n"
+             "train: {batch: 2, epochs: 2}\n");
+  const auto trained = run({"emotion_train", "--config", "figures.yaml", "--nproc", "3"});
+  ASSERT_EQ(trained.code, 0) << trained.errors;
+  const auto alone = run({"emotion_eval", "--checkpoint", "figures/checkpoints/last/model.safetensors", "--data", "things",
+                          "--split", "val", "--batch", "2", "--device", "cpu", "--output", "alone"});
+  ASSERT_EQ(alone.code, 0) << alone.errors;
+  std::ifstream lines(root() / "figures/metrics.jsonl");
+  nlohmann::json last;
+  for (std::string line; std::getline(lines, line);) {
+    if (auto json = nlohmann::json::parse(line); json["split"] == "val") last = std::move(json);
+  }
+  const auto figures = nlohmann::json::parse(read_file(root() / "alone/metrics.json"));
+  EXPECT_EQ(figures["samples"], 4);
+  EXPECT_GT(figures["AP"], 0);
+  for (const char* name : {"AP", "AP50", "AP75", "AR1", "AR10", "AR100"}) EXPECT_EQ(last.at(name), figures.at(name)) << name;
 }
 
 TEST_F(SharedTest, AKilledProcessIsNamedAndTheOthersStop) {

@@ -17,11 +17,14 @@
 
 namespace emotion {
 
+class ProcessGroup;
+
 /// Samples of one split, and their images where the task has any: float [n, 3, h, w] on the device.
 struct Batch {
   std::vector<std::uint64_t> samples;
   at::Tensor images;
-  std::uint64_t epoch = 0;  ///< with sample and seed it names the draws of a sample
+  std::vector<std::uint64_t> upcoming;  ///< without images: samples of the epoch's next batch, to be read ahead
+  std::uint64_t epoch = 0;              ///< with sample and seed it names the draws of a sample
 };
 
 struct TaskOutput {
@@ -53,8 +56,9 @@ class Task {
   virtual std::vector<std::uint32_t> labels(std::uint64_t sample) const = 0;
   /// True: the task is no classification and evaluates itself, below.
   virtual bool evaluates_itself() const { return false; }
-  /// Metrics over the validation split, the network in evaluation mode. Empty if a stop was asked for meanwhile.
-  virtual std::vector<std::pair<std::string, double>> evaluate() { return {}; }
+  /// Metrics over the validation split, the network in evaluation mode. The processes share it: rank 0 gets the metrics of the
+  /// whole, the others none. Nothing on all of them if any was asked to stop meanwhile.
+  virtual std::optional<std::vector<std::pair<std::string, double>>> evaluate(ProcessGroup&) { return std::nullopt; }
   /// What goes into model.safetensors' metadata.
   virtual ModelInfo info() const = 0;
 };

@@ -23,6 +23,7 @@ class DetectorTask final : public Task {
       open(config.data.val);
       splits_[1].annotations.relabel(classes(), Annotations::file_of(splits_[1].manifest.dataset(), config.data.val.split));
     }
+    reader_.emplace(splits_[0].manifest);
     network_ = FasterRCNN(faster_rcnn_options(config, static_cast<std::int64_t>(classes().size())));
     if (!config.model.init.empty()) init(config.model.init);
     device_.place(*network_);
@@ -36,7 +37,8 @@ class DetectorTask final : public Task {
   bool evaluates_itself() const override { return true; }
 
   TaskOutput forward(const Batch& batch, const Batch*, Split split) override {
-    const auto pictures = load_pictures(at(split).manifest, batch.samples);
+    const auto pictures =
+        split == Split::kTrain ? reader_->read(batch.samples, batch.upcoming) : load_pictures(at(split).manifest, batch.samples);
     std::vector<at::Tensor> transformed(pictures.size());
     std::vector<ImageSize> original;
     std::vector<DetectionTarget> targets;
@@ -63,9 +65,9 @@ class DetectorTask final : public Task {
     return output;
   }
 
-  std::vector<std::pair<std::string, double>> evaluate() override {
+  std::optional<std::vector<std::pair<std::string, double>>> evaluate(ProcessGroup& group) override {
     return evaluate_detector(*network_, splits_[1].manifest, splits_[1].annotations, device_,
-                             static_cast<std::size_t>(config_.train.batch));
+                             static_cast<std::size_t>(config_.train.batch), group);
   }
 
   ModelInfo info() const override {
@@ -134,7 +136,8 @@ class DetectorTask final : public Task {
 
   RunConfig config_;
   Device device_;
-  std::vector<AnnotatedSplit> splits_;  // training, validation
+  std::vector<AnnotatedSplit> splits_;   // training, validation
+  std::optional<PictureReader> reader_;  // of the training split
   FasterRCNN network_{nullptr};
 };
 
