@@ -1,8 +1,13 @@
 #include "emotion/train/device.h"
 
+#include <numeric>
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "../support/flip_image.h"
+#include "emotion/data/loader.h"
+#include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/model/image_classifier.h"
 #include "emotion/train/distributed.h"
@@ -30,6 +35,54 @@ TEST(Device, BytesBecomeNormalisedFloatsOnTheDevice) {
   const at::Tensor contiguous = Device::open("cpu", "off", /*channels_last=*/false).images(two_pictures());
   EXPECT_TRUE(contiguous.is_contiguous());
   EXPECT_TRUE(at::equal(contiguous, images));
+}
+
+// Bytes count 7 i; row 0 of the second picture is 126 133 140 | 147 154 161 | 168 175 182, modulo 256.
+TEST(Device, MirrorsTheRowsOfABatchThatSaySo) {
+  ImageBatch batch = two_pictures();
+  const Device device = Device::open("cpu");
+  const at::Tensor plain = device.pixels(batch);
+  EXPECT_EQ(plain.data_ptr(), batch.pixels.get());  // nothing to mirror: nothing is copied
+  batch.mirrored = {1};
+  const at::Tensor mirrored = device.pixels(batch);
+  ASSERT_EQ(mirrored.sizes(), at::IntArrayRef({2, 2, 3, 3}));
+  EXPECT_EQ(mirrored.scalar_type(), at::kByte);
+  EXPECT_TRUE(mirrored.is_contiguous());
+  EXPECT_TRUE(at::equal(mirrored[0], plain[0]));
+  EXPECT_TRUE(at::equal(mirrored[1][0].flatten().to(at::kLong), at::tensor({168, 175, 182, 147, 154, 161, 126, 133, 140})));
+  EXPECT_TRUE(at::equal(mirrored[1], plain[1].flip({1})));
+  EXPECT_EQ(batch.pixels[18], 126);  // the batch stays as it was
+}
+
+// The loader's batches against pictures that are mirrored one by one, as bytes, before they make a batch.
+TEST(Device, ImagesAreThoseOfPicturesMirroredAsBytes) {
+  const Manifest data = Manifest::open(Dataset::open(std::string(EMOTION_TEST_DATA) + "/fixtures/tiny"), "single");
+  std::vector<std::uint64_t> order(data.size());
+  std::iota(order.begin(), order.end(), std::uint64_t{0});
+  const Transform transform{.size = 20};
+  for (const bool channels_last : {true, false}) {
+    const Device device = Device::open("cpu", "off", channels_last);
+    ImageLoader loader(data, {.transform = transform, .seed = 7, .batch = 5, .workers = 2}, order, 3);
+    std::size_t mirrored = 0;
+    while (const auto batch = loader.next()) {
+      ImageBatch wanted{.samples = batch->samples, .width = 20, .height = 20};
+      wanted.pixels = std::make_shared<std::uint8_t[]>(batch->samples.size() * 20 * 20 * 3);
+      for (std::size_t i = 0; i < batch->samples.size(); ++i) {
+        const std::uint64_t sample = batch->samples[i];
+        Image image = load_image(data.image_path(sample), transform, {7, 3, sample});
+        if (is_mirrored(transform, {7, 3, sample})) {
+          image = flip_image(image);
+          ++mirrored;
+        }
+        std::copy(image.pixels.begin(), image.pixels.end(), wanted.pixels.get() + i * image.pixels.size());
+      }
+      const at::Tensor images = device.images(*batch);
+      EXPECT_TRUE(at::equal(images, device.images(wanted)));
+      EXPECT_TRUE(images.is_contiguous(channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous));
+    }
+    EXPECT_GT(mirrored, 0U);
+    EXPECT_LT(mirrored, data.size());
+  }
 }
 
 // The same network, images and labels in float32 and under autocast: bfloat16 has 8 bits, 2^-8 = 0.4 % a rounding.

@@ -31,9 +31,12 @@ class Device {
 
   /// Moves a network here and gives its 4-d weights the memory format.
   void place(torch::nn::Module& module) const;
-  /// uint8 RGB pixels -> float [n, 3, h, w] here, in the memory format, (x / 255 - mean) / std with ImageNet's mean and std.
+  /// The RGB bytes that a run sees, uint8 [n, h, w, 3] here: the only place that mirrors what the loader says is shown mirrored.
+  /// On the CPU, where no picture is, it is the batch's own memory.
   ///
-  /// On a GPU the bytes are copied on a side stream (from pinned memory when allocator() made them) and normalised there.
+  /// On a GPU the bytes are copied on a side stream (from pinned memory when allocator() made them) and mirrored there.
+  at::Tensor pixels(const ImageBatch& batch) const;
+  /// pixels() -> float [n, 3, h, w] here, in the memory format, (x / 255 - mean) / std with ImageNet's mean and std.
   at::Tensor images(const ImageBatch& batch) const;
   /// A small tensor, copied without waiting.
   at::Tensor move(const at::Tensor& tensor) const;
