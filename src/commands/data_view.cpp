@@ -1,5 +1,6 @@
 #include <chrono>
 #include <filesystem>
+#include <numeric>
 
 #include <fmt/format.h>
 #include <opencv2/imgcodecs.hpp>
@@ -13,6 +14,7 @@
 #include "emotion/io/file.h"
 #include "emotion/log.h"
 #include "emotion/signals.h"
+#include "emotion/train/device.h"
 
 namespace emotion {
 namespace {
@@ -45,15 +47,21 @@ void emotion_data_preview(const emotion::PreviewOptions& options) {
   std::filesystem::create_directories(options.out, error);
   if (error) throw RunError(options.out + ": cannot be made: " + error.message());
   const std::uint64_t count = options.count == 0 ? manifest.size() : std::min<std::uint64_t>(options.count, manifest.size());
-  const Transform transform = run_transform(config, options.data, options.split);
-  for (std::uint64_t i = 0; i < count; ++i) {
+  std::vector<std::uint64_t> samples(count);
+  std::iota(samples.begin(), samples.end(), std::uint64_t{0});
+  // A batch of one: without a crop every picture has its own size.
+  ImageLoader loader(manifest,
+                     {.transform = run_transform(config, options.data, options.split),
+                      .seed = config.seed,
+                      .batch = 1,
+                      .workers = config.data.workers,
+                      .allocate = {}},
+                     std::move(samples), /*epoch=*/0);
+  const Device device = Device::open("cpu");
+  while (auto batch = loader.next()) {
     if (stop_requested()) throw Interrupted("preview: interrupted");
-    try {
-      const Image image = load_image(manifest.image_path(i), transform, {config.seed, 0, i});
-      write_png(std::filesystem::path(options.out) / fmt::format("{:06}.png", i), image.pixels.data(), image.width, image.height);
-    } catch (const DataError& problem) {
-      throw DataError(manifest.place(i) + ": " + problem.what());
-    }
+    write_png(std::filesystem::path(options.out) / fmt::format("{:06}.png", batch->samples[0]),
+              device.pixels(*batch).const_data_ptr<std::uint8_t>(), batch->width, batch->height);
   }
   log_info("{}: {} pictures", options.out, count);
 }
@@ -73,13 +81,15 @@ void emotion_data_bench(const emotion::BenchOptions& options) {
                         .shuffle = config.data.shuffle,
                         .window = static_cast<std::uint64_t>(config.data.shuffle_window),
                         .seed = config.seed};
+  const Device device = Device::open("cpu");
   std::uint64_t images = 0, epoch = 0;
   double seconds = 0;
   const auto begin = std::chrono::steady_clock::now();
   while (seconds < options.seconds) {
     ImageLoader loader(manifest, loader_options, sampler.order(epoch), epoch);
-    while (const auto batch = loader.next()) {
+    while (auto batch = loader.next()) {
       if (stop_requested()) throw Interrupted("bench: interrupted");
+      device.pixels(*batch);  // mirrored, as the DataLoaders do whose rates stand beside this one
       images += batch->samples.size();
       seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
       if (seconds >= options.seconds) break;

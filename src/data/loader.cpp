@@ -154,6 +154,7 @@ struct ImageLoader::Data {
         }
         std::memcpy(batch.pixels.get() + n * bytes, image.pixels.data(), bytes);
         batch.samples.push_back(sample);
+        if (is_mirrored(options.transform, {options.seed, epoch, sample})) batch.mirrored.push_back(static_cast<std::int64_t>(n));
       }
     } catch (const std::exception& error) {
       slot.error = error.what();

@@ -7,8 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include <opencv2/core.hpp>
-
 #include "resize_box.h"
 
 #if defined(__x86_64__)
@@ -233,15 +231,6 @@ Image crop_image(const Image& image, int x, int y, int width, int height) {
     std::copy(image.row(y + v) + static_cast<std::size_t>(left) * 3, image.row(y + v) + static_cast<std::size_t>(right) * 3,
               result.row(v) + static_cast<std::size_t>(left - x) * 3);
   }
-  return result;
-}
-
-Image flip_image(const Image& image) {
-  Image result = blank(image.width, image.height);
-  // OpenCV takes no pointer to const; it only reads from this one.
-  const cv::Mat from(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.pixels.data()));
-  cv::Mat to(image.height, image.width, CV_8UC3, result.pixels.data());
-  cv::flip(from, to, 1);
   return result;
 }
 

@@ -114,8 +114,6 @@ struct Draws {
   bool mirrored;
 };
 
-Image mirror_if(bool mirrored, Image image) { return mirrored ? flip_image(image) : image; }
-
 }  // namespace
 
 Crop parse_crop(std::string_view name) {
@@ -145,15 +143,16 @@ Transform make_transform(const DataConfig& config) {
 Image transform_picture(const Image& picture, const Transform& transform, const DrawKey& key,
                         const std::optional<std::array<float, 4>>& box, const std::filesystem::path& file) {
   Draws draws(key);
-  const Image image = box ? crop_picture(crop_to_box(picture, *box, file), transform, draws.random, file)
-                          : crop_picture(picture, transform, draws.random, file);
-  return mirror_if(transform.flip && draws.mirrored, image);
+  return box ? crop_picture(crop_to_box(picture, *box, file), transform, draws.random, file)
+             : crop_picture(picture, transform, draws.random, file);
 }
 
 Image load_image(const std::filesystem::path& file, const Transform& transform, const DrawKey& key,
                  const std::optional<std::array<float, 4>>& box) {
   Draws draws(key);
-  return mirror_if(transform.flip && draws.mirrored, load_cropped(file, transform, box, draws.random));
+  return load_cropped(file, transform, box, draws.random);
 }
+
+bool is_mirrored(const Transform& transform, const DrawKey& key) { return transform.flip && Draws(key).mirrored; }
 
 }  // namespace emotion

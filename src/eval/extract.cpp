@@ -51,7 +51,7 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
   ImageLoader loader(manifest, options, samples, view.view);
   Progress progress("images", samples.size());
   std::uint64_t done = 0;
-  while (const auto images = loader.next()) {
+  while (auto images = loader.next()) {
     if (stop_requested()) throw Interrupted("interrupted; nothing was written");
     each(images->samples, model.features(device.images(*images)).to(at::kFloat));
     progress.update(done += images->samples.size());

@@ -39,7 +39,7 @@ class BatchSource {
   /// False behind the last batch.
   bool next(std::vector<std::uint64_t>& samples, at::Tensor& images) {
     if (loader_) {
-      const auto batch = loader_->next();
+      auto batch = loader_->next();
       if (!batch) return false;
       samples = batch->samples;
       images = device_.images(*batch);

@@ -2,8 +2,12 @@
 
 #include <cmath>
 
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_addcmul.h>
+#include <ATen/ops/_foreach_div.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_foreach_sqrt.h>
 #include <ATen/ops/_fused_adagrad.h>
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
@@ -142,16 +146,23 @@ class Adadelta final : public Optimizer {
         squares_(add_state("square_avg", 0)),
         updates_(add_state("acc_delta", 0)) {}
   void step(double learning_rate) override {
+    const auto which = with_gradient();
+    if (which.empty()) return;
     const at::NoGradGuard no_grad;
     const double eps = config_.eps.value_or(1e-6);
-    for (const std::size_t i : with_gradient()) {
-      at::Tensor value = parameters_[i].tensor;
-      const at::Tensor gradient = config_.weight_decay == 0 ? value.grad() : value.grad().add(value, config_.weight_decay);
-      squares_[i].mul_(config_.rho).addcmul_(gradient, gradient, 1 - config_.rho);
-      const at::Tensor update = updates_[i].add(eps).sqrt_().div_(squares_[i].add(eps).sqrt_()).mul_(gradient);
-      updates_[i].mul_(config_.rho).addcmul_(update, update, 1 - config_.rho);
-      value.add_(update, -learning_rate);
-    }
+    Group group = make_group(parameters_, which);
+    const Tensors squares = pick(squares_, which), averages = pick(updates_, which);
+    if (config_.weight_decay != 0) group.gradients = at::_foreach_add(group.gradients, group.values, config_.weight_decay);
+    at::_foreach_mul_(squares, config_.rho);
+    at::_foreach_addcmul_(squares, group.gradients, group.gradients, 1 - config_.rho);
+    const Tensors divisors = at::_foreach_add(squares, eps), updates = at::_foreach_add(averages, eps);
+    at::_foreach_sqrt_(divisors);
+    at::_foreach_sqrt_(updates);
+    at::_foreach_div_(updates, divisors);
+    at::_foreach_mul_(updates, group.gradients);
+    at::_foreach_mul_(averages, config_.rho);
+    at::_foreach_addcmul_(averages, updates, updates, 1 - config_.rho);
+    at::_foreach_add_(group.values, updates, -learning_rate);
   }
 
  private:

@@ -166,7 +166,7 @@ StimuliInput StimuliReader::read(const std::vector<std::uint64_t>& samples, cons
     input.regions = {device.move(regions.features), device.move(regions.counts)};
   }
   if (data_->options.faces) {
-    const auto [faces, rows] = data_->face_batch(samples);
+    auto [faces, rows] = data_->face_batch(samples);
     input.face_rows = device.move(at::tensor(rows, at::kLong));
     if (!rows.empty()) input.faces = device.images(faces);
   }

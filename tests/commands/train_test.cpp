@@ -18,6 +18,7 @@
 #include "emotion/config/run_config.h"
 #include "emotion/data/manifest.h"
 #include "emotion/data/synth.h"
+#include "emotion/data/transform.h"
 #include "emotion/io/weights.h"
 #include "emotion/log.h"
 #include "emotion/progress.h"
@@ -168,6 +169,21 @@ TEST_F(TrainCommandTest, ThePreviewIsThePixelsARunSees) {
   for (int i = 0; i < 3; ++i)
     EXPECT_TRUE(equal(cv::imread((root() / fmt::format("cropped/{:06}.png", i)).string()),
                       pictures[static_cast<std::size_t>(i)](cv::Rect(2, 1, 4, 4))));
+  // Pictures that the first epoch shows mirrored.
+  ASSERT_EQ(run({"emotion_data", "preview", "--data", "dots", "--config", "dots-run.yaml", "--out", "mirrored", "--set",
+                 "data.flip=true", "--count", "0"})
+                .code,
+            0);
+  std::size_t mirrored = 0;
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    cv::Mat wanted = pictures[i];
+    if (is_mirrored({.flip = true}, {1, 0, i})) {
+      cv::flip(pictures[i], wanted, 1);
+      ++mirrored;
+    }
+    EXPECT_TRUE(equal(cv::imread((root() / fmt::format("mirrored/{:06}.png", i)).string()), wanted)) << i;
+  }
+  EXPECT_THAT(mirrored, ::testing::AnyOf(1U, 2U));
 }
 
 TEST_F(TrainCommandTest, LinesOfARunInAPipeArePlain) {

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "../support/flip_image.h"
 #include "../support/scratch.h"
 #include "curation_support.h"
 #include "emotion/data/decode.h"

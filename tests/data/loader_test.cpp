@@ -17,6 +17,7 @@
 #include "emotion/error.h"
 #include "emotion/io/weights.h"
 #include "emotion/log.h"
+#include "emotion/random.h"
 
 namespace emotion {
 namespace {
@@ -55,6 +56,51 @@ TEST_F(LoaderTest, PixelsAndOrderDoNotDependOnThreadsOrBatches) {
   const std::string one = load(1, 48, 1);
   EXPECT_EQ(one, load(3, 7, 2));
   EXPECT_EQ(one, load(2, 1, 5));
+}
+
+// The first draw of {seed, epoch, sample} in the stream "aug", of which the crop takes the rest.
+TEST_F(LoaderTest, SaysWhichPicturesAreShownMirroredAndLeavesThemAsTheyAre) {
+  const Manifest data = manifest();
+  for (const auto& cache : {std::shared_ptr<PictureCache>{}, std::make_shared<PictureCache>(data.size(), 1U << 20)}) {
+    const Transform transform{.resize = 30, .size = 24, .crop = Crop::kRandom, .flip = true};
+    ImageLoader loader(data, {.transform = transform, .seed = 3, .batch = 7, .workers = 2, .cache = cache}, order(data.size()),
+                       2);
+    std::size_t mirrored = 0;
+    while (const auto images = loader.next()) {
+      for (std::size_t i = 0; i < images->samples.size(); ++i) {
+        const std::uint64_t sample = images->samples[i];
+        const bool wanted = Random{3, 2, sample, 0x617567}.uniform() < 0.5;
+        EXPECT_EQ(std::count(images->mirrored.begin(), images->mirrored.end(), i), wanted) << sample;
+        mirrored += wanted;
+        Transform upright = transform;
+        upright.flip = false;
+        const Image alone = load_image(data.image_path(sample), upright, {3, 2, sample});
+        EXPECT_TRUE(std::equal(alone.pixels.begin(), alone.pixels.end(), images->pixels.get() + i * alone.pixels.size()));
+      }
+    }
+    EXPECT_NEAR(static_cast<double>(mirrored), 24, 12);  // of 48
+  }
+}
+
+TEST_F(LoaderTest, ARunWithoutFlipsMirrorsNothing) {
+  const Manifest data = manifest();
+  ImageLoader loader(data, {.transform = {.size = 16, .flip = false}, .batch = 48, .workers = 2}, order(data.size()), 0);
+  EXPECT_THAT(loader.next()->mirrored, ::testing::IsEmpty());
+}
+
+// A picture that is left out moves the rows behind it.
+TEST_F(LoaderTest, RowsToMirrorAreCountedWithoutBrokenPictures) {
+  const Manifest data = manifest();
+  write_text(data.image_path(40), "not a picture");
+  ImageLoader loader(data, {.transform = {.size = 16}, .batch = 48, .workers = 2, .on_error = OnError::kSkip}, order(data.size()),
+                     0);
+  const auto images = loader.next();
+  ASSERT_EQ(images->samples.size(), 47U);
+  std::vector<std::int64_t> wanted;
+  for (std::size_t i = 0; i < 47; ++i) {
+    if (Random{1, 0, images->samples[i], 0x617567}.uniform() < 0.5) wanted.push_back(static_cast<std::int64_t>(i));
+  }
+  EXPECT_EQ(images->mirrored, wanted);
 }
 
 TEST_F(LoaderTest, KeptPicturesGiveTheSamePixelsAndStayWithinTheBudget) {

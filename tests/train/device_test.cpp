@@ -1,8 +1,13 @@
 #include "emotion/train/device.h"
 
+#include <numeric>
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "../support/flip_image.h"
+#include "emotion/data/loader.h"
+#include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/model/image_classifier.h"
 #include "emotion/train/distributed.h"
@@ -20,16 +25,65 @@ ImageBatch two_pictures() {
 // The last, 245, is blue: (245 / 255 - 0.406) / 0.225 = 2.465708. Row 1, column 0, green of the second: byte 28 = 196:
 // (196 / 255 - 0.456) / 0.224 = 1.395658.
 TEST(Device, BytesBecomeNormalisedFloatsOnTheDevice) {
-  const at::Tensor images = Device::open("cpu").images(two_pictures());
+  ImageBatch batch = two_pictures();
+  const at::Tensor images = Device::open("cpu").images(batch);
   ASSERT_EQ(images.sizes(), at::IntArrayRef({2, 3, 2, 3}));
   EXPECT_EQ(images.scalar_type(), at::kFloat);
   EXPECT_TRUE(images.is_contiguous(at::MemoryFormat::ChannelsLast));
   EXPECT_NEAR(images[0][0][0][0].item<float>(), -2.117904, 1e-6);
   EXPECT_NEAR(images[1][2][1][2].item<float>(), 2.465708, 1e-6);
   EXPECT_NEAR(images[1][1][1][0].item<float>(), (((18 + 9 + 1) * 7 % 256) / 255.0 - 0.456) / 0.224, 1e-6);
-  const at::Tensor contiguous = Device::open("cpu", "off", /*channels_last=*/false).images(two_pictures());
+  const at::Tensor contiguous = Device::open("cpu", "off", /*channels_last=*/false).images(batch);
   EXPECT_TRUE(contiguous.is_contiguous());
   EXPECT_TRUE(at::equal(contiguous, images));
+}
+
+// Bytes count 7 i; row 0 of the second picture is 126 133 140 | 147 154 161 | 168 175 182, modulo 256.
+TEST(Device, MirrorsTheRowsOfABatchThatSaySo) {
+  ImageBatch batch = two_pictures();
+  const Device device = Device::open("cpu");
+  const at::Tensor plain = device.pixels(batch).clone();
+  batch.mirrored = {1};
+  const at::Tensor mirrored = device.pixels(batch);
+  ASSERT_EQ(mirrored.sizes(), at::IntArrayRef({2, 2, 3, 3}));
+  EXPECT_EQ(mirrored.scalar_type(), at::kByte);
+  EXPECT_TRUE(mirrored.is_contiguous());
+  EXPECT_TRUE(at::equal(mirrored[0], plain[0]));
+  EXPECT_TRUE(at::equal(mirrored[1][0].flatten().to(at::kLong), at::tensor({168, 175, 182, 147, 154, 161, 126, 133, 140})));
+  EXPECT_TRUE(at::equal(mirrored[1], plain[1].flip({1})));
+  EXPECT_EQ(mirrored.data_ptr(), batch.pixels.get());  // on the CPU nothing is copied
+  EXPECT_TRUE(at::equal(device.pixels(batch), mirrored));  // nor mirrored a second time
+}
+
+// The loader's batches against pictures that are mirrored one by one, as bytes, before they make a batch.
+TEST(Device, ImagesAreThoseOfPicturesMirroredAsBytes) {
+  const Manifest data = Manifest::open(Dataset::open(std::string(EMOTION_TEST_DATA) + "/fixtures/tiny"), "single");
+  std::vector<std::uint64_t> order(data.size());
+  std::iota(order.begin(), order.end(), std::uint64_t{0});
+  const Transform transform{.size = 20};
+  for (const bool channels_last : {true, false}) {
+    const Device device = Device::open("cpu", "off", channels_last);
+    ImageLoader loader(data, {.transform = transform, .seed = 7, .batch = 5, .workers = 2}, order, 3);
+    std::size_t mirrored = 0;
+    while (auto batch = loader.next()) {
+      ImageBatch wanted{.samples = batch->samples, .width = 20, .height = 20};
+      wanted.pixels = std::make_shared<std::uint8_t[]>(batch->samples.size() * 20 * 20 * 3);
+      for (std::size_t i = 0; i < batch->samples.size(); ++i) {
+        const std::uint64_t sample = batch->samples[i];
+        Image image = load_image(data.image_path(sample), transform, {7, 3, sample});
+        if (is_mirrored(transform, {7, 3, sample})) {
+          image = flip_image(image);
+          ++mirrored;
+        }
+        std::copy(image.pixels.begin(), image.pixels.end(), wanted.pixels.get() + i * image.pixels.size());
+      }
+      const at::Tensor images = device.images(*batch);
+      EXPECT_TRUE(at::equal(images, device.images(wanted)));
+      EXPECT_TRUE(images.is_contiguous(channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous));
+    }
+    EXPECT_GT(mirrored, 0U);
+    EXPECT_LT(mirrored, data.size());
+  }
 }
 
 // The same network, images and labels in float32 and under autocast: bfloat16 has 8 bits, 2^-8 = 0.4 % a rounding.

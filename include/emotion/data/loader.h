@@ -41,7 +41,8 @@ struct LoaderOptions {
 struct ImageBatch {
   std::vector<std::uint64_t> samples;      ///< sample numbers, in the order asked for; broken ones (kSkip) left out
   int width = 0, height = 0;               ///< pixels; one size a batch
-  std::shared_ptr<std::uint8_t[]> pixels;  ///< [samples.size(), height, width, 3] RGB
+  std::shared_ptr<std::uint8_t[]> pixels;  ///< [samples.size(), height, width, 3] RGB, none of them mirrored yet
+  std::vector<std::int64_t> mirrored{};    ///< rows of `pixels` to be shown mirrored (is_mirrored()), ascending
 };
 
 /// Decodes a list of samples on worker threads and hands them out in order.
@@ -71,11 +72,11 @@ class ImageLoader {
   std::unique_ptr<Data> data_;
 };
 
-/// The transform of one picture that is decoded. `file` is for errors. @throws DataError
+/// The transform of one picture that is decoded, not mirrored. `file` is for errors. @throws DataError
 Image transform_picture(const Image& picture, const Transform& transform, const DrawKey& key,
                         const std::optional<std::array<float, 4>>& box, const std::filesystem::path& file);
 
-/// Loads and transforms one image: what a worker does. @throws DataError naming the file
+/// Loads and transforms one image, not mirrored: what a worker does. @throws DataError naming the file
 Image load_image(const std::filesystem::path& file, const Transform& transform, const DrawKey& key,
                  const std::optional<std::array<float, 4>>& box = std::nullopt);
 

@@ -12,6 +12,5 @@ Image resize_image(const Image& image, int width, int height);
 Image resize_shorter(const Image& image, int side);
 /// The part at (x, y); outside the picture it is black, as torchvision's center_crop pads.
 Image crop_image(const Image& image, int x, int y, int width, int height);
-Image flip_image(const Image& image);
 
 }  // namespace emotion

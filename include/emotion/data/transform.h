@@ -23,7 +23,7 @@ struct Transform {
   int resize = 256;  ///< shorter side in pixels before cropping; 0 = as stored. Unused by kRandomResized
   int size = 224;    ///< side of the square output in pixels; unused by kNone
   Crop crop = Crop::kRandomResized;
-  bool flip = true;                               ///< mirrored with probability 1/2
+  bool flip = true;                               ///< shown mirrored with probability 1/2: is_mirrored()
   std::array<double, 2> scale{0.08, 1.0};         ///< kRandomResized: part of the area
   std::array<double, 2> ratio{3.0 / 4, 4.0 / 3};  ///< kRandomResized: width / height
   /// The same without chance: what validation uses (resize, then centre crop; kNone stays kNone).
@@ -37,5 +37,8 @@ Transform make_transform(const DataConfig& config);
 struct DrawKey {
   std::uint64_t seed = 0, epoch = 0, sample = 0;
 };
+
+/// Whether a run shows that sample mirrored. Its pixels come as they are; Device::pixels() mirrors, a batch at a time.
+bool is_mirrored(const Transform& transform, const DrawKey& key);
 
 }  // namespace emotion

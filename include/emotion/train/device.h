@@ -31,10 +31,13 @@ class Device {
 
   /// Moves a network here and gives its 4-d weights the memory format.
   void place(torch::nn::Module& module) const;
-  /// uint8 RGB pixels -> float [n, 3, h, w] here, in the memory format, (x / 255 - mean) / std with ImageNet's mean and std.
+  /// The RGB bytes that a run sees, uint8 [n, h, w, 3] here: the only place that mirrors what the loader says is shown mirrored.
   ///
-  /// On a GPU the bytes are copied on a side stream (from pinned memory when allocator() made them) and normalised there.
-  at::Tensor images(const ImageBatch& batch) const;
+  /// On the CPU it is the batch's own memory: the batch holds the mirrored pictures then, and says that none is left to be. On a
+  /// GPU the bytes are copied on a side stream (from pinned memory when allocator() made them) and mirrored there.
+  at::Tensor pixels(ImageBatch& batch) const;
+  /// pixels() -> float [n, 3, h, w] here, in the memory format, (x / 255 - mean) / std with ImageNet's mean and std.
+  at::Tensor images(ImageBatch& batch) const;
   /// A small tensor, copied without waiting.
   at::Tensor move(const at::Tensor& tensor) const;
   /// For LoaderOptions::allocate: pinned memory on a GPU, nothing (ordinary memory) on the CPU.
