@@ -51,7 +51,7 @@ TEST(Device, MirrorsTheRowsOfABatchThatSaySo) {
   EXPECT_TRUE(at::equal(mirrored[0], plain[0]));
   EXPECT_TRUE(at::equal(mirrored[1][0].flatten().to(at::kLong), at::tensor({168, 175, 182, 147, 154, 161, 126, 133, 140})));
   EXPECT_TRUE(at::equal(mirrored[1], plain[1].flip({1})));
-  EXPECT_EQ(mirrored.data_ptr(), batch.pixels.get());  // on the CPU nothing is copied
+  EXPECT_EQ(mirrored.data_ptr(), batch.pixels.get());      // on the CPU nothing is copied
   EXPECT_TRUE(at::equal(device.pixels(batch), mirrored));  // nor mirrored a second time
 }
 
