@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include <opencv2/core.hpp>
+
 #include "resize_box.h"
 
 #if defined(__x86_64__)
@@ -232,6 +234,11 @@ Image crop_image(const Image& image, int x, int y, int width, int height) {
               result.row(v) + static_cast<std::size_t>(left - x) * 3);
   }
   return result;
+}
+
+void mirror_pixels(std::uint8_t* pixels, int width, int height) {
+  cv::Mat picture(height, width, CV_8UC3, pixels);
+  cv::flip(picture, picture, 1);
 }
 
 }  // namespace emotion

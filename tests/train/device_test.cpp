@@ -8,6 +8,7 @@
 #include "../support/flip_image.h"
 #include "emotion/data/loader.h"
 #include "emotion/data/manifest.h"
+#include "emotion/data/resize.h"
 #include "emotion/error.h"
 #include "emotion/model/image_classifier.h"
 #include "emotion/train/distributed.h"
@@ -53,6 +54,18 @@ TEST(Device, MirrorsTheRowsOfABatchThatSaySo) {
   EXPECT_TRUE(at::equal(mirrored[1], plain[1].flip({1})));
   EXPECT_EQ(mirrored.data_ptr(), batch.pixels.get());      // on the CPU nothing is copied
   EXPECT_TRUE(at::equal(device.pixels(batch), mirrored));  // nor mirrored a second time
+}
+
+TEST(Device, TensorsAreMirroredAsBytesAre) {
+  at::manual_seed(5);
+  at::Tensor pictures = at::randint(0, 256, {5, 7, 6, 3}, at::kByte);
+  const at::Tensor before = pictures.clone();
+  mirror_rows(pictures, at::tensor({1, 4}, at::kLong));
+  for (std::int64_t i = 0; i < 5; ++i) {
+    at::Tensor expected = before[i].clone();
+    if (i == 1 || i == 4) mirror_pixels(expected.data_ptr<std::uint8_t>(), 6, 7);
+    EXPECT_TRUE(at::equal(pictures[i], expected)) << i;
+  }
 }
 
 // The loader's batches against pictures that are mirrored one by one, as bytes, before they make a batch.

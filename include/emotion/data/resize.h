@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "emotion/data/image.h"
 
 namespace emotion {
@@ -12,5 +14,7 @@ Image resize_image(const Image& image, int width, int height);
 Image resize_shorter(const Image& image, int side);
 /// The part at (x, y); outside the picture it is black, as torchvision's center_crop pads.
 Image crop_image(const Image& image, int x, int y, int width, int height);
+/// RGB pixels [height, width, 3], left and right exchanged where they lie.
+void mirror_pixels(std::uint8_t* pixels, int width, int height);
 
 }  // namespace emotion

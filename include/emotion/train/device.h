@@ -54,6 +54,9 @@ class Device {
   std::optional<at::ScalarType> autocast_;  // the type, where there is mixed precision
 };
 
+/// pictures: uint8 [n, h, w, 3] on any device; those of `rows` (int64 [m]) are mirrored in place.
+void mirror_rows(at::Tensor& pictures, const at::Tensor& rows);
+
 /// Mixed precision for the forward pass, as the device was opened with; off again at the end of the scope.
 class AutocastScope {
  public:
