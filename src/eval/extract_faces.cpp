@@ -196,20 +196,25 @@ struct Search {
 
 void run_threads(Search& search, const FaceFinder& finder, int workers, std::uint64_t known, const ProcessGroup& group) {
   const unsigned count = workers > 0 ? static_cast<unsigned>(workers) : std::max(1U, std::thread::hardware_concurrency());
-  std::vector<std::thread> threads;
+  std::vector<std::jthread> threads;
   for (unsigned t = 0; t < count; ++t)
     threads.emplace_back([&search, own = finder.copy()]() mutable { search.run(std::move(own)); });
   Progress progress("faces " + search.manifest.split(), known + search.todo.size(), known);
   const ProcessGroup::Steps steps(group);
-  for (std::size_t seen = 0; search.done < search.todo.size() && !search.stop && !search.failed;) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    progress.update(known + search.done);
-    search.stop = group.stop_asked();
-    if (search.done == seen) continue;
-    seen = search.done;
-    steps.step();
+  try {
+    for (std::size_t seen = 0; search.done < search.todo.size() && !search.stop && !search.failed;) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      progress.update(known + search.done);
+      search.stop = group.stop_asked();
+      if (search.done == seen) continue;
+      seen = search.done;
+      steps.step();
+    }
+  } catch (const PeerLost&) {
+    search.stop = true;  // the threads end with the picture they are at
+    throw;
   }
-  for (auto& thread : threads) thread.join();
+  threads.clear();  // joined
   if (search.failure) std::rethrow_exception(search.failure);
 }
 

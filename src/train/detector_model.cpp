@@ -229,7 +229,6 @@ std::optional<std::vector<std::pair<std::string, double>>> evaluate_detector(Reg
       for (const Detections& one : network.detect(move_input(input, device, true), /*with_features=*/false))
         found.push_back(found_boxes(one));
       steps.step();
-      group.check_others();
       progress.update(std::min(begin + stride, manifest.size()));
     }
   }

@@ -238,10 +238,6 @@ void ProcessGroup::wait_for_all() {
   }
 }
 
-void ProcessGroup::check_others() const {
-  if (data_->watch) data_->watch->check();
-}
-
 ProcessGroup::Steps::Steps(const ProcessGroup& group) : data_(group.data_) {
   if (data_->watch) data_->watch->promise_steps(true);
 }
@@ -251,7 +247,9 @@ ProcessGroup::Steps::~Steps() {
 }
 
 void ProcessGroup::Steps::step() const {
-  if (data_->watch) data_->watch->step();
+  if (!data_->watch) return;
+  data_->watch->step();
+  data_->watch->check();
 }
 
 void ProcessGroup::check_same(const std::string& what, const std::string& value) {

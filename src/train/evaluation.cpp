@@ -96,7 +96,6 @@ std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options o
     for (std::int64_t b = 0; b < stream.batches_per_epoch() && !group.stop_asked(); ++b) {
       const Batch batch = stream.next();
       steps.step();
-      group.check_others();
       if (batch.samples.empty()) continue;
       const AutocastScope autocast(device);
       const TaskOutput output = task.forward(batch, nullptr, Split::kValidation);

@@ -80,8 +80,6 @@ class ProcessGroup {
   void on_root(const std::function<void()>& action);
   /// Until every process has come here, however long its work takes.
   void wait_for_all();
-  /// In long work without an exchange: @throws PeerLost once another process is lost, instead of at the end of the work
-  void check_others() const;
   /// While it lives, this process gets on step by step and says so by step(): the others, where they wait for it, throw PeerLost
   /// once a step takes some seconds more than the timeout. Work of which nobody can say how long it takes has none.
   class Steps {
@@ -90,6 +88,7 @@ class ProcessGroup {
     ~Steps();
     Steps(const Steps&) = delete;
     Steps& operator=(const Steps&) = delete;
+    /// @throws PeerLost once another process is lost, instead of at the end of the work
     void step() const;
 
    private:
