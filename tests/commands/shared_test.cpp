@@ -203,6 +203,44 @@ TEST_F(SharedTest, ADetectorsFiguresOfThreeProcessesAreThoseOfOne) {
   for (const char* name : {"AP", "AP50", "AP75", "AR1", "AR10", "AR100"}) EXPECT_EQ(last.at(name), figures.at(name)) << name;
 }
 
+/// The ranks that a command with --nproc has started.
+std::vector<pid_t> children(pid_t launcher) {
+  std::vector<pid_t> ranks;
+  std::ifstream in(fmt::format("/proc/{0}/task/{0}/children", launcher));
+  for (pid_t pid = 0; in >> pid;) ranks.push_back(pid);
+  return ranks;
+}
+
+// The other has twenty times the timeout left to do, in threads of its own.
+TEST_F(SharedTest, AHaltedProcessIsNamedInTheMiddleOfTheOthersShare) {
+  std::string lines;
+  fs::create_directories(root() / "halted/img");
+  write_synth({.kind = "affect", .out = root() / "large", .count = 40, .size = 640, .workers = 1});
+  std::vector<fs::path> pictures;
+  for (const auto& entry : fs::recursive_directory_iterator(root() / "large"))
+    if (entry.path().extension() == ".jpg" || entry.path().extension() == ".png") pictures.push_back(entry.path());
+  ASSERT_FALSE(pictures.empty());
+  for (int i = 0; i < 1000; ++i) {
+    const std::string name = fmt::format("img/{}{}", i, pictures[0].extension().string());
+    fs::create_hard_link(pictures[static_cast<std::size_t>(i) % pictures.size()], root() / "halted" / name);
+    lines += fmt::format("{{\"image\": \"{}\", \"labels\": [\"awe\"]}}\n", name);
+  }
+  write_text(root() / "halted/all.jsonl", lines);
+  write_text(root() / "halted/dataset.yaml", "classes: [awe]\nsplits: {all: all.jsonl}\n");
+  const Process process(root(), command({"emotion_data", "faces", "halted", "--nproc", "2", "--timeout", "3", "--workers", "1"}));
+  while (!fs::exists(root() / "halted/faces/all.found.1.jsonl")) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const auto ranks = children(process.pid());
+  ASSERT_EQ(ranks.size(), 2U);
+  ::kill(ranks[1], SIGSTOP);
+  const auto result = process.wait();
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.errors,
+              HasSubstr(fmt::format("process {}) was killed, hangs or lost its network: no sign of it for", ranks[1])));
+  EXPECT_THAT(result.errors, HasSubstr("the same command goes on where it stopped"));
+  EXPECT_TRUE(fs::exists(root() / "halted/faces/all.found.jsonl"));  // what rank 0 had found by then, and no list of the whole
+  EXPECT_EQ(read_file(root() / "halted/all.jsonl"), lines);
+}
+
 TEST_F(SharedTest, AKilledProcessIsNamedAndTheOthersStop) {
   const Words words{"emotion_extract", "--checkpoint",  "net.safetensors", "--data", "scenes",  "--batch", "1",
                     "--out",           "k.safetensors", "--timeout",       "3",      "--nproc", "2",       "--set",
@@ -211,9 +249,7 @@ TEST_F(SharedTest, AKilledProcessIsNamedAndTheOthersStop) {
   // Its children are the ranks; rank 1 dies once a piece is there.
   while (!fs::exists(root() / "k.safetensors.parts/00000001.safetensors"))
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  std::vector<pid_t> ranks;
-  std::ifstream in(fmt::format("/proc/{0}/task/{0}/children", process.pid()));
-  for (pid_t pid = 0; in >> pid;) ranks.push_back(pid);
+  const auto ranks = children(process.pid());
   ASSERT_EQ(ranks.size(), 2U);
   ::kill(ranks[1], SIGKILL);
   const auto result = process.wait();
