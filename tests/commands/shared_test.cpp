@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "../support/process.h"
+#include "../support/ranks.h"
 #include "../support/scratch.h"
 #include "emotion/data/manifest.h"
 #include "emotion/data/synth.h"
@@ -203,14 +204,6 @@ TEST_F(SharedTest, ADetectorsFiguresOfThreeProcessesAreThoseOfOne) {
   for (const char* name : {"AP", "AP50", "AP75", "AR1", "AR10", "AR100"}) EXPECT_EQ(last.at(name), figures.at(name)) << name;
 }
 
-/// The ranks that a command with --nproc has started.
-std::vector<pid_t> children(pid_t launcher) {
-  std::vector<pid_t> ranks;
-  std::ifstream in(fmt::format("/proc/{0}/task/{0}/children", launcher));
-  for (pid_t pid = 0; in >> pid;) ranks.push_back(pid);
-  return ranks;
-}
-
 // The other has twenty times the timeout left to do, in threads of its own.
 TEST_F(SharedTest, AHaltedProcessIsNamedInTheMiddleOfTheOthersShare) {
   std::string lines;
@@ -229,13 +222,13 @@ TEST_F(SharedTest, AHaltedProcessIsNamedInTheMiddleOfTheOthersShare) {
   write_text(root() / "halted/dataset.yaml", "classes: [awe]\nsplits: {all: all.jsonl}\n");
   const Process process(root(), command({"emotion_data", "faces", "halted", "--nproc", "2", "--timeout", "3", "--workers", "1"}));
   while (!fs::exists(root() / "halted/faces/all.found.1.jsonl")) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  const auto ranks = children(process.pid());
-  ASSERT_EQ(ranks.size(), 2U);
-  ::kill(ranks[1], SIGSTOP);
+  const auto both = ranks(process.pid());
+  ASSERT_EQ(both.size(), 2U);
+  ::kill(both[1], SIGSTOP);
   const auto result = process.wait();
   EXPECT_EQ(result.code, 1);
   EXPECT_THAT(result.errors,
-              HasSubstr(fmt::format("process {}) was killed, hangs or lost its network: no sign of it for", ranks[1])));
+              HasSubstr(fmt::format("process {}) was killed, hangs or lost its network: no sign of it for", both[1])));
   EXPECT_THAT(result.errors, HasSubstr("the same command goes on where it stopped"));
   EXPECT_TRUE(fs::exists(root() / "halted/faces/all.found.jsonl"));  // what rank 0 had found by then, and no list of the whole
   EXPECT_EQ(read_file(root() / "halted/all.jsonl"), lines);
@@ -249,15 +242,15 @@ TEST_F(SharedTest, AKilledProcessIsNamedAndTheOthersStop) {
   // Its children are the ranks; rank 1 dies once a piece is there.
   while (!fs::exists(root() / "k.safetensors.parts/00000001.safetensors"))
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  const auto ranks = children(process.pid());
-  ASSERT_EQ(ranks.size(), 2U);
-  ::kill(ranks[1], SIGKILL);
+  const auto both = ranks(process.pid());
+  ASSERT_EQ(both.size(), 2U);
+  ::kill(both[1], SIGKILL);
   const auto result = process.wait();
   EXPECT_EQ(result.code, 1);
   EXPECT_THAT(result.errors,
               HasSubstr(fmt::format("rank 1 (process {}) was killed by signal 9 (Killed); the same command goes on "
                                     "where it stopped",
-                                    ranks[1])));
+                                    both[1])));
   ASSERT_EQ(run(words).code, 0);
   EXPECT_EQ(features("k.safetensors").size(0), 32);
 }

@@ -110,11 +110,11 @@ class DetectorEvaluationTest : public DistributedTest {
                     (folder_.path() / "scenes").string()));
   }
   /// Starts two ranks and waits until they evaluate.
-  std::vector<pid_t> start_evaluation(pid_t& launcher) const {
-    launcher = start("run", scenes(), {"--nproc", "2", "--log-level", "warning"});
+  pid_t start_evaluation() const {
+    const pid_t launcher = start("run", scenes(), {"--nproc", "2", "--log-level", "warning"});
     while (metrics("run", "train").empty()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
-    return ranks(launcher);
+    return launcher;
   }
 
   Annotations annotations_;
@@ -199,29 +199,11 @@ TEST_F(DetectorEvaluationTest, AReaderAheadGivesTheSamePictures) {
 }
 
 TEST_F(DetectorEvaluationTest, ARankThatIsHaltedIsNamed) {
-  pid_t launcher = 0;
-  const auto both = start_evaluation(launcher);
-  ASSERT_EQ(both.size(), 2U);
-  ::kill(both[1], SIGSTOP);
-  const Result stopped = wait(launcher, "run");
-  EXPECT_EQ(stopped.code, 1);
-  EXPECT_THAT(stopped.errors,
-              ContainsRegex(fmt::format("^rank 1 \\(.*, process {}\\) was killed, hangs or lost its network: no sign of it "
-                                        "for [5-9] s; emotion_train --resume goes on from the last checkpoint\n$",
-                                        both[1])));
+  expect_halted_rank_named(start_evaluation(), "run", "[5-9]");
   EXPECT_TRUE(metrics("run", "val").empty());
 }
 
-TEST_F(DetectorEvaluationTest, ASignalToOneRankSaves) {
-  pid_t launcher = 0;
-  const auto both = start_evaluation(launcher);
-  ASSERT_EQ(both.size(), 2U);
-  ::kill(both[1], SIGTERM);
-  const Result stopped = wait(launcher, "run");
-  EXPECT_EQ(stopped.code, 130) << stopped.errors;
-  EXPECT_EQ(state("run").metadata.at("step"), "1");
-  EXPECT_EQ(state("run").metadata.at("evaluated"), "0");
-}
+TEST_F(DetectorEvaluationTest, ASignalToOneRankSaves) { expect_signal_in_evaluation_saves(start_evaluation(), "run"); }
 
 }  // namespace
 }  // namespace emotion

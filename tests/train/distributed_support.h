@@ -16,6 +16,7 @@
 #include <gtest/gtest.h>
 
 #include "../support/free_port.h"
+#include "../support/ranks.h"
 #include "step_support.h"
 #include "tiny.h"
 
@@ -80,12 +81,27 @@ class DistributedTest : public StepTest {
   void wait_for_checkpoint(const std::string& name) const {
     while (!fs::exists(output(name) / "checkpoints/last")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  /// Process ids of the ranks that `launcher` has started, by rank.
-  static std::vector<pid_t> ranks(pid_t launcher) {
-    std::vector<pid_t> all;
-    std::ifstream in(fmt::format("/proc/{0}/task/{0}/children", launcher));
-    for (pid_t pid = 0; in >> pid;) all.push_back(pid);
-    return all;
+  /// Halts rank 1 of the two that `launcher` has started: the other names it after `seconds` (a pattern) without a sign of it.
+  void expect_halted_rank_named(pid_t launcher, const std::string& name, const std::string& seconds) const {
+    const auto both = ranks(launcher);
+    ASSERT_EQ(both.size(), 2U);
+    ::kill(both[1], SIGSTOP);
+    const Result stopped = wait(launcher, name);
+    EXPECT_EQ(stopped.code, 1);
+    EXPECT_THAT(stopped.errors, ::testing::ContainsRegex(fmt::format(
+                                    "^rank 1 \\(.*, process {}\\) was killed, hangs or lost its network: no sign of it "
+                                    "for {} s; emotion_train --resume goes on from the last checkpoint\n$",
+                                    both[1], seconds)));
+  }
+  /// Asks rank 1 of two to end within the evaluation after step 1: the step is saved, its evaluation is not.
+  void expect_signal_in_evaluation_saves(pid_t launcher, const std::string& name) const {
+    const auto both = ranks(launcher);
+    ASSERT_EQ(both.size(), 2U);
+    ::kill(both[1], SIGTERM);
+    const Result stopped = wait(launcher, name);
+    EXPECT_EQ(stopped.code, 130) << stopped.errors;
+    EXPECT_EQ(state(name).metadata.at("step"), "1");
+    EXPECT_EQ(state(name).metadata.at("evaluated"), "0");
   }
   static void expect_equal(const StateDict& a, const StateDict& b, double tolerance) {
     ASSERT_EQ(a.entries.size(), b.entries.size());

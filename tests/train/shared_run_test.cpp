@@ -80,13 +80,7 @@ TEST_F(SharedRunTest, ASignalToOneRankDuringAnEvaluationSaves) {
   const pid_t launcher = start("run", file, {"--nproc", "2"});
   while (metrics("run", "train").empty()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
-  const auto both = ranks(launcher);
-  ASSERT_EQ(both.size(), 2U);
-  ::kill(both[1], SIGTERM);
-  const Result stopped = wait(launcher, "run");
-  EXPECT_EQ(stopped.code, 130) << stopped.errors;
-  EXPECT_EQ(state("run").metadata.at("step"), "1");
-  EXPECT_EQ(state("run").metadata.at("evaluated"), "0");
+  expect_signal_in_evaluation_saves(launcher, "run");
 }
 
 TEST_F(SharedRunTest, JointAndThreeBranchesAreTrainedAndResumed) {

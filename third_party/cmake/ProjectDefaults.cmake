@@ -18,15 +18,12 @@ option(EMOTION_WERROR "warnings are errors in the project's own code" ON)
 option(EMOTION_PCH "precompile LibTorch's headers" ON)
 set(EMOTION_SANITIZE "" CACHE STRING "address, thread or empty")
 
-if(NOT EMOTION_SANITIZE STREQUAL "")
-  # Lines for the reports and no more: whole debug data doubles the time of a build.
-  set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
-endif()
-
 add_library(emotion_warnings INTERFACE)
 target_compile_options(emotion_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   $<$<BOOL:${EMOTION_WERROR}>:-Werror>)
 if(NOT EMOTION_SANITIZE STREQUAL "")
+  # Lines for the reports and no more: whole debug data doubles the time of a build.
+  set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
   # GCC sees uninitialised values in std::regex and the like where a sanitizer has changed the code (its bug 105562).
   target_compile_options(emotion_warnings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 endif()
