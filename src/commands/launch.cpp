@@ -146,6 +146,7 @@ class Launcher {
 
  private:
   static c10::intrusive_ptr<c10d::TCPStore> make_store() {
+    quiet_network();
     c10d::TCPStoreOptions options;
     options.port = 0;  // any free one
     options.isServer = true;

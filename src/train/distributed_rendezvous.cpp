@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <nss.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include <c10/util/Logging.h>
@@ -30,6 +32,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Addresses = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
+
+void sleep_or_stop() {
+  if (stop_requested()) throw Interrupted("interrupted while waiting for the other processes");
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+}
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 Addresses resolve(const Launch& launch, int type) {
   addrinfo hints{}, *found = nullptr;
@@ -57,33 +66,51 @@ class Socket {
   int descriptor_;
 };
 
-/// Address of this host on the way to the rendezvous. No packet is sent: connecting a datagram socket only chooses the route.
-std::string address_towards(const Launch& launch) {
-  const Addresses found = resolve(launch, SOCK_DGRAM);
-  for (const addrinfo* a = found.get(); a; a = a->ai_next) {
-    const Socket socket(*a);
-    if (socket.get() < 0 || ::connect(socket.get(), a->ai_addr, a->ai_addrlen) != 0) continue;
-    sockaddr_storage mine{};
-    socklen_t length = sizeof(mine);
-    std::array<char, NI_MAXHOST> text{};
-    if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&mine), &length) == 0 &&
-        ::getnameinfo(reinterpret_cast<sockaddr*>(&mine), length, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) == 0)
-      return text.data();
-  }
-  throw RunError(fmt::format("MASTER_ADDR '{}': no way to that host: {}", launch.address, std::strerror(errno)));
+/// Both ends of the way to the rendezvous, as numbers.
+struct Route {
+  std::string theirs, mine;
+};
+
+std::string numeric(const sockaddr* address, socklen_t size) {
+  std::array<char, NI_MAXHOST> text{};
+  const int error = ::getnameinfo(address, size, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST);
+  return error == 0 ? text.data() : "";
 }
 
-bool answers(const Launch& launch) {
-  const Addresses found = resolve(launch, SOCK_STREAM);
+/// The first way there is to the rendezvous, by datagrams or by streams; none if every address of it fails.
+std::optional<Route> route_to(const Launch& launch, int type) {
+  const Addresses found = resolve(launch, type);
   for (const addrinfo* a = found.get(); a; a = a->ai_next) {
     const Socket socket(*a);
     if (socket.get() < 0) continue;
     // Sending's time limit holds for connecting too.
     const timeval limit{.tv_sec = 2, .tv_usec = 0};
     ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-    if (::connect(socket.get(), a->ai_addr, a->ai_addrlen) == 0) return true;
+    sockaddr_storage mine{};
+    socklen_t size = sizeof(mine);
+    // A stream to a free port of this host can, by the port it gets, meet itself.
+    if (::connect(socket.get(), a->ai_addr, a->ai_addrlen) == 0 &&
+        ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&mine), &size) == 0 &&
+        (size != a->ai_addrlen || std::memcmp(&mine, a->ai_addr, size) != 0))
+      return Route{.theirs = numeric(a->ai_addr, a->ai_addrlen), .mine = numeric(reinterpret_cast<sockaddr*>(&mine), size)};
   }
-  return false;
+  return std::nullopt;
+}
+
+/// For rank 0, which opens the rendezvous. No packet is sent: connecting a datagram socket only chooses the route.
+Route route_to_own(const Launch& launch) {
+  if (auto route = route_to(launch, SOCK_DGRAM)) return *std::move(route);
+  throw RunError(fmt::format("MASTER_ADDR '{}': no way to that host: {}", launch.address, std::strerror(errno)));
+}
+
+/// For the others: waits until the rendezvous answers.
+Route await_route(const Launch& launch, double timeout) {
+  for (const auto begin = Clock::now();; sleep_or_stop()) {
+    if (auto route = route_to(launch, SOCK_STREAM)) return *std::move(route);
+    if (seconds_since(begin) > timeout)
+      throw RunError(fmt::format("{}:{} does not answer for {:.0f} s; is rank 0 running, and can this host reach it?",
+                                 launch.address, launch.port, timeout));
+  }
 }
 
 std::string why_not_bound(int port) {
@@ -100,14 +127,14 @@ std::string why_not_bound(int port) {
   return std::strerror(errno);
 }
 
-c10::intrusive_ptr<c10d::TCPStore> connect(const Launch& launch, bool server, double timeout) {
+c10::intrusive_ptr<c10d::TCPStore> connect(const Launch& launch, const std::string& address, bool server, double timeout) {
   c10d::TCPStoreOptions options;
   options.port = static_cast<std::uint16_t>(launch.port);
   options.isServer = server;
   options.waitWorkers = false;
   options.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(timeout * 1000));
   try {
-    return c10::make_intrusive<c10d::TCPStore>(launch.address, options);
+    return c10::make_intrusive<c10d::TCPStore>(address, options);
   } catch (const std::exception& error) {
     const std::string reason = server ? why_not_bound(launch.port) : "";
     if (!reason.empty())
@@ -117,13 +144,6 @@ c10::intrusive_ptr<c10d::TCPStore> connect(const Launch& launch, bool server, do
                                   std::string(error.what()).substr(0, std::string(error.what()).find('\n'))));
   }
 }
-
-void sleep_or_stop() {
-  if (stop_requested()) throw Interrupted("interrupted while waiting for the other processes");
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
-}
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -219,22 +239,20 @@ class RollCall {
 
 }  // namespace
 
-Rendezvous meet(const Launch& launch, const std::vector<std::pair<std::string, std::string>>& same, double timeout) {
-  // c10d warns on stderr, several lines each, about what is said here in one.
+void quiet_network() {
   if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
-  Rendezvous all;
-  all.local_address = address_towards(launch);
+  ::__nss_configure_lookup("hosts", "files");
+}
+
+Rendezvous meet(const Launch& launch, const std::vector<std::pair<std::string, std::string>>& same, double timeout) {
   const bool server = launch.rank == 0 && !launch.store_elsewhere;
-  const auto begin = Clock::now();
-  while (!server && !answers(launch)) {
-    if (seconds_since(begin) > timeout)
-      throw RunError(fmt::format("{}:{} does not answer for {:.0f} s; is rank 0 running, and can this host reach it?",
-                                 launch.address, launch.port, timeout));
-    sleep_or_stop();
-  }
+  const Route route = server ? route_to_own(launch) : await_route(launch, timeout);
+  quiet_network();  // all addresses are numbers by now
   if (launch.rank == 0) log_info("waiting for {} processes at {}:{}", launch.world_size, launch.address, launch.port);
   const std::string prefix = "emotion." + launch.attempt;
-  const auto store = connect(launch, server, timeout), watch = connect(launch, false, timeout);
+  const auto store = connect(launch, route.theirs, server, timeout), watch = connect(launch, route.theirs, false, timeout);
+  Rendezvous all;
+  all.local_address = route.mine;
   all.store = c10::make_intrusive<c10d::PrefixStore>(prefix, store);
   all.watch = c10::make_intrusive<c10d::PrefixStore>(prefix, watch);
   all.names = RollCall(all.store, launch, timeout).run(greeting(launch, same));

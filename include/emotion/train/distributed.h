@@ -40,6 +40,11 @@ class PeerLost : public RunError {
   int rank_;
 };
 
+/// Keeps c10d from warning on stderr, several lines each, about what is said here in one, and from asking the name server for
+/// both names of every connection, for messages that nobody sees: where that server is slow or away each name takes 5 s and more,
+/// one after the other at rank 0. From then on this process knows host names by /etc/hosts alone.
+void quiet_network();
+
 /// The processes that work together, on c10d: TCPStore, Gloo, and NCCL between GPUs. A value: copies are the same group.
 ///
 /// With one process (the default) every function is the identity and costs nothing, so that callers know no difference. All
@@ -49,7 +54,7 @@ class ProcessGroup {
  public:
   struct Data;  ///< of the implementation
   ProcessGroup();
-  /// Waits until every process is there.
+  /// Waits until every process is there, and calls quiet_network().
   /// @param same     (name, value) pairs that must be the same everywhere, for instance a config; the version always is
   /// @param timeout  seconds without a sign of a process until the others give up
   /// @throws ConfigError for an address or port that cannot be used and for processes that do not fit together (both values are
