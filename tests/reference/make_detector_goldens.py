@@ -107,7 +107,7 @@ def main():
     pair = [picture(75, 100, 0.0), picture(96, 64, 1.0)]
     golden = {"torchvision": torchvision.__version__, "roi_align": roi_cases(),
               "resnet18": detect(network("resnet18", 5, 96, 128, 8), pair),
-              "resnet50": detect(network("resnet50", 90, 160, 213, 32), [picture(90, 120, 2.0)])}
+              "resnet50": detect(network("resnet50", 90, 160, 213, 32), [picture(90, 120, 2.25)])}
     everything = dict(channels=32, head=64, rpn_pre_nms_top_n_train=100, rpn_post_nms_top_n_train=100, rpn_batch_size_per_image=10**6,
                       box_batch_size_per_image=10**6)
     targets = [{"boxes": torch.tensor([[10., 12., 40., 50.], [55., 20., 90., 60.], [0., 0., 99., 74.]]), "labels": torch.tensor([1, 3, 5])},

@@ -61,7 +61,7 @@ TEST(FasterRCNN, ResNet18BatchOfTwoSizesAsTorchvision) {
 
 TEST(FasterRCNN, ResNet50AsTorchvision) {
   FasterRCNN detector = network("resnet50", 90, 160, 213, 32);
-  compare(detector->detect(detector_input({detector_picture(90, 120, 2)}, detector->transform()), true)[0],
+  compare(detector->detect(detector_input({detector_picture(90, 120, 2.25)}, detector->transform()), true)[0],
           golden()["resnet50"][0]);
 }
 
