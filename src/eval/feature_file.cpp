@@ -162,10 +162,12 @@ at::Tensor shared_features(const FeatureRows& rows, std::uint64_t piece, const f
   const Pieces pieces(rows, piece, folder, group);
   std::optional<FileLock> lock;  // against another command that writes the same file
   group.on_root([&] {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error) throw RunError(fmt::format("{}: cannot be made: {}", folder.string(), error.message()));
-    lock.emplace(folder / "lock");
+    do {  // once more if the one that held it was done with the folder, and removed it
+      std::error_code error;
+      fs::create_directories(folder, error);
+      if (error) throw RunError(fmt::format("{}: cannot be made: {}", folder.string(), error.message()));
+      lock.emplace(folder / "lock");
+    } while (!fs::exists(folder / "lock"));
   });
   const auto missing = pieces.missing();
   const std::uint64_t own =

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "emotion/data/targets.h"
+#include "emotion/error.h"
 
 namespace emotion {
 
@@ -13,7 +16,13 @@ std::vector<std::vector<std::uint32_t>> true_labels(const Manifest& manifest, co
   if (spec == "labels" || spec == "keywords") {
     for (std::uint32_t k = 0; k < classes.size(); ++k) targets.class_of_word.emplace(classes[k], k);
   } else {
-    targets = TargetClasses::make(spec, manifest);
+    // The file numbers its classes by where they stand in it today; the network's order is that of the day it was trained.
+    const TargetClasses today = TargetClasses::make(spec, manifest);
+    for (const auto& [word, id] : today.class_of_word) {
+      const auto at = std::find(classes.begin(), classes.end(), today.classes[id]);
+      if (at == classes.end()) throw DataError(fmt::format("{}: the network has no class '{}'", spec, today.classes[id]));
+      targets.class_of_word.emplace(word, static_cast<std::uint32_t>(at - classes.begin()));
+    }
   }
   const SplitTargets split(manifest, targets, spec, /*single=*/false);
   std::vector<std::vector<std::uint32_t>> labels;

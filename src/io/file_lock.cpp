@@ -36,4 +36,16 @@ FileLock::FileLock(const std::filesystem::path& file) : fd_(::open(file.c_str(),
 
 FileLock::~FileLock() { ::close(fd_); }
 
+FolderLock::FolderLock(const std::filesystem::path& folder, const std::string& held)
+    : fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (fd_ < 0) throw RunError(folder.string() + ": cannot be opened: " + std::strerror(errno));
+  if (::flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  ::close(fd_);
+  throw ConfigError(folder.string() + ": " + held);
+}
+
+FolderLock::~FolderLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
 }  // namespace emotion

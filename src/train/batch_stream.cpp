@@ -23,6 +23,17 @@ std::int64_t BatchStream::own_size(const StreamPosition& place) const {
   return (planned_size(place) - options_.rank + options_.ranks - 1) / options_.ranks;
 }
 
+std::int64_t BatchStream::planned_ahead(std::int64_t count) const {
+  std::int64_t sum = 0;
+  for (StreamPosition place = next_; count > 0; --count) {
+    const std::int64_t planned = planned_size(place);
+    sum += planned;
+    place.offset += planned;
+    if (place.offset >= usable_) place = {place.epoch + 1, 0};
+  }
+  return sum;
+}
+
 bool BatchStream::seek(const StreamPosition& place) {
   close_epoch();
   const bool ended = place.offset >= usable_;

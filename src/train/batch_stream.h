@@ -40,6 +40,8 @@ class BatchStream {
   /// Samples of the batch at a place, over all ranks, and those of them that are this rank's; broken images counted.
   std::int64_t planned_size(const StreamPosition& place) const;
   std::int64_t own_size(const StreamPosition& place) const;
+  /// Samples of the next `count` batches over all ranks, into the epochs after this one if need be.
+  std::int64_t planned_ahead(std::int64_t count) const;
   /// Where the next batch begins.
   const StreamPosition& position() const { return next_; }
   /// Goes on from a place, of another number of ranks perhaps: one in the rest that is left out here is the next epoch's

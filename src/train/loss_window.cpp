@@ -10,16 +10,27 @@
 #include "emotion/error.h"
 
 namespace emotion {
+namespace {
 
-void LossWindow::add(std::int64_t step, const TaskOutput& output, std::int64_t samples) {
+constexpr const char* kExtra = "loss_extra";
+
+}  // namespace
+
+void LossWindow::add(std::int64_t step, const TaskOutput& output, std::int64_t samples, std::int64_t extra) {
   std::vector<at::Tensor> values{output.loss.detach()};
   std::vector<std::string> names{"loss"};
   for (const auto& [name, value] : output.parts) {
     names.push_back(name);
     values.push_back(value.detach());
   }
-  pending_.push_back(
-      {step, output.weight.value_or(static_cast<double>(samples)), std::move(names), at::stack(values).to(at::kDouble)});
+  std::vector<double> weights(names.size(), output.weight.value_or(static_cast<double>(samples)));
+  if (output.extra_loss.defined()) {
+    extra_weight_ = output.extra_weight;
+    names.emplace_back(kExtra);
+    values.push_back(output.extra_loss.detach());
+    weights.push_back(static_cast<double>(extra));
+  }
+  pending_.push_back({step, std::move(names), std::move(weights), at::stack(values).to(at::kDouble)});
   if (eager_) flush();
 }
 
@@ -43,7 +54,7 @@ void LossWindow::flush() {
             pending.step, names[i], std::isnan(value[i]) ? "NaN" : "infinite"));
       }
     }
-    for (std::size_t i = 0; i < names.size(); ++i) add_to(names[i], value[i] * pending.weight, pending.weight);
+    for (std::size_t i = 0; i < names.size(); ++i) add_to(names[i], value[i] * pending.weights[i], pending.weights[i]);
   }
   pending_.clear();
 }
@@ -60,6 +71,8 @@ std::vector<std::pair<std::string, double>> LossWindow::take(ProcessGroup& group
     if (one.weight > 0) means.emplace_back(one.name, one.sum / one.weight);
   }
   sums_.clear();
+  const auto extra = std::find_if(means.begin(), means.end(), [](const auto& mean) { return mean.first == kExtra; });
+  if (extra != means.end()) means[0].second += extra_weight_ * extra->second;
   return means;
 }
 

@@ -15,12 +15,13 @@ class LossWindow {
  public:
   /// `eager`: read every value at once (on the CPU that costs nothing).
   explicit LossWindow(bool eager) : eager_(eager) {}
-  /// Takes the losses of step `step` (from 1), means over `samples` samples or of the output's weight.
+  /// Takes the losses of step `step` (from 1), means over `samples` samples or of the output's weight; that of the second batch
+  /// over `extra` samples.
   /// @throws RunError naming step and part if one is NaN or infinite
-  void add(std::int64_t step, const TaskOutput& output, std::int64_t samples);
+  void add(std::int64_t step, const TaskOutput& output, std::int64_t samples, std::int64_t extra = 0);
   /// Reads what is pending. @throws RunError as add()
   void flush();
-  /// `loss` and its parts, means over the samples of all processes (rank 0; the others get nothing); then starts anew.
+  /// `loss`, whole, and its parts, means over the samples of all processes (rank 0; the others get nothing); then starts anew.
   std::vector<std::pair<std::string, double>> take(ProcessGroup& group);
   /// For a checkpoint: sums as text, and back, added to what is there.
   std::string save();
@@ -29,8 +30,8 @@ class LossWindow {
  private:
   struct Pending {
     std::int64_t step;
-    double weight;
     std::vector<std::string> names;
+    std::vector<double> weights;
     at::Tensor values;  // [names]
   };
   /// A part that some batches have and others have not (a second data set's) is a mean over those that have it.
@@ -41,6 +42,7 @@ class LossWindow {
   void add_to(const std::string& name, double sum, double weight);
 
   bool eager_;
+  double extra_weight_ = 1;
   std::vector<Pending> pending_;
   std::vector<Sum> sums_;
 };

@@ -47,15 +47,18 @@ void check_same_config(const RunConfig& config, const fs::path& stored_file) {
 
 }  // namespace
 
-void open_run_folder(const RunConfig& config, bool resume) {
+FolderLock open_run_folder(const RunConfig& config, bool resume) {
   const fs::path run = config.output;
+  constexpr const char* kHeld = "another process trains into it; wait for it, or give another --output";
   try {
     if (fs::exists(run) && !fs::is_directory(run)) throw ConfigError(run.string() + ": output is a file; give a folder");
     if (!resume && fs::exists(run) && !fs::is_empty(run)) {
       throw ConfigError(run.string() + ": the output folder is in use; --resume goes on with it, --output takes another");
     }
-    if (resume && fs::exists(run / "config.yaml")) check_same_config(config, run / "config.yaml");
     fs::create_directories(run);
+    FolderLock lock(run, kHeld);
+    if (resume && fs::exists(run / "config.yaml")) check_same_config(config, run / "config.yaml");
+    return lock;
   } catch (const fs::filesystem_error& error) {
     throw RunError(run.string() + ": cannot be made: " + error.code().message());
   }

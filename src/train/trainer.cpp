@@ -28,6 +28,7 @@
 #include "loss_window.h"
 #include "run_folder.h"
 #include "run_log.h"
+#include "shared_batch.h"
 #include "shared_run.h"
 #include "step_trace.h"
 #include "weight_average.h"
@@ -64,6 +65,7 @@ class Trainer {
   Trainer(const RunConfig& config, bool resume, const TrainHooks& hooks, const ProcessGroup& group)
       : config_(config),
         hooks_(hooks),
+        resumed_(resume),
         group_(group),
         run_(config.output),
         device_(open_device(config, group_)),
@@ -103,7 +105,7 @@ class Trainer {
 
   void run() {
     group_.on_root([&] {
-      log_.emplace(run_, state_.step > 0 ? state_.step : -1, state_.evaluated);
+      log_.emplace(run_, resumed_ ? state_.step : -1, state_.evaluated);
       describe();
     });
     task_->network().train();
@@ -184,70 +186,49 @@ class Trainer {
     finish_epoch();
   }
 
-  /// Samples of a batch over all processes; 0 if it cannot be used because broken images were left out of it.
-  std::int64_t usable_samples(const Batch& batch, std::int64_t planned) {
-    const auto n = static_cast<std::int64_t>(batch.samples.size());
-    // Batch statistics need two samples.
-    const bool bad = n == 0 || (n == 1 && planned > 1);
-    if (group_.size() == 1 || config_.data.on_error != "skip") return bad ? 0 : n;
-    std::int64_t sum = 0;
-    for (const std::int64_t one : group_.gather(bad ? -1 : n)) {
-      if (one < 0) return 0;
-      sum += one;
+  /// Loss and gradients of one batch of a step's `count`. Returns the batch's samples over all processes, 0 if it was left out.
+  std::int64_t accumulate(std::int64_t count, bool last, std::int64_t planned, std::int64_t planned_extra) {
+    const bool skips = config_.data.on_error == "skip";
+    const auto [batch, all] = next_shared(*stream_, skips, group_);
+    const auto [extra, all_extra] = extra_stream_ ? next_shared(*extra_stream_, skips, group_) : SharedBatch{};
+    if (all == 0) return 0;
+    TaskOutput output;
+    {
+      RECORD_USER_SCOPE("forward");
+      const AutocastScope autocast(device_);
+      output = task_->forward(batch, all_extra > 0 ? &extra : nullptr, Split::kTrain);
     }
-    return sum;
-  }
-
-  /// A second batch that broken images were left out of is used by all processes or by none: a batch norm that they share waits
-  /// for all of them.
-  const Batch* usable_extra(const std::optional<Batch>& extra) {
-    if (!extra) return nullptr;
-    const bool bad = extra->samples.empty() || (extra->samples.size() == 1 && config_.train.batch > 1);
-    return (config_.data.on_error == "skip" ? group_.any(bad) : bad) ? nullptr : &*extra;
-  }
-
-  /// Gradients are means over the processes: with this factor on each one's loss, means over the samples of all of them.
-  double own_part(const TaskOutput& output, std::int64_t own, std::int64_t all) {
-    if (group_.size() == 1) return 1;
-    if (!output.weight) return static_cast<double>(own * group_.size()) / static_cast<double>(all);
-    double sum = 0;
-    for (const double one : group_.gather(*output.weight)) sum += one;
-    return *output.weight * group_.size() / sum;
+    const auto own = static_cast<std::int64_t>(batch.samples.size()), own_extra = static_cast<std::int64_t>(extra.samples.size());
+    window_.add(state_.step + 1, output, own, own_extra);
+    const auto scaled = [&](const at::Tensor& loss, double part, std::int64_t samples, std::int64_t of) {
+      if (count > 1) part *= static_cast<double>(samples) / static_cast<double>(of);
+      return part == 1 ? loss : loss * part;
+    };
+    at::Tensor loss = scaled(output.loss, own_part(output.weight, own, all, group_), all, planned);
+    if (output.extra_loss.defined())
+      loss = loss + scaled(output.extra_loss * output.extra_weight, own_part({}, own_extra, all_extra, group_), all_extra,
+                           planned_extra);
+    RECORD_USER_SCOPE("backward");
+    gradients_->backward(loss_scale_.scaled(loss), last);
+    return all;
   }
 
   /// One update from `accumulate` batches.
   void train_step() {
     const double lr = schedule_->learning_rate(schedule_step());
-    const StreamPosition first = stream_->position();
-    const std::int64_t batch_size = stream_->batch_size();
-    const std::int64_t left = (stream_->epoch_size() - first.offset + batch_size - 1) / batch_size;
-    const std::int64_t count = std::min<std::int64_t>(config_.train.accumulate, left);
-    const std::int64_t planned = std::min(count * batch_size, stream_->epoch_size() - first.offset);
+    const std::int64_t batch_size = stream_->batch_size(), left = stream_->epoch_size() - stream_->position().offset;
+    const std::int64_t count = std::min<std::int64_t>(config_.train.accumulate, (left + batch_size - 1) / batch_size);
+    const std::int64_t planned = stream_->planned_ahead(count), extra = extra_stream_ ? extra_stream_->planned_ahead(count) : 0;
+    std::int64_t used = 0;
     gradients_->broadcast_buffers();
-    for (std::int64_t i = 0; i < count; ++i) {
-      const StreamPosition place = stream_->position();
-      const Batch batch = stream_->next();
-      const std::optional<Batch> extra = extra_stream_ ? std::optional(extra_stream_->next()) : std::nullopt;
-      const auto n = static_cast<std::int64_t>(batch.samples.size());
-      const std::int64_t all =
-          config_.data.on_error == "skip" ? usable_samples(batch, stream_->own_size(place)) : stream_->planned_size(place);
-      if (all == 0) continue;
-      const Batch* beside = usable_extra(extra);
-      TaskOutput output;
-      {
-        RECORD_USER_SCOPE("forward");
-        const AutocastScope autocast(device_);
-        output = task_->forward(batch, beside, Split::kTrain);
-      }
-      window_.add(state_.step + 1, output, n);
-      const double part = own_part(output, n, all) * (count == 1 ? 1 : static_cast<double>(all) / static_cast<double>(planned));
-      RECORD_USER_SCOPE("backward");
-      gradients_->backward(loss_scale_.scaled(part == 1 ? output.loss : output.loss * part), i + 1 == count);
-      samples_since_log_ += all;
-    }
+    for (std::int64_t i = 0; i < count; ++i) used += accumulate(count, i + 1 == count, planned, extra);
+    samples_since_log_ += used;
     RECORD_USER_SCOPE("optimiser");
     gradients_->average_pending();
     if (loss_scale_.unscale(optimizer_->gradients())) {  // else a step with too large a scale: left out
+      // The mean is over what was used, which is known only now.
+      if (count > 1 && used > 0 && used < planned)
+        optimizer_->scale_gradients(static_cast<double>(planned) / static_cast<double>(used));
       if (config_.optimizer.clip_norm > 0) optimizer_->clip_gradients(config_.optimizer.clip_norm);
       optimizer_->step(lr);
       if (average_) average_->update();
@@ -296,9 +277,14 @@ class Trainer {
     log_->write("val", state_.step, epoch, result.values);
     report(epoch, result.values);
     keep_best(result.values);
-    if (hooks_.evaluated && !task_->evaluates_itself()) {
+    if (!hooks_.evaluated || task_->evaluates_itself()) return;
+    try {
       hooks_.evaluated({state_.step, epoch, result.predictions, result.samples, result.metrics,
                         task_->manifest(Split::kValidation), task_->info().classes});
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const std::exception& error) {  // no page is worth the epoch: its checkpoint is next
+      log_warning("the page of this validation is missing: {}", error.what());
     }
   }
 
@@ -372,6 +358,9 @@ class Trainer {
       log_info("{}: no checkpoint yet; the run starts from the beginning", run_.string());
       return;
     }
+    if (const auto before = ModelInfo::from_metadata(model.metadata, model_file).classes; before != task_->info().classes)
+      throw ConfigError(fmt::format("{}: the classes were {}, are {}: the data set or data.targets has changed", model_file,
+                                    fmt::join(before, ", "), fmt::join(task_->info().classes, ", ")));
     StateDict raw, optimizer;
     for (const auto& [name, tensor] : state.entries) {
       if (name.starts_with("raw.")) raw.add(name.substr(4), tensor);
@@ -446,6 +435,7 @@ class Trainer {
 
   RunConfig config_;
   const TrainHooks& hooks_;
+  const bool resumed_;
   ProcessGroup group_;
   fs::path run_;
   Device device_;
@@ -469,7 +459,8 @@ class Trainer {
 };
 
 void train_in_group(const RunConfig& config, bool resume, const TrainHooks& hooks, ProcessGroup& group) {
-  group.on_root([&] { open_run_folder(config, resume); });
+  std::optional<FolderLock> lock;
+  group.on_root([&] { lock.emplace(open_run_folder(config, resume)); });
   const fs::path run = config.output;
   try {
     Trainer trainer(config, resume, hooks, group);  // reads data and weights before anything is written

@@ -110,6 +110,32 @@ TEST_F(BrokenDataTest, ASecondBatchThatOneProcessLacksIsLeftOutByAll) {
   EXPECT_THAT(result.errors, HasSubstr("2 broken images were skipped"));
 }
 
+// Of two batches of a step the second cannot be read: the step is that of the first alone.
+TEST_F(BrokenDataTest, AStepIsTheMeanOverWhatCouldBeRead) {
+  write_split("val", {11, 12}, classes_);
+  const std::string more = "optimizer: {name: sgd, lr: 0.05}\ntrain: {batch: 3, accumulate: 2, max_steps: 1, log_every: 1}";
+  const std::string file = classifier(more);
+  write_split("train", {0, 1, 2}, classes_);
+  ASSERT_EQ(run(file, "first", {"--set", "data.shuffle=false"}).code, 0);
+  write_split("train", {0, 1, 2, 3, 4, 5}, classes_);
+  for (const int picture : {3, 4, 5}) spoil(picture);
+  const Result result = run(file, "both", {"--set", "data.shuffle=false"});
+  ASSERT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(result.errors, HasSubstr("3 broken images were skipped"));
+  EXPECT_EQ(tensors(folder_.path() / "both/checkpoints/last/model.safetensors"),
+            tensors(folder_.path() / "first/checkpoints/last/model.safetensors"));
+}
+
+// A fraction leaves classes out.
+TEST_F(BrokenDataTest, BalancedWeightsCountWhatIsTrainedOn) {
+  write_split("train", {0, 1, 2, 3, 4, 5, 6, 7}, classes_);
+  write_split("val", {11, 12, 13, 14}, classes_);
+  const Result result =
+      run(classifier("loss: {class_weights: balanced}\ntrain: {batch: 2, max_steps: 1}"), "run", {"--set", "data.fraction=0.25"});
+  ASSERT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(result.errors, HasSubstr("has no training sample"));
+}
+
 // A validation batch of such a class alone is a mean over nothing, not a loss that is not a number.
 TEST_F(BrokenDataTest, BalancedWeightsPassOverAClassThatTrainingLacks) {
   write_split("train", {0, 1, 2, 3, 4, 5, 6, 7}, {"awe", "fear", "calm"});

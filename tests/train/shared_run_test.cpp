@@ -124,6 +124,28 @@ TEST_F(SharedRunTest, TwoProcessesTrainEmotionNetAsOne) {
       "6");
 }
 
+// Three pictures of the second data set: two for one process, one for the other, whose batch norms wait for each other.
+TEST_F(SharedRunTest, AnUnevenSecondBatchIsUsedWholeByTwoProcesses) {
+  const auto data = folder_.path() / "data";
+  fs::copy(kTiny, data, fs::copy_options::recursive);
+  write_text(data / "dataset.yaml",
+             "name: tiny\nclasses: [awe, fear, calm, anger]\nsplits: {train: train.jsonl, extra: extra.jsonl}\n");
+  std::string lines;
+  for (const auto& [picture, label] : {std::pair{3, "awe"}, std::pair{8, "calm"}, std::pair{12, "awe"}})
+    lines += fmt::format("{{\"image\": \"img/{:02}.png\", \"labels\": [\"{}\"]}}\n", picture, label);
+  write_text(data / "extra.jsonl", lines);
+  expect_same_step(
+      config(
+          "three.yaml",
+          fmt::format("task: emotionnet\nseed: 4\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, extra: "
+                      "{{dataset: {0}, split: extra}}, size: 64, resize: 72, workers: 1}}\ntext: {{word2vec: {0}/word2vec.txt}}\n"
+                      "model: {{backbone: resnet18, head: three_branch}}\nloss: {{soft_label: false}}\n"
+                      "optimizer: {{name: sgd, lr: 0.01, weight_decay: 0}}\n"
+                      "train: {{batch: 3, max_steps: 1, log_every: 1, sync_batch_norm: true, distributed_timeout: 20}}\n",
+                      data.string())),
+      "6");
+}
+
 TEST_F(SharedRunTest, TwoProcessesTrainOnFacesAsOne) {
   expect_same_step(config("expression.yaml",
                           fmt::format("task: expression\nseed: 4\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: stimuli}}, "

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "emotion/io/tensorboard.h"
 #include "trainer_support.h"
 
 // Runs the command itself: kills, signals, full disks and exit codes are about processes.
@@ -119,6 +120,62 @@ TEST_F(TrainerTest, AUsedOutputFolderIsRefused) {
   EXPECT_EQ(result.code, 2);
   EXPECT_EQ(result.errors, (folder_.path() / "run").string() +
                                ": the output folder is in use; --resume goes on with it, --output takes another\n");
+}
+
+TEST_F(TrainerTest, ARunThatGoesOnHasItsFolderForItself) {
+  const pid_t pid = start(command(config(), "run", {"--set", "train.epochs=1000000"}));
+  while (!fs::exists(folder_.path() / "run/checkpoints/last")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const auto errors = folder_.path() / "other";
+  std::string words;
+  for (const auto& word : command((folder_.path() / "run.yaml").string(), "run", {"--resume"})) words += word + " ";
+  EXPECT_EQ(WEXITSTATUS(std::system((words + "2> " + errors.string()).c_str())), 2);
+  EXPECT_THAT(read_file(errors),
+              ::testing::HasSubstr("run: another process trains into it; wait for it, or give another --output"));
+  ::kill(pid, SIGTERM);
+  EXPECT_EQ(wait(pid).code, 130);
+}
+
+// As after a kill before the first checkpoint.
+TEST_F(TrainerTest, ARunThatBeginsAnewShowsNoStepTwice) {
+  const std::string file = config();
+  ASSERT_EQ(run(file, "run", {"--set", "train.max_steps=6"}).code, 0);
+  fs::remove_all(folder_.path() / "run/checkpoints");
+  const Result again = run(file, "run", {"--resume", "--set", "train.max_steps=6"});
+  ASSERT_EQ(again.code, 0) << again.errors;
+  EXPECT_THAT(again.errors, ::testing::HasSubstr("no checkpoint yet; the run starts from the beginning"));
+  std::vector<std::int64_t> steps;
+  for (const EventScalar& scalar : read_event_folder(folder_.path() / "run")) {
+    if (scalar.tag == "train/loss") steps.push_back(scalar.step);
+  }
+  EXPECT_EQ(steps, (std::vector<std::int64_t>{3, 6}));
+}
+
+TEST_F(TrainerTest, APageThatCannotBeWrittenCostsNoCheckpoint) {
+  const std::string file = config();
+  ASSERT_EQ(run(file, "run", {"--set", "train.max_steps=4"}).code, 0);
+  fs::remove(folder_.path() / "run/validation.json");
+  fs::create_directories(folder_.path() / "run/validation.json/in the way");
+  const Result result = run(file, "run", {"--resume", "--set", "train.max_steps=8"});
+  EXPECT_THAT(result.errors, ::testing::HasSubstr("the page of this validation is missing: "));
+  EXPECT_TRUE(fs::exists(folder_.path() / "run/checkpoints/step-8"));
+}
+
+TEST_F(TrainerTest, ResumingWithOtherClassesIsRefused) {
+  const auto data = folder_.path() / "data";
+  fs::copy(kTiny, data, fs::copy_options::recursive);
+  const std::vector<std::string> here{
+      "--set", "data.train.dataset=" + data.string(), "--set", "data.val.dataset=" + data.string(), "--set", "train.max_steps=4"};
+  const std::string file = config();
+  ASSERT_EQ(run(file, "run", here).code, 0);
+  std::string text = read_file(data / "dataset.yaml");
+  const auto at = text.find("[awe, fear");
+  ASSERT_NE(at, std::string::npos) << text;
+  write_text(data / "dataset.yaml", text.replace(at, 10, "[fear, awe"));
+  auto more = here;
+  more.push_back("--resume");
+  const Result result = run(file, "run", more);
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.errors, ::testing::HasSubstr("the classes were awe, fear, calm, anger, are fear, awe, calm, anger"));
 }
 
 TEST_F(TrainerTest, ResumingWithAnotherConfigNamesTheKeys) {

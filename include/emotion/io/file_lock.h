@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <utility>
 
 namespace emotion {
 
@@ -15,6 +17,20 @@ class FileLock {
   ~FileLock();
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
+
+ private:
+  int fd_;
+};
+
+/// A folder that one process at a time works in; it ends with the object, or with the process, and leaves nothing.
+class FolderLock {
+ public:
+  /// Locks nothing on file systems where a folder cannot be locked (NFS).
+  /// @throws ConfigError "FOLDER: `held`" if another process has it, RunError if the folder cannot be read
+  FolderLock(const std::filesystem::path& folder, const std::string& held);
+  ~FolderLock();
+  FolderLock(FolderLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FolderLock& operator=(FolderLock&&) = delete;
 
  private:
   int fd_;

@@ -29,6 +29,8 @@ struct Batch {
 
 struct TaskOutput {
   at::Tensor loss;                                        ///< scalar: what is minimised, a mean over the batch
+  at::Tensor extra_loss;                                  ///< scalar, a mean over the second batch; undefined without one
+  double extra_weight = 1;                                ///< `loss + extra_weight extra_loss` is minimised
   std::vector<std::pair<std::string, at::Tensor>> parts;  ///< scalars it is made of, where there are several
   at::Tensor logits;                                      ///< [n, K]
   std::optional<double> weight;                           ///< what the mean divides by, where samples have weights; else n

@@ -1,9 +1,5 @@
 #include "emotion/commands/reproduce.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -16,6 +12,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/file_lock.h"
 #include "emotion/log.h"
 #include "emotion/nearest.h"
 #include "emotion/progress.h"
@@ -76,28 +73,6 @@ std::vector<PaperTable> find_tables(const ReproduceOptions& o, const Scale& scal
   }
   return chosen;
 }
-
-/// One process at a time in an output folder.
-class FolderLock {
- public:
-  explicit FolderLock(const fs::path& folder) {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error) throw RunError(folder.string() + ": cannot be made: " + error.message());
-    file_ = ::open((folder / ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (file_ < 0) throw RunError(folder.string() + ": cannot be written");
-    if (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
-      ::close(file_);
-      throw ConfigError(folder.string() + ": another emotion_reproduce works there; wait for it or give another --output");
-    }
-  }
-  ~FolderLock() { ::close(file_); }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-
- private:
-  int file_ = -1;
-};
 
 std::string missing_note(const CellPlan& plan) {
   return fmt::format("not run: {} {} missing", fmt::join(plan.missing, ", "), plan.missing.size() == 1 ? "is" : "are");
@@ -262,7 +237,10 @@ void run_tables(const ReproduceOptions& given) {
   }
   if (o.list) return list(tables, scale);
 
-  const FolderLock lock(o.output);
+  std::error_code error;
+  fs::create_directories(o.output, error);
+  if (error) throw RunError(o.output + ": cannot be made: " + error.message());
+  const FolderLock lock(o.output, "another emotion_reproduce works there; wait for it or give another --output");
   const auto begin = std::chrono::steady_clock::now();
   const auto write = [&] {
     auto results = read_results(tables, plan, scale, seeds, o.output);

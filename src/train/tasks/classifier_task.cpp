@@ -1,5 +1,6 @@
 #include <ATen/ops/tensor.h>
 
+#include "emotion/data/sampler.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/loss/emotion_net_loss.h"
@@ -72,14 +73,20 @@ class ClassifierTask final : public Task {
     log_info("{}: {} of {} samples have a face", manifest.file().string(), samples.size(), manifest.size());
   }
 
-  /// n / (K n_k), as scikit-learn's "balanced"; 0 for a class without a sample.
+  /// n / (K n_k) of the training samples, as scikit-learn's "balanced"; 0 for a class without a sample.
   std::vector<double> balanced_weights() const {
     std::vector<double> counts(data_.classes().size());
     const LabelledSplit& train = data_[Split::kTrain];
-    for (std::size_t i = 0; i < train.manifest.size(); ++i) ++counts[train.targets(i)[0]];
+    const auto* faces = chosen(Split::kTrain);
+    // Of what is trained on: data.picture and data.fraction leave samples out.
+    const Sampler sampler{.size = faces ? faces->size() : train.manifest.size(),
+                          .fraction = config_.data.fraction,
+                          .shuffle = false,
+                          .seed = config_.seed};
+    for (const std::uint64_t i : sampler.order(0)) ++counts[train.targets(faces ? (*faces)[i] : i)[0]];
     for (std::size_t k = 0; k < counts.size(); ++k) {
       if (counts[k] > 0) {
-        counts[k] = static_cast<double>(train.manifest.size()) / (static_cast<double>(counts.size()) * counts[k]);
+        counts[k] = static_cast<double>(sampler.epoch_size()) / (static_cast<double>(counts.size()) * counts[k]);
       } else {
         log_warning("{}: class {} has no training sample; samples of it do not count in the validation loss",
                     train.manifest.file().string(), data_.classes()[k]);

@@ -72,9 +72,8 @@ class EmotionNetTask final : public Task {
       result.loss = result.loss + embedding * config_.loss.embedding_weight;
     }
     if (extra) {
-      const at::Tensor loss = extra_loss(*extra);
-      result.parts.emplace_back("loss_extra", loss);
-      result.loss = result.loss + loss * config_.loss.extra_weight;
+      result.extra_loss = extra_loss(*extra);
+      result.extra_weight = config_.loss.extra_weight;
     }
     return result;
   }
