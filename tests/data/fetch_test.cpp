@@ -205,6 +205,28 @@ TEST_F(FetchTest, SlowDripsEnd) {
   EXPECT_THAT(failure("drip.jpg"), HasSubstr("passing Operation timed out"));
 }
 
+// A server whose Content-Length is too small leaves the rest of its picture where the next answer is looked for.
+TEST_F(FetchTest, BytesThatAnEarlierAnswerLeftDoNotEndTheNextPicture) {
+  HttpServer server([](const std::string& path, int) -> HttpAnswer {
+    if (path.starts_with("/long")) return {.body = picture().substr(0, 700), .late = picture().substr(700)};
+    if (path == "/hop") return {.status = 302, .headers = "Location: /good\r\n"};
+    return {.body = picture()};
+  });
+  std::vector<UrlEntry> list;
+  for (const std::string name : {"long1", "good1", "long2", "hop", "long3", "good3"})
+    list.push_back({name + ".jpg", server.url("/" + name)});
+  FetchConfig c = config();
+  c.per_host = 1;
+  const FetchSummary summary = fetch_pictures(list, c);
+  EXPECT_EQ(summary.fetched, 3U) << failures();
+  EXPECT_EQ(summary.failed, 3U);
+  EXPECT_THAT(failure("long1.jpg"), HasSubstr("final " + server.url("/long1") + ": broken JPEG"));
+  c.retries = 0;
+  const FetchSummary once = fetch_pictures({{"long4.jpg", server.url("/long4")}, {"good4.jpg", server.url("/good4")}}, c);
+  EXPECT_EQ(once.failed, 2U);
+  EXPECT_EQ(failure("good4.jpg"), "passing Received HTTP/0.9 when not allowed");
+}
+
 // The check is made where a connection is opened: names, redirects and literal addresses end there alike.
 TEST_F(FetchTest, PrivateAddressesAreRefusedUnlessAsked) {
   HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
