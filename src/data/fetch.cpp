@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
@@ -12,8 +13,10 @@
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <ostream>
 #include <span>
+#include <system_error>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -105,29 +108,54 @@ class FailureFile {
   std::ofstream out_;
 };
 
-/// Under a temporary name first, so that what has the final name is whole. No fsync a file: one syncfs ends the run, and a file
-/// that a power cut left empty is fetched again.
-void write_picture(const fs::path& file, std::string_view content) {
-  const fs::path temporary = file.parent_path() / fmt::format(".{}.fetch.{}", file.filename().string(), ::getpid());
-  const auto fail = [&] { return RunError(fmt::format("{}: cannot be written: {}", file.string(), std::strerror(errno))); };
-  std::error_code error;
+/// A path whose picture cannot be written there, though others can be written elsewhere.
+struct Unwritten {
+  std::string path, reason;
+  bool final = false;
+};
+
+/// What no later file can pass by: the disk is full, broken or read-only, or the whole folder is closed to us.
+bool ends_run(int error, const fs::path& out) {
+  if (error == EACCES || error == EPERM) return ::access(out.c_str(), W_OK | X_OK) != 0;
+  return error == ENOSPC || error == EDQUOT || error == EIO || error == EROFS;
+}
+
+/// Its name, or what lies in its way; trying again does not help.
+bool is_lasting(int error) { return error == ENAMETOOLONG || error == ENOTDIR || error == EISDIR || error == EEXIST; }
+
+/// 0, or the errno of what failed; nothing is left then.
+int write_whole(const fs::path& file, const fs::path& temporary, std::string_view content) {
   int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0 && errno == ENOENT) {
+    std::error_code error;
     fs::create_directories(file.parent_path(), error);
+    if (error) return error.value();
     fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   }
-  if (fd < 0) throw fail();
-  bool good = true;
-  while (good && !content.empty()) {
+  if (fd < 0) return errno;
+  int problem = 0;
+  while (problem == 0 && !content.empty()) {
     const ssize_t written = ::write(fd, content.data(), content.size());
-    good = written >= 0 || errno == EINTR;
+    if (written < 0 && errno != EINTR) problem = errno;
     if (written > 0) content.remove_prefix(static_cast<std::size_t>(written));
   }
-  good = good && ::close(fd) == 0 && ::rename(temporary.c_str(), file.c_str()) == 0;
-  if (good) return;
-  const RunError problem = fail();
-  fs::remove(temporary, error);
-  throw problem;
+  if (::close(fd) != 0 && problem == 0) problem = errno;
+  if (problem == 0 && ::rename(temporary.c_str(), file.c_str()) != 0) problem = errno;
+  if (problem != 0) ::unlink(temporary.c_str());
+  return problem;
+}
+
+/// Under a temporary name first, so that what has the final name is whole; a short one, for the final one may be as long as names
+/// can be. No fsync a file: one syncfs ends the run, and a file that a power cut left empty is fetched again.
+/// @throws RunError where no other picture could be written either
+std::optional<Unwritten> write_picture(const fs::path& out, const std::string& path, std::string_view content) {
+  static std::atomic<std::uint64_t> number = 0;
+  const fs::path file = path_below(out, path);
+  const int error = write_whole(file, file.parent_path() / fmt::format(".fetch.{}.{}", ::getpid(), number++), content);
+  if (error == 0) return {};
+  const std::string reason = "cannot be written: " + std::generic_category().message(error);
+  if (ends_run(error, out)) throw RunError(file.string() + ": " + reason);
+  return Unwritten{path, reason, is_lasting(error)};
 }
 
 /// Threads that decode what came and write it where it is wanted.
@@ -135,7 +163,8 @@ class Verifier {
  public:
   struct Done {
     std::size_t job = 0;
-    std::string failure;  // empty = written
+    std::string failure;               // empty = a picture
+    std::vector<Unwritten> unwritten;  // of its paths
   };
 
   Verifier(const std::vector<Job>& jobs, const fs::path& out, int workers, std::function<void()> wake)
@@ -181,11 +210,13 @@ class Verifier {
       const DownloadResult result = std::move(queue_.front());
       queue_.pop_front();
       lock.unlock();
-      Done done{result.job, {}};
+      Done done{.job = result.job, .failure = {}, .unwritten = {}};
       std::string problem;
       try {
         decode_image(std::as_bytes(std::span(result.body)), jobs_[result.job].url);
-        for (const auto& path : jobs_[result.job].paths) write_picture(path_below(out_, path), result.body);
+        for (const auto& path : jobs_[result.job].paths) {
+          if (auto unwritten = write_picture(out_, path, result.body)) done.unwritten.push_back(std::move(*unwritten));
+        }
       } catch (const RunError& error) {
         problem = error.what();
       } catch (const std::exception& error) {
@@ -242,12 +273,13 @@ std::vector<Job> open_jobs(const std::vector<UrlEntry>& list, const FetchConfig&
   }
   std::vector<Job> jobs;
   for (const UrlEntry* entry : missing) {
-    if (const auto twin = path_of_url.find(entry->url); twin != path_of_url.end()) {
-      write_picture(path_below(config.out, entry->path), read_file(path_below(config.out, twin->second)));
-      failures.remove(entry->path);
-      ++summary.there;
-    } else if (!config.retry_failed && failures.is_final(entry->path, entry->url)) {
+    if (!config.retry_failed && failures.is_final(entry->path, entry->url)) {
       ++summary.given_up;
+    } else if (const auto twin = path_of_url.find(entry->url); twin != path_of_url.end()) {
+      const auto unwritten = write_picture(config.out, entry->path, read_file(path_below(config.out, twin->second)));
+      failures.remove(entry->path);
+      if (unwritten) failures.add(entry->path, entry->url, unwritten->final, unwritten->reason);
+      ++(unwritten ? summary.failed : summary.there);
     } else {
       const auto [found, fresh] = job_of_url.emplace(entry->url, jobs.size());
       if (fresh) jobs.push_back({entry->url, {}});
@@ -282,20 +314,21 @@ class FetchRun {
           fail(result.job, !result.passing, result.failure);
         }
       }
-      for (const auto& done : verifier_.take()) {
-        if (done.failure.empty()) {
-          summary_.fetched += jobs_[done.job].paths.size();
-          for (const auto& path : jobs_[done.job].paths) failures_.remove(path);
-        } else {
-          fail(done.job, true, done.failure);
-        }
-      }
+      for (const auto& done : verifier_.take()) take(done);
       progress.update(summary_.there + summary_.given_up + summary_.fetched + summary_.failed,
                       fmt::format("{} failed", summary_.failed));
     }
   }
 
  private:
+  void take(const Verifier::Done& done) {
+    if (!done.failure.empty()) return fail(done.job, true, done.failure);
+    const Job& job = jobs_[done.job];
+    for (const auto& path : job.paths) failures_.remove(path);
+    for (const auto& [path, reason, final] : done.unwritten) failures_.add(path, job.url, final, reason);
+    summary_.fetched += job.paths.size() - done.unwritten.size();
+    summary_.failed += done.unwritten.size();
+  }
   void fail(std::size_t job, bool final, const std::string& reason) {
     for (const auto& path : jobs_[job].paths) failures_.add(path, jobs_[job].url, final, reason);
     summary_.failed += jobs_[job].paths.size();

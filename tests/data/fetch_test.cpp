@@ -1,6 +1,4 @@
 // Pictures over HTTP, from a server within the test; nothing leaves 127.0.0.1.
-#include "emotion/data/fetch.h"
-
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -9,10 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "../support/http_server.h"
-#include "../support/scratch.h"
 #include "emotion/error.h"
-#include "emotion/log.h"
+#include "fetch_support.h"
 
 namespace emotion {
 namespace {
@@ -21,28 +17,7 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-class FetchTest : public ::testing::Test {
- protected:
-  void SetUp() override { set_log_level(LogLevel::kOff); }
-  static std::string picture() { return read_file(fs::path(EMOTION_TEST_DATA) / "fixtures/odd420.jpg"); }
-  FetchConfig config() const {
-    return {
-        .out = out(), .timeout = 20, .retries = 2, .first_wait = 0.01, .longest_wait = 5, .allow_private = true, .workers = 1};
-  }
-  fs::path out() const { return folder_.path() / "out"; }
-  std::string failures() const { return fs::exists(out() / "failures.tsv") ? read_file(out() / "failures.tsv") : ""; }
-  /// The reason written for a path, with its kind.
-  std::string failure(const std::string& path) const {
-    const std::string all = failures();
-    const std::size_t at = all.find(path + "\t");
-    if (at == std::string::npos) return "none";
-    const std::size_t kind = all.find('\t', all.find('\t', at) + 1) + 1;
-    std::string text = all.substr(kind, all.find('\n', kind) - kind);
-    text[text.find('\t')] = ' ';
-    return text;
-  }
-  ScratchFolder folder_;
-};
+using FetchTest = FetchFixture;
 
 TEST_F(FetchTest, FetchesOnceAndNeverAgain) {
   HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
