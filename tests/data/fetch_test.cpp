@@ -319,6 +319,25 @@ TEST_F(FetchTest, BadListsAreNamedWithTheirLine) {
   EXPECT_EQ(error("/etc/b.jpg\thttp://h/2\n"), "1: '/etc/b.jpg' is an absolute path, a path below '.' is needed");
   EXPECT_EQ(error("a.jpg\thttp://h/1\n\na.jpg\thttp://h/2\n"), "3: 'a.jpg' has another URL in line 1");
   EXPECT_EQ(error("a/\thttp://h/1\n"), "1: 'a/' names a folder");
+  EXPECT_EQ(error("a/.\thttp://h/1\n"), "1: 'a/.' names a folder");
+  EXPECT_EQ(error("a.jpg\thttp://h/1\n./b/../a.jpg\thttp://h/2\n"), "2: 'a.jpg' has another URL in line 1");
+  EXPECT_EQ(error("a.jpg\thttp://h/1\nb/failures.tsv\thttp://h/2\n./failures.tsv\thttp://h/3\n"),
+            "3: './failures.tsv' is where fetch lists what failed; give it another name");
+}
+
+TEST_F(FetchTest, ListsMayHaveBareCarriageReturnsAndBlanksInUrls) {
+  const fs::path file = folder_.path() / "urls.tsv";
+  HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
+  write_text(file, "./a.jpg\t " + server.url("/a b c.jpg") + " \r\rin/b.jpg\t" + server.url("/b") + "\ra.jpg\t" +
+                       server.url("/a b c.jpg") + "\r");
+  const auto list = read_url_list(file);
+  ASSERT_THAT(list, SizeIs(2)) << "two spellings of one path";
+  EXPECT_EQ(list[0].path, "a.jpg");
+  EXPECT_EQ(list[1].path, "in/b.jpg");
+  EXPECT_EQ(fetch_pictures(list, config()).fetched, 2U);
+  EXPECT_EQ(server.requests("/a%20b%20c.jpg"), 1);
+  write_text(file, "a.jpg\thttp://h/1\rb.jpg http://h/2\r");
+  EXPECT_EQ(error_of<DataError>([&] { read_url_list(file); }), file.string() + ":2: `relative path<TAB>url` is wanted");
 }
 
 TEST_F(FetchTest, AbsurdValuesAreRefused) {
