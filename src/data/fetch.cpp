@@ -30,6 +30,7 @@
 #include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
+#include "importers/files.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -40,6 +41,7 @@ namespace {
 struct Job {
   std::string url;
   std::vector<std::string> paths;
+  std::string twin{};  ///< a path that has the URL's picture already, or so it looks
 };
 
 /// failures.tsv: what is missing and why. Lines are added as failures happen; the end writes it anew without what came since.
@@ -163,6 +165,7 @@ class Verifier {
  public:
   struct Done {
     std::size_t job = 0;
+    bool copied = false;               // from the twin
     std::string failure;               // empty = a picture
     std::vector<Unwritten> unwritten;  // of its paths
   };
@@ -181,6 +184,7 @@ class Verifier {
     for (auto& thread : threads_) thread.join();
   }
 
+  /// A body; without one the twin is taken.
   void add(DownloadResult&& result) {
     {
       const std::lock_guard lock(mutex_);
@@ -207,14 +211,16 @@ class Verifier {
     while (true) {
       work_.wait(lock, [&] { return stop_ || !queue_.empty(); });
       if (queue_.empty()) return;  // what has been fetched is written even when the run stops
-      const DownloadResult result = std::move(queue_.front());
+      DownloadResult result = std::move(queue_.front());
       queue_.pop_front();
       lock.unlock();
-      Done done{.job = result.job, .failure = {}, .unwritten = {}};
+      const Job& job = jobs_[result.job];
+      Done done{.job = result.job, .copied = result.body.empty(), .failure = {}, .unwritten = {}};
       std::string problem;
       try {
-        decode_image(std::as_bytes(std::span(result.body)), jobs_[result.job].url);
-        for (const auto& path : jobs_[result.job].paths) {
+        if (done.copied) result.body = read_file(path_below(out_, job.twin));
+        decode_image(std::as_bytes(std::span(result.body)), job.url);
+        for (const auto& path : job.paths) {
           if (auto unwritten = write_picture(out_, path, result.body)) done.unwritten.push_back(std::move(*unwritten));
         }
       } catch (const RunError& error) {
@@ -250,20 +256,15 @@ void check(const FetchConfig& c) {
     throw ConfigError("sizes, redirects, retries and waits must not be negative");
 }
 
-bool is_there(const fs::path& file) {
-  std::error_code error;
-  const auto size = fs::file_size(file, error);
-  return !error && size > 0;
-}
-
-/// What is not there yet, each URL once; a path whose URL another path has already is copied from there.
+/// What is not there yet, each URL once; a path whose URL another path has already is copied from there. What is there is judged
+/// by its first bytes: to decode a million pictures again would take longer than many a fetch.
 std::vector<Job> open_jobs(const std::vector<UrlEntry>& list, const FetchConfig& config, FailureFile& failures,
                            FetchSummary& summary) {
   std::unordered_map<std::string, std::size_t> job_of_url;
   std::unordered_map<std::string, std::string> path_of_url;  // those that are there
   std::vector<const UrlEntry*> missing;
   for (const auto& entry : list) {
-    if (is_there(path_below(config.out, entry.path))) {
+    if (picture_problem(path_below(config.out, entry.path)).empty()) {
       path_of_url.emplace(entry.url, entry.path);
       failures.remove(entry.path);
       ++summary.there;
@@ -275,23 +276,21 @@ std::vector<Job> open_jobs(const std::vector<UrlEntry>& list, const FetchConfig&
   for (const UrlEntry* entry : missing) {
     if (!config.retry_failed && failures.is_final(entry->path, entry->url)) {
       ++summary.given_up;
-    } else if (const auto twin = path_of_url.find(entry->url); twin != path_of_url.end()) {
-      const auto unwritten = write_picture(config.out, entry->path, read_file(path_below(config.out, twin->second)));
-      failures.remove(entry->path);
-      if (unwritten) failures.add(entry->path, entry->url, unwritten->final, unwritten->reason);
-      ++(unwritten ? summary.failed : summary.there);
-    } else {
-      const auto [found, fresh] = job_of_url.emplace(entry->url, jobs.size());
-      if (fresh) jobs.push_back({entry->url, {}});
-      jobs[found->second].paths.push_back(entry->path);
+      continue;
     }
+    const auto [found, fresh] = job_of_url.emplace(entry->url, jobs.size());
+    if (fresh) {
+      const auto twin = path_of_url.find(entry->url);
+      jobs.push_back({entry->url, {}, twin == path_of_url.end() ? std::string() : twin->second});
+    }
+    jobs[found->second].paths.push_back(entry->path);
   }
   return jobs;
 }
 
 class FetchRun {
  public:
-  FetchRun(const std::vector<Job>& jobs, const FetchConfig& config, FailureFile& failures, FetchSummary& summary)
+  FetchRun(std::vector<Job>& jobs, const FetchConfig& config, FailureFile& failures, FetchSummary& summary)
       : jobs_(jobs),
         config_(config),
         failures_(failures),
@@ -300,12 +299,21 @@ class FetchRun {
         verifier_(jobs, config.out, config.workers, [this] { downloader_.wake(); }) {}
 
   void run(std::uint64_t total) {
-    for (std::size_t j = 0; j < jobs_.size(); ++j) downloader_.add(j, jobs_[j].url);
+    std::deque<std::size_t> copies;
+    for (std::size_t j = 0; j < jobs_.size(); ++j) {
+      if (jobs_[j].twin.empty()) {
+        downloader_.add(j, jobs_[j].url);
+      } else {
+        copies.push_back(j);
+      }
+    }
     Progress progress("fetch", total, summary_.there + summary_.given_up);
-    while (!downloader_.idle() || verifier_.pending() > 0) {
+    const auto most = static_cast<std::size_t>(config_.parallel);
+    while (!downloader_.idle() || verifier_.pending() > 0 || !copies.empty()) {
       if (stop_requested()) throw Interrupted("fetch: interrupted; the same command goes on");
+      for (; !copies.empty() && verifier_.pending() < most; copies.pop_front()) verifier_.add({copies.front(), {}, {}, false});
       // Where decoding falls behind, no more is fetched: bodies wait in memory.
-      const bool accept = verifier_.pending() < static_cast<std::size_t>(config_.parallel);
+      const bool accept = verifier_.pending() < most;
       if (downloader_.idle()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       for (auto& result : downloader_.step(100, accept)) {
         if (result.failure.empty()) {
@@ -322,11 +330,16 @@ class FetchRun {
 
  private:
   void take(const Verifier::Done& done) {
+    Job& job = jobs_[done.job];
+    if (!done.failure.empty() && done.copied) {  // the twin only begins as a picture does: it is wanted anew as well
+      job.paths.push_back(job.twin);
+      --summary_.there;
+      return downloader_.add(done.job, job.url);
+    }
     if (!done.failure.empty()) return fail(done.job, true, done.failure);
-    const Job& job = jobs_[done.job];
     for (const auto& path : job.paths) failures_.remove(path);
     for (const auto& [path, reason, final] : done.unwritten) failures_.add(path, job.url, final, reason);
-    summary_.fetched += job.paths.size() - done.unwritten.size();
+    (done.copied ? summary_.there : summary_.fetched) += job.paths.size() - done.unwritten.size();
     summary_.failed += done.unwritten.size();
   }
   void fail(std::size_t job, bool final, const std::string& reason) {
@@ -334,7 +347,7 @@ class FetchRun {
     summary_.failed += jobs_[job].paths.size();
   }
 
-  const std::vector<Job>& jobs_;
+  std::vector<Job>& jobs_;  // the verifier's threads read those that they were given
   const FetchConfig& config_;
   FailureFile& failures_;
   FetchSummary& summary_;
@@ -358,7 +371,7 @@ FetchSummary fetch_pictures(const std::vector<UrlEntry>& list, const FetchConfig
   if (error) throw RunError(config.out.string() + ": cannot be made: " + error.message());
   FetchSummary summary;
   FailureFile failures(config.out / "failures.tsv");
-  const std::vector<Job> jobs = open_jobs(list, config, failures, summary);
+  std::vector<Job> jobs = open_jobs(list, config, failures, summary);
   try {
     FetchRun(jobs, config, failures, summary).run(list.size());
   } catch (const Error&) {

@@ -78,5 +78,44 @@ TEST_F(FetchFilesTest, AWriteThatFailsLeavesNoFileAndNoDescriptor) {
   EXPECT_EQ(std::distance(fs::directory_iterator(out()), fs::directory_iterator()), 1) << "the list of failures";
 }
 
+TEST_F(FetchFilesTest, WhatIsThereMustBeginAsAPicture) {
+  HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
+  const std::vector<UrlEntry> list{{"page.jpg", server.url("/1")},
+                                   {"empty.jpg", server.url("/2")},
+                                   {"zeros.jpg", server.url("/3")},
+                                   {"good.jpg", server.url("/4")}};
+  write_text(out() / "page.jpg", "<html>gone</html>");
+  write_text(out() / "empty.jpg", "");
+  write_text(out() / "zeros.jpg", std::string(5000, '\0'));
+  write_text(out() / "good.jpg", picture());
+  const FetchSummary summary = fetch_pictures(list, config());
+  EXPECT_EQ(summary.there, 1U);
+  EXPECT_EQ(summary.fetched, 3U);
+  for (const auto& entry : list) EXPECT_EQ(read_file(out() / entry.path), picture()) << entry.path;
+}
+
+TEST_F(FetchFilesTest, OnlyAWholePictureIsCopiedToTheOtherPathsOfItsUrl) {
+  HttpServer server(
+      [](const std::string& path, int) { return path == "/gone" ? HttpAnswer{.status = 404} : HttpAnswer{.body = picture()}; });
+  std::vector<UrlEntry> list;
+  for (const std::string name : {"whole", "half", "gone"}) {
+    list.push_back({name + ".jpg", server.url("/" + name)});
+    list.push_back({"again/" + name + ".jpg", server.url("/" + name)});
+    write_text(out() / (name + ".jpg"), name == "whole" ? picture() : picture().substr(0, 700));
+  }
+  const FetchSummary summary = fetch_pictures(list, config());
+  EXPECT_EQ(summary.there, 2U) << "whole.jpg and its copy";
+  EXPECT_EQ(summary.fetched, 2U) << "half.jpg, which is no picture, and its copy";
+  EXPECT_EQ(summary.failed, 2U);
+  EXPECT_EQ(server.requests("/whole"), 0);
+  EXPECT_EQ(read_file(out() / "half.jpg"), picture());
+  EXPECT_EQ(read_file(out() / "again/whole.jpg"), picture());
+  EXPECT_EQ(read_file(out() / "again/half.jpg"), picture());
+  EXPECT_FALSE(fs::exists(out() / "again/gone.jpg"));
+  EXPECT_EQ(failure("again/gone.jpg"), "final HTTP status 404");
+  EXPECT_EQ(fetch_pictures(list, config()).given_up, 1U);
+  EXPECT_EQ(server.requests("/gone"), 1);
+}
+
 }  // namespace
 }  // namespace emotion
