@@ -104,7 +104,7 @@ std::vector<std::string> split_field(const std::string& field, const std::string
 
 }  // namespace
 
-SplitRatio SplitRatio::parse(const std::string& text) {
+SplitRatio SplitRatio::parse(const std::string& text, const char* flag) {
   SplitRatio ratio;
   bool valid = true;
   for (std::size_t begin = 0; valid && begin <= text.size();) {
@@ -116,7 +116,7 @@ SplitRatio SplitRatio::parse(const std::string& text) {
     begin = end + 1;
   }
   if (!valid || ratio.parts.size() < 2 || ratio.parts.size() > 3) {
-    throw ConfigError("--split is '" + text + "'; 80/20 (train/val) or 80/5/15 (train/val/test) is wanted");
+    throw ConfigError(fmt::format("{} is '{}'; 80/20 (train/val) or 80/5/15 (train/val/test) is wanted", flag, text));
   }
   return ratio;
 }

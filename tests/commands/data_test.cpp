@@ -163,6 +163,8 @@ TEST_F(DataCommandTest, SplitByRatioCountsAndFolds) {
   }
   EXPECT_THAT(error(2, "split --data data --out x --folds 1"), HasSubstr("--folds is 1, at least 2 are needed"));
   EXPECT_THAT(error(2, "split --data data --out x --folds 5 --ratio 80/20"), HasSubstr("excludes"));
+  EXPECT_THAT(error(2, "split --data data --out x --ratio 1/1/1/1"),
+              HasSubstr("--ratio is '1/1/1/1'; 80/20 (train/val) or 80/5/15 (train/val/test) is wanted"));
   EXPECT_THAT(error(2, "split --data data --out x --counts 20/1"), HasSubstr("add up to 21, there are 20 samples"));
   EXPECT_FALSE(fs::exists(file("x/dataset.yaml")));
 }

@@ -10,8 +10,8 @@ namespace emotion {
 /// Parts a data set is split into where it does not say so itself: `80/20` -> train, val; `80/5/15` -> train, val, test.
 struct SplitRatio {
   std::vector<double> parts;
-  /// @throws ConfigError unless it is two or three positive numbers
-  static SplitRatio parse(const std::string& text);
+  /// @throws ConfigError naming the flag unless it is two or three positive numbers
+  static SplitRatio parse(const std::string& text, const char* flag = "--split");
   std::vector<std::string> names() const;
 };
 
