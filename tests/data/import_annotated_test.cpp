@@ -127,6 +127,9 @@ TEST_F(AnnotatedTest, EmoticErrors) {
   EXPECT_EQ(import_error("emotic", root), table.string() + ":2: '[1, 2, 3]' is not [x1, y1, x2, y2]");
   write_text(table, head + "0,mscoco/images,a.jpg,\"[1, 2, 3, 4]\",\"['Feer']\"\n");
   EXPECT_EQ(import_error("emotic", root), table.string() + ":2: unknown category 'Feer'; did you mean Fear?");
+  write_text(table, head + "0,/data/x,a.jpg,\"[1, 2, 3, 4]\",\"['Fear']\"\n");
+  EXPECT_EQ(import_error("emotic", root),
+            table.string() + ":2: '/data/x/a.jpg' is an absolute path, a path below '" + root.string() + "' is needed");
   write_text(table, "Index,Folder\n");
   EXPECT_EQ(import_error("emotic", root), table.string() + ":1: there is no column 'Filename'; there are Index, Folder");
   const fs::path mat = root / "Annotations/Annotations.mat";
@@ -176,6 +179,9 @@ TEST_F(AnnotatedTest, StockEmotionErrors) {
                   "ee."),
             ": item 0: emotion id 7 is none of the 5");
   EXPECT_EQ(error("\x80\x02](]("s + path + "]ee."), ": item 0: it has no emotion");
+  EXPECT_THAT(error("\x80\x02](](X\x06\x00\x00\x00/d.jpgK\x01"
+                    "ee."s),
+              ::testing::StartsWith(": item 0: '/d.jpg' is an absolute path, a path below"));
   EXPECT_EQ(error("\x80\x02K\x07."s), ": a list is wanted");
   EXPECT_EQ(error("\x80\x02"
                   "cos\nsystem\n."s),

@@ -131,6 +131,11 @@ TEST_F(BoxImportTest, CocoErrors) {
                 "pictures unpacked?");
   picture("images/9.jpg");
   std::string text = kTrain;
+  text.replace(text.find("\"4.jpg\""), 7, "\"/d/4.jpg\"");
+  write_text(file, text);
+  EXPECT_EQ(error("coco"),
+            file.string() + ": image 4: '/d/4.jpg' is an absolute path, a path below '" + root().string() + "' is needed");
+  text = kTrain;
   text.replace(text.find("\"category_id\": 90"), 17, "\"category_id\": 91");
   write_text(file, text);
   EXPECT_EQ(error("coco"), file.string() + ": annotation 1: category_id 91 is not in 'categories'");

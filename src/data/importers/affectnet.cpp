@@ -93,7 +93,7 @@ void read_list(const fs::path& file, const std::string& split, const std::string
     const std::array<float, 4> box{number(row.fields[columns.x], place), number(row.fields[columns.y], place),
                                    number(row.fields[columns.width], place), number(row.fields[columns.height], place)};
     if (box[2] > 0 && box[3] > 0) sample.box = box;
-    draft.add(sample, split);
+    draft.add(sample, split, {}, place);
   }
   tell_others(counts, file.filename().string(), draft);
 }

@@ -68,8 +68,12 @@ fs::path ImportDraft::make_folder(const std::string& name) {
   return folder;
 }
 
-void ImportDraft::add(const Sample& sample, const std::string& split, std::string url) {
-  path_below(image_root, sample.image);
+void ImportDraft::add(const Sample& sample, const std::string& split, std::string url, const std::string& place) {
+  try {
+    path_below(image_root, sample.image);
+  } catch (const DataError& error) {
+    throw DataError(place.empty() ? error.what() : place + ": " + error.what());
+  }
   std::string key = sample.image;
   if (sample.box) key.append(1, '\0').append(reinterpret_cast<const char*>(sample.box->data()), sizeof *sample.box);
   if (!seen_.insert(std::move(key)).second) {

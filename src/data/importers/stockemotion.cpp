@@ -178,9 +178,10 @@ void read_stockemotion(const fs::path& root, ImportDraft& draft) {
     const Value list = pickle.pickle.root();
     if (!list.is_list()) throw DataError(file.string() + ": a list is wanted");
     for (std::size_t i = 0; i < list.size(); ++i) {
-      const Sample sample = items.read(list[i], fmt::format("{}: item {}", file.string(), i));
+      const std::string place = fmt::format("{}: item {}", file.string(), i);
+      const Sample sample = items.read(list[i], place);
       const auto url = urls.find(sample.image);
-      draft.add(sample, split, url == urls.end() ? std::string() : std::string(url->second));
+      draft.add(sample, split, url == urls.end() ? std::string() : std::string(url->second), place);
     }
   }
 }
