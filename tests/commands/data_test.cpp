@@ -201,5 +201,17 @@ TEST_F(DataCommandTest, ImportLeavesClassesOutOnRequest) {
               HasSubstr("import folder: --without is for published data sets"));
 }
 
+TEST_F(DataCommandTest, ImportWithoutTheTrainingPicturesFails) {
+  const fs::path from = fs::path(EMOTION_TEST_DATA) / "../data/fixtures/import/affectnet_folders";
+  fs::copy(from, file("in"), fs::copy_options::recursive);
+  for (const auto& entry : fs::recursive_directory_iterator(file("in/train"))) {
+    if (entry.is_regular_file()) fs::resize_file(entry.path(), 0);
+  }
+  EXPECT_THAT(error(3, "import affectnet --root in --out set"),
+              HasSubstr("in: none of the 7 pictures of split train can be used; train/6/x.jpg: an empty file, or not readable"));
+  EXPECT_FALSE(fs::exists(file("set/dataset.yaml")));
+  EXPECT_EQ(run("import affectnet --root in --out set --split 50/50").code, 0);
+}
+
 }  // namespace
 }  // namespace emotion

@@ -40,6 +40,20 @@ TEST_F(AnnotatedTest, AffectNetListsHaveAHeaderOrNone) {
   EXPECT_THAT(log(), HasSubstr("training.csv: contempt 1, none 1, no face 1 passed over"));
 }
 
+TEST_F(AnnotatedTest, ASplitThatLosesEveryPictureIsNamed) {
+  const fs::path root = folder_.path() / "in";
+  fs::copy(fixture("affectnet_lists"), root, fs::copy_options::recursive);
+  for (const char* folder : {"1", "2", "3"}) fs::remove_all(root / "Manually_Annotated_Images" / folder);
+  const std::string gone = root.string() + ": none of the 5 pictures of split train can be used; Manually_Annotated_Images/";
+  EXPECT_EQ(import_error("affectnet", root), gone + "3/g.jpg: no such file; --split 80/20 would split those that are there anew");
+  write_text(root / "Manually_Annotated_Images/3/g.jpg", "<html>gone</html>");
+  EXPECT_EQ(import_error("affectnet", root),
+            gone + "3/g.jpg: a web page, not a picture; --split 80/20 would split those that are there anew");
+  fs::remove_all(root / "Manually_Annotated_Images/4");
+  EXPECT_EQ(import_error("affectnet", root),
+            root.string() + ": none of the 6 pictures can be used; Manually_Annotated_Images/3/g.jpg: a web page, not a picture");
+}
+
 TEST_F(AnnotatedTest, AffectNet8AddsContempt) {
   const Dataset dataset = import("affectnet8", "affectnet_lists");
   EXPECT_THAT(dataset.classes, SizeIs(8));

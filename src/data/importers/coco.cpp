@@ -107,6 +107,10 @@ class CocoSplit {
       result.pictures.push_back(pictures[i]);
       result.pictures.back().image = folder + names[i];
     }
+    if (result.pictures.empty()) {
+      throw DataError(fmt::format("{}: none of the {} pictures of split {} can be used; {}: {}", root_.string(), names.size(),
+                                  split, missing.back().first, missing.back().second));
+    }
     for (const dom::element entry : json_.list(json_.root(), "annotations")) add(entry, places, result.pictures);
     return result;
   }

@@ -99,6 +99,7 @@ class ImportDraft {
 
   void drop_classes();
   void drop_missing();
+  void refuse_lost_splits(const std::vector<std::string>& problems) const;
   void compare(const PublishedCounts& published) const;
   Splits make_splits(const std::string& ratio) const;
   Splits make_folds() const;
