@@ -40,6 +40,33 @@ TEST_F(AnnotatedTest, AffectNetListsHaveAHeaderOrNone) {
   EXPECT_THAT(log(), HasSubstr("training.csv: contempt 1, none 1, no face 1 passed over"));
 }
 
+TEST_F(AnnotatedTest, AffectNetListsOfOtherHands) {
+  const fs::path root = folder_.path() / "in";
+  fs::copy(fixture("affectnet_lists"), root, fs::copy_options::recursive);
+  const fs::path train = root / "Manually_Annotated_file_lists/training.csv";
+  const fs::path val = root / "Manually_Annotated_file_lists/validation.csv";
+  write_text(
+      train,
+      ",subdirectory_filepath,expression,Face_X,face_y,face_width,face_height\n"
+      "0,1\\a.jpg,1,1,2,3,4\n1,Manually_Annotated_Images/1/b.PNG,0,5,6,7,8\n2,Manually_Annotated_Images\\2\\c.jpg,6,1,1,1,1\n");
+  fs::remove(val);
+  request_.format = "affectnet";
+  request_.root = root;
+  request_.out = out_;
+  import_published(request_);
+  const std::string images = "Manually_Annotated_Images/";
+  const Dataset dataset = Dataset::open(out_);
+  EXPECT_THAT(lines(dataset, "train"),
+              ElementsAre(images + "1/a.jpg happy", images + "1/b.PNG neutral", images + "2/c.jpg anger"));
+  EXPECT_THAT(boxes(dataset, "train"), ElementsAre("1 2 3 4", "5 6 7 8", "1 1 1 1"));
+  EXPECT_FALSE(fs::exists(out_ / "missing.txt"));
+  out_ = folder_.path() / "other";
+  for (const std::string path : {"/data/1/a.jpg", "C:\\data\\a.jpg"}) {
+    write_text(train, path + ",1,1,1,1,,1,0,0\n");
+    EXPECT_EQ(import_error("affectnet", root), train.string() + ":1: '" + path + "' is an absolute path, NUMBER/FILE is wanted");
+  }
+}
+
 TEST_F(AnnotatedTest, ASplitThatLosesEveryPictureIsNamed) {
   const fs::path root = folder_.path() / "in";
   fs::copy(fixture("affectnet_lists"), root, fs::copy_options::recursive);
