@@ -202,6 +202,25 @@ TEST_F(PublishedTest, UbeTakesPicturesOfEveryDepth) {
   EXPECT_THAT(log(), HasSubstr("ube: 13 samples; published: 3045"));
 }
 
+TEST_F(PublishedTest, LinkedFoldersAreFollowedAndLoopsEnd) {
+  const fs::path root = folder_.path() / "in";
+  fs::copy(fixture("ube"), root, fs::copy_options::recursive);
+  fs::rename(root / "images/joy/dog", folder_.path() / "elsewhere");
+  fs::create_directory_symlink(folder_.path() / "elsewhere", root / "images/joy/dog");
+  fs::create_directory_symlink("..", root / "images/joy/cat/up");
+  fs::create_directory_symlink(root / "images/joy", folder_.path() / "elsewhere/back");
+  fs::create_symlink("itself", root / "images/joy/itself");
+  fs::create_symlink("nowhere", root / "images/joy/gone");
+  request_.format = "ube";
+  request_.root = root;
+  request_.out = out_;
+  import_published(request_);
+  const auto all = rows(Dataset::open(out_));
+  EXPECT_THAT(all, SizeIs(13)) << "as without links";
+  EXPECT_EQ(all.at("joy/dog/deeper/2.jpg"), "joy");
+  EXPECT_THAT(log(), HasSubstr("joy: 2 links lead to neither a file nor a folder and are passed over; one is "));
+}
+
 TEST_F(PublishedTest, WebEmoHasPicturesUrlsAndSigns) {
   const Dataset dataset = import("webemo", "webemo");
   EXPECT_THAT(dataset.classes, SizeIs(25));

@@ -16,7 +16,7 @@ struct SplitRatio {
 };
 
 struct FolderImport {
-  std::filesystem::path root;  ///< ROOT/CLASS/image, or ROOT/{train,val,test}/CLASS/image
+  std::filesystem::path root;  ///< ROOT/CLASS/image, or ROOT/{train,val,test}/CLASS/image, the images at any depth
   std::filesystem::path out;
   std::string split = "80/20";
   std::uint64_t seed = 1;
