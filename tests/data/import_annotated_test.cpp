@@ -199,6 +199,32 @@ TEST_F(AnnotatedTest, StockEmotionItemsOfEveryForm) {
   EXPECT_THAT(log(), HasSubstr("stockemotion: 5 URLs in dataset_image_urls_240.pkl"));
 }
 
+TEST_F(AnnotatedTest, StockEmotionPicturesLieInAFolderOfAnyName) {
+  using namespace std::string_literals;
+  const std::string picture = read_file(fixture("affectnet_lists") / "Manually_Annotated_Images/1/a.jpg");
+  const auto train_of = [&](const std::string& name, const std::string& folder, const std::string& pickle) {
+    const fs::path root = folder_.path() / name, list = root / "data_v1/CNNsplit_key690_train.pkl";
+    fs::copy(fixture("stockemotion"), root, fs::copy_options::recursive);
+    if (!pickle.empty()) write_text(list, pickle);
+    fs::create_directories(root / "images/nothing");
+    for (const std::string file : {"1/10.jpg", "1/11.jpg", "1/13.jpg", "1/14.jpg", "images/10/a.jpg"})
+      write_text(root / folder / file, picture);
+    request_.format = "stockemotion";
+    request_.root = root;
+    request_.out = out_ = folder_.path() / (name + "_out");
+    import_published(request_);
+    const Dataset dataset = Dataset::open(out_);
+    EXPECT_TRUE(fs::equivalent(dataset.images(), root / folder)) << name;
+    return lines(dataset, "train");
+  };
+  EXPECT_THAT(train_of("named", "stock pictures", ""), ElementsAre("1/10.jpg joy calm", "1/11.jpg abandoned"));
+  EXPECT_THAT(train_of("root", "", ""), ElementsAre("1/10.jpg joy calm", "1/11.jpg abandoned"));
+  EXPECT_THAT(train_of("below", "",
+                       "\x80\x02](](X\x0f\x00\x00\x00images/10/a.jpgK\x01"
+                       "ee."s),
+              ElementsAre("images/10/a.jpg abuse"));
+}
+
 TEST_F(AnnotatedTest, StockEmotionErrors) {
   const fs::path root = folder_.path() / "in";
   fs::copy(fixture("stockemotion"), root, fs::copy_options::recursive);
