@@ -10,7 +10,8 @@ namespace {
 CLI::App* add_import(CLI::App& app, emotion::ImportOptions& o) {
   auto* sub = app.add_subcommand("import", "makes a data set from images and labels; the images stay where they are");
   sub->add_option("format,--format", o.format,
-                  "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image; csv: a table with a header; webdataset: tar "
+                  "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image, the images at any depth; csv: a table with a "
+                  "header; webdataset: tar "
                   "shards (.tar.gz ones are unpacked into OUT); or a published one, below")
       ->required()
       ->type_name("FORMAT");

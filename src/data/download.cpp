@@ -180,6 +180,7 @@ struct Downloader::Data {
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_PROXY, "");
     set(CURLOPT_USERAGENT, "emotion_data");
+    if (t.attempts > 1) set(CURLOPT_FRESH_CONNECT, 1L);  // the old one may hold bytes of another answer
     set(CURLOPT_OPENSOCKETFUNCTION, &open_socket);
     set(CURLOPT_OPENSOCKETDATA, &t);
     set(CURLOPT_WRITEFUNCTION, &take_bytes);
@@ -278,7 +279,7 @@ struct Downloader::Data {
       result.failure = fmt::format("more than {} redirects", config.redirects);
     } else if (code == CURLE_FILESIZE_EXCEEDED) {
       result.failure = fmt::format("larger than {} bytes", config.max_bytes);
-    } else if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) {
+    } else if (is_bad_redirect(t, code)) {
       result.failure = "a redirect to something that is neither http nor https";
     } else if (code != CURLE_OK) {
       result.failure = t.error[0] != '\0' ? t.error.data() : curl_easy_strerror(code);
@@ -290,6 +291,15 @@ struct Downloader::Data {
     }
     std::replace_if(
         result.failure.begin(), result.failure.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+  }
+
+  /// libcurl gives the same code for bytes that are no HTTP answer, as an earlier answer longer than its Content-Length leaves
+  /// them on the connection.
+  static bool is_bad_redirect(const Transfer& t, CURLcode code) {
+    long redirects = 0;
+    curl_easy_getinfo(t.easy, CURLINFO_REDIRECT_COUNT, &redirects);
+    const bool no_http = std::string_view(t.error.data()).find("HTTP/0.9") != std::string_view::npos;
+    return (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) && redirects > 0 && !no_http;
   }
 
   static void judge_answer(const Transfer& t, DownloadResult& result) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
@@ -12,8 +13,10 @@
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <ostream>
 #include <span>
+#include <system_error>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -27,6 +30,7 @@
 #include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
+#include "importers/files.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -37,6 +41,7 @@ namespace {
 struct Job {
   std::string url;
   std::vector<std::string> paths;
+  std::string twin{};  ///< a path that has the URL's picture already, or so it looks
 };
 
 /// failures.tsv: what is missing and why. Lines are added as failures happen; the end writes it anew without what came since.
@@ -105,29 +110,54 @@ class FailureFile {
   std::ofstream out_;
 };
 
-/// Under a temporary name first, so that what has the final name is whole. No fsync a file: one syncfs ends the run, and a file
-/// that a power cut left empty is fetched again.
-void write_picture(const fs::path& file, std::string_view content) {
-  const fs::path temporary = file.parent_path() / fmt::format(".{}.fetch.{}", file.filename().string(), ::getpid());
-  const auto fail = [&] { return RunError(fmt::format("{}: cannot be written: {}", file.string(), std::strerror(errno))); };
-  std::error_code error;
+/// A path whose picture cannot be written there, though others can be written elsewhere.
+struct Unwritten {
+  std::string path, reason;
+  bool final = false;
+};
+
+/// What no later file can pass by: the disk is full, broken or read-only, or the whole folder is closed to us.
+bool ends_run(int error, const fs::path& out) {
+  if (error == EACCES || error == EPERM) return ::access(out.c_str(), W_OK | X_OK) != 0;
+  return error == ENOSPC || error == EDQUOT || error == EIO || error == EROFS;
+}
+
+/// Its name, or what lies in its way; trying again does not help.
+bool is_lasting(int error) { return error == ENAMETOOLONG || error == ENOTDIR || error == EISDIR || error == EEXIST; }
+
+/// 0, or the errno of what failed; nothing is left then.
+int write_whole(const fs::path& file, const fs::path& temporary, std::string_view content) {
   int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0 && errno == ENOENT) {
+    std::error_code error;
     fs::create_directories(file.parent_path(), error);
+    if (error) return error.value();
     fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   }
-  if (fd < 0) throw fail();
-  bool good = true;
-  while (good && !content.empty()) {
+  if (fd < 0) return errno;
+  int problem = 0;
+  while (problem == 0 && !content.empty()) {
     const ssize_t written = ::write(fd, content.data(), content.size());
-    good = written >= 0 || errno == EINTR;
+    if (written < 0 && errno != EINTR) problem = errno;
     if (written > 0) content.remove_prefix(static_cast<std::size_t>(written));
   }
-  good = good && ::close(fd) == 0 && ::rename(temporary.c_str(), file.c_str()) == 0;
-  if (good) return;
-  const RunError problem = fail();
-  fs::remove(temporary, error);
-  throw problem;
+  if (::close(fd) != 0 && problem == 0) problem = errno;
+  if (problem == 0 && ::rename(temporary.c_str(), file.c_str()) != 0) problem = errno;
+  if (problem != 0) ::unlink(temporary.c_str());
+  return problem;
+}
+
+/// Under a temporary name first, so that what has the final name is whole; a short one, for the final one may be as long as names
+/// can be. No fsync a file: one syncfs ends the run, and a file that a power cut left empty is fetched again.
+/// @throws RunError where no other picture could be written either
+std::optional<Unwritten> write_picture(const fs::path& out, const std::string& path, std::string_view content) {
+  static std::atomic<std::uint64_t> number = 0;
+  const fs::path file = path_below(out, path);
+  const int error = write_whole(file, file.parent_path() / fmt::format(".fetch.{}.{}", ::getpid(), number++), content);
+  if (error == 0) return {};
+  const std::string reason = "cannot be written: " + std::generic_category().message(error);
+  if (ends_run(error, out)) throw RunError(file.string() + ": " + reason);
+  return Unwritten{path, reason, is_lasting(error)};
 }
 
 /// Threads that decode what came and write it where it is wanted.
@@ -135,7 +165,9 @@ class Verifier {
  public:
   struct Done {
     std::size_t job = 0;
-    std::string failure;  // empty = written
+    bool copied = false;               // from the twin
+    std::string failure;               // empty = a picture
+    std::vector<Unwritten> unwritten;  // of its paths
   };
 
   Verifier(const std::vector<Job>& jobs, const fs::path& out, int workers, std::function<void()> wake)
@@ -152,6 +184,7 @@ class Verifier {
     for (auto& thread : threads_) thread.join();
   }
 
+  /// A body; without one the twin is taken.
   void add(DownloadResult&& result) {
     {
       const std::lock_guard lock(mutex_);
@@ -178,14 +211,18 @@ class Verifier {
     while (true) {
       work_.wait(lock, [&] { return stop_ || !queue_.empty(); });
       if (queue_.empty()) return;  // what has been fetched is written even when the run stops
-      const DownloadResult result = std::move(queue_.front());
+      DownloadResult result = std::move(queue_.front());
       queue_.pop_front();
       lock.unlock();
-      Done done{result.job, {}};
+      const Job& job = jobs_[result.job];
+      Done done{.job = result.job, .copied = result.body.empty(), .failure = {}, .unwritten = {}};
       std::string problem;
       try {
-        decode_image(std::as_bytes(std::span(result.body)), jobs_[result.job].url);
-        for (const auto& path : jobs_[result.job].paths) write_picture(path_below(out_, path), result.body);
+        if (done.copied) result.body = read_file(path_below(out_, job.twin));
+        decode_image(std::as_bytes(std::span(result.body)), job.url);
+        for (const auto& path : job.paths) {
+          if (auto unwritten = write_picture(out_, path, result.body)) done.unwritten.push_back(std::move(*unwritten));
+        }
       } catch (const RunError& error) {
         problem = error.what();
       } catch (const std::exception& error) {
@@ -219,20 +256,15 @@ void check(const FetchConfig& c) {
     throw ConfigError("sizes, redirects, retries and waits must not be negative");
 }
 
-bool is_there(const fs::path& file) {
-  std::error_code error;
-  const auto size = fs::file_size(file, error);
-  return !error && size > 0;
-}
-
-/// What is not there yet, each URL once; a path whose URL another path has already is copied from there.
+/// What is not there yet, each URL once; a path whose URL another path has already is copied from there. What is there is judged
+/// by its first bytes: to decode a million pictures again would take longer than many a fetch.
 std::vector<Job> open_jobs(const std::vector<UrlEntry>& list, const FetchConfig& config, FailureFile& failures,
                            FetchSummary& summary) {
   std::unordered_map<std::string, std::size_t> job_of_url;
   std::unordered_map<std::string, std::string> path_of_url;  // those that are there
   std::vector<const UrlEntry*> missing;
   for (const auto& entry : list) {
-    if (is_there(path_below(config.out, entry.path))) {
+    if (picture_problem(path_below(config.out, entry.path)).empty()) {
       path_of_url.emplace(entry.url, entry.path);
       failures.remove(entry.path);
       ++summary.there;
@@ -242,24 +274,23 @@ std::vector<Job> open_jobs(const std::vector<UrlEntry>& list, const FetchConfig&
   }
   std::vector<Job> jobs;
   for (const UrlEntry* entry : missing) {
-    if (const auto twin = path_of_url.find(entry->url); twin != path_of_url.end()) {
-      write_picture(path_below(config.out, entry->path), read_file(path_below(config.out, twin->second)));
-      failures.remove(entry->path);
-      ++summary.there;
-    } else if (!config.retry_failed && failures.is_final(entry->path, entry->url)) {
+    if (!config.retry_failed && failures.is_final(entry->path, entry->url)) {
       ++summary.given_up;
-    } else {
-      const auto [found, fresh] = job_of_url.emplace(entry->url, jobs.size());
-      if (fresh) jobs.push_back({entry->url, {}});
-      jobs[found->second].paths.push_back(entry->path);
+      continue;
     }
+    const auto [found, fresh] = job_of_url.emplace(entry->url, jobs.size());
+    if (fresh) {
+      const auto twin = path_of_url.find(entry->url);
+      jobs.push_back({entry->url, {}, twin == path_of_url.end() ? std::string() : twin->second});
+    }
+    jobs[found->second].paths.push_back(entry->path);
   }
   return jobs;
 }
 
 class FetchRun {
  public:
-  FetchRun(const std::vector<Job>& jobs, const FetchConfig& config, FailureFile& failures, FetchSummary& summary)
+  FetchRun(std::vector<Job>& jobs, const FetchConfig& config, FailureFile& failures, FetchSummary& summary)
       : jobs_(jobs),
         config_(config),
         failures_(failures),
@@ -268,12 +299,21 @@ class FetchRun {
         verifier_(jobs, config.out, config.workers, [this] { downloader_.wake(); }) {}
 
   void run(std::uint64_t total) {
-    for (std::size_t j = 0; j < jobs_.size(); ++j) downloader_.add(j, jobs_[j].url);
+    std::deque<std::size_t> copies;
+    for (std::size_t j = 0; j < jobs_.size(); ++j) {
+      if (jobs_[j].twin.empty()) {
+        downloader_.add(j, jobs_[j].url);
+      } else {
+        copies.push_back(j);
+      }
+    }
     Progress progress("fetch", total, summary_.there + summary_.given_up);
-    while (!downloader_.idle() || verifier_.pending() > 0) {
+    const auto most = static_cast<std::size_t>(config_.parallel);
+    while (!downloader_.idle() || verifier_.pending() > 0 || !copies.empty()) {
       if (stop_requested()) throw Interrupted("fetch: interrupted; the same command goes on");
+      for (; !copies.empty() && verifier_.pending() < most; copies.pop_front()) verifier_.add({copies.front(), {}, {}, false});
       // Where decoding falls behind, no more is fetched: bodies wait in memory.
-      const bool accept = verifier_.pending() < static_cast<std::size_t>(config_.parallel);
+      const bool accept = verifier_.pending() < most;
       if (downloader_.idle()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       for (auto& result : downloader_.step(100, accept)) {
         if (result.failure.empty()) {
@@ -282,26 +322,32 @@ class FetchRun {
           fail(result.job, !result.passing, result.failure);
         }
       }
-      for (const auto& done : verifier_.take()) {
-        if (done.failure.empty()) {
-          summary_.fetched += jobs_[done.job].paths.size();
-          for (const auto& path : jobs_[done.job].paths) failures_.remove(path);
-        } else {
-          fail(done.job, true, done.failure);
-        }
-      }
+      for (const auto& done : verifier_.take()) take(done);
       progress.update(summary_.there + summary_.given_up + summary_.fetched + summary_.failed,
                       fmt::format("{} failed", summary_.failed));
     }
   }
 
  private:
+  void take(const Verifier::Done& done) {
+    Job& job = jobs_[done.job];
+    if (!done.failure.empty() && done.copied) {  // the twin only begins as a picture does: it is wanted anew as well
+      job.paths.push_back(job.twin);
+      --summary_.there;
+      return downloader_.add(done.job, job.url);
+    }
+    if (!done.failure.empty()) return fail(done.job, true, done.failure);
+    for (const auto& path : job.paths) failures_.remove(path);
+    for (const auto& [path, reason, final] : done.unwritten) failures_.add(path, job.url, final, reason);
+    (done.copied ? summary_.there : summary_.fetched) += job.paths.size() - done.unwritten.size();
+    summary_.failed += done.unwritten.size();
+  }
   void fail(std::size_t job, bool final, const std::string& reason) {
     for (const auto& path : jobs_[job].paths) failures_.add(path, jobs_[job].url, final, reason);
     summary_.failed += jobs_[job].paths.size();
   }
 
-  const std::vector<Job>& jobs_;
+  std::vector<Job>& jobs_;  // the verifier's threads read those that they were given
   const FetchConfig& config_;
   FailureFile& failures_;
   FetchSummary& summary_;
@@ -325,7 +371,7 @@ FetchSummary fetch_pictures(const std::vector<UrlEntry>& list, const FetchConfig
   if (error) throw RunError(config.out.string() + ": cannot be made: " + error.message());
   FetchSummary summary;
   FailureFile failures(config.out / "failures.tsv");
-  const std::vector<Job> jobs = open_jobs(list, config, failures, summary);
+  std::vector<Job> jobs = open_jobs(list, config, failures, summary);
   try {
     FetchRun(jobs, config, failures, summary).run(list.size());
   } catch (const Error&) {

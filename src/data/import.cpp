@@ -24,13 +24,6 @@ namespace {
 
 using SplitSamples = std::vector<std::pair<std::string, std::vector<Sample>>>;
 
-std::vector<fs::path> sorted_entries(const fs::path& folder) {
-  std::vector<fs::path> entries;
-  for (const auto& entry : fs::directory_iterator(folder)) entries.push_back(entry.path());
-  std::sort(entries.begin(), entries.end());
-  return entries;
-}
-
 SplitSamples split_randomly(std::vector<Sample> samples, const SplitRatio& ratio, std::uint64_t seed) {
   SplitSamples splits;
   const auto parts = draw_split(samples.size(), ratio, seed);
@@ -67,22 +60,15 @@ void write_dataset(const fs::path& out, const std::string& name, const fs::path&
   log_info("{}: {} classes; {}", out.string(), dataset.classes.size(), summary);
 }
 
-/// Images of ROOT/CLASS/.., labelled with the class; `prefix` is the part of the path before the class.
+/// Images of ROOT/CLASS of any depth, labelled with the class; `prefix` is the part of the path before the class.
 void collect_classes(const fs::path& root, const fs::path& prefix, std::vector<std::string>& classes,
                      std::vector<Sample>& samples) {
-  for (const fs::path& folder : sorted_entries(root / prefix)) {
-    if (!fs::is_directory(folder) || folder.filename().string().starts_with(".")) continue;
-    const std::string cls = folder.filename().string();
+  for (const std::string& cls : folders_of(root / prefix)) {
+    const fs::path folder = root / prefix / cls;
     const std::size_t before = samples.size();
-    for (const fs::path& file : sorted_entries(folder)) {
-      if (!is_junk(file.filename().string()) && has_picture_name(file))
-        samples.push_back({.image = (prefix / cls / file.filename()).string(),
-                           .labels = {cls},
-                           .keywords = {},
-                           .votes = {},
-                           .box = {},
-                           .face = {},
-                           .regions = {}});
+    for (const std::string& file : files_of(root, prefix / cls, true)) {
+      if (has_picture_name(file))
+        samples.push_back({.image = file, .labels = {cls}, .keywords = {}, .votes = {}, .box = {}, .face = {}, .regions = {}});
     }
     if (samples.size() == before) throw DataError(folder.string() + ": class " + cls + " has no image");
     if (std::find(classes.begin(), classes.end(), cls) == classes.end()) classes.push_back(cls);
@@ -104,7 +90,7 @@ std::vector<std::string> split_field(const std::string& field, const std::string
 
 }  // namespace
 
-SplitRatio SplitRatio::parse(const std::string& text) {
+SplitRatio SplitRatio::parse(const std::string& text, const char* flag) {
   SplitRatio ratio;
   bool valid = true;
   for (std::size_t begin = 0; valid && begin <= text.size();) {
@@ -116,7 +102,7 @@ SplitRatio SplitRatio::parse(const std::string& text) {
     begin = end + 1;
   }
   if (!valid || ratio.parts.size() < 2 || ratio.parts.size() > 3) {
-    throw ConfigError("--split is '" + text + "'; 80/20 (train/val) or 80/5/15 (train/val/test) is wanted");
+    throw ConfigError(fmt::format("{} is '{}'; 80/20 (train/val) or 80/5/15 (train/val/test) is wanted", flag, text));
   }
   return ratio;
 }

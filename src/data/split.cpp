@@ -34,7 +34,7 @@ std::vector<std::string> parts_of(const std::string& text) {
 }
 
 std::vector<std::uint64_t> ratio_counts(const std::string& ratio, std::uint64_t total) {
-  const std::vector<double> parts = SplitRatio::parse(ratio).parts;
+  const std::vector<double> parts = SplitRatio::parse(ratio, "--ratio").parts;
   const double sum = std::accumulate(parts.begin(), parts.end(), 0.0);
   std::vector<std::uint64_t> counts;
   double passed = 0;

@@ -55,6 +55,14 @@ bool is_public_v6(const std::array<std::uint8_t, 16>& ip) {
   return ip[0] >> 5 == 1;  // 2000::/3: what is given out; fc00::/7, fe80::/10, ff00::/8 and the unassigned are not
 }
 
+/// Lists made by hand have them, and libcurl takes no URL with one.
+std::string encode_blanks(std::string_view url) {
+  std::string encoded;
+  url.remove_prefix(std::min(url.find_first_not_of(' '), url.size()));
+  for (const char c : url) encoded += c == ' ' ? std::string("%20") : std::string(1, c);
+  return encoded;
+}
+
 }  // namespace
 
 bool is_public_address(std::string_view address) {
@@ -72,23 +80,26 @@ std::vector<UrlEntry> read_url_list(const std::filesystem::path& file) {
   std::unordered_map<std::string, std::pair<std::uint64_t, std::size_t>> seen;  // path -> line, place in the list
   std::uint64_t number = 0;
   for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::size_t end = std::min(text.find_first_of("\r\n", begin), text.size());
     std::string_view line(text.data() + begin, end - begin);
-    begin = end + 1;
+    begin = end + (text.compare(end, 2, "\r\n") == 0 ? 2 : 1);
     ++number;
-    while (line.ends_with('\r') || line.ends_with(' ')) line.remove_suffix(1);
+    while (line.ends_with(' ')) line.remove_suffix(1);
     if (line.empty()) continue;
     const auto refuse = [&](const std::string& what) { throw DataError(fmt::format("{}:{}: {}", file.string(), number, what)); };
     const std::size_t tab = line.find('\t');
     if (tab == std::string_view::npos || tab + 1 == line.size()) refuse("`relative path<TAB>url` is wanted");
-    UrlEntry entry{std::string(line.substr(0, tab)), std::string(line.substr(tab + 1))};
+    UrlEntry entry{std::string(line.substr(0, tab)), encode_blanks(line.substr(tab + 1))};
     if (entry.url.find('\t') != std::string::npos) refuse("a second tab; `relative path<TAB>url` is wanted");
     try {
       path_below(".", entry.path);
     } catch (const DataError& error) {
       refuse(error.what());
     }
-    if (entry.path.ends_with('/')) refuse(fmt::format("'{}' names a folder", entry.path));
+    const std::string path = std::filesystem::path(entry.path).lexically_normal().generic_string();  // each file has one
+    if (path.ends_with('/') || path == ".") refuse(fmt::format("'{}' names a folder", entry.path));
+    if (path == "failures.tsv") refuse(fmt::format("'{}' is where fetch lists what failed; give it another name", entry.path));
+    entry.path = path;
     const auto [first, fresh] = seen.emplace(entry.path, std::pair(number, list.size()));
     if (fresh) {
       list.push_back(std::move(entry));

@@ -163,6 +163,8 @@ TEST_F(DataCommandTest, SplitByRatioCountsAndFolds) {
   }
   EXPECT_THAT(error(2, "split --data data --out x --folds 1"), HasSubstr("--folds is 1, at least 2 are needed"));
   EXPECT_THAT(error(2, "split --data data --out x --folds 5 --ratio 80/20"), HasSubstr("excludes"));
+  EXPECT_THAT(error(2, "split --data data --out x --ratio 1/1/1/1"),
+              HasSubstr("--ratio is '1/1/1/1'; 80/20 (train/val) or 80/5/15 (train/val/test) is wanted"));
   EXPECT_THAT(error(2, "split --data data --out x --counts 20/1"), HasSubstr("add up to 21, there are 20 samples"));
   EXPECT_FALSE(fs::exists(file("x/dataset.yaml")));
 }
@@ -197,6 +199,18 @@ TEST_F(DataCommandTest, ImportLeavesClassesOutOnRequest) {
   EXPECT_EQ(Dataset::open(file("iapsa")).classes.size(), 7U);
   EXPECT_THAT(error(2, "import folder --root " + root + " --out f --without anger"),
               HasSubstr("import folder: --without is for published data sets"));
+}
+
+TEST_F(DataCommandTest, ImportWithoutTheTrainingPicturesFails) {
+  const fs::path from = fs::path(EMOTION_TEST_DATA) / "../data/fixtures/import/affectnet_folders";
+  fs::copy(from, file("in"), fs::copy_options::recursive);
+  for (const auto& entry : fs::recursive_directory_iterator(file("in/train"))) {
+    if (entry.is_regular_file()) fs::resize_file(entry.path(), 0);
+  }
+  EXPECT_THAT(error(3, "import affectnet --root in --out set"),
+              HasSubstr("in: none of the 7 pictures of split train can be used; train/6/x.jpg: an empty file, or not readable"));
+  EXPECT_FALSE(fs::exists(file("set/dataset.yaml")));
+  EXPECT_EQ(run("import affectnet --root in --out set --split 50/50").code, 0);
 }
 
 }  // namespace

@@ -1,6 +1,4 @@
 // Pictures over HTTP, from a server within the test; nothing leaves 127.0.0.1.
-#include "emotion/data/fetch.h"
-
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -9,10 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "../support/http_server.h"
-#include "../support/scratch.h"
 #include "emotion/error.h"
-#include "emotion/log.h"
+#include "fetch_support.h"
 
 namespace emotion {
 namespace {
@@ -21,28 +17,7 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-class FetchTest : public ::testing::Test {
- protected:
-  void SetUp() override { set_log_level(LogLevel::kOff); }
-  static std::string picture() { return read_file(fs::path(EMOTION_TEST_DATA) / "fixtures/odd420.jpg"); }
-  FetchConfig config() const {
-    return {
-        .out = out(), .timeout = 20, .retries = 2, .first_wait = 0.01, .longest_wait = 5, .allow_private = true, .workers = 1};
-  }
-  fs::path out() const { return folder_.path() / "out"; }
-  std::string failures() const { return fs::exists(out() / "failures.tsv") ? read_file(out() / "failures.tsv") : ""; }
-  /// The reason written for a path, with its kind.
-  std::string failure(const std::string& path) const {
-    const std::string all = failures();
-    const std::size_t at = all.find(path + "\t");
-    if (at == std::string::npos) return "none";
-    const std::size_t kind = all.find('\t', all.find('\t', at) + 1) + 1;
-    std::string text = all.substr(kind, all.find('\n', kind) - kind);
-    text[text.find('\t')] = ' ';
-    return text;
-  }
-  ScratchFolder folder_;
-};
+using FetchTest = FetchFixture;
 
 TEST_F(FetchTest, FetchesOnceAndNeverAgain) {
   HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
@@ -205,6 +180,28 @@ TEST_F(FetchTest, SlowDripsEnd) {
   EXPECT_THAT(failure("drip.jpg"), HasSubstr("passing Operation timed out"));
 }
 
+// A server whose Content-Length is too small leaves the rest of its picture where the next answer is looked for.
+TEST_F(FetchTest, BytesThatAnEarlierAnswerLeftDoNotEndTheNextPicture) {
+  HttpServer server([](const std::string& path, int) -> HttpAnswer {
+    if (path.starts_with("/long")) return {.body = picture().substr(0, 700), .late = picture().substr(700)};
+    if (path == "/hop") return {.status = 302, .headers = "Location: /good\r\n"};
+    return {.body = picture()};
+  });
+  std::vector<UrlEntry> list;
+  for (const std::string name : {"long1", "good1", "long2", "hop", "long3", "good3"})
+    list.push_back({name + ".jpg", server.url("/" + name)});
+  FetchConfig c = config();
+  c.per_host = 1;
+  const FetchSummary summary = fetch_pictures(list, c);
+  EXPECT_EQ(summary.fetched, 3U) << failures();
+  EXPECT_EQ(summary.failed, 3U);
+  EXPECT_THAT(failure("long1.jpg"), HasSubstr("final " + server.url("/long1") + ": broken JPEG"));
+  c.retries = 0;
+  const FetchSummary once = fetch_pictures({{"long4.jpg", server.url("/long4")}, {"good4.jpg", server.url("/good4")}}, c);
+  EXPECT_EQ(once.failed, 2U);
+  EXPECT_EQ(failure("good4.jpg"), "passing Received HTTP/0.9 when not allowed");
+}
+
 // The check is made where a connection is opened: names, redirects and literal addresses end there alike.
 TEST_F(FetchTest, PrivateAddressesAreRefusedUnlessAsked) {
   HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
@@ -322,6 +319,25 @@ TEST_F(FetchTest, BadListsAreNamedWithTheirLine) {
   EXPECT_EQ(error("/etc/b.jpg\thttp://h/2\n"), "1: '/etc/b.jpg' is an absolute path, a path below '.' is needed");
   EXPECT_EQ(error("a.jpg\thttp://h/1\n\na.jpg\thttp://h/2\n"), "3: 'a.jpg' has another URL in line 1");
   EXPECT_EQ(error("a/\thttp://h/1\n"), "1: 'a/' names a folder");
+  EXPECT_EQ(error("a/.\thttp://h/1\n"), "1: 'a/.' names a folder");
+  EXPECT_EQ(error("a.jpg\thttp://h/1\n./b/../a.jpg\thttp://h/2\n"), "2: 'a.jpg' has another URL in line 1");
+  EXPECT_EQ(error("a.jpg\thttp://h/1\nb/failures.tsv\thttp://h/2\n./failures.tsv\thttp://h/3\n"),
+            "3: './failures.tsv' is where fetch lists what failed; give it another name");
+}
+
+TEST_F(FetchTest, ListsMayHaveBareCarriageReturnsAndBlanksInUrls) {
+  const fs::path file = folder_.path() / "urls.tsv";
+  HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
+  write_text(file, "./a.jpg\t " + server.url("/a b c.jpg") + " \r\rin/b.jpg\t" + server.url("/b") + "\ra.jpg\t" +
+                       server.url("/a b c.jpg") + "\r");
+  const auto list = read_url_list(file);
+  ASSERT_THAT(list, SizeIs(2)) << "two spellings of one path";
+  EXPECT_EQ(list[0].path, "a.jpg");
+  EXPECT_EQ(list[1].path, "in/b.jpg");
+  EXPECT_EQ(fetch_pictures(list, config()).fetched, 2U);
+  EXPECT_EQ(server.requests("/a%20b%20c.jpg"), 1);
+  write_text(file, "a.jpg\thttp://h/1\rb.jpg http://h/2\r");
+  EXPECT_EQ(error_of<DataError>([&] { read_url_list(file); }), file.string() + ":2: `relative path<TAB>url` is wanted");
 }
 
 TEST_F(FetchTest, AbsurdValuesAreRefused) {

@@ -40,6 +40,47 @@ TEST_F(AnnotatedTest, AffectNetListsHaveAHeaderOrNone) {
   EXPECT_THAT(log(), HasSubstr("training.csv: contempt 1, none 1, no face 1 passed over"));
 }
 
+TEST_F(AnnotatedTest, AffectNetListsOfOtherHands) {
+  const fs::path root = folder_.path() / "in";
+  fs::copy(fixture("affectnet_lists"), root, fs::copy_options::recursive);
+  const fs::path train = root / "Manually_Annotated_file_lists/training.csv";
+  const fs::path val = root / "Manually_Annotated_file_lists/validation.csv";
+  write_text(
+      train,
+      ",subdirectory_filepath,expression,Face_X,face_y,face_width,face_height\n"
+      "0,1\\a.jpg,1,1,2,3,4\n1,Manually_Annotated_Images/1/b.PNG,0,5,6,7,8\n2,Manually_Annotated_Images\\2\\c.jpg,6,1,1,1,1\n");
+  fs::remove(val);
+  request_.format = "affectnet";
+  request_.root = root;
+  request_.out = out_;
+  import_published(request_);
+  const std::string images = "Manually_Annotated_Images/";
+  const Dataset dataset = Dataset::open(out_);
+  EXPECT_THAT(lines(dataset, "train"),
+              ElementsAre(images + "1/a.jpg happy", images + "1/b.PNG neutral", images + "2/c.jpg anger"));
+  EXPECT_THAT(boxes(dataset, "train"), ElementsAre("1 2 3 4", "5 6 7 8", "1 1 1 1"));
+  EXPECT_FALSE(fs::exists(out_ / "missing.txt"));
+  out_ = folder_.path() / "other";
+  for (const std::string path : {"/data/1/a.jpg", "C:\\data\\a.jpg"}) {
+    write_text(train, path + ",1,1,1,1,,1,0,0\n");
+    EXPECT_EQ(import_error("affectnet", root), train.string() + ":1: '" + path + "' is an absolute path, NUMBER/FILE is wanted");
+  }
+}
+
+TEST_F(AnnotatedTest, ASplitThatLosesEveryPictureIsNamed) {
+  const fs::path root = folder_.path() / "in";
+  fs::copy(fixture("affectnet_lists"), root, fs::copy_options::recursive);
+  for (const char* folder : {"1", "2", "3"}) fs::remove_all(root / "Manually_Annotated_Images" / folder);
+  const std::string gone = root.string() + ": none of the 5 pictures of split train can be used; Manually_Annotated_Images/";
+  EXPECT_EQ(import_error("affectnet", root), gone + "3/g.jpg: no such file; --split 80/20 would split those that are there anew");
+  write_text(root / "Manually_Annotated_Images/3/g.jpg", "<html>gone</html>");
+  EXPECT_EQ(import_error("affectnet", root),
+            gone + "3/g.jpg: a web page, not a picture; --split 80/20 would split those that are there anew");
+  fs::remove_all(root / "Manually_Annotated_Images/4");
+  EXPECT_EQ(import_error("affectnet", root),
+            root.string() + ": none of the 6 pictures can be used; Manually_Annotated_Images/3/g.jpg: a web page, not a picture");
+}
+
 TEST_F(AnnotatedTest, AffectNet8AddsContempt) {
   const Dataset dataset = import("affectnet8", "affectnet_lists");
   EXPECT_THAT(dataset.classes, SizeIs(8));
@@ -127,6 +168,9 @@ TEST_F(AnnotatedTest, EmoticErrors) {
   EXPECT_EQ(import_error("emotic", root), table.string() + ":2: '[1, 2, 3]' is not [x1, y1, x2, y2]");
   write_text(table, head + "0,mscoco/images,a.jpg,\"[1, 2, 3, 4]\",\"['Feer']\"\n");
   EXPECT_EQ(import_error("emotic", root), table.string() + ":2: unknown category 'Feer'; did you mean Fear?");
+  write_text(table, head + "0,/data/x,a.jpg,\"[1, 2, 3, 4]\",\"['Fear']\"\n");
+  EXPECT_EQ(import_error("emotic", root),
+            table.string() + ":2: '/data/x/a.jpg' is an absolute path, a path below '" + root.string() + "' is needed");
   write_text(table, "Index,Folder\n");
   EXPECT_EQ(import_error("emotic", root), table.string() + ":1: there is no column 'Filename'; there are Index, Folder");
   const fs::path mat = root / "Annotations/Annotations.mat";
@@ -155,6 +199,32 @@ TEST_F(AnnotatedTest, StockEmotionItemsOfEveryForm) {
   EXPECT_THAT(log(), HasSubstr("stockemotion: 5 URLs in dataset_image_urls_240.pkl"));
 }
 
+TEST_F(AnnotatedTest, StockEmotionPicturesLieInAFolderOfAnyName) {
+  using namespace std::string_literals;
+  const std::string picture = read_file(fixture("affectnet_lists") / "Manually_Annotated_Images/1/a.jpg");
+  const auto train_of = [&](const std::string& name, const std::string& folder, const std::string& pickle) {
+    const fs::path root = folder_.path() / name, list = root / "data_v1/CNNsplit_key690_train.pkl";
+    fs::copy(fixture("stockemotion"), root, fs::copy_options::recursive);
+    if (!pickle.empty()) write_text(list, pickle);
+    fs::create_directories(root / "images/nothing");
+    for (const std::string file : {"1/10.jpg", "1/11.jpg", "1/13.jpg", "1/14.jpg", "images/10/a.jpg"})
+      write_text(root / folder / file, picture);
+    request_.format = "stockemotion";
+    request_.root = root;
+    request_.out = out_ = folder_.path() / (name + "_out");
+    import_published(request_);
+    const Dataset dataset = Dataset::open(out_);
+    EXPECT_TRUE(fs::equivalent(dataset.images(), root / folder)) << name;
+    return lines(dataset, "train");
+  };
+  EXPECT_THAT(train_of("named", "stock pictures", ""), ElementsAre("1/10.jpg joy calm", "1/11.jpg abandoned"));
+  EXPECT_THAT(train_of("root", "", ""), ElementsAre("1/10.jpg joy calm", "1/11.jpg abandoned"));
+  EXPECT_THAT(train_of("below", "",
+                       "\x80\x02](](X\x0f\x00\x00\x00images/10/a.jpgK\x01"
+                       "ee."s),
+              ElementsAre("images/10/a.jpg abuse"));
+}
+
 TEST_F(AnnotatedTest, StockEmotionErrors) {
   const fs::path root = folder_.path() / "in";
   fs::copy(fixture("stockemotion"), root, fs::copy_options::recursive);
@@ -176,6 +246,9 @@ TEST_F(AnnotatedTest, StockEmotionErrors) {
                   "ee."),
             ": item 0: emotion id 7 is none of the 5");
   EXPECT_EQ(error("\x80\x02](]("s + path + "]ee."), ": item 0: it has no emotion");
+  EXPECT_THAT(error("\x80\x02](](X\x06\x00\x00\x00/d.jpgK\x01"
+                    "ee."s),
+              ::testing::StartsWith(": item 0: '/d.jpg' is an absolute path, a path below"));
   EXPECT_EQ(error("\x80\x02K\x07."s), ": a list is wanted");
   EXPECT_EQ(error("\x80\x02"
                   "cos\nsystem\n."s),

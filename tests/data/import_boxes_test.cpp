@@ -100,6 +100,15 @@ TEST_F(BoxImportTest, CocoPicturesThatAreMissingAreListed) {
   EXPECT_THAT(log(), HasSubstr("coco: 2 pictures are left out with their boxes, listed with the reason in "));
 }
 
+TEST_F(BoxImportTest, ACocoSplitThatLosesEveryPictureIsNamed) {
+  write_text(root() / "annotations/train.json", coco_file(1, {{2, "dog"}}, {2}));
+  write_text(root() / "annotations/val.json", coco_file(2, {{2, "dog"}}, {2}));
+  write_text(root() / "train/1.jpg", "<html>no such picture</html>");
+  picture("val/2.jpg");
+  EXPECT_EQ(error("coco"),
+            root().string() + ": none of the 1 pictures of split train can be used; train/1.jpg: a web page, not a picture");
+}
+
 // What every reader of the result would refuse is refused here, where the file is that must be mended.
 TEST_F(BoxImportTest, CocoNamesThatStandTwice) {
   const fs::path file = root() / "annotations/train.json";
@@ -131,6 +140,11 @@ TEST_F(BoxImportTest, CocoErrors) {
                 "pictures unpacked?");
   picture("images/9.jpg");
   std::string text = kTrain;
+  text.replace(text.find("\"4.jpg\""), 7, "\"/d/4.jpg\"");
+  write_text(file, text);
+  EXPECT_EQ(error("coco"),
+            file.string() + ": image 4: '/d/4.jpg' is an absolute path, a path below '" + root().string() + "' is needed");
+  text = kTrain;
   text.replace(text.find("\"category_id\": 90"), 17, "\"category_id\": 91");
   write_text(file, text);
   EXPECT_EQ(error("coco"), file.string() + ": annotation 1: category_id 91 is not in 'categories'");

@@ -111,7 +111,8 @@ TEST_F(PublishedTest, EmotionRoiListErrors) {
   write_text(list, "hope/1.jpg\n");
   EXPECT_EQ(import_error("emotionroi", root), list.string() + ":1: 'hope/1.jpg' is not CLASS/FILE with one of the six classes");
   write_text(list, "anger/../../../1.jpg\n");
-  EXPECT_THAT(import_error("emotionroi", root), HasSubstr("'anger/../../../1.jpg' leaves '"));
+  EXPECT_EQ(import_error("emotionroi", root),
+            list.string() + ":1: 'anger/../../../1.jpg' leaves '" + (root / "images").string() + "'");
   fs::remove(list);
   request_.format = "emotionroi";
   request_.root = root;
@@ -201,6 +202,25 @@ TEST_F(PublishedTest, UbeTakesPicturesOfEveryDepth) {
   EXPECT_THAT(log(), HasSubstr("ube: 13 samples; published: 3045"));
 }
 
+TEST_F(PublishedTest, LinkedFoldersAreFollowedAndLoopsEnd) {
+  const fs::path root = folder_.path() / "in";
+  fs::copy(fixture("ube"), root, fs::copy_options::recursive);
+  fs::rename(root / "images/joy/dog", folder_.path() / "elsewhere");
+  fs::create_directory_symlink(folder_.path() / "elsewhere", root / "images/joy/dog");
+  fs::create_directory_symlink("..", root / "images/joy/cat/up");
+  fs::create_directory_symlink(root / "images/joy", folder_.path() / "elsewhere/back");
+  fs::create_symlink("itself", root / "images/joy/itself");
+  fs::create_symlink("nowhere", root / "images/joy/gone");
+  request_.format = "ube";
+  request_.root = root;
+  request_.out = out_;
+  import_published(request_);
+  const auto all = rows(Dataset::open(out_));
+  EXPECT_THAT(all, SizeIs(13)) << "as without links";
+  EXPECT_EQ(all.at("joy/dog/deeper/2.jpg"), "joy");
+  EXPECT_THAT(log(), HasSubstr("joy: 2 links lead to neither a file nor a folder and are passed over; one is "));
+}
+
 TEST_F(PublishedTest, WebEmoHasPicturesUrlsAndSigns) {
   const Dataset dataset = import("webemo", "webemo");
   EXPECT_THAT(dataset.classes, SizeIs(25));
@@ -241,6 +261,10 @@ TEST_F(PublishedTest, EmoSetErrorsNameTheItem) {
   EXPECT_EQ(import_error("emoset", folder_.path() / "in"), list.string() + ": not a JSON list");
   write_text(list, "[[\"awe\", \"image/awe/1.jpg\", \"a.json\"], [\"hope\", \"image/hope/1.jpg\", \"a.json\"]]");
   EXPECT_EQ(import_error("emoset", folder_.path() / "in"), list.string() + ": item 1: unknown class 'hope'");
+  write_text(list, "[[\"awe\", \"/data/1.jpg\", \"a.json\"]]");
+  EXPECT_EQ(import_error("emoset", folder_.path() / "in"), list.string() +
+                                                               ": item 0: '/data/1.jpg' is an absolute path, a path below '" +
+                                                               (folder_.path() / "in").string() + "' is needed");
   write_text(list, "[[\"awe\", \"a.json\"]]");
   EXPECT_EQ(import_error("emoset", folder_.path() / "in"), list.string() + ": item 0: none of its parts is a picture");
 }

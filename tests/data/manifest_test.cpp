@@ -247,5 +247,24 @@ TEST_F(ImportTest, FoldersAreClassesAndTheSplitIsSeeded) {
             (folder_.path() / "photos/empty").string() + ": class empty has no image");
 }
 
+TEST_F(ImportTest, FoldersMayBeLinkedAndDeep) {
+  write_text(folder_.path() / "disk/1.jpg", "x");
+  write_text(folder_.path() / "disk/deeper/2.jpg", "x");
+  fs::create_directories(folder_.path() / "photos/joy/folder.jpg");
+  write_text(folder_.path() / "photos/joy/3.jpg", "x");
+  fs::create_directory_symlink(folder_.path() / "disk", folder_.path() / "photos/anger");
+  fs::create_directory_symlink(folder_.path() / "disk", folder_.path() / "photos/joy/more");
+  fs::create_directory_symlink(folder_.path() / "photos", folder_.path() / "disk/back");
+  import_folder({.root = folder_.path() / "photos", .out = folder_.path() / "out", .split = "50/50", .seed = 1});
+  std::vector<std::string> images;
+  const Dataset dataset = Dataset::open(folder_.path() / "out");
+  for (const char* split : {"train", "val"}) {
+    const Manifest manifest = Manifest::open(dataset, split);
+    for (std::size_t i = 0; i < manifest.size(); ++i) images.emplace_back(manifest[i].image);
+  }
+  std::sort(images.begin(), images.end());
+  EXPECT_THAT(images, ElementsAre("anger/1.jpg", "anger/deeper/2.jpg", "joy/3.jpg", "joy/more/1.jpg", "joy/more/deeper/2.jpg"));
+}
+
 }  // namespace
 }  // namespace emotion

@@ -24,6 +24,7 @@ struct HttpAnswer {
   std::string headers;                  ///< further lines, each ended by \r\n
   std::size_t cut = std::string::npos;  ///< bytes of the body that are sent before the connection is closed
   int drip_ms = 0;                      ///< pause after each byte of the body
+  std::string late{};                   ///< bytes beyond Content-Length, sent 50 ms after the body
 };
 
 /// An HTTP/1.1 server on 127.0.0.1 for tests: keeps connections, a thread each; answers from a function of the path and of how
@@ -111,7 +112,11 @@ class HttpServer {
     const HttpAnswer answer = handler_(path, count);
     const std::string head = "HTTP/1.1 " + std::to_string(answer.status) +
                              " X\r\nContent-Length: " + std::to_string(answer.body.size()) + "\r\n" + answer.headers + "\r\n";
-    if (answer.drip_ms == 0) return send(connection, head + answer.body.substr(0, answer.cut)) && answer.cut == std::string::npos;
+    if (answer.drip_ms == 0) {
+      const bool sent = send(connection, head + answer.body.substr(0, answer.cut));
+      if (!answer.late.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      return sent && send(connection, answer.late) && answer.cut == std::string::npos;
+    }
     if (!send(connection, head)) return false;
     for (const char byte : answer.body) {
       if (stop_ || !send(connection, std::string(1, byte))) return false;

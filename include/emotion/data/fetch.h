@@ -15,8 +15,10 @@ struct UrlEntry {
   std::string url;
 };
 
-/// Reads `relative path<TAB>url` lines (LF or CRLF, empty lines passed over).
-/// @throws DataError with file:line for a line without a tab, a path that leaves the folder, a path with two URLs
+/// Reads `relative path<TAB>url` lines (LF, CRLF or bare CR, empty lines passed over). Paths become normal (`./a` is `a`), blanks
+/// within URLs %20.
+/// @throws DataError with file:line for a line without a tab, a path that leaves the folder or is failures.tsv, a path with two
+/// URLs
 std::vector<UrlEntry> read_url_list(const std::filesystem::path& file);
 
 /// False for loopback, private, link-local, shared, multicast, reserved and documentation addresses of IPv4 and IPv6, also where
@@ -50,12 +52,13 @@ struct FetchSummary {
 
 /// Fetches pictures over HTTP and HTTPS into a folder.
 ///
-/// A picture is written whole or not at all, and only after it has been decoded; one that is there is never fetched again, one
-/// URL with several paths is fetched once. OUT/failures.tsv has a line `path<TAB>url<TAB>final|passing<TAB>reason` for each that
-/// is missing; a later run tries the passing ones again. A host that says 429 or 503 is left alone for as long as its
-/// Retry-After says; beyond longest_wait its other pictures fail with the same reason, unasked. Only http and https are followed,
-/// also on redirects; the address of every connection is checked when it is opened, so that no name, redirect or changed DNS
-/// answer leads to a private one. Proxies of the environment are not used.
+/// A picture is written whole or not at all, and only after it has been decoded; one that is there (by its first bytes; it is
+/// decoded before it is copied to another path of its URL) is never fetched again, one URL with several paths is fetched once.
+/// OUT/failures.tsv has a line `path<TAB>url<TAB>final|passing<TAB>reason` for each that is missing; a later run tries the
+/// passing ones again. A name that cannot be written fails alone; a disk that is full or cannot be written ends the run. A host
+/// that says 429 or 503 is left alone for as long as its Retry-After says; beyond longest_wait its other pictures fail with the
+/// same reason, unasked. Only http and https are followed, also on redirects; the address of every connection is checked when it
+/// is opened, so that no name, redirect or changed DNS answer leads to a private one. Proxies of the environment are not used.
 /// @throws ConfigError for absurd values, RunError (disk), Interrupted with everything recorded
 FetchSummary fetch_pictures(const std::vector<UrlEntry>& list, const FetchConfig& config);
 

@@ -10,13 +10,13 @@ namespace emotion {
 /// Parts a data set is split into where it does not say so itself: `80/20` -> train, val; `80/5/15` -> train, val, test.
 struct SplitRatio {
   std::vector<double> parts;
-  /// @throws ConfigError unless it is two or three positive numbers
-  static SplitRatio parse(const std::string& text);
+  /// @throws ConfigError naming the flag unless it is two or three positive numbers
+  static SplitRatio parse(const std::string& text, const char* flag = "--split");
   std::vector<std::string> names() const;
 };
 
 struct FolderImport {
-  std::filesystem::path root;  ///< ROOT/CLASS/image, or ROOT/{train,val,test}/CLASS/image
+  std::filesystem::path root;  ///< ROOT/CLASS/image, or ROOT/{train,val,test}/CLASS/image, the images at any depth
   std::filesystem::path out;
   std::string split = "80/20";
   std::uint64_t seed = 1;

@@ -62,7 +62,7 @@ void read_abstract(const fs::path& root, ImportDraft& draft) {
       continue;
     }
     sample.labels = {column_class[static_cast<std::size_t>(most - votes.begin())]};
-    draft.add(sample);
+    draft.add(sample, {}, {}, place);
   }
   draft.note("{} rows; {} of them have no single class with most votes and are passed over", table.rows.size(), ties);
 }

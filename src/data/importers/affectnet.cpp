@@ -2,6 +2,7 @@
 //
 // Class order is that of the ids. The papers use the first seven (EmotionNet, Sec. 5.3); affectnet8 adds contempt. Rows of
 // other ids (none, uncertain, no face) are no samples. The face's box becomes the sample's box. Valence and arousal are not kept.
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -66,6 +67,23 @@ struct ListColumns {
   }
 };
 
+/// Some copies have a pandas index before it, or spell it in small letters.
+bool is_header(const std::vector<std::string>& fields) {
+  return std::any_of(fields.begin(), fields.end(),
+                     [](const auto& field) { return lower_case(trimmed(field)) == "subdirectory_filepath"; });
+}
+
+/// A row's path below the root: written on Windows in some copies, and with the pictures' folder in some.
+std::string listed_image(const std::string& field, const std::string& prefix, const std::string& place) {
+  constexpr std::string_view kFolder = "Manually_Annotated_Images/";
+  std::string path(trimmed(field));
+  std::replace(path.begin(), path.end(), '\\', '/');
+  if (path.starts_with('/') || (path.size() > 2 && path[1] == ':' && path[2] == '/'))
+    throw DataError(fmt::format("{}: '{}' is an absolute path, NUMBER/FILE is wanted", place, trimmed(field)));
+  if (!prefix.empty() && path.starts_with(kFolder)) path.erase(0, kFolder.size());
+  return prefix + path;
+}
+
 void read_list(const fs::path& file, const std::string& split, const std::string& prefix, ImportDraft& draft) {
   const MappedFile map(file);
   CsvReader reader(map.text(), file);
@@ -76,7 +94,7 @@ void read_list(const fs::path& file, const std::string& split, const std::string
   while (reader.next(row)) {
     if (first) {  // validation.csv is in circulation with a header and without
       first = false;
-      const bool header = trimmed(row.fields[0]) == "subDirectory_filePath";
+      const bool header = is_header(row.fields);
       draft.note("{}: {} header line", file.filename().string(), header ? "with a" : "without a");
       if (header) {
         columns = ListColumns::of(row.fields, file);
@@ -89,11 +107,11 @@ void read_list(const fs::path& file, const std::string& split, const std::string
     const std::size_t id = expression_id(number(row.fields[columns.expression], place), place);
     ++counts[id];
     if (id >= draft.classes.size()) continue;
-    Sample sample = labelled(prefix + std::string(trimmed(row.fields[columns.path])), draft.classes[id]);
+    Sample sample = labelled(listed_image(row.fields[columns.path], prefix, place), draft.classes[id]);
     const std::array<float, 4> box{number(row.fields[columns.x], place), number(row.fields[columns.y], place),
                                    number(row.fields[columns.width], place), number(row.fields[columns.height], place)};
     if (box[2] > 0 && box[3] > 0) sample.box = box;
-    draft.add(sample, split);
+    draft.add(sample, split, {}, place);
   }
   tell_others(counts, file.filename().string(), draft);
 }

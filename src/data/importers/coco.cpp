@@ -107,6 +107,10 @@ class CocoSplit {
       result.pictures.push_back(pictures[i]);
       result.pictures.back().image = folder + names[i];
     }
+    if (result.pictures.empty()) {
+      throw DataError(fmt::format("{}: none of the {} pictures of split {} can be used; {}: {}", root_.string(), names.size(),
+                                  split, missing.back().first, missing.back().second));
+    }
     for (const dom::element entry : json_.list(json_.root(), "annotations")) add(entry, places, result.pictures);
     return result;
   }
@@ -121,6 +125,11 @@ class CocoSplit {
       const std::int64_t id = json_.number(entry, "id", "an image");
       const std::string what = fmt::format("image {}", id), name = json_.text(entry, "file_name", what);
       if (!seen.insert(id).second) json_.refuse(fmt::format("image id {} stands twice", id));
+      try {
+        path_below(root_, name);
+      } catch (const DataError& error) {
+        json_.refuse(fmt::format("{}: {}", what, error.what()));
+      }
       const auto [namesake, fresh] = id_of_name.emplace(name, id);
       if (!fresh) json_.refuse(fmt::format("image '{}' has the ids {} and {}", name, namesake->second, id));
       ids_.push_back(id);

@@ -68,8 +68,12 @@ fs::path ImportDraft::make_folder(const std::string& name) {
   return folder;
 }
 
-void ImportDraft::add(const Sample& sample, const std::string& split, std::string url) {
-  path_below(image_root, sample.image);
+void ImportDraft::add(const Sample& sample, const std::string& split, std::string url, const std::string& place) {
+  try {
+    path_below(image_root, sample.image);
+  } catch (const DataError& error) {
+    throw DataError(place.empty() ? error.what() : place + ": " + error.what());
+  }
   std::string key = sample.image;
   if (sample.box) key.append(1, '\0').append(reinterpret_cast<const char*>(sample.box->data()), sizeof *sample.box);
   if (!seen_.insert(std::move(key)).second) {
@@ -147,6 +151,7 @@ void ImportDraft::drop_missing() {
     note("no picture is there yet: all {} rows are kept, their URLs are in {}; fetch them before training", with_url,
          (out() / "urls.tsv").string());
   } else {
+    refuse_lost_splits(problems);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (!problems[i].empty()) {
         leave_out(rows_[i].image, problems[i]);
@@ -155,10 +160,6 @@ void ImportDraft::drop_missing() {
       if (number != i) rows_[number] = std::move(rows_[i]);
       ++number;
     }
-    if (number == 0 && !rows_.empty()) {
-      throw DataError(fmt::format("{}: none of the {} pictures can be used; {}: {}", image_root.string(), rows_.size(),
-                                  missing_.back().first, missing_.back().second));
-    }
     rows_.resize(number);
   }
   if (missing_.empty()) return;
@@ -166,6 +167,27 @@ void ImportDraft::drop_missing() {
   write_pairs(list, missing_);
   warn("{} rows are left out, listed with the reason in {}{}", missing_.size(), list.string(),
        repeated_ > 0 ? fmt::format("; {} of them repeat a picture", repeated_) : "");
+}
+
+/// A split without any picture would not be written, and a set without its training split is of no use.
+void ImportDraft::refuse_lost_splits(const std::vector<std::string>& problems) const {
+  std::map<std::string, std::uint64_t> rows, good;
+  std::map<std::string, std::size_t> last;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    const std::string& split = rows_[i].split;
+    ++rows[split];
+    good[split] += problems[i].empty();
+    if (!problems[i].empty()) last[split] = i;
+  }
+  const bool all = std::all_of(good.begin(), good.end(), [](const auto& count) { return count.second == 0; });
+  if (!all && (!request_.split.empty() || request_.folds > 0)) return;  // the published split is set aside
+  for (const auto& [split, count] : rows) {
+    if (good[split] > 0) continue;
+    const std::string where = all ? "" : fmt::format(" of split {}", split.empty() ? "train" : split);
+    throw DataError(fmt::format("{}: none of the {} pictures{} can be used; {}: {}{}", image_root.string(),
+                                all ? rows_.size() : count, where, rows_[last[split]].image, problems[last[split]],
+                                all ? "" : "; --split 80/20 would split those that are there anew"));
+  }
 }
 
 void ImportDraft::compare(const PublishedCounts& published) const {

@@ -69,8 +69,8 @@ class ImportDraft {
   const std::filesystem::path& out() const { return request_.out; }
   std::size_t size() const { return rows_.size(); }
   /// A row; `split` empty: drawn by finish(). A second row of the same image and box is left out.
-  /// @throws DataError for an image path that leaves the image root
-  void add(const Sample& sample, const std::string& split = {}, std::string url = {});
+  /// @throws DataError for an image path that leaves the image root, naming the `place` that it was read at
+  void add(const Sample& sample, const std::string& split = {}, std::string url = {}, const std::string& place = {});
   /// Makes OUT/NAME for pictures that the importer writes; unless finish() comes to its end, it is taken away again with all that
   /// is in it. @throws ConfigError if there is something of that name already, RunError
   std::filesystem::path make_folder(const std::string& name);
@@ -99,6 +99,7 @@ class ImportDraft {
 
   void drop_classes();
   void drop_missing();
+  void refuse_lost_splits(const std::vector<std::string>& problems) const;
   void compare(const PublishedCounts& published) const;
   Splits make_splits(const std::string& ratio) const;
   Splits make_folds() const;

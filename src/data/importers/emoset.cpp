@@ -35,7 +35,7 @@ void read_split(const fs::path& file, const std::string& split, ImportDraft& dra
     if (image.empty()) throw DataError(fmt::format("{}: item {}: none of its parts is a picture", file.string(), number));
     const auto cls = class_called(name, draft.classes);
     if (!cls) throw DataError(fmt::format("{}: item {}: unknown class '{}'", file.string(), number, name));
-    draft.add(labelled(std::string(image), *cls), split);
+    draft.add(labelled(std::string(image), *cls), split, {}, fmt::format("{}: item {}", file.string(), number));
     width = parts.size();
     ++number;
   }

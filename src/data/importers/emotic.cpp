@@ -148,7 +148,7 @@ void read_person(const Mat& persons, std::size_t i, const std::string& image, co
     ++counts.no_category;
     return draft.leave_out(image, place + ": the person has no category");
   }
-  draft.add(sample, split);
+  draft.add(sample, split, {}, place);
 }
 
 void read_mat_split(const Mat& images, const std::string& split, const std::string& file, ImportDraft& draft) {
@@ -228,7 +228,7 @@ void read_csv(const fs::path& file, const std::string& split, ImportDraft& draft
       draft.leave_out(sample.image, place + (sample.box ? ": the person has no category" : ": the person has no body box"));
       continue;
     }
-    draft.add(sample, split);
+    draft.add(sample, split, {}, place);
   }
   draft.note("{}: {} persons", file.filename().string(), table.rows.size());
 }

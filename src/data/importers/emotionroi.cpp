@@ -59,7 +59,7 @@ void read_emotionroi(const fs::path& root, ImportDraft& draft) {
       if (!cls || image.find('/') == std::string::npos)
         throw DataError(fmt::format("{}: '{}' is not CLASS/FILE with one of the six classes", place, line.text));
       if (!split_of.emplace(image, split).second) throw DataError(fmt::format("{}: {} stands twice in the lists", place, image));
-      draft.add(labelled(image, *cls), split);
+      draft.add(labelled(image, *cls), split, {}, place);
     }
   }
   for (const auto& name : folders_of(draft.image_root)) {

@@ -69,7 +69,7 @@ void read_list(const fs::path& file, ImportDraft& draft, std::unordered_set<std:
     // Different URLs may end in the same name.
     if (!names.insert(image.string()).second)
       image.replace_filename(fmt::format("{}_{:016x}{}", image.stem().string(), text_hash(url), image.extension().string()));
-    draft.add(labelled(image.generic_string(), *cls), {}, url);
+    draft.add(labelled(image.generic_string(), *cls), {}, url, place);
   }
 }
 

@@ -1,18 +1,78 @@
 #include "files.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <fstream>
 #include <set>
+#include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/log.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
+
+namespace {
+
+/// Lists files. Linked folders are followed; one that leads back up is not entered again.
+class FileWalk {
+ public:
+  FileWalk(const fs::path& root, bool deep) : root_(root), deep_(deep) {}
+  std::vector<std::string> files;
+
+  void run(const fs::path& folder) {
+    fs::path way = root_;
+    pass(way);
+    for (const auto& part : folder) pass(way /= part);
+    enter(folder);
+  }
+
+ private:
+  /// False if the folder is on the way already.
+  bool pass(const fs::path& folder) {
+    struct stat info {};
+    if (::stat(folder.c_str(), &info) != 0) return true;
+    const std::pair id{info.st_dev, info.st_ino};
+    if (std::find(way_.begin(), way_.end(), id) != way_.end()) return false;
+    way_.push_back(id);
+    return true;
+  }
+  void enter(const fs::path& folder) {
+    const std::size_t depth = way_.size();
+    std::vector<std::string> broken;
+    std::error_code error, ignored;
+    for (const auto& entry : fs::directory_iterator(root_ / folder, error)) {
+      const std::string name = entry.path().filename().string();
+      if (is_junk(name)) continue;
+      if (entry.is_regular_file(ignored)) {
+        files.push_back((folder / name).generic_string());
+      } else if (entry.is_directory(ignored)) {
+        if (deep_ && pass(root_ / folder / name)) enter(folder / name);
+        way_.resize(depth);
+      } else if (entry.is_symlink(ignored)) {
+        broken.push_back(name);
+      }
+    }
+    if (error) throw DataError(fmt::format("{}: cannot be read: {}", (root_ / folder).string(), error.message()));
+    if (!broken.empty()) {
+      log_warning("{}: {} links lead to neither a file nor a folder and are passed over; one is {}", (root_ / folder).string(),
+                  broken.size(), broken[0]);
+    }
+  }
+
+  const fs::path& root_;
+  bool deep_;
+  std::vector<std::pair<dev_t, ino_t>> way_;  // the folders that this one lies in
+};
+
+}  // namespace
 
 std::vector<TextLine> read_lines(const fs::path& file) {
   std::string text = read_file(file);
@@ -73,26 +133,18 @@ bool has_picture_name(const fs::path& file) {
 }
 
 std::vector<std::string> files_of(const fs::path& root, const fs::path& folder, bool deep) {
-  std::vector<std::string> files;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(root / folder, error)) {
-    const std::string name = entry.path().filename().string();
-    if (is_junk(name)) continue;
-    if (entry.is_regular_file()) files.push_back((folder / name).generic_string());
-    if (deep && entry.is_directory() && !entry.is_symlink()) {  // a link could lead back up
-      for (auto& file : files_of(root, folder / name, true)) files.push_back(std::move(file));
-    }
-  }
-  if (error) throw DataError(fmt::format("{}: cannot be read: {}", (root / folder).string(), error.message()));
-  std::sort(files.begin(), files.end());
-  return files;
+  FileWalk walk(root, deep);
+  walk.run(folder);
+  std::sort(walk.files.begin(), walk.files.end());
+  return std::move(walk.files);
 }
 
 std::vector<std::string> folders_of(const fs::path& folder) {
   std::vector<std::string> names;
-  std::error_code error;
+  std::error_code error, ignored;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.is_directory() && !is_junk(entry.path().filename().string())) names.push_back(entry.path().filename().string());
+    if (entry.is_directory(ignored) && !is_junk(entry.path().filename().string()))
+      names.push_back(entry.path().filename().string());
   }
   if (error) throw DataError(fmt::format("{}: cannot be read: {}", folder.string(), error.message()));
   std::sort(names.begin(), names.end());

@@ -30,7 +30,8 @@ std::string file_name_of_url(std::string_view url);
 bool is_junk(std::string_view name);
 bool has_picture_name(const std::filesystem::path& file);
 
-/// Files of ROOT/FOLDER as paths relative to `root`, sorted, without junk; those of its subfolders too if `deep`.
+/// Files of ROOT/FOLDER as paths relative to `root`, sorted, without junk; those of its subfolders, linked ones
+/// too, if `deep`.
 std::vector<std::string> files_of(const std::filesystem::path& root, const std::filesystem::path& folder, bool deep = false);
 /// Names of the subfolders, sorted, without junk.
 std::vector<std::string> folders_of(const std::filesystem::path& folder);

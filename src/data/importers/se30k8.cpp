@@ -103,7 +103,7 @@ void read_se30k8(const fs::path& root, ImportDraft& draft) {
     const std::string extension = url.empty() ? ".jpg" : fs::path(file_name_of_url(url)).extension().string();
     // The released downloader puts 10,000 pictures into a folder.
     sample.image = found != pictures.end() ? found->second : fmt::format("images/{:06}/{}{}", i / 10000, id, extension);
-    draft.add(sample, {}, url);
+    draft.add(sample, {}, url, place);
   }
   draft.note("{} pictures in {}; {} have no emotion that {} people share, {} have no votes: left out", all.size(),
              file.filename().string(), without_majority, kMajority, without_votes);

@@ -4,6 +4,7 @@
 // ..]]. Emotion words become labels (counts become votes too), raw tags keywords. A list of preview URLs may lie beside them.
 #include <algorithm>
 #include <optional>
+#include <system_error>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -21,6 +22,8 @@ namespace fs = std::filesystem;
 namespace {
 
 using Value = PlainPickle::Value;
+
+constexpr std::size_t kLookedFor = 200;  // items of a split, before a folder counts as not theirs
 
 /// A pickle and the file it shows.
 struct PickleFile {
@@ -156,6 +159,32 @@ std::unordered_map<std::string_view, std::string_view> read_urls(const PickleFil
   return urls;
 }
 
+/// Pictures lie below ROOT or in one of its folders, whose name is free: the one that has most of the first items. Empty if none
+/// has any.
+fs::path find_pictures(const fs::path& root, const Value& list) {
+  std::vector<std::string> images;
+  for (std::size_t i = 0; i < std::min(list.size(), kLookedFor); ++i) {
+    if (list[i].is_list() && list[i].size() > 0 && list[i][0].is_text()) images.emplace_back(list[i][0].text());
+  }
+  const auto held = [&](const fs::path& folder) {
+    std::error_code ignored;
+    return std::count_if(images.begin(), images.end(),
+                         [&](const auto& image) { return fs::is_regular_file(folder / image, ignored); });
+  };
+  fs::path best;
+  std::ptrdiff_t most = 0;
+  std::vector<std::string> names = folders_of(root);
+  names.insert(names.begin(), "");
+  for (const auto& name : names) {
+    const std::ptrdiff_t count = held(root / name);
+    if (count > most) {
+      most = count;
+      best = name.empty() ? root : root / name;
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 void read_stockemotion(const fs::path& root, ImportDraft& draft) {
@@ -170,17 +199,23 @@ void read_stockemotion(const fs::path& root, ImportDraft& draft) {
     urls = read_urls(*url_file, files.urls);
     draft.note("{} URLs in {}", urls.size(), files.urls.filename().string());
   }
-  // Pictures lie in one folder, whose name is free.
-  const fs::path images = find_folder(root, {"images", "imgs", "dataset_image"}, [&](const fs::path& f) { return f != root; });
-  draft.image_root = images.empty() ? (urls.empty() ? root : draft.out()) : images;
+  // Where pictures will be put, if none is there yet.
+  const fs::path wanted = find_folder(root, {"images", "imgs", "dataset_image"}, [&](const fs::path& f) { return f != root; });
+  draft.image_root = wanted.empty() ? (urls.empty() ? root : draft.out()) : wanted;
+  fs::path images;
   for (const auto& [split, file] : files.splits) {
     const PickleFile pickle(file);
     const Value list = pickle.pickle.root();
     if (!list.is_list()) throw DataError(file.string() + ": a list is wanted");
+    if (images.empty()) {
+      images = find_pictures(root, list);
+      if (!images.empty()) draft.image_root = images;
+    }
     for (std::size_t i = 0; i < list.size(); ++i) {
-      const Sample sample = items.read(list[i], fmt::format("{}: item {}", file.string(), i));
+      const std::string place = fmt::format("{}: item {}", file.string(), i);
+      const Sample sample = items.read(list[i], place);
       const auto url = urls.find(sample.image);
-      draft.add(sample, split, url == urls.end() ? std::string() : std::string(url->second));
+      draft.add(sample, split, url == urls.end() ? std::string() : std::string(url->second), place);
     }
   }
 }

@@ -63,7 +63,7 @@ void read_list(const fs::path& file, const std::string& split, ImportDraft& draf
       draft.leave_out(image.generic_string(), fmt::format("{}: another URL of the class ends in the same name", place));
       continue;
     }
-    draft.add(labelled(image.generic_string(), kCategories[id].name), split, url);
+    draft.add(labelled(image.generic_string(), kCategories[id].name), split, url, place);
   }
 }
 
