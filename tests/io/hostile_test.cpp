@@ -22,7 +22,10 @@ using namespace std::string_literals;
 
 constexpr std::uint64_t kMegabytes = 48;  // what a reader may take of any of these files
 
-std::string little(std::uint64_t value, std::size_t bytes) { return std::string(reinterpret_cast<const char*>(&value), bytes); }
+/// The value's lowest `bytes` bytes, at most 8.
+std::string little(std::uint64_t value, std::size_t bytes) {
+  return std::string(reinterpret_cast<const char*>(&value), sizeof value).substr(0, bytes);
+}
 
 /// A member of a ZIP archive, with what its headers say of it.
 struct Member {
@@ -56,8 +59,7 @@ std::string zip(const std::vector<Member>& members, std::optional<std::uint64_t>
     const std::string sizes = m.zip64 ? std::string(8, '\xff') : little(m.content.size(), 4) + little(size, 4);
     const std::string common = little(0, 2) + little(m.method, 2) + little(0, 4) + little(sum, 4) + sizes +
                                little(m.name.size(), 2) + little(extra.size(), 2);
-    directory += "PK\1\2"s + little(20, 2) + little(20, 2) + common + little(0, 10).substr(0, 8) + little(0, 2) +
-                 little(header, 4) + m.name + extra;
+    directory += "PK\1\2"s + little(20, 2) + little(20, 2) + common + std::string(10, '\0') + little(header, 4) + m.name + extra;
     file += "PK\3\4"s + little(20, 2) + common + m.name + extra + m.content;
   }
   const std::uint64_t entries = count.value_or(members.size());
