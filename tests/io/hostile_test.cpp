@@ -148,8 +148,13 @@ TEST_F(HostileTest, ZipsOfTorch) {
             "3: truncated: storage 0 has 8 bytes for 2147483647 elements");
   EXPECT_EQ(pth(archive(tensor("K\1", "K\2", "K\1", "K\2"))),
             "3: a tensor reaches outside its storage of 2 elements (byte 106 of its pickle)");
-  EXPECT_EQ(pth(archive(tensor("K\0"s, "J\xff\xff\xff\x7f", "K\0"s, "K\2"))),
-            "3: a tensor reaches outside its storage of 2 elements (byte 109 of its pickle)");
+  EXPECT_EQ(pth(archive(tensor("K\0"s, "K\7", "K\0"s, "K\2"))), "no error") << "expanded";
+  for (const std::string& size : {"J\xff\xff\xff\x7f"s, "\x8a\x8\0\0\0\0\0\0\0\x40"s}) {  // 2^62 floats: their bytes overflow
+    EXPECT_EQ(pth(archive(tensor("K\0"s, size, "K\0"s, "K\2"))),
+              "3: refused: its tensors share so much that they would take more than the 32 MB that a file of its size may");
+  }
+  EXPECT_EQ(pth(archive(tensor("K\2", "K\7", "K\0"s, "K\2"))),
+            "3: a tensor reaches outside its storage of 2 elements (byte 106 of its pickle)");
   EXPECT_EQ(pth(archive(tensor("K\0"s, "\x8a\x8\0\0\0\0\0\0\0\x40"s, "\x8a\x8\0\0\0\0\0\0\0\x40"s, "K\2"))),
             "3: a tensor's size or stride is absurd (byte 122 of its pickle)");
 }
@@ -193,7 +198,7 @@ TEST_F(HostileTest, TensorsThatShareAStorage) {
   for (int i = 0; i < 2000; ++i)
     pickle += fmt::format("X{}{:04}", little(4, 4), i) + "h\1(h\2K\0J\x50\xc3\0\0\x85K\1\x85\x89NtR"s;
   EXPECT_EQ(pth(zip({{"a/data.pkl", pickle + "u."}, {"a/data/0", std::string(200'000, '\0')}})),
-            "3: refused: its tensors share so much that they would take 8 times its size");
+            "3: refused: its tensors share so much that they would take more than the 32 MB that a file of its size may");
 }
 
 TEST_F(HostileTest, HeadersOfSafetensors) {
