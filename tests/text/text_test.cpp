@@ -60,12 +60,12 @@ TEST(WordFormTest, ByHand) {
 
 // A space within a word ended it: the file could not be read again, or gave other words and numbers.
 TEST_F(WordVectorsTest, WordsWithSpacesComeBack) {
-  const WordVectors vectors = WordVectors::from_memory({"hot air", " New  York", "sea"}, {1, 2, 3, 4, 5, 6}, 2);
+  const WordVectors vectors = WordVectors::from_memory({"hot air", " New  York", "sea", "café"}, {1, 2, 3, 4, 5, 6, 7, 8}, 2);
   vectors.write_binary(folder_.path() / "w.bin");
   vectors.write_text(folder_.path() / "w.txt");
   for (const char* name : {"w.bin", "w.txt"}) {
     const WordVectors read = WordVectors::open(folder_.path() / name);
-    ASSERT_EQ(read.size(), 3U) << name;
+    ASSERT_EQ(read.size(), 4U) << name;
     EXPECT_EQ(read.word(1), "New_York");
     std::vector<float> row(2);
     read.copy(read.find("New York").value(), row);
@@ -73,6 +73,7 @@ TEST_F(WordVectorsTest, WordsWithSpacesComeBack) {
     EXPECT_EQ(read.find("hot air"), 0U);
     EXPECT_EQ(read.find("HOT  AIR"), 0U);
     EXPECT_EQ(read.find("Sea"), 2U);
+    EXPECT_EQ(read.find("CAFÉ"), 3U);
     EXPECT_FALSE(read.find("new york").has_value()) << "letters are lower-cased, never raised";
   }
 }
