@@ -15,6 +15,7 @@
 #include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
+#include "emotion/threads.h"
 
 namespace emotion {
 namespace {
@@ -141,9 +142,7 @@ std::vector<HashedPicture> hash_pictures(const Dataset& dataset, int workers) {
       ++done;
     }
   };
-  const unsigned count = workers > 0 ? static_cast<unsigned>(workers) : std::max(1U, std::thread::hardware_concurrency());
-  std::vector<std::thread> threads;
-  for (unsigned t = 0; t < count; ++t) threads.emplace_back(work);
+  std::vector<std::thread> threads = start_threads(worker_count(workers), work);
   Progress progress("hashes", pictures.size());
   while (done < pictures.size() && !stop_requested()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

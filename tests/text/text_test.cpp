@@ -259,6 +259,18 @@ class Meeting {
   std::vector<float> total_;
 };
 
+// Each thread has its share of the lists: with fewer it would be another training.
+TEST(Word2VecTest, ThreadsThatCannotBeStartedEndIt) {
+  if (!kMemoryIsLimited) GTEST_SKIP() << "a sanitizer maps what it likes";
+  set_log_level(LogLevel::kOff);
+  const auto [words, lists] = topic_lists();
+  const std::string error =
+      error_within(100, [&, &w = words, &l = lists] { train_word2vec(w, l, {.dimension = 8, .min_count = 1, .threads = 64}); });
+  EXPECT_THAT(error,
+              ::testing::MatchesRegex("1: word2vec: [0-9]+ of 64 threads can be started: Resource temporarily unavailable; "
+                                      "give fewer --threads"));
+}
+
 TEST(Word2VecTest, ProcessesTogetherLearnTheSameTopicsAndAgree) {
   set_log_level(LogLevel::kOff);
   const auto [words, lists] = topic_lists();
