@@ -49,7 +49,7 @@ IndexHeader expected(const Dataset& dataset, const std::filesystem::path& jsonl)
 }
 
 std::uint64_t path_size(const IndexSample& s) {
-  return std::uint64_t{s.image_size} + s.face_size + s.regions_size;
+  return std::uint64_t{s.image_size} + s.face_size + s.regions_size + s.source_size;
 }
 
 /// True if what the samples name is there: ids are used as places in lists of classes and words, offsets without a further look.
@@ -166,6 +166,7 @@ SampleView Manifest::operator[](std::size_t i) const {
   view.image = {paths, s.image_size};
   view.face = {paths + s.image_size, s.face_size};
   view.regions = {paths + s.image_size + s.face_size, s.regions_size};
+  view.source = {paths + s.image_size + s.face_size + s.regions_size, s.source_size};
   const std::uint32_t* ids = data_->ids + s.ids;
   view.labels = {ids, s.labels};
   view.keywords = {ids + s.labels, s.keywords};
@@ -228,6 +229,7 @@ void ManifestWriter::write(const Sample& sample) {
   if (sample.box) line["box"] = *sample.box;
   if (!sample.face.empty()) line["face"] = sample.face;
   if (!sample.regions.empty()) line["regions"] = sample.regions;
+  if (!sample.source.empty()) line["source"] = sample.source;
   data_->out << line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
 }
 

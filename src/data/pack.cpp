@@ -33,7 +33,7 @@ const char* picture_field(std::string_view bytes, const std::string& place) {
 }
 
 nlohmann::ordered_json sample_json(const Sample& sample) {
-  nlohmann::ordered_json json{{"image", sample.image}};
+  nlohmann::ordered_json json{{"image", sample.source.empty() ? sample.image : sample.source}};
   if (!sample.labels.empty()) json["labels"] = sample.labels;
   if (!sample.keywords.empty()) json["keywords"] = sample.keywords;
   if (!sample.votes.empty()) json["votes"] = sample.votes;
@@ -71,6 +71,7 @@ class Packer {
       std::size_t at = 0;
       for (std::size_t i = begin; i < end; ++i) {
         Sample sample = sample_of(manifest_, i);
+        if (sample.source.empty()) sample.source = std::move(sample.image);
         sample.face.clear();
         for (; at < members.size() && members[at].name.starts_with(key(i)); ++at) {
           const std::string& member = members[at].name;

@@ -100,8 +100,11 @@ std::vector<HashedPicture> list_pictures(const Dataset& dataset) {
   for (std::size_t split = 0; split < dataset.splits.size(); ++split) {
     const Manifest manifest = Manifest::open(dataset, dataset.splits[split].first);
     for (std::size_t i = 0; i < manifest.size(); ++i) {
-      const auto [found, fresh] = place.emplace(manifest[i].image, pictures.size());
-      if (fresh) pictures.emplace_back().image = found->first;
+      const auto [found, fresh] = place.emplace(manifest[i].picture(), pictures.size());
+      if (fresh) {
+        pictures.emplace_back().image = manifest[i].image;
+        pictures.back().picture = found->first;
+      }
       auto& splits = pictures[found->second].splits;
       if (splits.empty() || splits.back() != split) splits.push_back(split);
     }

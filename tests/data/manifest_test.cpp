@@ -45,7 +45,7 @@ TEST_F(ManifestTest, ReadsWhatALineSays) {
   const Manifest manifest = Manifest::open(
       dataset("{\"image\": \"a.jpg\", \"labels\": [\"awe\", 2], \"keywords\": [\"sky\", \"awe\", \"sky\"], "
               "\"votes\": [0, \"fear\"], \"box\": [1, 2.5, 3, 4], "
-              "\"face\": \"f/a.png\", \"regions\": \"r/a.safetensors\"}\n\n{\"image\": \"dir/b.jpg\"}\n"),
+              "\"face\": \"f/a.png\", \"regions\": \"r/a.safetensors\", \"source\": \"s.jpg\"}\n\n{\"image\": \"dir/b.jpg\"}\n"),
       "train");
   ASSERT_EQ(manifest.size(), 2U);
   const SampleView sample = manifest[0];
@@ -58,6 +58,9 @@ TEST_F(ManifestTest, ReadsWhatALineSays) {
   EXPECT_THAT(*sample.box, ElementsAre(1, 2.5F, 3, 4));
   EXPECT_EQ(sample.face, "f/a.png");
   EXPECT_EQ(sample.regions, "r/a.safetensors");
+  EXPECT_EQ(sample.source, "s.jpg");
+  EXPECT_EQ(sample.picture(), "s.jpg");
+  EXPECT_EQ(manifest[1].picture(), "dir/b.jpg");
   EXPECT_EQ(manifest[1].image, "dir/b.jpg");
   EXPECT_FALSE(manifest[1].box.has_value());
   EXPECT_EQ(manifest.line(1), 3U);

@@ -183,6 +183,7 @@ TEST_F(ShardTest, PackedPicturesAreTheLooseOnes) {
     EXPECT_THAT(shards[i].labels, ElementsAreArray(loose[i].labels));
     EXPECT_EQ(shards.word(shards[i].keywords[0]), loose.word(loose[i].keywords[0]));
   }
+  EXPECT_EQ(shards[1].source, "img/1.jpg");
   EXPECT_EQ(shards[1].face, "train-000000.tar#000000001.face.png");
   EXPECT_EQ(read_file(file("packed") / shards[1].regions), "regions");
   EXPECT_THAT(file_problems(shards, 1), IsEmpty());
@@ -285,6 +286,16 @@ TEST_F(ShardTest, AShardOlderThanItsPicturesIsPackedAnew) {
   write_text(file("data/train.jsonl"), lines.replace(lines.find("\"face\": \"img/0.png\""), 19, "\"face\": \"face.png\""));
   const std::string face = change("face.png");
   EXPECT_NE(read_file(file("packed/train-000000.tar")).find(face), std::string::npos);
+}
+
+TEST_F(ShardTest, PackedAgainAPictureKeepsItsFirstName) {
+  pack_dataset(dataset(3), {.out = file("once"), .samples = 2});
+  pack_dataset(Dataset::open(file("once")), {.out = file("twice"), .samples = 3});
+  const Manifest shards = Manifest::open(Dataset::open(file("twice")), "train");
+  EXPECT_EQ(shards[2].image, "train-000000.tar#000000002.png");
+  EXPECT_EQ(shards[2].source, "img/2.png");
+  EXPECT_THAT(read_file_or_member(file("twice/train-000000.tar").string() + "#000000002.json"),
+              ::testing::StartsWith("{\"image\":\"img/2.png\""));
 }
 
 TEST_F(ShardTest, PackNamesThePictureThatIsNone) {

@@ -45,6 +45,10 @@ struct SampleView {
   std::span<const std::uint32_t> votes;     ///< class ids, one a vote
   std::optional<std::array<float, 4>> box;  ///< x, y, width, height in pixels of the stored image
   std::string_view face, regions;           ///< relative paths; empty where there is none
+  std::string_view source;                  ///< of a packed set: the picture's name before, which several members may share
+
+  /// What tells pictures apart: samples with the same are of one picture, whose members in shards are copies.
+  std::string_view picture() const { return source.empty() ? image : source; }
 };
 
 /// One sample with values of its own: what importers write.
@@ -53,6 +57,7 @@ struct Sample {
   std::vector<std::string> labels, keywords, votes;
   std::optional<std::array<float, 4>> box;
   std::string face, regions;
+  std::string source{};  ///< of a packed set: the picture's name before
 };
 
 /// One split, read through a memory-mapped binary index that is kept beside the JSONL (`train.jsonl.index`).
