@@ -58,6 +58,7 @@ Sample sample_of(const Manifest& manifest, std::size_t i) {
   sample.box = view.box;
   sample.face = view.face;
   sample.regions = view.regions;
+  sample.source = view.source;
   return sample;
 }
 

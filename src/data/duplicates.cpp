@@ -102,9 +102,9 @@ std::vector<std::vector<std::string>> read_duplicate_groups(const std::filesyste
 
 void write_without_duplicates(const Dataset& source, const DuplicateReport& report, const std::filesystem::path& out) {
   std::unordered_map<std::string_view, std::size_t> split_of;  // kept pictures
-  for (const HashedPicture& picture : report.pictures) split_of.emplace(picture.image, picture.splits.front());
+  for (const HashedPicture& picture : report.pictures) split_of.emplace(picture.picture, picture.splits.front());
   for (const auto& group : report.groups) {
-    for (std::size_t k = 1; k < group.pictures.size(); ++k) split_of.erase(report.pictures[group.pictures[k]].image);
+    for (std::size_t k = 1; k < group.pictures.size(); ++k) split_of.erase(report.pictures[group.pictures[k]].picture);
   }
   Dataset dataset = derive_dataset(source, out);
   std::string summary;
@@ -112,7 +112,7 @@ void write_without_duplicates(const Dataset& source, const DuplicateReport& repo
     const Manifest manifest = Manifest::open(source, source.splits[split].first);
     CopiedLines lines{&manifest, {}};
     for (std::size_t i = 0; i < manifest.size(); ++i) {
-      const auto found = split_of.find(manifest[i].image);
+      const auto found = split_of.find(manifest[i].picture());
       if (found != split_of.end() && found->second == split) lines.samples.push_back(i);
     }
     write_split(dataset, source.splits[split].first, {lines});

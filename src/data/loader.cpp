@@ -14,6 +14,7 @@
 #include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/threads.h"
 
 namespace emotion {
 namespace {
@@ -51,9 +52,9 @@ struct ImageLoader::Data {
 
   Data(const Manifest& m, LoaderOptions o, std::vector<std::uint64_t> order_in, std::uint64_t epoch_in, std::size_t first)
       : manifest(m), options(std::move(o)), order(std::move(order_in)), epoch(epoch_in), next_position(first) {
-    int workers = options.workers > 0 ? options.workers : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-    ahead = options.ahead > 0 ? static_cast<std::size_t>(options.ahead) : static_cast<std::size_t>(workers) + 1;
-    for (int i = 0; i < workers; ++i) threads.emplace_back([this] { run(); });
+    const unsigned workers = worker_count(options.workers);
+    ahead = options.ahead > 0 ? static_cast<std::size_t>(options.ahead) : workers + std::size_t{1};
+    threads = start_threads(workers, [this] { run(); });
   }
 
   ~Data() {

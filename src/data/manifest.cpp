@@ -48,8 +48,32 @@ IndexHeader expected(const Dataset& dataset, const std::filesystem::path& jsonl)
   return header;
 }
 
+std::uint64_t path_size(const IndexSample& s) {
+  return std::uint64_t{s.image_size} + s.face_size + s.regions_size + s.source_size;
+}
+
+/// True if what the samples name is there: ids are used as places in lists of classes and words, offsets without a further look.
+bool is_sound(const std::byte* bytes, const IndexHeader& header, std::size_t classes) {
+  const auto* samples = reinterpret_cast<const IndexSample*>(bytes + sizeof header);
+  const auto* ids = reinterpret_cast<const std::uint32_t*>(samples + header.samples);
+  std::uint64_t line = 0;
+  for (std::uint64_t i = 0; i < header.samples; ++i) {
+    const IndexSample& s = samples[i];
+    if (s.paths > header.path_bytes || s.paths + path_size(s) > header.path_bytes) return false;
+    if (s.ids > header.ids || s.ids + std::uint64_t{s.labels} + s.keywords + s.votes > header.ids || s.line <= line) return false;
+    line = s.line;
+    auto below = [at = ids + s.ids](std::uint32_t count, std::uint64_t end) mutable {
+      bool all = true;
+      for (; count > 0; --count) all &= *at++ < end;
+      return all;
+    };
+    if (!below(s.labels, classes) || !below(s.keywords, header.words) || !below(s.votes, classes)) return false;
+  }
+  return line <= header.jsonl_size;
+}
+
 /// True if the bytes are an index of that state of the JSONL, whole and of one piece.
-bool is_current(std::span<const std::byte> bytes, const IndexHeader& wanted) {
+bool is_current(std::span<const std::byte> bytes, const IndexHeader& wanted, std::size_t classes) {
   IndexHeader header{};
   if (bytes.size() < sizeof header) return false;
   std::memcpy(&header, bytes.data(), sizeof header);
@@ -61,7 +85,8 @@ bool is_current(std::span<const std::byte> bytes, const IndexHeader& wanted) {
     if (count > bytes.size()) return false;
   }
   return bytes.size() == sizeof header + header.samples * sizeof(IndexSample) + header.ids * 4 + header.words * 8 +
-                             header.word_bytes + header.path_bytes;
+                             header.word_bytes + header.path_bytes &&
+         is_sound(bytes.data(), header, classes);
 }
 
 }  // namespace
@@ -89,14 +114,6 @@ struct Manifest::Data {
   }
 
   [[noreturn]] void damaged() const { throw DataError(file.string() + ".index: damaged; delete it, it is made anew"); }
-
-  const IndexSample& sample(std::size_t i) const {
-    const IndexSample& s = samples[i];
-    const std::uint64_t path_end = s.paths + s.image_size + s.face_size + s.regions_size;
-    const std::uint64_t id_end = s.ids + s.labels + s.keywords + s.votes;
-    if (s.paths > header.path_bytes || path_end > header.path_bytes || s.ids > header.ids || id_end > header.ids) damaged();
-    return s;
-  }
 };
 
 Manifest::Manifest(std::unique_ptr<Data> data) : data_(std::move(data)) {}
@@ -113,7 +130,7 @@ Manifest Manifest::open(const Dataset& dataset, std::string_view split) {
   const std::filesystem::path index_file = data->file.string() + ".index";
   if (std::filesystem::is_regular_file(index_file)) {
     MappedFile map(index_file);
-    if (is_current(map.bytes(), wanted)) data->map.emplace(std::move(map));
+    if (is_current(map.bytes(), wanted, dataset.classes.size())) data->map.emplace(std::move(map));
   }
   if (!data->map) {
     const MappedFile jsonl(data->file);
@@ -143,12 +160,13 @@ Manifest Manifest::open(const Dataset& dataset, std::string_view split) {
 std::size_t Manifest::size() const { return data_->header.samples; }
 
 SampleView Manifest::operator[](std::size_t i) const {
-  const IndexSample& s = data_->sample(i);
+  const IndexSample& s = data_->samples[i];
   SampleView view;
   const char* paths = data_->paths + s.paths;
   view.image = {paths, s.image_size};
   view.face = {paths + s.image_size, s.face_size};
   view.regions = {paths + s.image_size + s.face_size, s.regions_size};
+  view.source = {paths + s.image_size + s.face_size + s.regions_size, s.source_size};
   const std::uint32_t* ids = data_->ids + s.ids;
   view.labels = {ids, s.labels};
   view.keywords = {ids + s.labels, s.keywords};
@@ -211,6 +229,7 @@ void ManifestWriter::write(const Sample& sample) {
   if (sample.box) line["box"] = *sample.box;
   if (!sample.face.empty()) line["face"] = sample.face;
   if (!sample.regions.empty()) line["regions"] = sample.regions;
+  if (!sample.source.empty()) line["source"] = sample.source;
   data_->out << line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
 }
 

@@ -42,7 +42,7 @@ class IndexBuilder {
     sample.paths = paths_.size();
     sample.ids = ids_.size();
     image_ = {};
-    std::string_view face, regions;
+    std::string_view face, regions, source;
     const std::size_t ids_before = ids_.size();
     try {
       std::optional<Element> labels, keywords, votes, box;
@@ -53,6 +53,8 @@ class IndexBuilder {
           face = path(value, "face");
         else if (key == "regions")
           regions = path(value, "regions");
+        else if (key == "source")
+          source = path(value, "source");
         else if (key == "labels")
           labels = value;
         else if (key == "keywords")
@@ -77,7 +79,8 @@ class IndexBuilder {
     sample.image_size = static_cast<std::uint32_t>(image_.size());
     sample.face_size = static_cast<std::uint32_t>(face.size());
     sample.regions_size = static_cast<std::uint32_t>(regions.size());
-    paths_.append(image_).append(face).append(regions);
+    sample.source_size = static_cast<std::uint32_t>(source.size());
+    paths_.append(image_).append(face).append(regions).append(source);
     samples_.push_back(sample);
   }
 
@@ -104,7 +107,7 @@ class IndexBuilder {
 
  private:
   [[noreturn]] static void unknown_key(std::string_view key) {
-    static const std::vector<std::string> known{"image", "labels", "keywords", "votes", "box", "face", "regions"};
+    static const std::vector<std::string> known{"image", "labels", "keywords", "votes", "box", "face", "regions", "source"};
     throw LineProblem{fmt::format("unknown key \"{}\"{}", key, did_you_mean(key, known))};
   }
 

@@ -20,13 +20,13 @@ inline constexpr std::uint64_t kIndexMagic = 0x3158'4449'4f4d'45ULL + (1ULL << 5
 
 struct IndexSample {
   std::uint64_t line;
-  std::uint64_t paths;  ///< offset of image, face and regions, one after the other
+  std::uint64_t paths;  ///< offset of image, face, regions and source, one after the other
   std::uint64_t ids;    ///< offset of labels, keywords and votes, one after the other
   std::uint32_t image_size, face_size, regions_size;
   std::uint32_t labels, keywords, votes;
   std::uint32_t has_box;
   float box[4];
-  std::uint32_t unused;
+  std::uint32_t source_size;
 };
 static_assert(sizeof(IndexSample) == 72);
 

@@ -13,6 +13,7 @@
 
 #include "emotion/error.h"
 #include "emotion/signals.h"
+#include "emotion/threads.h"
 
 namespace emotion {
 namespace {
@@ -139,8 +140,7 @@ class PairSearch {
         }
         hand_over(found);
       };
-      std::vector<std::thread> threads;
-      for (unsigned t = 0; t < workers; ++t) threads.emplace_back(work);
+      std::vector<std::thread> threads = start_threads(workers, work);
       for (auto& thread : threads) thread.join();
       if (stop_requested()) throw Interrupted("near-duplicates: interrupted");
     }
@@ -214,8 +214,7 @@ void near_pairs(std::span<const std::uint64_t> hashes, int radius, int workers,
                 const std::function<void(std::span<const NearPair>)>& take) {
   if (radius < 0 || radius > 32) throw ConfigError(fmt::format("radius is {}, 0 to 32 bits are possible", radius));
   if (hashes.size() < 2) return;
-  PairSearch(hashes, radius, take)
-      .run(workers > 0 ? static_cast<unsigned>(workers) : std::max(1U, std::thread::hardware_concurrency()));
+  PairSearch(hashes, radius, take).run(worker_count(workers));
 }
 
 DisjointSets::DisjointSets(std::size_t size) : parent_(size) { std::iota(parent_.begin(), parent_.end(), 0U); }

@@ -33,7 +33,7 @@ const char* picture_field(std::string_view bytes, const std::string& place) {
 }
 
 nlohmann::ordered_json sample_json(const Sample& sample) {
-  nlohmann::ordered_json json{{"image", sample.image}};
+  nlohmann::ordered_json json{{"image", sample.source.empty() ? sample.image : sample.source}};
   if (!sample.labels.empty()) json["labels"] = sample.labels;
   if (!sample.keywords.empty()) json["keywords"] = sample.keywords;
   if (!sample.votes.empty()) json["votes"] = sample.votes;
@@ -71,6 +71,7 @@ class Packer {
       std::size_t at = 0;
       for (std::size_t i = begin; i < end; ++i) {
         Sample sample = sample_of(manifest_, i);
+        if (sample.source.empty()) sample.source = std::move(sample.image);
         sample.face.clear();
         for (; at < members.size() && members[at].name.starts_with(key(i)); ++at) {
           const std::string& member = members[at].name;
@@ -108,19 +109,27 @@ class Packer {
     }
   }
 
-  /// True if a shard of an earlier run holds these samples' pictures, by number and size, and lines.
+  /// True if the file is the member as it was packed: of its size, and no newer than the shard.
+  static bool is_same(const TarMember& member, const fs::path& file, std::uint64_t shard_time) {
+    const FileState state = file_or_member_state(file);
+    return member.size == state.bytes && state.time <= shard_time;
+  }
+
+  /// True if a shard of an earlier run holds these samples' pictures and faces, by number, size and time, and lines.
   bool is_packed(const std::string& name, std::size_t begin, std::size_t end) const {
     const fs::path file = config_.out / name;
     if (!fs::exists(file)) return false;
     try {
       const auto members = read_tar_index(file);
+      const std::uint64_t time = file_or_member_state(file).time;
       std::size_t at = 0;
       for (std::size_t i = begin; i < end; ++i) {
         const std::string line = sample_json(sample_of(manifest_, i)).dump(-1, ' ', false, kReplace);
         const bool has_face = !manifest_[i].face.empty();
         const std::size_t expected = 2 + (manifest_[i].labels.size() == 1 ? 1 : 0) + (has_face ? 1 : 0);
-        if (members.size() - at < expected || members[at].size != file_or_member_state(manifest_.image_path(i)).bytes)
-          return false;
+        if (members.size() - at < expected || !is_same(members[at], manifest_.image_path(i), time)) return false;
+        const fs::path face = has_face ? stimulus_path(manifest_.dataset(), manifest_[i].face) : fs::path();
+        if (has_face && !is_same(members[at + expected - 1], face, time)) return false;
         for (std::size_t k = 0; k < expected; ++k) {
           if (!members[at + k].name.starts_with(key(i) + ".")) return false;
         }

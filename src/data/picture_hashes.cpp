@@ -15,6 +15,7 @@
 #include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
+#include "emotion/threads.h"
 
 namespace emotion {
 namespace {
@@ -99,8 +100,11 @@ std::vector<HashedPicture> list_pictures(const Dataset& dataset) {
   for (std::size_t split = 0; split < dataset.splits.size(); ++split) {
     const Manifest manifest = Manifest::open(dataset, dataset.splits[split].first);
     for (std::size_t i = 0; i < manifest.size(); ++i) {
-      const auto [found, fresh] = place.emplace(manifest[i].image, pictures.size());
-      if (fresh) pictures.emplace_back().image = found->first;
+      const auto [found, fresh] = place.emplace(manifest[i].picture(), pictures.size());
+      if (fresh) {
+        pictures.emplace_back().image = manifest[i].image;
+        pictures.back().picture = found->first;
+      }
       auto& splits = pictures[found->second].splits;
       if (splits.empty() || splits.back() != split) splits.push_back(split);
     }
@@ -141,9 +145,7 @@ std::vector<HashedPicture> hash_pictures(const Dataset& dataset, int workers) {
       ++done;
     }
   };
-  const unsigned count = workers > 0 ? static_cast<unsigned>(workers) : std::max(1U, std::thread::hardware_concurrency());
-  std::vector<std::thread> threads;
-  for (unsigned t = 0; t < count; ++t) threads.emplace_back(work);
+  std::vector<std::thread> threads = start_threads(worker_count(workers), work);
   Progress progress("hashes", pictures.size());
   while (done < pictures.size() && !stop_requested()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

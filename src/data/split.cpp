@@ -79,17 +79,19 @@ std::regex compile(const std::string& key) {
 /// Sets of samples that must not be parted.
 std::vector<std::uint32_t> group_samples(const AllSamples& samples, const NewSplits& config) {
   DisjointSets sets(samples.size());
-  std::unordered_map<std::string, std::uint32_t> first_of_image, first_of_key;
+  std::unordered_map<std::string, std::uint32_t> first_of_picture, first_of_image, first_of_key;
   samples.each([&](std::uint32_t sample, const Manifest& manifest, std::size_t i) {
-    sets.unite(first_of_image.emplace(manifest[i].image, sample).first->second, sample);
+    sets.unite(first_of_picture.emplace(manifest[i].picture(), sample).first->second, sample);
+    if (!manifest[i].source.empty()) first_of_image.emplace(manifest[i].image, sample);
   });
   if (!config.groups.empty()) {
     std::size_t met = 0;
     for (const auto& group : read_duplicate_groups(config.groups)) {
       std::int64_t first = -1;
       for (const auto& image : group) {
-        const auto found = first_of_image.find(image);
-        if (found == first_of_image.end()) continue;
+        const auto& named = first_of_image.contains(image) ? first_of_image : first_of_picture;
+        const auto found = named.find(image);
+        if (found == named.end()) continue;
         ++met;
         if (first >= 0) sets.unite(static_cast<std::uint32_t>(first), found->second);
         first = found->second;
@@ -100,7 +102,7 @@ std::vector<std::uint32_t> group_samples(const AllSamples& samples, const NewSpl
   if (!config.key.empty()) {
     const std::regex key = compile(config.key);
     samples.each([&](std::uint32_t sample, const Manifest& manifest, std::size_t i) {
-      const std::string image(manifest[i].image);
+      const std::string image(manifest[i].picture());
       std::smatch match;
       if (!std::regex_search(image, match, key))
         throw DataError(fmt::format("{}: image {} does not match --key '{}'", manifest.place(i), image, config.key));

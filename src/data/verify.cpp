@@ -15,6 +15,7 @@
 #include "emotion/io/file.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
+#include "emotion/threads.h"
 #include "manifest_index.h"
 
 namespace emotion {
@@ -55,9 +56,7 @@ std::vector<std::string> all_file_problems(const Manifest& manifest, const Datas
       ++done;
     }
   };
-  const unsigned count = workers > 0 ? static_cast<unsigned>(workers) : std::max(1U, std::thread::hardware_concurrency());
-  std::vector<std::thread> threads;
-  for (unsigned t = 0; t < count; ++t) threads.emplace_back(work);
+  std::vector<std::thread> threads = start_threads(worker_count(workers), work);
   Progress progress("verify " + manifest.split(), manifest.size());
   while (done < manifest.size() && !stop_requested()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

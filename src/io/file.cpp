@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <ostream>
 #include <streambuf>
@@ -17,6 +19,7 @@
 #include <fmt/format.h>
 
 #include "emotion/error.h"
+#include "emotion/random.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -52,6 +55,20 @@ std::pair<int, std::uint64_t> open_for_reading(const fs::path& path) {
   if (S_ISDIR(info.st_mode)) throw DataError(fmt::format("{}: is a folder, a file is needed", path.string()));
   if (!S_ISREG(info.st_mode)) throw DataError(fmt::format("{}: is not a regular file", path.string()));
   return {guard.release(), static_cast<std::uint64_t>(info.st_size)};
+}
+
+/// A new file beside `path`, its name in `temporary`; -1 with errno set. Opened as any new file is: umask and the folder's
+/// default rights make its mode, which mkstemp's 0600 would hide.
+int open_temporary(const fs::path& path, const fs::path& folder, std::string& temporary) {
+  static std::atomic<std::uint64_t> count{0};
+  int fd = -1;
+  for (int attempt = 0; attempt < 100 && (attempt == 0 || (fd < 0 && errno == EEXIST)); ++attempt) {
+    const auto now = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+    const std::uint64_t number = mix_bits(now ^ mix_bits(static_cast<std::uint64_t>(::getpid()) << 32 ^ ++count));
+    temporary = (folder / fmt::format(".{}.{:06x}", path.filename().string(), number & 0xffffff)).string();
+    fd = ::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  }
+  return fd;
 }
 
 /// A stream buffer over a descriptor that keeps the first error number.
@@ -129,13 +146,12 @@ void write_file_atomically(const fs::path& path, std::string_view content) {
 
 void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& produce) {
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  std::string temporary = (folder / fmt::format(".{}.XXXXXX", path.filename().string())).string();
+  std::string temporary;
   const auto fail = [&](int error) { return RunError(fmt::format("{}: cannot be written: {}", path.string(), reason(error))); };
-  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+  const int fd = open_temporary(path, folder, temporary);
   if (fd < 0) throw fail(errno);
   Descriptor guard(fd);
   try {
-    ::fchmod(fd, 0644);
     DescriptorBuffer buffer(fd);
     std::ostream out(&buffer);
     produce(out);

@@ -35,8 +35,19 @@ bool allowed(const std::string& name) {
                                               "numpy.ndarray",
                                               "numpy.dtype",
                                               "_codecs.encode",
+                                              "collections.Counter",
                                               "builtins.set",
                                               "__builtin__.set",
+                                              "builtins.frozenset",
+                                              "__builtin__.frozenset",
+                                              "builtins.list",
+                                              "__builtin__.list",
+                                              "builtins.tuple",
+                                              "__builtin__.tuple",
+                                              "builtins.bytearray",
+                                              "__builtin__.bytearray",
+                                              "builtins.complex",
+                                              "__builtin__.complex",
                                               "builtins.dict",
                                               "__builtin__.dict",
                                               "builtins.int",
@@ -162,8 +173,8 @@ PicklePtr Unpickler::rebuild_tensor(const std::vector<PicklePtr>& arguments) {
     sizes.push_back(size);
     strides.push_back(stride);
   }
-  // Overlapping views could make a small file into a huge tensor.
-  if (offset < 0 || count > elements || (count > 0 && last >= elements))
+  // An expanded tensor has more elements than its storage; what all of them may take is counted when they are made.
+  if (offset < 0 || (count > 0 && last >= elements))
     refuse(fmt::format("a tensor reaches outside its storage of {} elements", elements));
   const PickleValue& storage = *arguments[0];
   auto value = make(Kind::kTensor);
@@ -199,7 +210,7 @@ PicklePtr Unpickler::call(const PicklePtr& callable, const PicklePtr& arguments)
   }
   if (name == "torch.Size" && items.size() == 1 && items[0]->kind == Kind::kTuple) return items[0];
   if (auto made = call_numpy(name, items)) return made;
-  return make(Kind::kOpaque);  // a numpy number: not part of a state_dict's tensors
+  return make(Kind::kOpaque);  // a numpy number, a scheduler's Counter: not part of a state_dict's tensors
 }
 
 /// Attributes of an OrderedDict (_metadata) and the like are of no use.

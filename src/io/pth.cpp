@@ -111,7 +111,8 @@ std::vector<std::int64_t> numbers(const PickleValue& tuple) {
 /// The tensors of a state_dict, or of the dictionary in it that is one.
 class Collector {
  public:
-  Collector(std::string where, std::uint64_t file_size) : where_(std::move(where)), room_(kMostCopies * file_size) {}
+  Collector(std::string where, std::uint64_t file_size)
+      : where_(std::move(where)), most_(std::max(kMostCopies * file_size, kAlwaysRoom)), room_(most_) {}
 
   StateDict collect(const PickleValue& root) {
     const PickleValue* dict = find_state(root, 0);
@@ -154,17 +155,21 @@ class Collector {
     if (!parts[0]->tensor.defined())
       throw WeightsError(fmt::format("{}: truncated: storage {} is missing", where_, parts[0]->text));
     const at::Tensor view = parts[0]->tensor.as_strided(numbers(*parts[1]), numbers(*parts[2]), value.number);
-    if (view.nbytes() > room_) {
+    // Counted in elements: the bytes of a hostile size do not fit a number.
+    if (static_cast<std::uint64_t>(view.numel()) > room_ / view.element_size()) {
       throw WeightsError(
-          fmt::format("{}: refused: its tensors share so much that they would take {} times its size", where_, kMostCopies));
+          fmt::format("{}: refused: its tensors share so much that they would take more than the {} MB that a file "
+                      "of its size may",
+                      where_, most_ >> 20));
     }
     room_ -= view.nbytes();
     return view.clone(at::MemoryFormat::Contiguous);
   }
 
-  static constexpr std::uint64_t kMostCopies = 8;  // of a weight that several layers share
+  static constexpr std::uint64_t kMostCopies = 8;         // of a weight that several layers share
+  static constexpr std::uint64_t kAlwaysRoom = 32 << 20;  // a mask that is expanded takes many times its file
   std::string where_;
-  std::uint64_t room_;  // bytes that tensors may still take
+  std::uint64_t most_, room_;  // bytes that tensors may take, and may still take
 };
 
 StateDict read_zip(std::string_view bytes, const std::string& where) {

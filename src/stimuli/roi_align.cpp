@@ -78,6 +78,9 @@ at::Tensor roi_align(const at::Tensor& map, const at::Tensor& boxes, const RoIAl
 }
 
 at::Tensor roi_align_by_gather(const at::Tensor& map, const at::Tensor& boxes, const RoIAlignOptions& o) {
+  // Half the bits leave 4 pixels between the coordinates of a large picture.
+  if (map.scalar_type() == at::kHalf || map.scalar_type() == at::kBFloat16)
+    return roi_align_by_gather(map.to(at::kFloat), boxes, o);
   const std::int64_t channels = map.size(1), width = map.size(3), n = boxes.size(0);
   const at::Tensor b = boxes.detach().to(map.scalar_type());
   const double offset = o.aligned ? 0.5 : 0;

@@ -8,6 +8,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/signals.h"
 #include "emotion/text/curation.h"
 
@@ -16,9 +17,7 @@ namespace emotion {
 std::string keyword_form(std::string_view word) {
   while (!word.empty() && static_cast<unsigned char>(word.front()) <= ' ') word.remove_prefix(1);
   while (!word.empty() && static_cast<unsigned char>(word.back()) <= ' ') word.remove_suffix(1);
-  std::string normal(word);
-  for (char& c : normal) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return normal;
+  return small_letters(word);
 }
 
 namespace {

@@ -20,6 +20,7 @@
 #include "emotion/random.h"
 #include "emotion/signals.h"
 #include "emotion/text/word_vectors.h"
+#include "emotion/threads.h"
 #include "skip_gram.h"
 
 namespace emotion {
@@ -132,7 +133,7 @@ class Trainer {
       : corpus_(std::move(corpus)),
         options_(options),
         peers_(peers),
-        threads_(options.threads > 0 ? options.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()))),
+        threads_(static_cast<int>(worker_count(options.threads))),
         noise_(corpus_.counts),
         width_(padded_width(options.dimension)) {
     for (auto i = static_cast<std::size_t>(peers.rank); i < corpus_.lists.size(); i += static_cast<std::size_t>(peers.size)) {
@@ -206,13 +207,27 @@ class Trainer {
 
   void run_part(const Position& position, std::chrono::steady_clock::time_point begin, std::uint64_t before) {
     finished_ = 0;
-    std::vector<std::thread> pool;
-    for (int t = 0; t < threads_; ++t) pool.emplace_back([this, t, position] { run(static_cast<std::size_t>(t), position); });
+    std::vector<std::thread> pool = start_pool(position);
     while (finished_.load() < threads_) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
       report(begin, before);
     }
     for (auto& thread : pool) thread.join();
+  }
+
+  /// All or none: each takes its own lists, and a training with other threads is another one.
+  std::vector<std::thread> start_pool(const Position& position) {
+    std::vector<std::thread> pool;
+    pool.reserve(static_cast<std::size_t>(threads_));
+    try {
+      for (int t = 0; t < threads_; ++t) pool.emplace_back([this, t, position] { run(static_cast<std::size_t>(t), position); });
+    } catch (const std::exception& error) {
+      abandoned_ = true;
+      for (auto& thread : pool) thread.join();
+      throw RunError(fmt::format("word2vec: {} of {} threads can be started: {}; give fewer --threads", pool.size(), threads_,
+                                 error.what()));
+    }
+    return pool;
   }
 
   void report(std::chrono::steady_clock::time_point begin, std::uint64_t before) {
@@ -235,7 +250,7 @@ class Trainer {
             static_cast<std::uint64_t>(threads_) +
         thread;
     Random random{options_.seed, static_cast<std::uint64_t>(position.epoch), stream, kTrainStream};
-    for (std::size_t i = first + thread; i < last && !stop_requested(); i += static_cast<std::size_t>(threads_)) {
+    for (std::size_t i = first + thread; i < last && !stop_requested() && !abandoned_; i += static_cast<std::size_t>(threads_)) {
       const auto& list = corpus_.lists[own_[i]];
       words.clear();
       for (const std::uint32_t word : list) {
@@ -393,6 +408,7 @@ class Trainer {
   std::vector<double> keep_;
   std::atomic<std::uint64_t> done_{0};
   std::atomic<int> finished_{0};
+  std::atomic<bool> abandoned_{false};
   double next_report_ = 5;
   std::chrono::steady_clock::time_point saved_;
 };

@@ -13,6 +13,7 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/io/gzip.h"
+#include "emotion/io/utf8.h"
 #include "emotion/log.h"
 
 namespace emotion {
@@ -270,12 +271,8 @@ int WordVectors::dimension() const { return data_->dimension; }
 std::string_view WordVectors::word(std::size_t row) const { return data_->words[row]; }
 
 std::optional<std::size_t> WordVectors::find(std::string_view word) const {
-  std::string form(word);
   for (const bool lower : {false, true}) {
-    if (lower) {
-      form = word;
-      for (char& c : form) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    }
+    const std::string form = lower ? small_letters(word) : std::string(word);
     if (const auto found = data_->rows.find(form); found != data_->rows.end()) return found->second;
     if (const auto found = data_->rows.find(word_form(form)); found != data_->rows.end()) return found->second;
   }

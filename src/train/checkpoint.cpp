@@ -20,6 +20,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr std::string_view kOld = ".old-";
+
 fs::path step_name(std::int64_t step) { return "step-" + std::to_string(step); }
 
 std::vector<std::string> parse_list(const std::map<std::string, std::string>& metadata, const char* key,
@@ -44,7 +46,50 @@ void remove_old(const fs::path& folder, std::vector<std::int64_t> steps, std::in
   for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < steps.size(); ++i) fs::remove_all(folder / step_name(steps[i]));
 }
 
+void rename_folder(const fs::path& from, const fs::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0)
+    throw RunError(fmt::format("{}: cannot be renamed: {}", from.string(), std::strerror(errno)));
+}
+
 }  // namespace
+
+void replace_folder(const fs::path& fresh, const fs::path& target, bool at_once) {
+  // A resumed run may save a step again: the two folders change names in one move, `last` never points at nothing.
+  if (!fs::exists(target)) return rename_folder(fresh, target);
+  if (at_once && ::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0) {
+    fs::remove_all(fresh);
+    return;
+  }
+  if (at_once && errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
+    throw RunError(fmt::format("{}: cannot be renamed: {}", fresh.string(), std::strerror(errno)));
+  const fs::path old = target.parent_path() / (std::string(kOld) + target.filename().string());
+  fs::remove_all(old);
+  rename_folder(target, old);
+  try {
+    rename_folder(fresh, target);
+  } catch (const RunError&) {
+    rename_folder(old, target);
+    throw;
+  }
+  sync_path(target.parent_path());
+  fs::remove_all(old);
+}
+
+void CheckpointFolder::put_back() const {
+  std::error_code none;
+  std::vector<fs::path> olds;  // first all: what is renamed may come again
+  for (const auto& entry : fs::directory_iterator(folder_, none)) {
+    if (entry.path().filename().string().starts_with(kOld)) olds.push_back(entry.path());
+  }
+  for (const fs::path& old : olds) {
+    const fs::path target = folder_ / old.filename().string().substr(kOld.size());
+    if (fs::exists(target)) {
+      fs::remove_all(old);
+    } else {
+      rename_folder(old, target);
+    }
+  }
+}
 
 void CheckpointFolder::save(std::int64_t step, const StateDict& model, const StateDict& state, std::int64_t best_step,
                             int keep) const {
@@ -55,12 +100,8 @@ void CheckpointFolder::save(std::int64_t step, const StateDict& model, const Sta
     write_safetensors(temporary / "model.safetensors", model);
     write_safetensors(temporary / "state.safetensors", state);
     sync_path(temporary);
-    // A resumed run may save a step again: the two folders change names in one move, `last` never points at nothing.
-    const bool again = fs::exists(target);
-    if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), again ? RENAME_EXCHANGE : 0U) != 0) {
-      throw RunError(fmt::format("{}: cannot be renamed: {}", temporary.string(), std::strerror(errno)));
-    }
-    fs::remove_all(temporary);
+    put_back();
+    replace_folder(temporary, target);
     sync_path(folder_);
     if (best_step >= 0) {
       replace_link(step_name(best_step), folder_ / "best");
@@ -92,6 +133,7 @@ std::vector<std::int64_t> CheckpointFolder::steps() const {
 }
 
 std::optional<fs::path> CheckpointFolder::last() const {
+  put_back();
   const fs::path link = folder_ / "last";
   std::error_code error;
   if (!fs::exists(fs::symlink_status(link, error))) return std::nullopt;

@@ -1,5 +1,7 @@
 #include "emotion/data/manifest.h"
 
+#include <cstring>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -40,11 +42,11 @@ class ManifestTest : public ::testing::Test {
 };
 
 TEST_F(ManifestTest, ReadsWhatALineSays) {
-  const Manifest manifest =
-      Manifest::open(dataset("{\"image\": \"a.jpg\", \"labels\": [\"awe\", 2], \"keywords\": [\"sky\", \"awe\", \"sky\"], "
-                             "\"votes\": [0, \"fear\"], \"box\": [1, 2.5, 3, 4], "
-                             "\"face\": \"f/a.png\", \"regions\": \"r/a.safetensors\"}\n\n{\"image\": \"dir/b.jpg\"}\n"),
-                     "train");
+  const Manifest manifest = Manifest::open(
+      dataset("{\"image\": \"a.jpg\", \"labels\": [\"awe\", 2], \"keywords\": [\"sky\", \"awe\", \"sky\"], "
+              "\"votes\": [0, \"fear\"], \"box\": [1, 2.5, 3, 4], "
+              "\"face\": \"f/a.png\", \"regions\": \"r/a.safetensors\", \"source\": \"s.jpg\"}\n\n{\"image\": \"dir/b.jpg\"}\n"),
+      "train");
   ASSERT_EQ(manifest.size(), 2U);
   const SampleView sample = manifest[0];
   EXPECT_EQ(sample.image, "a.jpg");
@@ -56,6 +58,9 @@ TEST_F(ManifestTest, ReadsWhatALineSays) {
   EXPECT_THAT(*sample.box, ElementsAre(1, 2.5F, 3, 4));
   EXPECT_EQ(sample.face, "f/a.png");
   EXPECT_EQ(sample.regions, "r/a.safetensors");
+  EXPECT_EQ(sample.source, "s.jpg");
+  EXPECT_EQ(sample.picture(), "s.jpg");
+  EXPECT_EQ(manifest[1].picture(), "dir/b.jpg");
   EXPECT_EQ(manifest[1].image, "dir/b.jpg");
   EXPECT_FALSE(manifest[1].box.has_value());
   EXPECT_EQ(manifest.line(1), 3U);
@@ -137,6 +142,36 @@ TEST_F(ManifestTest, TheIndexFollowsTheFileAndSurvivesDamage) {
   }
   write_text(folder_.path() / "train.jsonl", "{\"image\": \"other.jpg\", \"labels\": [1]}\n");
   EXPECT_EQ(content(), "other.jpg 1 ");
+}
+
+// Ids are places in lists, offsets places in the file: an index with others is made anew.
+TEST_F(ManifestTest, AnIndexThatNamesWhatIsNotThereIsMadeAnew) {
+  const Dataset data = dataset(
+      "{\"image\": \"a\", \"labels\": [0], \"keywords\": [\"sky\"], \"votes\": [1]}\n{\"image\": \"b\", \"labels\": [1]}\n");
+  EXPECT_EQ(Manifest::open(data, "train").size(), 2U);
+  const fs::path index = folder_.path() / "train.jsonl.index";
+  const std::string whole = read_file(index);
+  const std::size_t samples = 80, ids = samples + 2 * 72;  // behind the header
+  const auto expect_repaired = [&](const char* what, std::size_t at, std::size_t size, std::uint64_t value) {
+    std::string damaged = whole;
+    std::memcpy(damaged.data() + at, &value, size);
+    write_text(index, damaged);
+    const Manifest manifest = Manifest::open(data, "train");
+    EXPECT_EQ(manifest[0].labels[0], 0U) << what;
+    EXPECT_EQ(manifest.word(manifest[0].keywords[0]), "sky") << what;
+    EXPECT_EQ(manifest[0].votes[0], 1U) << what;
+    EXPECT_EQ(read_file(index), whole) << what;
+  };
+  expect_repaired("label", ids, 4, 400'000'000);
+  expect_repaired("class above the last", ids + 12, 4, 3);
+  expect_repaired("keyword", ids + 4, 4, 1);
+  expect_repaired("vote", ids + 8, 4, ~0U);
+  expect_repaired("line", samples, 8, std::uint64_t{1} << 62);
+  expect_repaired("line not after the one before", samples + 72, 8, 1);
+  expect_repaired("place of the paths", samples + 8, 8, ~std::uint64_t{0});
+  expect_repaired("place of the ids", samples + 16, 8, ~std::uint64_t{0});
+  expect_repaired("length of the image", samples + 24, 4, ~0U);
+  expect_repaired("number of labels", samples + 36, 4, 1000);
 }
 
 TEST_F(ManifestTest, TheWriterWritesWhatTheManifestReads) {

@@ -183,6 +183,7 @@ TEST_F(ShardTest, PackedPicturesAreTheLooseOnes) {
     EXPECT_THAT(shards[i].labels, ElementsAreArray(loose[i].labels));
     EXPECT_EQ(shards.word(shards[i].keywords[0]), loose.word(loose[i].keywords[0]));
   }
+  EXPECT_EQ(shards[1].source, "img/1.jpg");
   EXPECT_EQ(shards[1].face, "train-000000.tar#000000001.face.png");
   EXPECT_EQ(read_file(file("packed") / shards[1].regions), "regions");
   EXPECT_THAT(file_problems(shards, 1), IsEmpty());
@@ -258,6 +259,43 @@ TEST_F(ShardTest, PackingGoesOnAfterAStop) {
     EXPECT_EQ(read_file(file("again") / name), read_file(file("once") / name)) << name;
   EXPECT_EQ(error_of<ConfigError>([&] { pack_dataset(source, {.out = file("again")}); }),
             file("again").string() + ": there is a data set already; give another --out");
+}
+
+// What is of the same size may be another picture.
+TEST_F(ShardTest, AShardOlderThanItsPicturesIsPackedAnew) {
+  const Dataset source = dataset(6);
+  pack_dataset(source, {.out = file("packed"), .samples = 2});
+  const auto packed_at = fs::last_write_time(file("packed/train-000000.tar")) - std::chrono::minutes(1);
+  for (const auto& picture : fs::directory_iterator(file("data/img"))) fs::last_write_time(picture, packed_at);
+  for (const char* name : {"packed/train-000000.tar", "packed/train-000001.tar", "packed/train-000002.tar"})
+    fs::last_write_time(file(name), packed_at);
+  const auto change = [&](const std::string& name) {
+    std::string bytes = read_file(file("data") / name);
+    bytes.back() = static_cast<char>(bytes.back() ^ 1);
+    write_text(file("data") / name, bytes);
+    fs::last_write_time(file("data") / name, packed_at + std::chrono::seconds(10));
+    fs::remove(file("packed/dataset.yaml"));
+    pack_dataset(source, {.out = file("packed"), .samples = 2});
+    return bytes;
+  };
+  const std::string picture = change("img/2.png");
+  EXPECT_NE(read_file(file("packed/train-000001.tar")).find(picture), std::string::npos);
+  EXPECT_EQ(fs::last_write_time(file("packed/train-000000.tar")), packed_at);
+  write_text(file("data/face.png"), read_file(file("data/img/0.png")));
+  std::string lines = read_file(file("data/train.jsonl"));
+  write_text(file("data/train.jsonl"), lines.replace(lines.find("\"face\": \"img/0.png\""), 19, "\"face\": \"face.png\""));
+  const std::string face = change("face.png");
+  EXPECT_NE(read_file(file("packed/train-000000.tar")).find(face), std::string::npos);
+}
+
+TEST_F(ShardTest, PackedAgainAPictureKeepsItsFirstName) {
+  pack_dataset(dataset(3), {.out = file("once"), .samples = 2});
+  pack_dataset(Dataset::open(file("once")), {.out = file("twice"), .samples = 3});
+  const Manifest shards = Manifest::open(Dataset::open(file("twice")), "train");
+  EXPECT_EQ(shards[2].image, "train-000000.tar#000000002.png");
+  EXPECT_EQ(shards[2].source, "img/2.png");
+  EXPECT_THAT(read_file_or_member(file("twice/train-000000.tar").string() + "#000000002.json"),
+              ::testing::StartsWith("{\"image\":\"img/2.png\""));
 }
 
 TEST_F(ShardTest, PackNamesThePictureThatIsNone) {

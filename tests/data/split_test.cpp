@@ -13,6 +13,7 @@
 #include "curation_support.h"
 #include "emotion/data/annotations.h"
 #include "emotion/data/duplicates.h"
+#include "emotion/data/pack.h"
 #include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
@@ -212,6 +213,47 @@ TEST_F(SplitTest, BoxesGoWithTheirPictures) {
             Annotations::file_of(source, "val").string() +
                 ": there are no annotations, and split train has some; a split cannot be made of both");
   EXPECT_FALSE(fs::exists(folder_.path() / "half/dataset.yaml"));
+}
+
+// Packed, a picture of several persons is a member with each of them; split and dedup still take it for one.
+TEST_F(SplitTest, APictureOfSeveralBoxesIsOneWhenPackedToo) {
+  std::string text;
+  for (int i = 0; i < 20; ++i) {
+    write_png(root() / fmt::format("img/{}.png", i), formula_picture(i % 7, 60 + i, 40));
+    for (int person = 0; person < 3; ++person)
+      text += fmt::format("{{\"image\": \"img/{}.png\", \"box\": [{}, 1, 9, 9]}}\n", i, person);
+  }
+  const fs::path packed_folder = folder_.path() / "packed", groups = folder_.path() / "groups.json";
+  pack_dataset(dataset({{"train", text}}), {.out = packed_folder, .samples = 7});
+  const Dataset packed = Dataset::open(packed_folder);
+  const auto pictures = [&](const fs::path& folder, const char* split) {
+    const Manifest manifest = Manifest::open(Dataset::open(folder), split);
+    std::map<std::string, int> samples;
+    for (std::size_t i = 0; i < manifest.size(); ++i) ++samples[std::string(manifest[i].picture())];
+    return samples;
+  };
+  const auto write_groups = [&](const char* a, const char* b) {
+    write_text(groups, fmt::format(R"({{"groups": [[{{"image": "{}"}}, {{"image": "{}"}}]]}})", a, b));
+  };
+  // By the names in the shards, as dedup --groups writes them, and by those before.
+  for (const auto& [a, b] :
+       {std::pair("train-000001.tar#000000007.png", "train-000008.tar#000000059.png"), std::pair("img/2.png", "img/19.png")}) {
+    write_groups(a, b);
+    for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+      fs::remove_all(out());
+      write_new_splits(packed, {.ratio = "50/50", .groups = groups, .key = "img/(.*)\\.png", .seed = seed}, out());
+      const auto train = pictures(out(), "train"), val = pictures(out(), "val");
+      EXPECT_EQ(train.size() + val.size(), 20U);
+      for (const auto& [picture, samples] : train) EXPECT_EQ(samples, 3) << picture;
+      EXPECT_EQ(train.contains("img/2.png"), train.contains("img/19.png"));
+    }
+  }
+  const DuplicateReport report = find_duplicates(packed, {.radius = 0});
+  EXPECT_THAT(report.pictures, SizeIs(20));
+  write_without_duplicates(packed, report, folder_.path() / "unique");
+  const auto kept = pictures(folder_.path() / "unique", "train");
+  EXPECT_EQ(kept.size(), 20 - report.dropped());
+  for (const auto& [picture, samples] : kept) EXPECT_EQ(samples, 3) << picture;
 }
 
 TEST_F(SplitTest, ASplitSetFindsTheFacesAndRegionsOfItsSource) {

@@ -38,6 +38,18 @@ TEST_F(FileTest, AWriterThatThrowsLeavesTheOldFile) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 1);
 }
 
+TEST_F(FileTest, TheModeIsAsTheUmaskWantsIt) {
+  for (const mode_t mask : {077, 022, 002}) {
+    const mode_t before = ::umask(mask);
+    const fs::path file = folder / std::to_string(mask);
+    write_file_atomically(file, "x");
+    ::umask(before);
+    struct stat info {};
+    ASSERT_EQ(::stat(file.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777U, 0666U & ~mask);
+  }
+}
+
 TEST_F(FileTest, ErrorsNameThePath) {
   try {
     read_file(folder);

@@ -22,7 +22,10 @@ using namespace std::string_literals;
 
 constexpr std::uint64_t kMegabytes = 48;  // what a reader may take of any of these files
 
-std::string little(std::uint64_t value, std::size_t bytes) { return std::string(reinterpret_cast<const char*>(&value), bytes); }
+/// The value's lowest `bytes` bytes, at most 8.
+std::string little(std::uint64_t value, std::size_t bytes) {
+  return std::string(reinterpret_cast<const char*>(&value), sizeof value).substr(0, bytes);
+}
 
 /// A member of a ZIP archive, with what its headers say of it.
 struct Member {
@@ -56,8 +59,7 @@ std::string zip(const std::vector<Member>& members, std::optional<std::uint64_t>
     const std::string sizes = m.zip64 ? std::string(8, '\xff') : little(m.content.size(), 4) + little(size, 4);
     const std::string common = little(0, 2) + little(m.method, 2) + little(0, 4) + little(sum, 4) + sizes +
                                little(m.name.size(), 2) + little(extra.size(), 2);
-    directory += "PK\1\2"s + little(20, 2) + little(20, 2) + common + little(0, 10).substr(0, 8) + little(0, 2) +
-                 little(header, 4) + m.name + extra;
+    directory += "PK\1\2"s + little(20, 2) + little(20, 2) + common + std::string(10, '\0') + little(header, 4) + m.name + extra;
     file += "PK\3\4"s + little(20, 2) + common + m.name + extra + m.content;
   }
   const std::uint64_t entries = count.value_or(members.size());
@@ -146,8 +148,13 @@ TEST_F(HostileTest, ZipsOfTorch) {
             "3: truncated: storage 0 has 8 bytes for 2147483647 elements");
   EXPECT_EQ(pth(archive(tensor("K\1", "K\2", "K\1", "K\2"))),
             "3: a tensor reaches outside its storage of 2 elements (byte 106 of its pickle)");
-  EXPECT_EQ(pth(archive(tensor("K\0"s, "J\xff\xff\xff\x7f", "K\0"s, "K\2"))),
-            "3: a tensor reaches outside its storage of 2 elements (byte 109 of its pickle)");
+  EXPECT_EQ(pth(archive(tensor("K\0"s, "K\7", "K\0"s, "K\2"))), "no error") << "expanded";
+  for (const std::string& size : {"J\xff\xff\xff\x7f"s, "\x8a\x8\0\0\0\0\0\0\0\x40"s}) {  // 2^62 floats: their bytes overflow
+    EXPECT_EQ(pth(archive(tensor("K\0"s, size, "K\0"s, "K\2"))),
+              "3: refused: its tensors share so much that they would take more than the 32 MB that a file of its size may");
+  }
+  EXPECT_EQ(pth(archive(tensor("K\2", "K\7", "K\0"s, "K\2"))),
+            "3: a tensor reaches outside its storage of 2 elements (byte 106 of its pickle)");
   EXPECT_EQ(pth(archive(tensor("K\0"s, "\x8a\x8\0\0\0\0\0\0\0\x40"s, "\x8a\x8\0\0\0\0\0\0\0\x40"s, "K\2"))),
             "3: a tensor's size or stride is absurd (byte 122 of its pickle)");
 }
@@ -191,7 +198,7 @@ TEST_F(HostileTest, TensorsThatShareAStorage) {
   for (int i = 0; i < 2000; ++i)
     pickle += fmt::format("X{}{:04}", little(4, 4), i) + "h\1(h\2K\0J\x50\xc3\0\0\x85K\1\x85\x89NtR"s;
   EXPECT_EQ(pth(zip({{"a/data.pkl", pickle + "u."}, {"a/data/0", std::string(200'000, '\0')}})),
-            "3: refused: its tensors share so much that they would take 8 times its size");
+            "3: refused: its tensors share so much that they would take more than the 32 MB that a file of its size may");
 }
 
 TEST_F(HostileTest, HeadersOfSafetensors) {

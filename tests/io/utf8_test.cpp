@@ -24,5 +24,32 @@ TEST(Utf8Test, TheErrorCanBeRead) {
             "d/\xc3\xa9/caf\\xe9.jpg: the name is not UTF-8; rename it (convmv does that for whole folders)");
 }
 
+// Pairs as Unicode's UnicodeData.txt has them.
+TEST(Utf8Test, SmallLettersOfCapitals) {
+  const std::pair<const char*, const char*> pairs[] = {{"", ""},
+                                                       {"Calm SKY 9[`{@", "calm sky 9[`{@"},
+                                                       {"CAFÉ", "café"},
+                                                       {"ÀÖØÞ×÷", "àöøþ×÷"},
+                                                       {"Straße", "straße"},
+                                                       {"ŁÓDŹ", "łódź"},
+                                                       {"ČĎĹŇŐŠŽŸ", "čďĺňőšžÿ"},
+                                                       {"ĀĮĲĶŊŒŶȘȚ", "āįĳķŋœŷșț"},
+                                                       {"İIıiŉĸſ", "İiıiŉĸſ"},
+                                                       {"ΆΈΉΊΌΎΏΪΫ", "άέήίόύώϊϋ"},
+                                                       {"ΑΓΑΠΗ ΧΑΡΑ", "αγαπη χαρα"},
+                                                       {"ΛΌΓΟΣ", "λόγος"},
+                                                       {"ΦΌΒΟΣ, ΣΑΣ", "φόβος, σας"},
+                                                       {"Σ Σ.", "σ σ."},
+                                                       {"ЁЂЏ РАДОСТЬ Щ", "ёђџ радость щ"},
+                                                       {"ҐӘӀӁӐ", "ґәӏӂӑ"},
+                                                       {"ԸԱ 日本 😀 Ａ", "ԸԱ 日本 😀 Ａ"},
+                                                       {"A\xc3", "a\xc3"},
+                                                       {"\xc9T\x80", "\xc9t\x80"}};
+  for (const auto& [text, lower] : pairs) {
+    EXPECT_EQ(small_letters(text), lower);
+    EXPECT_EQ(small_letters(lower), lower);
+  }
+}
+
 }  // namespace
 }  // namespace emotion

@@ -165,6 +165,18 @@ TEST(PthTest, BothFormsOfTorchSaveAreRead) {
   }
 }
 
+/// What torch.optim.lr_scheduler.MultiStepLR and scripts keep beside the weights is passed over; `mask` is expanded, its storage
+/// holds 2 of its 10,000 elements.
+TEST(PthTest, PlainValuesBesideTheWeightsAndExpandedTensors) {
+  for (const char* name : {"values.pth", "legacy_values.pth"}) {
+    const StateDict state = read_weights(kFixtures + "/" + name);
+    ASSERT_EQ(state.entries.size(), 6U) << name;
+    EXPECT_TRUE(at::equal(*state.find("fc.row"), at::arange(3, 6, at::kFloat) / 2)) << name;
+    EXPECT_TRUE(at::equal(*state.find("mask"), (at::arange(2, at::kFloat) + 0.5).view({2, 1}).expand({2, 5000}))) << name;
+    EXPECT_TRUE(state.find("mask")->is_contiguous()) << name;
+  }
+}
+
 /// Releases before 0.4 wrote tensors that share memory as views (key, offset, elements) of one storage; offsets of tensors count
 /// from the view.
 TEST(PthTest, ViewsOfAStorageBeginWhereTheySay) {

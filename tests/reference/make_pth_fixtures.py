@@ -7,7 +7,7 @@ import os
 import pathlib
 import pickle
 import struct
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 
 import numpy as np
 import torch
@@ -66,6 +66,12 @@ def main():
     # As training scripts keep what they measured: tensors beside the weights.
     torch.save({"epoch": 3, "arch": "resnet50", "best_prec1": torch.tensor(61.7), "state_dict": state, "optimizer": {"state": {0: {"m": torch.ones(3)}}}},
                OUT / "measured.pth")
+    # What schedulers and scripts keep beside the weights; and a tensor with more elements than its storage.
+    values = {"scheduler": {"milestones": Counter({30: 1, 80: 2}), "gamma": 0.1}, "history": defaultdict(list, {"loss": [1.0]}), "root": 1 + 2j,
+              "raw": bytearray(b"raw"), "seen": {1, 2}, "frozen": frozenset({3}), "types": [list, tuple]}
+    expanded = OrderedDict(state, mask=torch.tensor([[0.5], [1.5]]).expand(2, 5000))
+    for name, zipped in (("values.pth", True), ("legacy_values.pth", False)):
+        torch.save(values | {"state_dict": expanded}, OUT / name, _use_new_zipfile_serialization=zipped)
     (OUT / "legacy_view.pth").write_bytes(legacy_with_views())
     torch.save(OrderedDict(("module." + k, v) for k, v in state.items()), OUT / "parallel.pth")
     # As weights converted from Caffe are kept: NumPy's arrays in a plain pickle, of either Python.

@@ -68,6 +68,16 @@ TEST(RoIAlign, ManyChannelsInDoubleAgreeWithTheGather) {
   }
 }
 
+// On a map whose value is its column the bins are their centres, whatever the map's precision leaves of a coordinate of 1,000.
+TEST(RoIAlign, CoordinatesOfAHalfMapAreNotRounded) {
+  const at::Tensor map = at::arange(300, at::kFloat).remainder(16).view({1, 1, 1, 300}).expand({1, 1, 4, 300}).contiguous();
+  const at::Tensor boxes = at::tensor({0.0F, 1003.3F, 0.0F, 1031.7F, 8.0F}).view({1, 5});
+  const RoIAlignOptions options{.height = 1, .width = 2, .scale = 0.25, .sampling = 2};
+  const at::Tensor expected = roi_align_by_gather(map, boxes, options);
+  for (const auto type : {at::kBFloat16, at::kHalf})  // 0 to 15 are whole in both
+    EXPECT_TRUE(at::allclose(roi_align_by_gather(map.to(type), boxes, options).to(at::kFloat), expected, 0, 1e-5)) << type;
+}
+
 TEST(RoIAlign, GradientDoesNotDependOnThreads) {
   at::manual_seed(5);
   const at::Tensor map = at::randn({1, 64, 9, 9}).set_requires_grad(true), corner = at::rand({50, 2}) * 5;

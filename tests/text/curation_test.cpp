@@ -104,7 +104,7 @@ TEST_F(CollectionTest, SeedsAndCategoriesHaveTheKeywordsForm) {
   EXPECT_THAT(read_file(log), ::testing::HasSubstr("seed 'rare' is no candidate: 1 images have it, --min-images is 2"));
   EXPECT_THAT(read_file(log), ::testing::HasSubstr("seed 'awe' is no keyword of the collection"));
   std::size_t undecided = 0;
-  EXPECT_THAT(read_categories(file("plain.txt", "Joy\n GRIEF\n"), undecided), ElementsAre("joy", "grief"));
+  EXPECT_THAT(read_categories(file("plain.txt", "Joy\n GRIEF\n CAFÉ\n"), undecided), ElementsAre("joy", "grief", "café"));
   const fs::path table = file("t.tsv", "yes\tJoy\t3\nno\tjoy\t2\n");
   EXPECT_EQ(error_of<DataError>([&] { read_categories(table, undecided); }),
             table.string() + ":2: keyword 'joy' is empty or stands twice");

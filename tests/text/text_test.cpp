@@ -60,12 +60,12 @@ TEST(WordFormTest, ByHand) {
 
 // A space within a word ended it: the file could not be read again, or gave other words and numbers.
 TEST_F(WordVectorsTest, WordsWithSpacesComeBack) {
-  const WordVectors vectors = WordVectors::from_memory({"hot air", " New  York", "sea"}, {1, 2, 3, 4, 5, 6}, 2);
+  const WordVectors vectors = WordVectors::from_memory({"hot air", " New  York", "sea", "café"}, {1, 2, 3, 4, 5, 6, 7, 8}, 2);
   vectors.write_binary(folder_.path() / "w.bin");
   vectors.write_text(folder_.path() / "w.txt");
   for (const char* name : {"w.bin", "w.txt"}) {
     const WordVectors read = WordVectors::open(folder_.path() / name);
-    ASSERT_EQ(read.size(), 3U) << name;
+    ASSERT_EQ(read.size(), 4U) << name;
     EXPECT_EQ(read.word(1), "New_York");
     std::vector<float> row(2);
     read.copy(read.find("New York").value(), row);
@@ -73,6 +73,7 @@ TEST_F(WordVectorsTest, WordsWithSpacesComeBack) {
     EXPECT_EQ(read.find("hot air"), 0U);
     EXPECT_EQ(read.find("HOT  AIR"), 0U);
     EXPECT_EQ(read.find("Sea"), 2U);
+    EXPECT_EQ(read.find("CAFÉ"), 3U);
     EXPECT_FALSE(read.find("new york").has_value()) << "letters are lower-cased, never raised";
   }
 }
@@ -257,6 +258,18 @@ class Meeting {
   std::mutex mutex_;
   std::vector<float> total_;
 };
+
+// Each thread has its share of the lists: with fewer it would be another training.
+TEST(Word2VecTest, ThreadsThatCannotBeStartedEndIt) {
+  if (!kMemoryIsLimited) GTEST_SKIP() << "a sanitizer maps what it likes";
+  set_log_level(LogLevel::kOff);
+  const auto [words, lists] = topic_lists();
+  const std::string error =
+      error_within(100, [&, &w = words, &l = lists] { train_word2vec(w, l, {.dimension = 8, .min_count = 1, .threads = 64}); });
+  EXPECT_THAT(error,
+              ::testing::MatchesRegex("1: word2vec: [0-9]+ of 64 threads can be started: Resource temporarily unavailable; "
+                                      "give fewer --threads"));
+}
 
 TEST(Word2VecTest, ProcessesTogetherLearnTheSameTopicsAndAgree) {
   set_log_level(LogLevel::kOff);

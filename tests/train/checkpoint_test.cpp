@@ -66,5 +66,39 @@ TEST_F(CheckpointTest, ALastThatPointsAtNothingIsNoFreshStart) {
   EXPECT_EQ(std::count(result.errors.begin(), result.errors.end(), '\n'), 1) << result.errors;
 }
 
+// As on NFS, which cannot exchange two names.
+TEST_F(CheckpointTest, AStepIsReplacedInTwoMovesToo) {
+  for (const bool at_once : {true, false}) {
+    save(100, 100, 2);
+    write_text(place(".new-step-100/fresh"), "");
+    replace_folder(place(".new-step-100"), place("step-100"), at_once);
+    EXPECT_TRUE(fs::exists(place("last/fresh"))) << at_once;
+    EXPECT_FALSE(fs::exists(place("last/model.safetensors"))) << at_once;
+    EXPECT_EQ(std::distance(fs::directory_iterator(place("")), fs::directory_iterator()), 3) << "step-100, best and last";
+  }
+  save(100, 100, 2);
+  EXPECT_EQ(error_of<RunError>([&] { replace_folder(place(".new-gone"), place("step-100"), false); }),
+            place(".new-gone").string() + ": cannot be renamed: No such file or directory");
+  EXPECT_EQ(step_of("last"), 100);
+}
+
+// A kill between the two moves leaves the old folder under its other name, one after them leaves both.
+TEST_F(CheckpointTest, AStepThatAKillLeftUnderItsOtherNameIsPutBack) {
+  const CheckpointFolder folder(folder_.path());
+  save(100, 100, 2);
+  fs::rename(place("step-100"), place(".old-step-100"));
+  EXPECT_EQ(folder.last(), fs::canonical(folder_.path()) / "checkpoints/step-100");
+  EXPECT_EQ(step_of("last"), 100);
+  fs::copy(place("step-100"), place(".old-step-100"), fs::copy_options::recursive);
+  write_text(place("step-100/fresh"), "");
+  EXPECT_TRUE(folder.last());
+  EXPECT_TRUE(fs::exists(place("last/fresh")));
+  EXPECT_FALSE(fs::exists(place(".old-step-100")));
+  fs::rename(place("step-100"), place(".old-step-100"));
+  save(200, 100, 2);
+  EXPECT_EQ(step_of("best"), 100);
+  EXPECT_EQ(step_of("last"), 200);
+}
+
 }  // namespace
 }  // namespace emotion

@@ -45,6 +45,10 @@ struct SampleView {
   std::span<const std::uint32_t> votes;     ///< class ids, one a vote
   std::optional<std::array<float, 4>> box;  ///< x, y, width, height in pixels of the stored image
   std::string_view face, regions;           ///< relative paths; empty where there is none
+  std::string_view source;                  ///< of a packed set: the picture's name before, which several members may share
+
+  /// What tells pictures apart: samples with the same are of one picture, whose members in shards are copies.
+  std::string_view picture() const { return source.empty() ? image : source; }
 };
 
 /// One sample with values of its own: what importers write.
@@ -53,12 +57,14 @@ struct Sample {
   std::vector<std::string> labels, keywords, votes;
   std::optional<std::array<float, 4>> box;
   std::string face, regions;
+  std::string source{};  ///< of a packed set: the picture's name before
 };
 
 /// One split, read through a memory-mapped binary index that is kept beside the JSONL (`train.jsonl.index`).
 ///
 /// The index is rebuilt when the JSONL's size, time or the data set's classes change, and written atomically; where the
-/// folder cannot be written it is kept in memory. Opening an up-to-date index costs no time that grows with the samples.
+/// folder cannot be written it is kept in memory. Opening an up-to-date index looks at its numbers once, some 30 ms a million
+/// samples: one that names what is not there is rebuilt too.
 class Manifest {
  public:
   /// @throws DataError `file:line: ...` for a broken line, an unknown class or label id out of range, a path that leaves

@@ -15,10 +15,12 @@ struct PackConfig {
 
 /// Packs a data set into tar shards as WebDataset has them: OUT/SPLIT-000000.tar .. with members KEY.jpg (or what the picture
 /// is), KEY.json (the manifest's line), KEY.cls (the class id, where there is exactly one label) and KEY.face.png; KEY is the
-/// sample's number in its split. OUT is a data set whose images are `SPLIT-000000.tar#KEY.jpg`; region files and annotations are
-/// copied beside the shards.
+/// sample's number in its split. OUT is a data set whose images are `SPLIT-000000.tar#KEY.jpg` and whose lines keep the picture's
+/// name before as "source": a picture of several samples is packed with each. Region files and annotations are copied beside the
+/// shards.
 ///
-/// Shards are whole or not there. A second run after a stop keeps those that hold what they should and makes the others.
+/// Shards are whole or not there. A second run after a stop keeps those that hold what they should and are newer than
+/// their pictures and faces, and makes the others.
 /// @throws DataError with the manifest's place for a picture that cannot be read; ConfigError; RunError; Interrupted
 void pack_dataset(const Dataset& source, const PackConfig& config);
 

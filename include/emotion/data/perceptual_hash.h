@@ -22,7 +22,8 @@ PictureHash perceptual_hash(const Image& image);
 
 /// One picture of a data set, however many samples show a box of it.
 struct HashedPicture {
-  std::string image;                ///< as the manifest has it
+  std::string image;                ///< as the manifest has it; of a picture packed several times the first
+  std::string picture;              ///< SampleView::picture()
   std::vector<std::size_t> splits;  ///< where it occurs: places in Dataset::splits, ascending
   PictureHash hash;
   int width = 0, height = 0;  ///< pixels

@@ -11,4 +11,9 @@ bool is_utf8(std::string_view text);
 /// name would not be found again. @throws DataError with the name, its other bytes as \xNN
 void check_utf8_name(std::string_view name);
 
+/// Capital letters of Latin (ASCII, Latin-1, Extended-A, Romanian), Greek and Cyrillic as small ones, character by character; a
+/// sigma that ends a word as it is written there. The Turkish dotted and dotless i and what has no small letter of its own stay,
+/// as does all else, bytes that are no UTF-8 among it.
+std::string small_letters(std::string_view text);
+
 }  // namespace emotion

@@ -12,7 +12,7 @@
 
 namespace emotion {
 
-/// A keyword as collections are read, categories and seeds too: without blanks around it, ASCII letters lower-case.
+/// A keyword as collections are read, categories and seeds too: without blanks around it, in small_letters().
 std::string keyword_form(std::string_view word);
 
 /// One picture of a collection whose keywords are not sorted into classes yet.

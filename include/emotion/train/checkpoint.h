@@ -14,6 +14,10 @@
 
 namespace emotion {
 
+/// The folder `fresh` takes the place of `target`, which goes if it is there. In one move, or where the file system has none
+/// (NFS; `at_once` false) in two, between which `target` is called `.old-NAME`: CheckpointFolder puts that back. @throws RunError
+void replace_folder(const std::filesystem::path& fresh, const std::filesystem::path& target, bool at_once = true);
+
 /// The checkpoints of a run: RUN/checkpoints/step-N/{model,state}.safetensors, and the links `last` and `best`.
 ///
 /// A checkpoint appears whole or not at all: it is written under another name, synced and renamed; then the links move.
@@ -25,11 +29,13 @@ class CheckpointFolder {
   /// best; steps after N, which a kill has left, go first.
   /// @throws RunError; every older checkpoint is then intact
   void save(std::int64_t step, const StateDict& model, const StateDict& state, std::int64_t best_step, int keep) const;
-  /// Folder of the last whole checkpoint; none where none was saved. @throws WeightsError if `last` points at nothing
+  /// Folder of the last whole checkpoint, put back where a kill came while it was replaced; none where none was saved. @throws
+  /// WeightsError if `last` points at nothing
   std::optional<std::filesystem::path> last() const;
 
  private:
   std::vector<std::int64_t> steps() const;
+  void put_back() const;
   std::filesystem::path folder_;
 };
 

@@ -20,6 +20,7 @@
 #include "emotion/nearest.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
+#include "emotion/threads.h"
 #include "world.h"
 
 namespace emotion {
@@ -162,10 +163,7 @@ std::vector<Drawn> make_samples(const SynthConfig& config) {
     }
   };
   cv::setNumThreads(1);
-  const unsigned workers =
-      config.workers > 0 ? static_cast<unsigned>(config.workers) : std::max(1U, std::thread::hardware_concurrency());
-  std::vector<std::thread> threads;
-  for (unsigned t = 0; t < workers; ++t) threads.emplace_back(work);
+  std::vector<std::thread> threads = start_threads(worker_count(config.workers), work);
   Progress progress("synth " + config.kind, samples.size());
   while (done < samples.size() && !failed && !stop_requested()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));

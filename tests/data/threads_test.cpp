@@ -1,0 +1,89 @@
+// Where the system starts no more threads, those there are do the work.
+#include "emotion/threads.h"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <numeric>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "../support/limited_memory.h"
+#include "../support/scratch.h"
+#include "emotion/data/loader.h"
+#include "emotion/data/near_duplicates.h"
+#include "emotion/data/perceptual_hash.h"
+#include "emotion/data/synth.h"
+#include "emotion/data/verify.h"
+
+namespace emotion {
+namespace {
+
+constexpr std::uint64_t kSomeStacks = 100;  // megabytes, of 8 for the stack of a thread
+constexpr int kThreads = 64;
+
+class ThreadsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!kMemoryIsLimited) GTEST_SKIP() << "a sanitizer maps what it likes";
+    set_log_level(LogLevel::kOff);
+  }
+};
+
+TEST_F(ThreadsTest, SomeDoTheWorkOfAll) {
+  EXPECT_EQ(error_within(kSomeStacks,
+                         [] {
+                           std::atomic<int> left{10'000};
+                           auto threads = start_threads(kThreads, [&] {
+                             while (--left > 0) std::this_thread::yield();
+                           });
+                           for (auto& thread : threads) thread.join();
+                           if (threads.empty() || threads.size() == kThreads || left > 0)
+                             throw RunError(fmt::format("{} threads, {} left", threads.size(), left.load()));
+                         }),
+            "no error");
+  EXPECT_EQ(error_within(1,
+                         [] {
+                           pthread_attr_t large;  // than stacks that an earlier test's threads have left for others
+                           ::pthread_attr_init(&large);
+                           ::pthread_attr_setstacksize(&large, 256 << 20);
+                           ::pthread_setattr_default_np(&large);
+                           for (auto& thread : start_threads(kThreads, [] {})) thread.join();
+                         }),
+            "1: no thread can be started: Resource temporarily unavailable");
+}
+
+TEST_F(ThreadsTest, SetsAreDrawnReadHashedAndVerifiedByThoseThereAre) {
+  const ScratchFolder folder;
+  const auto set = folder.path() / "stock";
+  const auto within = [](auto action) { return error_within(kSomeStacks, action); };
+  EXPECT_EQ(within([&] { write_synth({.kind = "stock", .out = set, .count = 40, .size = 32, .seed = 5, .workers = kThreads}); }),
+            "no error");
+  const Dataset dataset = Dataset::open(set);
+  const Manifest manifest = Manifest::open(dataset, "train");
+  EXPECT_EQ(within([&] {
+              std::vector<std::uint64_t> order(manifest.size());
+              std::iota(order.begin(), order.end(), std::uint64_t{0});
+              ImageLoader loader(manifest, {.transform = {.size = 24}, .batch = 4, .workers = kThreads}, order, 1);
+              std::size_t seen = 0;
+              while (const auto batch = loader.next()) seen += batch->samples.size();
+              if (seen != manifest.size()) throw RunError(fmt::format("{} samples", seen));
+            }),
+            "no error");
+  EXPECT_EQ(within([&] { hash_pictures(dataset, kThreads); }), "no error");
+  EXPECT_EQ(within([&] {
+              if (!file_problems(manifest, kThreads).empty()) throw RunError("problems");
+            }),
+            "no error");
+  EXPECT_EQ(within([&] {
+              const std::vector<std::uint64_t> hashes(50, 7);
+              std::size_t pairs = 0;
+              near_pairs(hashes, 4, kThreads, [&](std::span<const NearPair> some) { pairs += some.size(); });
+              if (pairs != 50 * 49 / 2) throw RunError(fmt::format("{} pairs", pairs));
+            }),
+            "no error");
+}
+
+}  // namespace
+}  // namespace emotion
