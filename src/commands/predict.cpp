@@ -96,6 +96,8 @@ struct Prediction {
   std::string picture, map;        // JPEG bytes, for the report
 };
 
+constexpr int kShown = 2048;  // pixels: a picture on the page is no longer, whatever the network sees
+
 /// image: what the network sees
 Prediction predict(const VisualModel& model, const Device& device, const fs::path& file, const Image& image,
                    const PredictOptions& o, std::size_t number) {
@@ -113,10 +115,10 @@ Prediction predict(const VisualModel& model, const Device& device, const fs::pat
     const at::Tensor map = model.activation_map(input, static_cast<std::int64_t>(prediction.order[0]))[0].cpu();
     const Image seen = heat_map(image, map, {0, 0, static_cast<double>(image.width), static_cast<double>(image.height)});
     if (!o.report.empty()) {
-      prediction.picture = encode_jpeg(image);
-      prediction.map = encode_jpeg(seen);
+      prediction.picture = encode_jpeg(shrink_to(image, kShown));
+      prediction.map = encode_jpeg(shrink_to(seen, kShown));
     }
-    if (!o.pictures.empty()) write_file_atomically(fs::path(o.pictures) / fmt::format("{:05}-map.png", number), encode_png(seen));
+    if (!o.pictures.empty()) write_picture(fs::path(o.pictures) / fmt::format("{:05}-map.png", number), seen);
   }
   return prediction;
 }
