@@ -17,6 +17,7 @@
 #include "emotion/report/heat_map.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
+#include "emotion/signals.h"
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/stimuli_model.h"
 #include "predict.h"
@@ -168,6 +169,7 @@ void emotion_predict(const emotion::PredictOptions& o) {
   LoosePictures loose(model);
   std::vector<Prediction> predictions;
   for (const Wanted& wanted : list_all(o, model.config().data.picture == "face")) {
+    if (stop_requested()) throw Interrupted("interrupted; the predictions were not written");
     const auto image = wanted.face.empty() ? loose.load(wanted.file) : load_image(wanted.face, model.transform(), {});
     if (image) {
       predictions.push_back(predict(model, device, wanted.file, *image, o, predictions.size() + 1));
