@@ -68,6 +68,16 @@ int finish(const CLI::App& app) {
   return static_cast<int>(ExitCode::kRunFailed);
 }
 
+/// strtoull, which CLI11 asks, makes 18446744073709551615 of -1.
+void refuse_minus_signs(CLI::App& app) {
+  for (CLI::Option* option : app.get_options([](CLI::Option* each) { return each->get_type_name().starts_with("UINT"); })) {
+    option->check([](const std::string& text) {
+      return text.find('-') == std::string::npos ? std::string() : "Value " + text + " is below 0";
+    });
+  }
+  for (CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) refuse_minus_signs(*sub);
+}
+
 }  // namespace
 
 void* library_function(const char* name) {
@@ -78,6 +88,7 @@ void* library_function(const char* name) {
 
 int run_command(CLI::App& app, int argc, char** argv, const std::function<void()>& action) {
   open_standard_files();
+  refuse_minus_signs(app);
   std::string log_level = "info";
   app.set_version_flag("--version", EMOTION_VERSION);
   app.add_option("--log-level", log_level, "debug, info, warning, error or off")->capture_default_str();

@@ -6,11 +6,12 @@
 #include "../support/process.h"
 #include "../support/scratch.h"
 
-// What every command does alike: its standard files.
+// What every command does alike: its flags' numbers, its standard files.
 namespace emotion {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::HasSubstr;
 
 class CommandLineTest : public ::testing::Test {
  protected:
@@ -18,9 +19,31 @@ class CommandLineTest : public ::testing::Test {
   Process::Result shell(const std::string& line) const {
     return Process(folder_.path(), {"/bin/bash", "-c", fmt::format("B='{}'; {}", EMOTION_BIN, line)}).wait();
   }
+  std::string usage_error(const std::string& line) const {
+    const auto result = shell("$B/" + line);
+    EXPECT_EQ(result.code, 2) << line << ": " << result.errors;
+    EXPECT_EQ(result.output, "");
+    EXPECT_EQ(std::count(result.errors.begin(), result.errors.end(), '\n'), 1) << result.errors;
+    return result.errors;
+  }
   ScratchFolder folder_;
   const fs::path tiny_ = fs::path(EMOTION_TEST_DATA) / "../train/fixtures/tiny";
 };
+
+TEST_F(CommandLineTest, NumbersOfFlagsAreChecked) {
+  EXPECT_EQ(usage_error("emotion_data preview --data d --config c --out o --count -1"),
+            "emotion_data: --count: Value -1 is below 0; see emotion_data --help\n");
+  for (const char* line :
+       {"emotion_data stats d --check-list c --seed=-1", "emotion_eval --checkpoint c --seed -1",
+        "emotion_reproduce --list --seeds 1,-2", "emotion_probe --seed -3", "emotion_data pack d --out o --samples -1"})
+    EXPECT_THAT(usage_error(line), HasSubstr("is below 0; see ")) << line;
+  EXPECT_EQ(usage_error("emotion_extract --checkpoint c --data d --out o --batch 0"),
+            "emotion_extract: --batch: Value 0 not in range 1 to 1000000000; see emotion_extract --help\n");
+  EXPECT_THAT(usage_error("emotion_probe --epochs 0.5"), HasSubstr("--epochs: Value 0.5 not in range 1 to "));
+  for (const char* value : {"0", "-1", "nan", "inf", "x"})
+    EXPECT_EQ(usage_error(fmt::format("emotion_data bench --data d --config c --seconds {}", value)),
+              fmt::format("emotion_data: --seconds: Value {} is not a number above 0; see emotion_data --help\n", value));
+}
 
 // Files of the run would get the numbers 1 and 2, and the log's lines.
 TEST_F(CommandLineTest, ClosedStandardFilesAreNoFilesOfTheRun) {
