@@ -39,6 +39,14 @@ class ManifestTest : public ::testing::Test {
   ScratchFolder folder_;
 };
 
+// As editors of Windows write it.
+TEST_F(ManifestTest, AByteOrderMarkIsNoPartOfTheFirstLine) {
+  const auto manifest =
+      Manifest::open(dataset("\xef\xbb\xbf{\"image\": \"a.jpg\", \"labels\": [\"awe\"]}\n{\"image\": \"b.jpg\"}\n"), "train");
+  EXPECT_EQ(manifest.size(), 2U);
+  EXPECT_EQ(manifest[0].image, "a.jpg");
+}
+
 TEST_F(ManifestTest, ReadsWhatALineSays) {
   const Manifest manifest =
       Manifest::open(dataset("{\"image\": \"a.jpg\", \"labels\": [\"awe\", 2], \"keywords\": [\"sky\", \"awe\", \"sky\"], "

@@ -7,6 +7,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/nearest.h"
 #include "files.h"
 
@@ -19,9 +20,7 @@ constexpr std::size_t kMostFields = 10'000;
 }  // namespace
 
 CsvReader::CsvReader(std::string_view text, std::filesystem::path file, char comma, char quote)
-    : text_(text), file_(std::move(file)), comma_(comma), quote_(quote) {
-  if (text_.starts_with("\xef\xbb\xbf")) text_.remove_prefix(3);
-}
+    : text_(without_byte_order_mark(text)), file_(std::move(file)), comma_(comma), quote_(quote) {}
 
 bool CsvReader::next(Row& row) {
   while (at_ < text_.size()) {
