@@ -47,6 +47,16 @@ TEST_F(ManifestTest, AByteOrderMarkIsNoPartOfTheFirstLine) {
   EXPECT_EQ(manifest[0].image, "a.jpg");
 }
 
+TEST_F(ManifestTest, TextThatIsNotUtf8IsNotWritten) {
+  const auto file = folder_.path() / "out.jsonl";
+  const auto error = [&](const Sample& sample) { return error_of<DataError>([&] { ManifestWriter(file).write(sample); }); };
+  const std::string bad = "caf\xe9", text = "a.jpg: 'caf\\xe9' is not UTF-8; save its text as UTF-8";
+  EXPECT_EQ(error({.image = "a.jpg", .labels = {"awe", bad}}), text);
+  EXPECT_EQ(error({.image = "a.jpg", .keywords = {bad}}), text);
+  EXPECT_EQ(error({.image = "a.jpg", .votes = {bad}}), text);
+  EXPECT_EQ(error({.image = "a.jpg", .labels = {"caf\xc3\xa9"}}), "no error");
+}
+
 TEST_F(ManifestTest, ReadsWhatALineSays) {
   const Manifest manifest =
       Manifest::open(dataset("{\"image\": \"a.jpg\", \"labels\": [\"awe\", 2], \"keywords\": [\"sky\", \"awe\", \"sky\"], "

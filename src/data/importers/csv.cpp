@@ -33,6 +33,7 @@ bool CsvReader::next(Row& row) {
 void CsvReader::read_row(Row& row) {
   row.line = line_;
   row.fields.clear();
+  const std::size_t begin = at_;
   std::string field;
   bool quoted = false;
   for (; at_ < text_.size(); ++at_) {
@@ -66,6 +67,8 @@ void CsvReader::read_row(Row& row) {
     }
   }
   if (quoted) throw DataError(fmt::format("{}:{}: a quote is not closed", file_.string(), row.line));
+  if (!is_utf8(text_.substr(begin, at_ - begin)))
+    throw DataError(fmt::format("{}:{}: the text is not UTF-8; save it as UTF-8", file_.string(), row.line));
   row.fields.push_back(std::move(field));
 }
 
