@@ -17,6 +17,6 @@ inline void add_checkpoint_flags(CLI::App& app, emotion::CheckpointOptions& o, b
 
 /// Of those that run it over a whole data set.
 inline void add_batch_flags(CLI::App& app, emotion::CheckpointOptions& o) {
-  app.add_option("--batch", o.batch, "images a forward pass")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--batch", o.batch, "images a forward pass")->capture_default_str()->check(emotion::counts(1));
   app.add_option("--workers", o.workers, "decoding threads; 0 = one per core")->capture_default_str();
 }

@@ -1,7 +1,11 @@
 #include "command_line.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <new>
@@ -44,6 +48,36 @@ std::string one_line(std::string_view text) {
   return text.size() > kMost ? line + " .." : line;
 }
 
+/// Started with one of them closed, the first files opened would take its number, and log lines would be written into them.
+void open_standard_files() {
+  for (int fd = 0; fd < 3; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDWR));  // the lowest free number, which is fd
+  }
+}
+
+/// A full disk behind `> FILE` shows only here. A pipe fails when its reader has seen enough, which is no failure of ours.
+bool output_is_written() {
+  const bool flushed = std::cout.flush() && std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  struct stat info {};
+  return flushed || (::fstat(STDOUT_FILENO, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode)));
+}
+
+int finish(const CLI::App& app) {
+  if (output_is_written()) return static_cast<int>(ExitCode::kDone);
+  std::cerr << app.get_name() << ": standard output cannot be written; is the disk full?\n";
+  return static_cast<int>(ExitCode::kRunFailed);
+}
+
+/// strtoull, which CLI11 asks, makes 18446744073709551615 of -1.
+void refuse_minus_signs(CLI::App& app) {
+  for (CLI::Option* option : app.get_options([](CLI::Option* each) { return each->get_type_name().starts_with("UINT"); })) {
+    option->check([](const std::string& text) {
+      return text.find('-') == std::string::npos ? std::string() : "Value " + text + " is below 0";
+    });
+  }
+  for (CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) refuse_minus_signs(*sub);
+}
+
 }  // namespace
 
 void* library_function(const char* name) {
@@ -53,6 +87,8 @@ void* library_function(const char* name) {
 }
 
 int run_command(CLI::App& app, int argc, char** argv, const std::function<void()>& action) {
+  open_standard_files();
+  refuse_minus_signs(app);
   std::string log_level = "info";
   app.set_version_flag("--version", EMOTION_VERSION);
   app.add_option("--log-level", log_level, "debug, info, warning, error or off")->capture_default_str();
@@ -62,14 +98,17 @@ int run_command(CLI::App& app, int argc, char** argv, const std::function<void()
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    if (error.get_exit_code() == 0) {  // --help, --version
+      app.exit(error);
+      return finish(app);
+    }
     std::cerr << app.get_name() << ": " << error.what() << "; see " << app.get_name() << " --help\n";
     return static_cast<int>(ExitCode::kUsage);
   }
   try {
     call_library<std::string>("emotion_start", log_level);
     action();
-    return static_cast<int>(ExitCode::kDone);
+    return finish(app);
   } catch (const Error& error) {
     // A process of --nproc has told the launching one, which prints it.
     if (*error.what()) std::cerr << one_line(error.what()) << '\n';

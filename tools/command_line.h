@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <functional>
 #include <string>
 #include <vector>
@@ -14,6 +15,20 @@ namespace emotion {
 ///
 /// An emotion::Error becomes its one line on stderr and its exit code, bad flags exit 2, anything else exits 1.
 int run_command(CLI::App& app, int argc, char** argv, const std::function<void()>& action);
+
+/// A whole number that counts something. CLI11's own PositiveNumber says its bounds in 300 digits, and takes 0.5.
+inline CLI::Range counts(int least) { return CLI::Range(least, 1'000'000'000, least > 0 ? "POSITIVE" : "NONNEGATIVE"); }
+
+/// A finite number above 0.
+inline CLI::Validator positive() {
+  return CLI::Validator(
+      [](std::string& text) {
+        double value = 0;
+        const bool good = CLI::detail::lexical_cast(text, value) && std::isfinite(value) && value > 0;
+        return good ? std::string() : "Value " + text + " is not a number above 0";
+      },
+      "POSITIVE");
+}
 
 /// The address of a function in libemotion.so, which is opened at the first call.
 ///

@@ -165,7 +165,7 @@ int main(int argc, char** argv) {
   bench->add_option("--set", bench_options.settings, "overrides a key of the config")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  bench->add_option("--seconds", bench_options.seconds)->capture_default_str();
+  bench->add_option("--seconds", bench_options.seconds)->capture_default_str()->check(emotion::positive());
 
   const emotion::CurationCommands curation(app);
 

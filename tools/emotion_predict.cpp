@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
       ->type_name("FILE");
   app.add_option("--report", o.report, "writes a page with the pictures and where the network looked")->type_name("FILE");
   app.add_option("--pictures", o.pictures, "writes the same pictures there as PNG")->type_name("DIR");
-  app.add_option("--top", o.top, "classes shown")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--top", o.top, "classes shown")->capture_default_str()->check(emotion::counts(1));
   app.footer("Example: emotion_predict --checkpoint runs/demo/emotionnet photo.jpg --report photo.html");
   return emotion::run_command(app, argc, argv, [&] { emotion::call_library("emotion_predict", o); });
 }

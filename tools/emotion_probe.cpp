@@ -23,25 +23,25 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"linear", "knn", "fine_tune"}));
   app.add_option("--solver", o.solver, "lbfgs: the optimum of the regularised problem; sgd: the papers' recipe")
       ->check(CLI::IsMember({"lbfgs", "sgd"}));
-  app.add_option("--C", o.C, "lbfgs: inverse of the L2 penalty; default 1")->check(CLI::PositiveNumber);
-  app.add_option("--lr", o.lr, "sgd: learning rate, a tenth every 10 epochs; default 0.1")->check(CLI::PositiveNumber);
-  app.add_option("--epochs", o.epochs, "sgd; default 30")->check(CLI::PositiveNumber);
+  app.add_option("--C", o.C, "lbfgs: inverse of the L2 penalty; default 1")->check(emotion::positive());
+  app.add_option("--lr", o.lr, "sgd: learning rate, a tenth every 10 epochs; default 0.1")->check(emotion::positive());
+  app.add_option("--epochs", o.epochs, "sgd; default 30")->check(emotion::counts(1));
   app.add_option("--epoch-samples", o.epoch_samples, "sgd: samples an epoch, as many of every class; default: all, each once")
-      ->check(CLI::NonNegativeNumber);
+      ->check(emotion::counts(0));
   app.add_option("--sweep", o.sweep, "values of lr (sgd), C (lbfgs) or k (knn), of which validation data choose one")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
-  app.add_option("--k", o.k, "knn: neighbours that vote; default 20")->check(CLI::PositiveNumber);
+      ->check(emotion::positive());
+  app.add_option("--k", o.k, "knn: neighbours that vote; default 20")->check(emotion::counts(1));
   app.add_option("--seed", o.seed, "default 1");
   app.add_option("--seeds", o.seeds, "repetitions with seed, seed + 1, ..: mean and standard deviation")
-      ->check(CLI::PositiveNumber);
+      ->check(emotion::counts(1));
   app.add_option("--folds", o.folds, "cross-validation over the training split in place of a test split")
-      ->check(CLI::NonNegativeNumber);
+      ->check(emotion::counts(0));
   app.add_option("--fraction", o.fraction, "part of the training samples used; default 1")->check(CLI::Range(1e-9, 1.0));
   app.add_flag("--one-vs-all", o.one_vs_all, "a binary problem for each class");
   app.add_option("--views", o.views,
                  "augmented views of every training picture; default 0: the one that validation sees, which scores in any case")
-      ->check(CLI::NonNegativeNumber);
+      ->check(emotion::counts(0));
   app.add_flag("--crop-box", o.crop_box, "the sample's box is the picture");
   app.add_option("--cache", o.cache, "folder where features are kept; default ~/.cache/emotion/features")->type_name("DIR");
   app.add_flag("--no-cache", o.no_cache, "features are not kept");

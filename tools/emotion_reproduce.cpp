@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
   app.add_option("--output", o.output, "folder for runs, results and tables; default runs/reproduce, runs/reproduce-synth")
       ->type_name("DIR");
   app.add_option("--jobs", o.jobs, "commands at a time; default 1, and one per core with --scale synth")
-      ->check(CLI::PositiveNumber);
+      ->check(emotion::counts(1));
   app.add_option("--device", o.device, "auto, cpu, cuda or cuda:N, for every training and measurement");
   app.add_option("--set", o.settings, "overrides a key of every training, for instance --set train.epochs=5")
       ->type_name("KEY=VALUE")

@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
       ->required()
       ->type_name("DATASET");
   label->add_option("--out", l.out, "data set to make")->required()->type_name("DATASET");
-  label->add_option("--batch", l.batch, "lists at a time")->capture_default_str()->check(CLI::PositiveNumber);
+  label->add_option("--batch", l.batch, "lists at a time")->capture_default_str()->check(emotion::counts(1));
 
   app.footer("Example: emotion_text nearest --word2vec data/word2vec.bin calm storm");
   return emotion::run_command(app, argc, argv, [&] {

@@ -9,5 +9,5 @@ inline void add_share_flags(CLI::App& app, emotion::ShareOptions& o) {
       ->check(CLI::Range(1, 4096));
   app.add_option("--timeout", o.timeout, "seconds without a sign of a process until the others stop")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(emotion::positive());
 }

@@ -11,6 +11,7 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/io/plain_pickle.h"
+#include "emotion/io/utf8.h"
 #include "emotion/io/weights.h"
 #include "emotion/log.h"
 #include "emotion/model/image_classifier.h"
@@ -83,7 +84,7 @@ void convert_words(const ConvertOptions& options) {
 std::vector<std::string> read_classes(const fs::path& source) {
   if (fs::is_directory(source)) return Dataset::open(source).classes;
   std::vector<std::string> classes;
-  const std::string text = read_file(source, 64 << 20);
+  const std::string text = read_text(source, 64 << 20);
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     std::string line = text.substr(begin, end - begin);

@@ -93,8 +93,9 @@ Process start(int rank, int count, int port) {
   std::vector<std::string> words = own_arguments(), variables = environment_of(rank, count, port, ends[1]);
   const std::vector<char*> argv = pointers(words), envp = pointers(variables);
   const pid_t parent = ::getpid(), pid = ::fork();
-  if (pid == 0) {     // only system calls from here on: other threads' locks may be held
-    ::setpgid(0, 0);  // a Ctrl-C reaches the launching process alone, which passes it on once
+  if (pid == 0) {                // only system calls from here on: other threads' locks may be held
+    ::setpgid(0, 0);             // a Ctrl-C reaches the launching process alone, which passes it on once
+    ::signal(SIGTERM, SIG_DFL);  // this process's handler would swallow it until the command has its own
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);
     ::fcntl(ends[1], F_SETFD, 0);
@@ -129,10 +130,9 @@ class Launcher {
   Launcher& operator=(const Launcher&) = delete;
 
   void run() {
-    bool told = false;
     while (std::any_of(processes_.begin(), processes_.end(), [](const Process& p) { return !p.status; })) {
-      if (stop_requested() && !told) {
-        told = true;
+      if (stop_requested() && !told_) {
+        told_ = true;
         for (const Process& process : processes_) {
           if (!process.status) ::kill(process.pid, SIGTERM);
         }
@@ -168,10 +168,19 @@ class Launcher {
     first_ = static_cast<int>(&process - processes_.data());
   }
 
-  /// After a failure: the process another one calls lost is killed at once, the rest after the timeout.
+  /// The SIGTERM of run() met a process that had no handler yet: there is no group that could save anything.
+  bool stopped_while_starting() const {
+    return told_ && std::any_of(processes_.begin(), processes_.end(), [](const Process& process) {
+             return process.status && WIFSIGNALED(*process.status) && WTERMSIG(*process.status) == SIGTERM;
+           });
+  }
+
+  /// After a failure: the process another one calls lost is killed at once, the rest after the timeout; all at once if they
+  /// were only starting.
   void end_stragglers() {
     if (!failed_at_) return;
-    const bool late = std::chrono::duration<double>(Clock::now() - *failed_at_).count() > timeout_ + 10;
+    const bool late =
+        std::chrono::duration<double>(Clock::now() - *failed_at_).count() > timeout_ + 10 || stopped_while_starting();
     for (std::size_t r = 0; r < processes_.size(); ++r) {
       Process& process = processes_[r];
       const bool lost = std::any_of(processes_.begin(), processes_.end(), [&](const Process& other) {
@@ -191,6 +200,7 @@ class Launcher {
   /// Throws what went wrong: an error of a process's own before a death, a death before what the others saw of it.
   void report() const {
     if (!failed_at_) return;
+    if (stopped_while_starting()) throw Interrupted("interrupted while the processes were starting; " + again_);
     for (const Process& process : processes_) {
       const auto json = message(process);
       if (json.contains("text") && json.value("lost", -2) == -2)
@@ -215,6 +225,7 @@ class Launcher {
   std::vector<Process> processes_;
   std::optional<Clock::time_point> failed_at_;
   int first_ = 0;
+  bool told_ = false;  // the processes, to stop
 };
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "emotion/report/heat_map.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
+#include "emotion/signals.h"
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/stimuli_model.h"
 #include "predict.h"
@@ -96,6 +97,8 @@ struct Prediction {
   std::string picture, map;        // JPEG bytes, for the report
 };
 
+constexpr int kShown = 2048;  // pixels: a picture on the page is no longer, whatever the network sees
+
 /// image: what the network sees
 Prediction predict(const VisualModel& model, const Device& device, const fs::path& file, const Image& image,
                    const PredictOptions& o, std::size_t number) {
@@ -113,10 +116,10 @@ Prediction predict(const VisualModel& model, const Device& device, const fs::pat
     const at::Tensor map = model.activation_map(input, static_cast<std::int64_t>(prediction.order[0]))[0].cpu();
     const Image seen = heat_map(image, map, {0, 0, static_cast<double>(image.width), static_cast<double>(image.height)});
     if (!o.report.empty()) {
-      prediction.picture = encode_jpeg(image);
-      prediction.map = encode_jpeg(seen);
+      prediction.picture = encode_jpeg(shrink_to(image, kShown));
+      prediction.map = encode_jpeg(shrink_to(seen, kShown));
     }
-    if (!o.pictures.empty()) write_file_atomically(fs::path(o.pictures) / fmt::format("{:05}-map.png", number), encode_png(seen));
+    if (!o.pictures.empty()) write_picture(fs::path(o.pictures) / fmt::format("{:05}-map.png", number), seen);
   }
   return prediction;
 }
@@ -166,6 +169,7 @@ void emotion_predict(const emotion::PredictOptions& o) {
   LoosePictures loose(model);
   std::vector<Prediction> predictions;
   for (const Wanted& wanted : list_all(o, model.config().data.picture == "face")) {
+    if (stop_requested()) throw Interrupted("interrupted; the predictions were not written");
     const auto image = wanted.face.empty() ? loose.load(wanted.file) : load_image(wanted.face, model.transform(), {});
     if (image) {
       predictions.push_back(predict(model, device, wanted.file, *image, o, predictions.size() + 1));

@@ -35,7 +35,7 @@ void draw_pictures(const Manifest& manifest, const std::filesystem::path& folder
     const RegionFile regions = read_region_file(file);
     const Image picture = decode_image(manifest.image_path(i));
     check_boxes_within(regions, picture.width, picture.height, file);
-    write_file_atomically(folder / fmt::format("{}-{:06}.jpg", manifest.split(), i), encode_jpeg(draw_regions(picture, regions)));
+    write_picture(folder / fmt::format("{}-{:06}.jpg", manifest.split(), i), draw_regions(picture, regions));
   }
 }
 

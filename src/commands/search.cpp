@@ -114,9 +114,9 @@ void emotion_search_index(const emotion::SearchIndexCommand& o) {
     if (images.size() >= kRowsAdded) add();
   });
   add();
+  index.save(o.out);
   fmt::print("{}: {} pictures, {} numbers each; recall@10 {:.4f}\n", o.out, index.size(), index.info().dimension,
              index.recall(10, 200));
-  index.save(o.out);
 }
 
 void emotion_search_image(const emotion::SearchQueryCommand& o) {

@@ -150,6 +150,18 @@ class QuietOpenCV {
   QuietOpenCV& operator=(const QuietOpenCV&) = delete;
 };
 
+/// A WebP file of several pictures has a chunk ANIM; chunks are a name, a size and as many bytes, made even.
+bool is_animated_webp(std::span<const std::byte> bytes) {
+  if (!starts_with(bytes, "RIFF") || !starts_with(bytes, "WEBP", 8)) return false;
+  for (std::size_t at = 12; at + 8 <= bytes.size();) {
+    if (starts_with(bytes, "ANIM", at)) return true;
+    std::size_t size = 0;
+    for (std::size_t i = 0; i < 4; ++i) size |= std::to_integer<std::size_t>(bytes[at + 4 + i]) << 8 * i;
+    at += 8 + size + size % 2;
+  }
+  return false;
+}
+
 /// WebP, BMP, TIFF: 8-bit colours, upright, alpha dropped.
 Image decode_with_opencv(std::span<const std::byte> bytes, const std::filesystem::path& file) {
   const QuietOpenCV quiet;
@@ -160,6 +172,8 @@ Image decode_with_opencv(std::span<const std::byte> bytes, const std::filesystem
   } catch (const cv::Exception& error) {
     throw DataError(file.string() + ": broken picture: " + error.err);
   }
+  if (bgr.empty() && is_animated_webp(bytes))
+    throw DataError(file.string() + ": animated WebP is not read; save one of its pictures as a file of its own");
   if (bgr.empty()) throw DataError(file.string() + ": broken picture, or truncated");
   check_image_size(bgr.cols, bgr.rows, file);
   Image image{bgr.cols, bgr.rows, {}};

@@ -8,6 +8,7 @@
 #include "emotion/data/annotations.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -66,7 +67,7 @@ namespace {
 
 void copy_lines(const CopiedLines& lines, std::ostream& out) {
   const MappedFile jsonl(lines.source->file());
-  const std::string_view text = jsonl.text();
+  const std::string_view text = without_byte_order_mark(jsonl.text());
   std::uint64_t line = 1;
   std::size_t at = 0;
   for (const std::size_t sample : lines.samples) {

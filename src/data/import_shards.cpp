@@ -13,6 +13,7 @@
 #include "emotion/io/file.h"
 #include "emotion/io/gzip.h"
 #include "emotion/io/tar.h"
+#include "emotion/io/utf8.h"
 #include "emotion/log.h"
 #include "emotion/signals.h"
 
@@ -202,7 +203,7 @@ ShardFolder find_shards(const fs::path& root, const fs::path& out) {
 
 std::vector<std::string> lines_of(const fs::path& file) {
   std::vector<std::string> lines;
-  const std::string text = read_file(file);
+  const std::string text = read_text(file);
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     std::string line = text.substr(begin, end - begin);

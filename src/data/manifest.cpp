@@ -222,6 +222,12 @@ ManifestWriter::~ManifestWriter() {
 
 void ManifestWriter::write(const Sample& sample) {
   check_utf8_name(sample.image);
+  for (const auto* words : {&sample.labels, &sample.keywords, &sample.votes}) {
+    for (const auto& word : *words) {
+      if (!is_utf8(word))
+        throw DataError(fmt::format("{}: '{}' is not UTF-8; save its text as UTF-8", sample.image, shown_utf8(word)));
+    }
+  }
   nlohmann::ordered_json line{{"image", sample.image}};
   if (!sample.labels.empty()) line["labels"] = sample.labels;
   if (!sample.keywords.empty()) line["keywords"] = sample.keywords;

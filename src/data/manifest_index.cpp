@@ -10,6 +10,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/nearest.h"
 
 namespace emotion {
@@ -207,6 +208,7 @@ class IndexBuilder {
 std::string build_index(const Dataset& dataset, std::string_view jsonl,
                         const std::function<void(std::uint64_t, const std::string&)>& problem) {
   IndexBuilder builder(dataset);
+  jsonl = without_byte_order_mark(jsonl);
   std::uint64_t line = 0;
   for (std::size_t begin = 0; begin < jsonl.size();) {
     const std::size_t end = std::min(jsonl.find('\n', begin), jsonl.size());

@@ -10,6 +10,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/random.h"
 
 namespace emotion {
@@ -140,7 +141,7 @@ void write_check_list(const Dataset& dataset, std::uint64_t count, std::uint64_t
 }
 
 LabelNoise read_check_list(const std::filesystem::path& file) {
-  const std::string text = read_file(file, 1 << 30);
+  const std::string text = read_text(file, 1 << 30);
   LabelNoise noise;
   std::set<std::string> images;
   std::uint64_t number = 0;

@@ -9,6 +9,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 
 namespace emotion {
 namespace {
@@ -35,7 +36,7 @@ TargetClasses one_vs_all(const std::string& name, const Dataset& dataset) {
 bool by_label(const std::string& spec) { return spec == "labels" || spec.starts_with(kOneVsAll); }
 
 TargetClasses from_file(const std::string& file) {
-  const std::string text = read_file(file);
+  const std::string text = read_text(file);
   TargetClasses targets;
   std::unordered_map<std::string, std::uint32_t> ids;
   std::size_t line = 0;

@@ -9,6 +9,7 @@
 #include "emotion/data/fetch.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 
 namespace emotion {
 namespace {
@@ -74,8 +75,7 @@ bool is_public_address(std::string_view address) {
 }
 
 std::vector<UrlEntry> read_url_list(const std::filesystem::path& file) {
-  std::string text = read_file(file);
-  if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
+  const std::string text = read_text(file);
   std::vector<UrlEntry> list;
   std::unordered_map<std::string, std::pair<std::uint64_t, std::size_t>> seen;  // path -> line, place in the list
   std::uint64_t number = 0;

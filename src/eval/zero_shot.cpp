@@ -10,6 +10,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/log.h"
 #include "emotion/nearest.h"
 
@@ -36,7 +37,7 @@ ClassWords read_class_words(const std::filesystem::path& file, const std::vector
   ClassWords words;
   for (const auto& name : classes) words.push_back({name});
   if (file.empty()) return words;
-  const std::string text = read_file(file, std::uint64_t{1} << 24);
+  const std::string text = read_text(file, std::uint64_t{1} << 24);
   std::vector<bool> seen(classes.size());
   std::size_t line = 0;
   for (std::size_t begin = 0; begin < text.size();) {

@@ -106,19 +106,17 @@ void write_pth(const std::filesystem::path& file, const StateDict& state) {
   pickle.opcode('u');
   pickle.opcode('.');
   write_file_atomically(file, [&](std::ostream& out) {
-    try {
-      caffe2::serialize::PyTorchStreamWriter writer([&](const void* data, std::size_t size) {
-        out.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
-        return out ? size : 0;
-      });
-      writer.writeRecord("data.pkl", pickle.bytes().data(), pickle.bytes().size());
-      writer.writeRecord("byteorder", "little", 6);
-      for (std::size_t i = 0; i < dense.size(); ++i)
-        writer.writeRecord(fmt::format("data/{}", i), dense[i].numel() > 0 ? dense[i].const_data_ptr() : "", dense[i].nbytes());
-      writer.writeEndOfFile();
-    } catch (const c10::Error&) {
-      throw RunError(file.string() + ": cannot be written; is the disk full?");
-    }
+    // The writer is never told of a failure: it would throw, and its destructor, which writes the end, again. The stream keeps
+    // the failure, writes nothing more, and write_file_atomically says why.
+    caffe2::serialize::PyTorchStreamWriter writer([&](const void* data, std::size_t size) {
+      out.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
+      return size;
+    });
+    writer.writeRecord("data.pkl", pickle.bytes().data(), pickle.bytes().size());
+    writer.writeRecord("byteorder", "little", 6);
+    for (std::size_t i = 0; i < dense.size() && out; ++i)
+      writer.writeRecord(fmt::format("data/{}", i), dense[i].numel() > 0 ? dense[i].const_data_ptr() : "", dense[i].nbytes());
+    writer.writeEndOfFile();
   });
 }
 

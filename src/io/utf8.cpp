@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "emotion/error.h"
+#include "emotion/io/file.h"
 
 namespace emotion {
 namespace {
@@ -92,15 +93,31 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-void check_utf8_name(std::string_view name) {
-  if (is_utf8(name)) return;
+std::string shown_utf8(std::string_view text) {
   std::string shown;
-  while (!name.empty()) {
-    const std::size_t size = character(name);
-    shown += size > 0 ? std::string(name.substr(0, size)) : fmt::format("\\x{:02x}", static_cast<unsigned char>(name[0]));
-    name.remove_prefix(std::max<std::size_t>(size, 1));
+  while (!text.empty()) {
+    const std::size_t size = character(text);
+    shown += size > 0 ? std::string(text.substr(0, size)) : fmt::format("\\x{:02x}", static_cast<unsigned char>(text[0]));
+    text.remove_prefix(std::max<std::size_t>(size, 1));
   }
-  throw DataError(shown + ": the name is not UTF-8; rename it (convmv does that for whole folders)");
+  return shown;
+}
+
+std::string_view without_byte_order_mark(std::string_view text) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  if (text.starts_with(kMark)) text.remove_prefix(kMark.size());
+  return text;
+}
+
+std::string read_text(const std::filesystem::path& file, std::uint64_t limit) {
+  std::string text = read_file(file, limit);
+  text.erase(0, text.size() - without_byte_order_mark(text).size());
+  return text;
+}
+
+void check_utf8_name(std::string_view name) {
+  if (!is_utf8(name))
+    throw DataError(shown_utf8(name) + ": the name is not UTF-8; rename it (convmv does that for whole folders)");
 }
 
 std::string small_letters(std::string_view text) {

@@ -9,6 +9,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/nearest.h"
 
 namespace emotion {
@@ -43,7 +44,7 @@ void NameMap::add(const std::string& pattern, std::string replacement) {
 }
 
 NameMap NameMap::read(const std::filesystem::path& file) {
-  const std::string text = read_file(file, kMostBytes);
+  const std::string text = read_text(file, kMostBytes);
   NameMap map;
   std::size_t number = 0;
   for (std::size_t begin = 0; begin < text.size();) {

@@ -10,6 +10,7 @@
 #include <torch/nn/modules/conv.h>
 
 #include "emotion/batch_norm.h"
+#include "emotion/error.h"
 #include "emotion/model/inference.h"
 
 namespace emotion {
@@ -21,6 +22,16 @@ namespace nn = torch::nn;
 nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t dilation = 1) {
   return nn::Conv2d(
       nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2 * dilation).dilation(dilation).bias(false));
+}
+
+/// Trained on one picture whose map is 1 x 1, a channel has one value, and no variance: LibTorch's error names no key.
+at::Tensor normalised(BatchNorm2d& norm, const at::Tensor& x) {
+  if (norm->is_training() && !norm->exchange && x.size(0) * x.size(2) * x.size(3) == 1) {
+    throw ConfigError(
+        "train.batch: batch norm cannot learn from a batch of one picture whose feature map is 1 x 1; set train.batch to 2 or "
+        "more, so that the last batch of an epoch has 2 as well, or a larger data.size");
+  }
+  return norm(x);
 }
 
 /// A residual block: two 3x3 convolutions, or 1x1, 3x3 and 1x1 to four times the width.
@@ -45,8 +56,8 @@ class Block : public nn::Module {
   at::Tensor forward(const at::Tensor& x) {
     if (inference_form(x) && can_fuse()) return inference(x);
     for (auto& fused : fused_) fused.forget();
-    at::Tensor y = bn1_(conv1_(x)).relu_();
-    y = bn2_(conv2_(y));
+    at::Tensor y = normalised(bn1_, conv1_(x)).relu_();
+    y = normalised(bn2_, conv2_(y));
     if (bottleneck_) y = bn3_(conv3_(y.relu_()));
     return y.add_(downsample_ ? downsample_->forward(x) : x).relu_();
   }

@@ -89,7 +89,7 @@ std::string explanation_json(const TrainedStimuliNet& model, const Stimuli& stim
   json["regions"] = regions_json(seen);
   const auto add = [&](const char* what, const Image& image) {
     const std::string file = fmt::format("{}-{}.png", stem, what);
-    write_file_atomically(folder / file, encode_png(image));
+    write_picture(folder / file, image);
     json["pictures"][what] = file;
   };
   if (!folder.empty()) {

@@ -10,6 +10,7 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/io/npz.h"
+#include "emotion/io/utf8.h"
 
 namespace emotion {
 namespace {
@@ -181,7 +182,7 @@ ImportedRegions read_region_npz(const std::filesystem::path& file) {
 }
 
 std::vector<std::string> read_vocabulary_names(const std::filesystem::path& file) {
-  const std::string text = read_file(file);
+  const std::string text = read_text(file);
   std::vector<std::string> names;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());

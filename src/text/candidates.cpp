@@ -9,6 +9,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/log.h"
 #include "emotion/text/curation.h"
 
@@ -137,7 +138,7 @@ void write_candidates(const std::vector<Candidate>& candidates, const std::files
 }
 
 std::vector<std::string> read_categories(const std::filesystem::path& file, std::size_t& undecided) {
-  const std::string text = read_file(file, 64 << 20);
+  const std::string text = read_text(file, 64 << 20);
   std::vector<std::string> categories;
   std::set<std::string> seen;
   undecided = 0;

@@ -94,6 +94,7 @@ void read_collection(const std::filesystem::path& jsonl, const std::function<voi
   std::string line;
   for (std::uint64_t number = 1; std::getline(in, line); ++number) {
     if (number % 4096 == 0 && stop_requested()) throw Interrupted("curate: interrupted");
+    if (number == 1) line.erase(0, line.size() - without_byte_order_mark(line).size());
     if (line.find_first_not_of(" \t\r") != std::string::npos) reader.read(line, number, take);
   }
   if (in.bad()) throw DataError(fmt::format("{}: cannot be read: {}", jsonl.string(), std::strerror(errno)));

@@ -6,6 +6,8 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/where.h>
 
+#include "emotion/error.h"
+
 namespace emotion {
 
 TextCNNImpl::TextCNNImpl(const TextCNNOptions& options) : options_(options) {
@@ -28,6 +30,11 @@ at::Tensor TextCNNImpl::forward(const at::Tensor& ids) {
     words = at::where(dropped, at::full_like(ids, options_.vocabulary + 1), ids);
   }
   at::Tensor x = conv(embedding(words).transpose(1, 2)).relu_();  // [B, dimension, L]
+  if (norm->is_training() && !norm->exchange && x.size(0) == 1) {
+    throw ConfigError(
+        "train.batch: batch norm cannot learn from a batch of one keyword list; set train.batch to 2 or more, so that the last "
+        "batch of an epoch has 2 as well");
+  }
   x = norm(x.mean(2));
   x = at::dropout(x, options_.dropout, is_training());
   x = at::dropout(hidden(x), options_.dropout, is_training());

@@ -4,6 +4,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/text/word_vectors.h"
 
 namespace emotion {
@@ -19,7 +20,7 @@ Vocabulary::Vocabulary(std::vector<std::string> words) : words_(std::move(words)
 }
 
 Vocabulary Vocabulary::read(const std::filesystem::path& file) {
-  const std::string text = read_file(file);
+  const std::string text = read_text(file);
   std::vector<std::string> words;
   std::unordered_map<std::string, std::size_t> lines;
   for (std::size_t begin = 0; begin < text.size();) {

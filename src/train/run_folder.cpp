@@ -34,12 +34,14 @@ bool is_free(const std::string& key) {
 
 void check_same_config(const RunConfig& config, const fs::path& stored_file) {
   const RunConfig stored = parse_run_config(read_file(stored_file), stored_file.string());
-  const auto before = config_values(stored), now = config_values(config);
+  const auto before = config_values(stored);
+  const auto now = config_values(config);
   std::vector<std::string> different;
-  for (std::size_t i = 0; i < std::min(before.size(), now.size()); ++i) {
-    if (before[i] != now[i] && !is_free(now[i].first)) {
-      different.push_back(fmt::format("{} was {}, is {}", now[i].first, before[i].second, now[i].second));
-    }
+  for (const auto& [key, is] : now) {
+    const auto was = std::find_if(before.begin(), before.end(), [&](const auto& value) { return value.first == key; });
+    if (was == before.end() || was->second == is || is_free(key)) continue;
+    different.push_back(fmt::format("{} was {}, is {}", key, was->second, is));
+    if (key == "task") break;  // other keys, other defaults: all of them would be listed
   }
   if (!different.empty())
     throw ConfigError(fmt::format("{}: --resume with another config: {}", stored_file.string(), fmt::join(different, "; ")));

@@ -192,6 +192,15 @@ TEST_F(DataCommandTest, FetchGetsWhatTheListNames) {
   EXPECT_EQ(read_file(file("set/in/good.png")), body);
 }
 
+// Excel's "CSV" of western Windows; U+FFFD in a label cannot be undone.
+TEST_F(DataCommandTest, ATableThatIsNotUtf8IsRefusedByItsLine) {
+  write_picture("img/a.png", 8, 0);
+  write_text(file("t.csv"), "image,emotion\na.png,joy\na.png,caf\xe9\n");
+  EXPECT_EQ(error(3, "import csv --file t.csv --image-column image --label-column emotion --root img --out cafe"),
+            "t.csv:3: the text is not UTF-8; save it as UTF-8\n");
+  EXPECT_FALSE(fs::exists(file("cafe/dataset.yaml")));
+}
+
 TEST_F(DataCommandTest, ImportLeavesClassesOutOnRequest) {
   const std::string root = (fs::path(EMOTION_TEST_DATA) / "../data/fixtures/import/iapsa_folders").string();
   const auto result = run("import iapsa --root " + root + " --out iapsa --folds 5 --without anger");

@@ -250,6 +250,25 @@ TEST_F(FaceNetworkTest, PicturesWithoutAFaceAreLeftOutAndNamed) {
   EXPECT_FALSE(fs::exists(file("none.json")));
 }
 
+TEST_F(FaceNetworkTest, ASignalStopsItBetweenPictures) {
+  std::vector<std::string> words{std::string(EMOTION_BIN) + "/emotion_predict",
+                                 "--checkpoint",
+                                 weights("image"),
+                                 "--pictures",
+                                 "maps",
+                                 "--json",
+                                 "stopped.json"};
+  words.insert(words.end(), 2000, "other.png");
+  const Process process(folder_->path(), words);
+  while (!fs::exists(file("maps/00001-map.png"))) ::usleep(1000);
+  process.send(SIGTERM);
+  const auto result = process.wait();
+  EXPECT_EQ(result.code, 130);
+  EXPECT_THAT(result.errors, ::testing::EndsWith("interrupted; the predictions were not written\n"));
+  EXPECT_FALSE(fs::exists(file("stopped.json")));
+  EXPECT_FALSE(fs::exists(file("maps/02000-map.png")));
+}
+
 TEST_F(FaceNetworkTest, SearchComparesFaces) {
   write_text(file("set/test.jsonl"),
              "{\"image\": \"people.png\", \"face\": \"found.png\"}\n{\"image\": \"blank.png\", \"face\": \"other.png\"}\n");

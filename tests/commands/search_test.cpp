@@ -103,6 +103,18 @@ TEST_F(SearchCommandTest, ReportShowsQueryAndPictures) {
   EXPECT_EQ(pictures, 12U) << "two queries, five pictures each";
 }
 
+TEST_F(SearchCommandTest, AnIndexThatCannotBeWrittenIsNoSuccess) {
+  const auto result =
+      Process(root(),
+              {"/bin/bash", "-c",
+               "ulimit -f 1; exec " + std::string(EMOTION_BIN) +
+                   "/emotion_search index --checkpoint net.safetensors --data moods --split train --log-level error --out full"})
+          .wait();
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.output, "");
+  EXPECT_THAT(result.errors, HasSubstr("full: cannot be written: "));
+}
+
 // A query is put through what the pictures were put through.
 TEST_F(SearchCommandTest, TheIndexKnowsTheSettingsItWasMadeWith) {
   StateDict plain;

@@ -255,6 +255,18 @@ TEST_F(SharedTest, AKilledProcessIsNamedAndTheOthersStop) {
   EXPECT_EQ(features("k.safetensors").size(0), 32);
 }
 
+// They have no handler yet: what ends them is the SIGTERM that the launching process passes on.
+TEST_F(SharedTest, ASignalWhileProcessesStartIsAnInterruption) {
+  const Process process(root(), command({"emotion_extract", "--checkpoint", "net.safetensors", "--data", "scenes", "--out",
+                                         "early.safetensors", "--nproc", "2"}));
+  while (ranks(process.pid()).size() < 2) std::this_thread::sleep_for(std::chrono::microseconds(100));
+  process.send(SIGINT);
+  const auto result = process.wait();
+  EXPECT_EQ(result.code, 130);
+  EXPECT_EQ(result.errors, "interrupted while the processes were starting; the same command goes on where it stopped\n");
+  EXPECT_FALSE(fs::exists(root() / "early.safetensors"));
+}
+
 TEST_F(SharedTest, WordVectorsOfTwoProcesses) {
   std::string lines;  // ten topics of eight words
   Random random{4};

@@ -1,10 +1,8 @@
-#include <signal.h>
-#include <sys/resource.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "../support/scratch.h"
+#include "../support/small_files.h"
 #include "emotion/data/import.h"
 #include "emotion/data/synth.h"
 #include "emotion/error.h"
@@ -16,26 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-
-/// Files may not grow beyond `bytes` in this scope: writes fail as on a full disk.
-class SmallFiles {
- public:
-  explicit SmallFiles(rlim_t bytes) : handler_(::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit small{bytes, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &small);
-  }
-  ~SmallFiles() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    ::signal(SIGXFSZ, handler_);
-  }
-  SmallFiles(const SmallFiles&) = delete;
-  SmallFiles& operator=(const SmallFiles&) = delete;
-
- private:
-  rlimit before_{};
-  sighandler_t handler_;
-};
 
 TEST(HalfWrittenTest, AFolderWithTooFewPicturesLeavesNothing) {
   const ScratchFolder folder;

@@ -170,6 +170,11 @@ TEST(BrokenImageTest, EveryErrorNamesTheFileAndTheReason) {
   EXPECT_EQ(error("huge.png", huge), "huge.png: a picture of 65536 x 65536 pixels is refused; at most 2^28 are read");
   EXPECT_EQ(error_of<DataError>([&] { decode_image(folder.path() / "none.jpg"); }).substr(folder.path().string().size() + 1, 9),
             "none.jpg:");
+  const std::string animated = std::string("RIFF\x28\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\x07\0\0\x07\0\0", 30) +
+                               std::string("ANIM\x06\0\0\0\0\0\0\0\0\0", 14);
+  EXPECT_EQ(error("moving.webp", animated),
+            "moving.webp: animated WebP is not read; save one of its pictures as a file of its own");
+  EXPECT_EQ(error("half.webp", animated.substr(0, 30)), "half.webp: broken picture, or truncated");
   EXPECT_NE(error_of<DataError>([&] { decode_image(folder.path()); }), "no error");
 }
 

@@ -41,6 +41,24 @@ class ManifestTest : public ::testing::Test {
   ScratchFolder folder_;
 };
 
+// As editors of Windows write it.
+TEST_F(ManifestTest, AByteOrderMarkIsNoPartOfTheFirstLine) {
+  const auto manifest =
+      Manifest::open(dataset("\xef\xbb\xbf{\"image\": \"a.jpg\", \"labels\": [\"awe\"]}\n{\"image\": \"b.jpg\"}\n"), "train");
+  EXPECT_EQ(manifest.size(), 2U);
+  EXPECT_EQ(manifest[0].image, "a.jpg");
+}
+
+TEST_F(ManifestTest, TextThatIsNotUtf8IsNotWritten) {
+  const auto file = folder_.path() / "out.jsonl";
+  const auto error = [&](const Sample& sample) { return error_of<DataError>([&] { ManifestWriter(file).write(sample); }); };
+  const std::string bad = "caf\xe9", text = "a.jpg: 'caf\\xe9' is not UTF-8; save its text as UTF-8";
+  EXPECT_EQ(error({.image = "a.jpg", .labels = {"awe", bad}}), text);
+  EXPECT_EQ(error({.image = "a.jpg", .keywords = {bad}}), text);
+  EXPECT_EQ(error({.image = "a.jpg", .votes = {bad}}), text);
+  EXPECT_EQ(error({.image = "a.jpg", .labels = {"caf\xc3\xa9"}}), "no error");
+}
+
 TEST_F(ManifestTest, ReadsWhatALineSays) {
   const Manifest manifest = Manifest::open(
       dataset("{\"image\": \"a.jpg\", \"labels\": [\"awe\", 2], \"keywords\": [\"sky\", \"awe\", \"sky\"], "

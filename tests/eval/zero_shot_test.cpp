@@ -32,6 +32,10 @@ TEST(ZeroShotTest, WordsOfAFile) {
   const auto file = folder.path() / "words.txt";
   write_text(file, "# comment\nfear\t dread , panic\n");
   EXPECT_EQ(read_class_words(file, kClasses), (ClassWords{{"joy"}, {"dread", "panic"}}));
+  write_text(file,
+             "\xef\xbb\xbf"
+             "fear\tdread\n");
+  EXPECT_EQ(read_class_words(file, kClasses), (ClassWords{{"joy"}, {"dread"}}));
   EXPECT_EQ(read_class_words("", kClasses), (ClassWords{{"joy"}, {"fear"}}));
   const auto error = [&](const std::string& text) {
     write_text(file, text);

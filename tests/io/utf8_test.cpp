@@ -51,5 +51,15 @@ TEST(Utf8Test, SmallLettersOfCapitals) {
   }
 }
 
+// Editors of Windows write one; it is no part of the first word.
+TEST(Utf8Test, AByteOrderMarkIsNoText) {
+  EXPECT_EQ(without_byte_order_mark("\xef\xbb\xbfjoy"), "joy");
+  EXPECT_EQ(without_byte_order_mark("joy\xef\xbb\xbf"), "joy\xef\xbb\xbf");
+  EXPECT_EQ(without_byte_order_mark("\xef\xbb"), "\xef\xbb");
+  const ScratchFolder folder;
+  write_text(folder.path() / "words.txt", "\xef\xbb\xbfjoy\nawe\n");
+  EXPECT_EQ(read_text(folder.path() / "words.txt"), "joy\nawe\n");
+}
+
 }  // namespace
 }  // namespace emotion

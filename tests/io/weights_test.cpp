@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "../support/scratch.h"
+#include "../support/small_files.h"
 #include "emotion/error.h"
 #include "emotion/random.h"
 
@@ -262,6 +263,24 @@ TEST(PthTest, TheZipIsStoredAndAligned) {
   const auto root = names[0].substr(0, names[0].find('/'));
   for (const char* name : {"/data.pkl", "/byteorder", "/data/0", "/data/1", "/version"})
     EXPECT_EQ(std::count(names.begin(), names.end(), root + name), 1) << name;
+}
+
+/// LibTorch's writer throws a second time, out of its destructor, once it is told of a failure: that ends the process.
+TEST(PthTest, AFullDiskIsAnErrorAndLeavesNothing) {
+  const ScratchFolder folder;
+  const std::filesystem::path file = folder.path() / "a.pth";
+  for (const std::int64_t numbers : {10, 1'000'000}) {
+    StateDict state;
+    state.add("a", at::ones({numbers}));
+    state.add("b", at::ones({numbers}));
+    {
+      const SmallFiles limit(100);
+      EXPECT_EQ(error_of<RunError>([&] { write_pth(file, state); }), file.string() + ": cannot be written: File too large");
+    }
+    EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+    write_pth(file, state);
+    std::filesystem::remove(file);
+  }
 }
 
 TEST(PthTest, NothingIsExecuted) {

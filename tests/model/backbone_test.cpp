@@ -117,6 +117,16 @@ TEST(Backbone, OneChannelReadsTheMeanOfThree) {
   EXPECT_EQ(module_state(*grey).find("conv1.weight")->size(1), 1);
 }
 
+TEST(Backbone, AFeatureMapOfOneValueCannotBeTrainedOn) {
+  const auto network = make_backbone("resnet18");
+  for (const auto& [batch, side] : {std::pair(1, 32), std::pair(2, 32), std::pair(1, 33)}) {
+    const std::string error = error_of<ConfigError>([&, n = batch, s = side] { network->forward(at::ones({n, 3, s, s})); });
+    EXPECT_EQ(error.substr(0, 47), batch == 1 && side == 32 ? "train.batch: batch norm cannot learn from a bat" : "no error");
+  }
+  network->eval();
+  EXPECT_NO_THROW(network->forward(at::ones({1, 3, 32, 32})));
+}
+
 TEST(Backbone, UnknownNameListsThoseThereAre) {
   EXPECT_NE(error_of<ConfigError>([] { make_backbone("resnet19"); }).find("resnet18"), std::string::npos);
 }

@@ -39,7 +39,7 @@ TEST(NameMap, TheReleasedEmotionNetAndBack) {
 TEST(NameMap, AFileOfRules) {
   const ScratchFolder folder;
   const auto file = folder.path() / "map.tsv";
-  write_text(file, "# a network for faces\r\nlogits\\..*\t-\r\nconv2d_(\\d)a\\.(.*)\tlayer$1.$2\n");
+  write_text(file, "\xef\xbb\xbf# a network for faces\r\nlogits\\..*\t-\r\nconv2d_(\\d)a\\.(.*)\tlayer$1.$2\n");
   const NameMap map = NameMap::read(file);
   EXPECT_EQ(map("logits.weight"), std::nullopt);
   EXPECT_EQ(map("conv2d_1a.bn.weight"), "layer1.bn.weight");

@@ -12,6 +12,7 @@
 #include "emotion/report/compare_runs.h"
 #include "emotion/report/evaluation_page.h"
 #include "emotion/report/html.h"
+#include "emotion/report/picture.h"
 #include "emotion/report/plot.h"
 #include "emotion/report/run_report.h"
 
@@ -223,6 +224,25 @@ TEST_F(PageTest, AnEvaluationsPageHoldsItsNumbers) {
                            "title=\"&lt;fear&gt; predicted as awe\">1</td>", "<b>awe</b> 0.88, hard error<br>truth: &lt;fear&gt;",
                            "gone.png cannot be read", "href=\"#part-5\">Most confident predictions</a>"})
     EXPECT_THAT(html, HasSubstr(text));
+}
+
+// A line of pixels is a picture too: 1 x 5000, its shorter side made 112, was one that no JPEG file can hold.
+TEST_F(PageTest, AThumbnailOfALineOfPixelsIsSmall) {
+  for (const auto& [width, height] : {std::pair(5000, 1), std::pair(1, 5000), std::pair(60, 40)}) {
+    const fs::path file = folder_.path() / "line.png";
+    cv::imwrite(file.string(), cv::Mat(height, width, CV_8UC3, cv::Scalar(10, 200, 90)));
+    const std::string html = thumbnail_html(file, 112, "a line");
+    EXPECT_THAT(html, HasSubstr("<img alt=\"a line\" src=\"data:image/jpeg;base64,")) << width << " x " << height;
+    EXPECT_LT(html.size(), 5000U);
+  }
+}
+
+TEST_F(PageTest, APictureThatAFileCannotHoldIsNamed) {
+  const Image line{70000, 1, std::vector<std::uint8_t>(70000 * 3)};
+  EXPECT_THAT([&] { write_picture(folder_.path() / "line.jpg", line); },
+              ::testing::ThrowsMessage<RunError>((folder_.path() / "line.jpg").string() +
+                                                 ": 70000 x 1 pixels cannot be written as .jpg"));
+  EXPECT_TRUE(fs::is_empty(folder_.path()));
 }
 
 TEST(Plot, LongTextsAndOddNumbersStayWithinTheirBounds) {

@@ -10,6 +10,7 @@
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
+#include "emotion/text/vocabulary.h"
 
 namespace emotion {
 namespace {
@@ -121,6 +122,14 @@ TEST_F(CollectionTest, CategoryListsAreChecked) {
   EXPECT_EQ(text_of("yes\tjoy\t3\nmaybe\tgrief\t2\n"), ":2: 'maybe' in the first column; yes, no or ? is wanted");
   EXPECT_EQ(text_of("yes\tjoy\t3\nno\tjoy\t2\n"), ":2: keyword 'joy' is empty or stands twice");
   EXPECT_EQ(text_of("no\tjoy\t3\n"), ": no keyword is kept; put yes in the first column of those that name an emotion");
+}
+
+TEST_F(CollectionTest, AByteOrderMarkIsNoPartOfAWord) {
+  std::size_t undecided = 0;
+  EXPECT_THAT(read_categories(file("plain.txt", "\xef\xbb\xbfjoy\ngrief\n"), undecided), ElementsAre("joy", "grief"));
+  EXPECT_THAT(read_categories(file("table.tsv", "\xef\xbb\xbfyes\tjoy\t3\n"), undecided), ElementsAre("joy"));
+  EXPECT_THAT(Vocabulary::read(file("seeds.txt", "\xef\xbb\xbfjoy\ngrief\n")).words(), ElementsAre("joy", "grief"));
+  EXPECT_EQ(error("\xef\xbb\xbf{\"image\": \"a\", \"keywords\": []}\n"), "no error");
 }
 
 TEST_F(CollectionTest, CuratedLinesAreAManifest) {

@@ -183,6 +183,12 @@ TEST_F(TrainerTest, ResumingWithAnotherConfigNamesTheKeys) {
   const Result result = run(config(), "run", {"--resume", "--set", "optimizer.lr=0.5"});
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.errors, HasSubstr("config.yaml: --resume with another config: optimizer.lr was 0.01, is 0.5\n"));
+  // Another task has other keys.
+  const auto file = folder_.path() / "other.yaml";
+  write_text(file, fmt::format("task: classifier\ndevice: cpu\ndata: {{train: {{dataset: {}, split: train}}}}\n", kTiny));
+  const Result other = run(file.string(), "run", {"--resume"});
+  EXPECT_EQ(other.code, 2);
+  EXPECT_THAT(other.errors, HasSubstr("config.yaml: --resume with another config: task was textcnn, is classifier\n"));
 }
 
 // What only says how long to wait, how much memory to take or what another command does is no part of what is computed.

@@ -7,6 +7,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/nearest.h"
 #include "files.h"
 
@@ -19,9 +20,7 @@ constexpr std::size_t kMostFields = 10'000;
 }  // namespace
 
 CsvReader::CsvReader(std::string_view text, std::filesystem::path file, char comma, char quote)
-    : text_(text), file_(std::move(file)), comma_(comma), quote_(quote) {
-  if (text_.starts_with("\xef\xbb\xbf")) text_.remove_prefix(3);
-}
+    : text_(without_byte_order_mark(text)), file_(std::move(file)), comma_(comma), quote_(quote) {}
 
 bool CsvReader::next(Row& row) {
   while (at_ < text_.size()) {
@@ -34,6 +33,7 @@ bool CsvReader::next(Row& row) {
 void CsvReader::read_row(Row& row) {
   row.line = line_;
   row.fields.clear();
+  const std::size_t begin = at_;
   std::string field;
   bool quoted = false;
   for (; at_ < text_.size(); ++at_) {
@@ -67,6 +67,8 @@ void CsvReader::read_row(Row& row) {
     }
   }
   if (quoted) throw DataError(fmt::format("{}:{}: a quote is not closed", file_.string(), row.line));
+  if (!is_utf8(text_.substr(begin, at_ - begin)))
+    throw DataError(fmt::format("{}:{}: the text is not UTF-8; save it as UTF-8", file_.string(), row.line));
   row.fields.push_back(std::move(field));
 }
 

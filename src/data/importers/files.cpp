@@ -14,6 +14,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/log.h"
 
 namespace emotion {
@@ -75,8 +76,7 @@ class FileWalk {
 }  // namespace
 
 std::vector<TextLine> read_lines(const fs::path& file) {
-  std::string text = read_file(file);
-  if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
+  const std::string text = read_text(file);
   std::vector<TextLine> lines;
   std::uint64_t number = 1;
   for (std::size_t begin = 0; begin < text.size(); ++number) {

@@ -1,0 +1,75 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "../support/process.h"
+#include "../support/scratch.h"
+
+// What every command does alike: its flags' numbers, its standard files.
+namespace emotion {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class CommandLineTest : public ::testing::Test {
+ protected:
+  /// A line of the shell, in which $B is the commands' folder.
+  Process::Result shell(const std::string& line) const {
+    return Process(folder_.path(), {"/bin/bash", "-c", fmt::format("B='{}'; {}", EMOTION_BIN, line)}).wait();
+  }
+  std::string usage_error(const std::string& line) const {
+    const auto result = shell("$B/" + line);
+    EXPECT_EQ(result.code, 2) << line << ": " << result.errors;
+    EXPECT_EQ(result.output, "");
+    EXPECT_EQ(std::count(result.errors.begin(), result.errors.end(), '\n'), 1) << result.errors;
+    return result.errors;
+  }
+  ScratchFolder folder_;
+  const fs::path tiny_ = fs::path(EMOTION_TEST_DATA) / "../train/fixtures/tiny";
+};
+
+TEST_F(CommandLineTest, NumbersOfFlagsAreChecked) {
+  EXPECT_EQ(usage_error("emotion_data preview --data d --config c --out o --count -1"),
+            "emotion_data: --count: Value -1 is below 0; see emotion_data --help\n");
+  for (const char* line :
+       {"emotion_data stats d --check-list c --seed=-1", "emotion_eval --checkpoint c --seed -1",
+        "emotion_reproduce --list --seeds 1,-2", "emotion_probe --seed -3", "emotion_data pack d --out o --samples -1"})
+    EXPECT_THAT(usage_error(line), HasSubstr("is below 0; see ")) << line;
+  EXPECT_EQ(usage_error("emotion_extract --checkpoint c --data d --out o --batch 0"),
+            "emotion_extract: --batch: Value 0 not in range 1 to 1000000000; see emotion_extract --help\n");
+  EXPECT_THAT(usage_error("emotion_probe --epochs 0.5"), HasSubstr("--epochs: Value 0.5 not in range 1 to "));
+  for (const char* value : {"0", "-1", "nan", "inf", "x"})
+    EXPECT_EQ(usage_error(fmt::format("emotion_data bench --data d --config c --seconds {}", value)),
+              fmt::format("emotion_data: --seconds: Value {} is not a number above 0; see emotion_data --help\n", value));
+}
+
+// Files of the run would get the numbers 1 and 2, and the log's lines.
+TEST_F(CommandLineTest, ClosedStandardFilesAreNoFilesOfTheRun) {
+  write_text(folder_.path() / "run.yaml",
+             fmt::format("task: textcnn\ndata: {{train: {{dataset: {0}, split: train}}, val: {{dataset: {0}, split: train}}}}\n"
+                         "train: {{epochs: 3, batch: 4, log_every: 1}}\ndevice: cpu\noutput: run\n",
+                         tiny_.string()));
+  ASSERT_EQ(shell("exec $B/emotion_train --config run.yaml <&- >&- 2>&-").code, 0);
+  std::ifstream metrics(folder_.path() / "run/metrics.jsonl");
+  std::size_t lines = 0;
+  for (std::string line; std::getline(metrics, line); ++lines) EXPECT_TRUE(nlohmann::json::accept(line)) << line;
+  EXPECT_GT(lines, 3U);
+}
+
+TEST_F(CommandLineTest, OutputThatCannotBeWrittenIsAFailure) {
+  const std::string stats = fmt::format("emotion_data stats '{}'", tiny_.string());
+  ASSERT_EQ(shell("$B/" + stats).code, 0);
+  for (const std::string& line : {stats, std::string("emotion_data --help"), std::string("emotion_train --version"),
+                                  std::string("emotion_train --schema")}) {
+    const auto full = shell("$B/" + line + " > /dev/full");
+    EXPECT_EQ(full.code, 1) << line;
+    EXPECT_THAT(full.errors, ::testing::MatchesRegex("emotion_[a-z]+: .*\n")) << line;
+    EXPECT_EQ(std::count(full.errors.begin(), full.errors.end(), '\n'), 1) << full.errors;
+  }
+  EXPECT_EQ(shell("$B/" + stats + " | true; exit ${PIPESTATUS[0]}").code, 0) << "a reader that has seen enough";
+}
+
+}  // namespace
+}  // namespace emotion
