@@ -92,16 +92,23 @@ Process start(int rank, int count, int port) {
   if (::pipe2(ends, O_CLOEXEC) != 0) throw RunError(fmt::format("--nproc: no pipe: {}", std::strerror(errno)));
   std::vector<std::string> words = own_arguments(), variables = environment_of(rank, count, port, ends[1]);
   const std::vector<char*> argv = pointers(words), envp = pointers(variables);
+  // A SIGTERM that comes before the command's own program runs would be lost in this one's handler: it waits until that is gone.
+  sigset_t terminate, before;
+  sigemptyset(&terminate);
+  sigaddset(&terminate, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &terminate, &before);
   const pid_t parent = ::getpid(), pid = ::fork();
-  if (pid == 0) {                // only system calls from here on: other threads' locks may be held
-    ::setpgid(0, 0);             // a Ctrl-C reaches the launching process alone, which passes it on once
-    ::signal(SIGTERM, SIG_DFL);  // this process's handler would swallow it until the command has its own
+  if (pid == 0) {     // only system calls from here on: other threads' locks may be held
+    ::setpgid(0, 0);  // a Ctrl-C reaches the launching process alone, which passes it on once
+    ::signal(SIGTERM, SIG_DFL);
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);
     ::fcntl(ends[1], F_SETFD, 0);
     ::execve("/proc/self/exe", argv.data(), envp.data());
     ::_exit(127);
   }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ::close(ends[1]);
   if (pid < 0) throw RunError(fmt::format("--nproc: process {} cannot be started: {}", rank, std::strerror(errno)));
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);

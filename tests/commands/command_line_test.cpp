@@ -51,11 +51,15 @@ TEST_F(CommandLineTest, ClosedStandardFilesAreNoFilesOfTheRun) {
              fmt::format("task: textcnn\ndata: {{train: {{dataset: {0}, split: train}}, val: {{dataset: {0}, split: train}}}}\n"
                          "train: {{epochs: 3, batch: 4, log_every: 1}}\ndevice: cpu\noutput: run\n",
                          tiny_.string()));
-  ASSERT_EQ(shell("exec $B/emotion_train --config run.yaml <&- >&- 2>&-").code, 0);
-  std::ifstream metrics(folder_.path() / "run/metrics.jsonl");
-  std::size_t lines = 0;
-  for (std::string line; std::getline(metrics, line); ++lines) EXPECT_TRUE(nlohmann::json::accept(line)) << line;
-  EXPECT_GT(lines, 3U);
+  for (const std::string closed : {">&- 2>&-", "<&- >&- 2>&-", "2>&-"}) {
+    ASSERT_EQ(shell("exec $B/emotion_train --config run.yaml " + closed).code, 0);
+    std::ifstream metrics(folder_.path() / "run/metrics.jsonl");
+    std::size_t lines = 0;
+    for (std::string line; std::getline(metrics, line); ++lines)
+      EXPECT_TRUE(nlohmann::json::accept(line)) << closed << ": " << line;
+    EXPECT_GT(lines, 3U);
+    fs::remove_all(folder_.path() / "run");
+  }
 }
 
 TEST_F(CommandLineTest, OutputThatCannotBeWrittenIsAFailure) {
