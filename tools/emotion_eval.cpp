@@ -1,8 +1,11 @@
 #include "checkpoint_flags.h"
 
 int main(int argc, char** argv) {
-  CLI::App app("Measures a trained network: accuracy, average precision, confusion, calibration, with 95 % intervals.",
-               "emotion_eval");
+  CLI::App app(
+      "Measures a trained network: accuracy, average precision (pictures ranked by a class's logit), confusion, calibration, "
+      "with "
+      "95 % intervals.",
+      "emotion_eval");
   emotion::EvalOptions o;
   add_checkpoint_flags(app, o, /*required=*/true);
   add_batch_flags(app, o);

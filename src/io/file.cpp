@@ -145,21 +145,32 @@ void write_file_atomically(const fs::path& path, std::string_view content) {
 }
 
 void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& produce) {
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  std::string temporary;
   const auto fail = [&](int error) { return RunError(fmt::format("{}: cannot be written: {}", path.string(), reason(error))); };
-  const int fd = open_temporary(path, folder, temporary);
-  if (fd < 0) throw fail(errno);
-  Descriptor guard(fd);
-  try {
+  const auto write = [&](int fd) {
     DescriptorBuffer buffer(fd);
     std::ostream out(&buffer);
     produce(out);
     out.flush();
     if (buffer.error() != 0) throw fail(buffer.error());
     if (!out) throw fail(EIO);
+  };
+  std::error_code unknown;
+  if (fs::is_other(path, unknown)) {  // a terminal or a pipe is written to, not replaced
+    const Descriptor open(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+    if (open.get() < 0) throw fail(errno);
+    return write(open.get());
+  }
+  // A link stays: what it leads to is replaced.
+  const fs::path target = fs::is_symlink(path, unknown) && fs::exists(path, unknown) ? fs::canonical(path) : path;
+  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  std::string temporary;
+  const int fd = open_temporary(target, folder, temporary);
+  if (fd < 0) throw fail(errno);
+  Descriptor guard(fd);
+  try {
+    write(fd);
     if (::fsync(fd) != 0) throw fail(errno);
-    if (::rename(temporary.c_str(), path.c_str()) != 0) throw fail(errno);
+    if (::rename(temporary.c_str(), target.c_str()) != 0) throw fail(errno);
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;

@@ -27,7 +27,15 @@ int refusal(const fs::path& folder) {
 
 void check_writable_file(const fs::path& file) {
   std::error_code error;
-  const int why = fs::is_directory(file, error) ? EISDIR : refusal(file.has_parent_path() ? file.parent_path() : fs::path("."));
+  const bool linked = fs::is_symlink(file, error) && fs::exists(file, error);
+  const fs::path target = linked && !fs::is_other(file, error) ? fs::canonical(file) : file;
+  int why = 0;
+  if (fs::is_other(file, error))  // a terminal or a pipe
+    why = ::access(file.c_str(), W_OK) == 0 ? 0 : errno;
+  else if (fs::is_directory(file, error))
+    why = EISDIR;
+  else
+    why = refusal(target.has_parent_path() ? target.parent_path() : fs::path("."));
   if (why != 0) throw RunError(fmt::format("{}: cannot be written: {}", file.string(), std::strerror(why)));
 }
 

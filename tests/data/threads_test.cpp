@@ -20,8 +20,24 @@
 namespace emotion {
 namespace {
 
-constexpr std::uint64_t kSomeStacks = 100;  // megabytes, of 8 for the stack of a thread
 constexpr int kThreads = 64;
+
+/// From here on a thread takes so many megabytes of address space.
+void set_stack_size(std::size_t megabytes) {
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, megabytes << 20);
+  ::pthread_setattr_default_np(&attributes);
+}
+
+/// What `action` throws where the system starts two threads and no third, and half a gigabyte is left to work with.
+template <class Action>
+std::string with_two_threads(const Action& action) {
+  return error_within(2560, [&] {
+    set_stack_size(1024);
+    action();
+  });
+}
 
 class ThreadsTest : public ::testing::Test {
  protected:
@@ -32,23 +48,19 @@ class ThreadsTest : public ::testing::Test {
 };
 
 TEST_F(ThreadsTest, SomeDoTheWorkOfAll) {
-  EXPECT_EQ(error_within(kSomeStacks,
-                         [] {
-                           std::atomic<int> left{10'000};
-                           auto threads = start_threads(kThreads, [&] {
-                             while (--left > 0) std::this_thread::yield();
-                           });
-                           for (auto& thread : threads) thread.join();
-                           if (threads.empty() || threads.size() == kThreads || left > 0)
-                             throw RunError(fmt::format("{} threads, {} left", threads.size(), left.load()));
-                         }),
+  EXPECT_EQ(with_two_threads([] {
+              std::atomic<int> left{10'000};
+              auto threads = start_threads(kThreads, [&] {
+                while (--left > 0) std::this_thread::yield();
+              });
+              for (auto& thread : threads) thread.join();
+              if (threads.size() != 2 || left > 0)
+                throw RunError(fmt::format("{} threads, {} left", threads.size(), left.load()));
+            }),
             "no error");
   EXPECT_EQ(error_within(1,
                          [] {
-                           pthread_attr_t large;  // than stacks that an earlier test's threads have left for others
-                           ::pthread_attr_init(&large);
-                           ::pthread_attr_setstacksize(&large, 256 << 20);
-                           ::pthread_setattr_default_np(&large);
+                           set_stack_size(256);  // larger than stacks that an earlier test's threads have left for others
                            for (auto& thread : start_threads(kThreads, [] {})) thread.join();
                          }),
             "1: no thread can be started: Resource temporarily unavailable");
@@ -57,12 +69,12 @@ TEST_F(ThreadsTest, SomeDoTheWorkOfAll) {
 TEST_F(ThreadsTest, SetsAreDrawnReadHashedAndVerifiedByThoseThereAre) {
   const ScratchFolder folder;
   const auto set = folder.path() / "stock";
-  const auto within = [](auto action) { return error_within(kSomeStacks, action); };
-  EXPECT_EQ(within([&] { write_synth({.kind = "stock", .out = set, .count = 40, .size = 32, .seed = 5, .workers = kThreads}); }),
+  EXPECT_EQ(with_two_threads(
+                [&] { write_synth({.kind = "stock", .out = set, .count = 40, .size = 32, .seed = 5, .workers = kThreads}); }),
             "no error");
   const Dataset dataset = Dataset::open(set);
   const Manifest manifest = Manifest::open(dataset, "train");
-  EXPECT_EQ(within([&] {
+  EXPECT_EQ(with_two_threads([&] {
               std::vector<std::uint64_t> order(manifest.size());
               std::iota(order.begin(), order.end(), std::uint64_t{0});
               ImageLoader loader(manifest, {.transform = {.size = 24}, .batch = 4, .workers = kThreads}, order, 1);
@@ -71,12 +83,12 @@ TEST_F(ThreadsTest, SetsAreDrawnReadHashedAndVerifiedByThoseThereAre) {
               if (seen != manifest.size()) throw RunError(fmt::format("{} samples", seen));
             }),
             "no error");
-  EXPECT_EQ(within([&] { hash_pictures(dataset, kThreads); }), "no error");
-  EXPECT_EQ(within([&] {
+  EXPECT_EQ(with_two_threads([&] { hash_pictures(dataset, kThreads); }), "no error");
+  EXPECT_EQ(with_two_threads([&] {
               if (!file_problems(manifest, kThreads).empty()) throw RunError("problems");
             }),
             "no error");
-  EXPECT_EQ(within([&] {
+  EXPECT_EQ(with_two_threads([&] {
               const std::vector<std::uint64_t> hashes(50, 7);
               std::size_t pairs = 0;
               near_pairs(hashes, 4, kThreads, [&](std::span<const NearPair> some) { pairs += some.size(); });

@@ -3,7 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <ostream>
+#include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -50,6 +53,31 @@ TEST_F(FileTest, TheModeIsAsTheUmaskWantsIt) {
   }
 }
 
+TEST_F(FileTest, ALinkedFileIsReplacedAndTheLinkStays) {
+  fs::create_directory(folder / "there");
+  write_text(folder / "there/file", "old");
+  fs::create_symlink("there/file", folder / "link");
+  check_writable_file(folder / "link");
+  write_file_atomically(folder / "link", "new");
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(read_file(folder / "there/file"), "new");
+}
+
+TEST_F(FileTest, APipeIsWrittenToAndStaysOne) {
+  const std::string pipe = (folder / "pipe").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::string read;
+  std::thread reader([&] {
+    std::ifstream in(pipe);
+    std::getline(in, read);
+  });
+  check_writable_file(pipe);
+  write_file_atomically(pipe, "a line\n");
+  reader.join();
+  EXPECT_EQ(read, "a line");
+  EXPECT_TRUE(fs::is_fifo(pipe));
+}
+
 TEST_F(FileTest, ErrorsNameThePath) {
   try {
     read_file(folder);
@@ -93,7 +121,7 @@ TEST(WritableTest, SaysBeforehandWhatWritingWouldSay) {
   const auto made = [&](const char* name) { return error_of<RunError>([&] { check_writable_folder(folder.path() / name); }); };
   EXPECT_EQ(made("a/b/c"), "no error");
   EXPECT_EQ(made("file/a"), (folder.path() / "file/a").string() + ": cannot be made: Not a directory");
-  EXPECT_FALSE(std::filesystem::exists(folder.path() / "a"));
+  EXPECT_FALSE(fs::exists(folder.path() / "a"));
 }
 
 }  // namespace
