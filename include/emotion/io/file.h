@@ -16,8 +16,8 @@ namespace emotion {
 /// @throws DataError naming the path if it is missing, a directory, unreadable, or larger than `limit` bytes
 std::string read_file(const std::filesystem::path& path, std::uint64_t limit = std::uint64_t{1} << 32);
 
-/// Writes a file whole or not at all: a temporary file in the same folder, fsync, rename, fsync of the folder. Of a link to a file,
-/// the file is replaced; a terminal, a pipe or another device is simply written to.
+/// Writes a file whole or not at all: a temporary file in the same folder, fsync, rename, fsync of the folder. Of a link to a
+/// file, the file is replaced; a terminal, a pipe or another device is simply written to.
 ///
 /// @throws RunError naming the path and the system's reason (disk full, no permission); the old file is then untouched
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
