@@ -3,8 +3,7 @@
 int main(int argc, char** argv) {
   CLI::App app(
       "Measures a trained network: accuracy, average precision (pictures ranked by a class's logit), confusion, calibration, "
-      "with "
-      "95 % intervals.",
+      "with 95 % intervals.",
       "emotion_eval");
   emotion::EvalOptions o;
   add_checkpoint_flags(app, o, /*required=*/true);

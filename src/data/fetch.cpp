@@ -30,6 +30,7 @@
 #include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
+#include "emotion/threads.h"
 #include "importers/files.h"
 
 namespace emotion {
@@ -172,8 +173,7 @@ class Verifier {
 
   Verifier(const std::vector<Job>& jobs, const fs::path& out, int workers, std::function<void()> wake)
       : jobs_(jobs), out_(out), wake_(std::move(wake)) {
-    const unsigned count = workers > 0 ? static_cast<unsigned>(workers) : std::max(1U, std::thread::hardware_concurrency());
-    for (unsigned t = 0; t < count; ++t) threads_.emplace_back([this] { run(); });
+    threads_ = start_threads(worker_count(workers), [this] { run(); });
   }
   ~Verifier() {
     {

@@ -23,6 +23,7 @@
 #include "emotion/progress.h"
 #include "emotion/signals.h"
 #include "emotion/stimuli/face_settings.h"
+#include "emotion/threads.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -195,7 +196,7 @@ struct Search {
 };
 
 void run_threads(Search& search, const FaceFinder& finder, int workers, std::uint64_t known, const ProcessGroup& group) {
-  const unsigned count = workers > 0 ? static_cast<unsigned>(workers) : std::max(1U, std::thread::hardware_concurrency());
+  const unsigned count = worker_count(workers);
   std::vector<std::jthread> threads;
   for (unsigned t = 0; t < count; ++t)
     threads.emplace_back([&search, own = finder.copy()]() mutable { search.run(std::move(own)); });

@@ -91,7 +91,7 @@ std::optional<Route> route_to(const Launch& launch, int type) {
     // A stream to a free port of this host can, by the port it gets, meet itself.
     if (::connect(socket.get(), a->ai_addr, a->ai_addrlen) == 0 &&
         ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&mine), &size) == 0 &&
-        (size != a->ai_addrlen || std::memcmp(&mine, a->ai_addr, size) != 0))
+        (type != SOCK_STREAM || size != a->ai_addrlen || std::memcmp(&mine, a->ai_addr, size) != 0))
       return Route{.theirs = numeric(a->ai_addr, a->ai_addrlen), .mine = numeric(reinterpret_cast<sockaddr*>(&mine), size)};
   }
   return std::nullopt;
