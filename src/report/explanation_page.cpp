@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "emotion/loss/metrics.h"
 #include "emotion/report/explanation.h"
 #include "emotion/report/heat_map.h"
 #include "emotion/report/html.h"
@@ -31,6 +32,10 @@ h2 { overflow-wrap: anywhere; border-top: 1px solid #bbb; padding-top: 1rem; }
 .bars { width: 100%; } .bars td.bar { width: 55%; } .bars svg { height: .8rem; width: 100%; max-width: none; background: #eee; }
 @media print { section { break-inside: auto; } .panels { grid-template-columns: 1fr 1fr; } figure, tr { break-inside: avoid; } section + section { break-before: page; } svg, img { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 )";
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 std::string figure(const std::string& content, const std::string& caption) {
   return fmt::format("<figure>{}<figcaption>{}</figcaption></figure>\n", content, caption);
@@ -191,17 +196,20 @@ std::pair<std::string, std::string> regions_part(const Stimuli& stimuli, const S
   return {figure(drawing.whole(relative(sum, n)), caption), below};
 }
 
-/// What is right, and how bad a wrong prediction is.
+/// What is right, and how bad a wrong prediction is: of several labels by the one that emotion_eval holds it against.
 std::string truth(const TrainedStimuliNet& model, const Stimuli& stimuli, const StimuliExplanation& seen) {
   if (stimuli.labels.empty()) return {};
-  const auto& best = model.classes[seen.order[0]];
-  std::string text = fmt::format("; truth: {}", html_escape(fmt::format("{}", fmt::join(stimuli.labels, ", "))));
-  if (std::find(stimuli.labels.begin(), stimuli.labels.end(), best) != stimuli.labels.end()) return text + " (right)";
-  const auto id = std::find(model.classes.begin(), model.classes.end(), stimuli.labels[0]) - model.classes.begin();
-  if (model.polarity.empty() || id == static_cast<std::ptrdiff_t>(model.classes.size())) return text + " (wrong)";
-  const bool easy = model.polarity[static_cast<std::size_t>(id)] == model.polarity[seen.order[0]];
-  return text +
-         (easy ? " (wrong, of the right polarity: an easy false prediction)" : " (wrong polarity: a hard false prediction)");
+  const std::size_t best = seen.order[0];
+  const std::string text = fmt::format("; truth: {}", html_escape(fmt::format("{}", fmt::join(stimuli.labels, ", "))));
+  if (contains(stimuli.labels, model.classes[best])) return text + " (right)";
+  std::vector<std::uint32_t> labels;
+  for (std::size_t k = 0; k < model.classes.size(); ++k) {
+    if (contains(stimuli.labels, model.classes[k])) labels.push_back(static_cast<std::uint32_t>(k));
+  }
+  if (model.polarity.empty() || labels.empty()) return text + " (wrong)";
+  const std::uint32_t label = truth_of(labels, static_cast<std::uint32_t>(best), model.polarity);
+  return text + (model.polarity[label] == model.polarity[best] ? " (wrong, of the right polarity: an easy false prediction)"
+                                                               : " (wrong polarity: a hard false prediction)");
 }
 
 std::string branches_table(const StimuliExplanation& seen, const std::string& best) {

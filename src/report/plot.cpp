@@ -23,13 +23,19 @@ struct Range {
     low = std::min(low, value);
     high = std::max(high, value);
   }
+  /// Room around a single value, enough of it for a double to tell the ends apart.
   void widen() {
-    if (high - low < 1e-12 * std::max(1.0, std::abs(high))) {
-      low -= 0.5;
-      high += 0.5;
+    const double size = std::max(std::abs(low), std::abs(high));
+    if (high - low < 1e-12 * std::max(1.0, size)) {
+      const double room = std::max(0.5, 1e-6 * size);
+      low -= room;
+      high += room;
     }
   }
 };
+
+/// A number that a range of such numbers holds; beyond it the difference of two may be infinite.
+bool is_drawable(double value) { return std::abs(value) < 1e300; }
 
 /// A step of 1, 2 or 5 times a power of ten that gives about `count` ticks.
 double tick_step(const Range& range, int count) {
@@ -38,6 +44,17 @@ double tick_step(const Range& range, int count) {
     if (rough <= factor * power) return factor * power;
   }
   return 10 * power;
+}
+
+std::vector<double> ticks(const Range& range, int count) {
+  const double step = tick_step(range, count), first = std::ceil(range.low / step) * step;
+  std::vector<double> values;
+  for (int i = 0; i <= 3 * count; ++i) {
+    const double value = first + i * step;
+    if (value > range.high + 1e-9 * step) break;
+    values.push_back(std::abs(value) < 1e-9 * step ? 0 : value);
+  }
+  return values;
 }
 
 /// Colours come round again after eight names: then squares in a map, dashed lines in a plot.
@@ -78,13 +95,13 @@ std::string axes(const Range& xs, const Range& ys, const std::string& x_label) {
   const auto px = [&](double x) { return kLeft + (x - xs.low) / (xs.high - xs.low) * (kWidth - kLeft - kRight); };
   const auto py = [&](double y) { return kHeight - kBottom - (y - ys.low) / (ys.high - ys.low) * (kHeight - kTop - kBottom); };
   std::string svg;
-  for (double step = tick_step(ys, 5), y = std::ceil(ys.low / step) * step; y <= ys.high + 1e-9 * step; y += step) {
+  for (const double y : ticks(ys, 5)) {
     svg += fmt::format(
         "<line class=\"grid\" x1=\"{:.0f}\" x2=\"{:.0f}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/><text x=\"{:.0f}\" y=\"{:.1f}\" "
         "text-anchor=\"end\">{:.4g}</text>\n",
-        kLeft, kWidth - kRight, py(y), py(y), kLeft - 6, py(y) + 4, std::abs(y) < 1e-9 * step ? 0 : y);
+        kLeft, kWidth - kRight, py(y), py(y), kLeft - 6, py(y) + 4, y);
   }
-  for (double step = tick_step(xs, 6), x = std::ceil(xs.low / step) * step; x <= xs.high + 1e-9 * step; x += step) {
+  for (const double x : ticks(xs, 6)) {
     svg +=
         fmt::format("<text x=\"{:.1f}\" y=\"{:.0f}\" text-anchor=\"middle\">{:.6g}</text>\n", px(x), kHeight - kBottom + 16, x);
   }
@@ -122,7 +139,7 @@ std::string svg_plot(const std::string& title, const std::string& x_label, const
   Range xs, ys;
   for (const auto& curve : curves) {
     for (const auto& [x, y] : curve.points) {
-      if (!std::isfinite(y)) continue;
+      if (!is_drawable(y)) continue;
       xs.add(x);
       ys.add(y);
     }
@@ -139,7 +156,7 @@ std::string svg_plot(const std::string& title, const std::string& x_label, const
     double last = NAN;
     std::size_t count = 0;
     for (const auto& [x, y] : curves[i].points) {
-      if (!std::isfinite(y)) continue;
+      if (!is_drawable(y)) continue;
       points += fmt::format("{:.1f},{:.1f} ", px(x), py(y));
       last = y;
       ++count;

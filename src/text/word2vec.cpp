@@ -173,6 +173,7 @@ class Trainer {
                                                  : "word2vec: interrupted; the same command goes on where it last saved");
       }
       if (peers_.size > 1) unite();
+      check_finite(position);
       save_state(position);
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -260,6 +261,17 @@ class Trainer {
       done_.fetch_add(list.size(), std::memory_order_relaxed);
     }
     finished_.fetch_add(1);
+  }
+
+  /// @throws RunError; of several processes in all, which have the same vectors by now
+  void check_finite(const Position& position) const {
+    const auto finite = [](const std::vector<float>& values) {
+      return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+    };
+    if (finite(input_) && finite(output_)) return;
+    throw RunError(
+        fmt::format("word2vec: in epoch {} the vectors are no longer finite numbers; nothing was written; lower --alpha ({:g})",
+                    position.epoch + 1, options_.alpha));
   }
 
   /// The mean of the processes' movements, row by row, over those that moved it: a word that one process alone has seen moves as
@@ -417,8 +429,10 @@ class Trainer {
 
 WordVectors train_word2vec(const std::vector<std::string>& words, const std::vector<std::vector<std::uint32_t>>& lists,
                            const Word2VecOptions& options, const Word2VecPeers& peers) {
-  if (options.dimension < 1 || options.negative < 1 || options.epochs < 1 || options.window < 0 || !(options.alpha > 0)) {
-    throw ConfigError("word2vec: dimension, negative and epochs must be at least 1, window at least 0, alpha above 0");
+  if (options.dimension < 1 || options.negative < 1 || options.epochs < 1 || options.window < 0 || options.min_count < 0 ||
+      !(options.alpha > 0)) {
+    throw ConfigError(
+        "word2vec: dimension, negative and epochs must be at least 1, window and min-count at least 0, alpha above 0");
   }
   return Trainer(make_corpus(words, lists, options.min_count), options, peers).train();
 }

@@ -300,7 +300,7 @@ std::vector<std::pair<std::size_t, float>> WordVectors::nearest(std::span<const 
   std::vector<std::pair<std::size_t, float>> scores;
   std::vector<float> row(width);
   for (std::size_t i = 0; i < size(); ++i) {
-    if (std::find(exclude.begin(), exclude.end(), i) != exclude.end()) continue;
+    if (data_->rows.at(data_->words[i]) != i || std::find(exclude.begin(), exclude.end(), i) != exclude.end()) continue;
     copy(i, row);
     double dot = 0, norm = 0;
     for (std::size_t d = 0; d < width; ++d) {

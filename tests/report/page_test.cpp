@@ -251,6 +251,16 @@ TEST(Plot, LongTextsAndOddNumbersStayWithinTheirBounds) {
   const std::string one = svg_plot("t", "x", {{"c", {{3, 0}}}});
   EXPECT_THAT(one, HasSubstr("<circle"));
   EXPECT_THAT(one, Not(HasSubstr("nan")));
+  // Numbers that half a step does not move, apart by less than a double shows, or further apart than it can say.
+  for (const auto& values :
+       {std::vector{1e17}, {-1e17}, {1e300, 1e299}, {1e17, 1e17 + 16}, {-1e299, 1e299}, {1e308, -1e308, 2.0}}) {
+    Curve curve{"c", {}};
+    for (const double value : values) curve.points.emplace_back(1e16 + 2 * static_cast<double>(curve.points.size()), value);
+    const std::string svg = svg_plot("t", "x", {curve});
+    EXPECT_LT(svg.size(), 10'000U) << values[0];
+    EXPECT_THAT(svg, Not(HasSubstr("nan"))) << values[0];
+    EXPECT_GE(svg.size(), 500U) << values[0];
+  }
   // 20 bytes end within an umlaut: it is left out whole.
   EXPECT_THAT(svg_bars("b", {{std::string(19, 'a') + "äääää", 0.5}, {"none", NAN}}, 1),
               HasSubstr(">" + std::string(19, 'a') + "..<"));

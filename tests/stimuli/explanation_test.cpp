@@ -153,6 +153,23 @@ TEST_F(ExplanationTest, PageHoldsEverythingItself) {
   EXPECT_THAT(page, Not(HasSubstr("src=\"http")));
 }
 
+// Of several labels the one of the prediction's polarity counts, as in emotion_eval.
+TEST_F(ExplanationTest, AnErrorIsEasyWhereOneOfTheLabelsHasThePolarity) {
+  const StimuliExplanation e = seen();
+  std::string same, other;  // emotions of the prediction's polarity and of the other one
+  for (std::size_t k = 0; k < kMikels.size(); ++k) {
+    if (k != e.order[0]) (model_.polarity[k] == model_.polarity[e.order[0]] ? same : other) = kMikels[k];
+  }
+  const auto page = [&](std::vector<std::string> labels) {
+    stimuli_.labels = std::move(labels);
+    return explanation_section(model_, stimuli_, e, 1);
+  };
+  EXPECT_THAT(page({other, same}), HasSubstr("an easy false prediction"));
+  EXPECT_THAT(page({other}), HasSubstr("a hard false prediction"));
+  EXPECT_THAT(page({other, kMikels[e.order[0]]}), HasSubstr("(right)"));
+  EXPECT_THAT(page({"elsewhere"}), HasSubstr("(wrong)"));
+}
+
 TEST_F(ExplanationTest, JsonAndPicturesSayTheSame) {
   const StimuliExplanation e = seen();
   const ScratchFolder folder;

@@ -352,6 +352,27 @@ TEST(Word2VecTest, OneThreadAndOneSeedGiveTheSameBits) {
               HasSubstr("no word stands 5 times or more in 1 keyword lists"));
 }
 
+// 1e30 is no learning rate: the first steps overflow.
+TEST(Word2VecTest, VectorsThatAreNoNumbersEndIt) {
+  set_log_level(LogLevel::kOff);
+  const auto [words, lists] = topic_lists();
+  Word2VecOptions options{.dimension = 16, .epochs = 5, .min_count = 1, .alpha = 1e30, .threads = 1};
+  EXPECT_EQ(error_of<RunError>([&] { train_word2vec(words, lists, options); }),
+            "word2vec: in epoch 1 the vectors are no longer finite numbers; nothing was written; lower --alpha (1e+30)");
+  options.min_count = -1;
+  EXPECT_THAT(error_of<ConfigError>([&] { train_word2vec(words, lists, options); }), HasSubstr("min-count at least 0"));
+}
+
+TEST_F(WordVectorsTest, AWordThatStandsTwiceIsNoNeighbourOfItself) {
+  set_log_level(LogLevel::kOff);
+  const WordVectors vectors = WordVectors::from_memory({"joy", "fear", "joy"}, {1, 0, 0, 1, 1, 0.1F}, 2);
+  const std::vector<float> query{1, 0};
+  const std::size_t self[] = {0};
+  const auto found = vectors.nearest(query, 5, self);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].first, 1U);
+}
+
 // Spellings that a file cannot tell apart: counted together, and the same vectors as if they had been spelt alike.
 TEST(Word2VecTest, SpellingsOfOneFormAreOneWord) {
   set_log_level(LogLevel::kOff);

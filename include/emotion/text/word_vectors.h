@@ -35,7 +35,8 @@ class WordVectors {
   std::optional<std::size_t> find(std::string_view word) const;
   /// Copies row `row` into `out` (dimension floats).
   void copy(std::size_t row, std::span<float> out) const;
-  /// The k words of highest cosine to `query`, best first, without rows in `exclude`; row and cosine.
+  /// The k words of highest cosine to `query`, best first, without rows in `exclude`; row and cosine. A word that stands more
+  /// than once counts once, with its first vector.
   std::vector<std::pair<std::size_t, float>> nearest(std::span<const float> query, std::size_t k,
                                                      std::span<const std::size_t> exclude = {}) const;
   /// Both forms of file have the words in their word_form().
@@ -80,7 +81,7 @@ struct Word2VecPeers {
 /// Of several processes, which all give the same words and lists, rank r of w trains on lists r, r + w, .. Several times an epoch
 /// their vectors become one: to each row is added the mean of what it moved by in the processes that moved it. All get the
 /// result.
-/// @throws DataError if no word is frequent enough, Interrupted, RunError (disk)
+/// @throws DataError if no word is frequent enough, Interrupted, RunError (disk; vectors that are no longer finite numbers)
 WordVectors train_word2vec(const std::vector<std::string>& words, const std::vector<std::vector<std::uint32_t>>& lists,
                            const Word2VecOptions& options, const Word2VecPeers& peers = {});
 
