@@ -62,6 +62,7 @@ std::string metrics_json(const ClassificationMetrics& metrics, const std::vector
     json["easy_errors"] = metrics.easy_errors;
     json["hard_errors"] = metrics.hard_errors;
   }
+  if (has_several_labels(metrics)) json["note"] = kSeveralLabels;
   for (std::size_t k = 0; k < classes.size(); ++k) {
     const ClassMetrics& m = metrics.per_class[k];
     json["per_class"][classes[k]] = {{"ap", number(m.average_precision)},
@@ -100,6 +101,7 @@ std::string metrics_text(const ClassificationMetrics& metrics, const std::vector
         "polarity {:.4f}; of all samples {:.4f} are wrong with the right polarity (easy), {:.4f} with the wrong one (hard)\n",
         metrics.polarity_accuracy, metrics.easy_errors, metrics.hard_errors);
   }
+  if (has_several_labels(metrics)) text += std::string(kSeveralLabels) + "\n";
   text += fmt::format("{:<24} {:>9} {:>8} {:>9} {:>8}\n", "class", "positives", "AP", "precision", "recall");
   for (std::size_t k = 0; k < classes.size(); ++k) {
     const ClassMetrics& m = metrics.per_class[k];

@@ -66,7 +66,6 @@ double ConfusionMatrix::accuracy() const {
 
 double ConfusionMatrix::recall(std::size_t k) const { return ratio((*this)(k, k), truths_[k]); }
 double ConfusionMatrix::precision(std::size_t k) const { return ratio((*this)(k, k), predicted_[k]); }
-double ConfusionMatrix::f1(std::size_t k) const { return ratio(2 * (*this)(k, k), truths_[k] + predicted_[k]); }
 
 double ConfusionMatrix::balanced_accuracy() const {
   double sum = 0;
@@ -121,6 +120,15 @@ void add_polarity(const Predictions& predictions, ClassificationMetrics& metrics
 
 }  // namespace
 
+bool has_several_labels(const ClassificationMetrics& metrics) {
+  std::uint64_t labels = 0, samples = 0;
+  for (std::size_t k = 0; k < metrics.per_class.size(); ++k) {
+    labels += metrics.per_class[k].positives;
+    samples += metrics.confusion.predictions(k);
+  }
+  return labels > samples;
+}
+
 std::string metric_text(double value) { return std::isnan(value) ? "-" : fmt::format("{:.4f}", value); }
 
 ClassificationMetrics classification_metrics(const Predictions& predictions) {
@@ -161,8 +169,10 @@ ClassificationMetrics classification_metrics(const Predictions& predictions) {
       sum += ap;
       ++counted;
     }
-    metrics.per_class.push_back({ap, metrics.confusion.precision(k), metrics.confusion.recall(k), metrics.confusion.f1(k),
-                                 static_cast<std::uint64_t>(std::count(positive.begin(), positive.end(), std::uint8_t{1}))});
+    const auto positives = static_cast<std::uint64_t>(std::count(positive.begin(), positive.end(), std::uint8_t{1}));
+    const std::uint64_t right = metrics.confusion(k, k);
+    metrics.per_class.push_back({ap, metrics.confusion.precision(k), ratio(right, positives),
+                                 ratio(2 * right, positives + metrics.confusion.predictions(k)), positives});
   }
   metrics.mean_average_precision = counted == 0 ? kNaN : sum / static_cast<double>(counted);
   return metrics;

@@ -79,14 +79,16 @@ std::string classes_html(const Json& metrics) {
 
 std::string confusion_html(const Json& metrics) {
   if (!metrics.contains("confusion")) return {};
+  const std::string note =
+      metrics.contains("note") ? "<p>" + html_escape(metrics["note"].get<std::string>()) + "</p>\n" : std::string();
   if (metrics.contains("confusion_wheel")) {
     const Json& wheel = metrics["confusion_wheel"];
-    return "<p>In the order of Mikels' wheel: four positive emotions, then four negative ones.</p>\n" +
+    return note + "<p>In the order of Mikels' wheel: four positive emotions, then four negative ones.</p>\n" +
            confusion_matrix(wheel["classes"].get<std::vector<std::string>>(), wheel["counts"].get<Counts>());
   }
   const auto classes = metrics["classes"].get<std::vector<std::string>>();
   const auto counts = metrics["confusion"].get<Counts>();
-  return classes.size() <= kMatrixClasses ? confusion_matrix(classes, counts) : confused_pairs(classes, counts);
+  return note + (classes.size() <= kMatrixClasses ? confusion_matrix(classes, counts) : confused_pairs(classes, counts));
 }
 
 std::string examples_html(const Json& metrics, const std::filesystem::path& images) {

@@ -44,6 +44,11 @@ TEST(ExamplesTest, TheSurestOfEachKindAndHowAnErrorErrs) {
   const auto json = nlohmann::json::parse(metrics_json(classification_metrics(predictions), dataset.classes, 4, examples));
   EXPECT_FALSE(json["examples"][0].contains("error"));
   EXPECT_EQ(json["examples"][2]["error"], "hard");
+  // Of fear and joy, two positives each, the predictions name none.
+  EXPECT_EQ(json["per_class"]["joy"]["recall"], 0.0);
+  EXPECT_EQ(json["per_class"]["fear"]["recall"], 0.0);
+  EXPECT_THAT(json["note"].get<std::string>(), testing::StartsWith("Some samples have several labels: "));
+  EXPECT_THAT(metrics_text(classification_metrics(predictions), dataset.classes, 4), testing::HasSubstr(kSeveralLabels));
   predictions.polarity.clear();
   EXPECT_EQ(confident_examples(predictions, {4, 3, 2, 1}, manifest, dataset.classes, 2)[2].error, "");
 }
@@ -65,6 +70,7 @@ TEST(MetricsTextTest, WhatDoesNotExistIsADash) {
   write_evaluation(folder.path(), summary);
   const auto json = nlohmann::json::parse(read_file(folder.path() / "metrics.json"));
   EXPECT_TRUE(json["per_class"]["fear"]["precision"].is_null());
+  EXPECT_FALSE(json.contains("note"));
   EXPECT_TRUE(json["intervals"]["mAP"][0].is_null());
 }
 

@@ -85,6 +85,9 @@ TEST(MetricsTest, ByHand) {
   EXPECT_DOUBLE_EQ(m.confusion.recall(0), 1.0);
   EXPECT_DOUBLE_EQ(m.balanced_accuracy, 0.75) << "recalls 1, 1/2; class 2 has no row";
   EXPECT_DOUBLE_EQ(m.per_class[0].precision, 2.0 / 3);
+  EXPECT_DOUBLE_EQ(m.per_class[2].recall, 0.0) << "its one positive stands in the row of the other label";
+  EXPECT_DOUBLE_EQ(m.per_class[1].f1, 2.0 / 3) << "two positives, one prediction, right";
+  EXPECT_TRUE(has_several_labels(m));
   predictions.scores[4] = NAN;
   EXPECT_THROW(classification_metrics(predictions), DataError);
 }

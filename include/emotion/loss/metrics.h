@@ -37,7 +37,7 @@ class ConfusionMatrix {
   double balanced_accuracy() const;
   double recall(std::size_t k) const;     ///< NaN where the class does not occur
   double precision(std::size_t k) const;  ///< NaN where it is never predicted
-  double f1(std::size_t k) const;
+  std::uint64_t predictions(std::size_t k) const { return predicted_[k]; }
 
  private:
   std::size_t classes_;
@@ -62,6 +62,8 @@ void append_scores(Predictions& predictions, const at::Tensor& scores);
 std::uint32_t truth_of(const std::vector<std::uint32_t>& labels, std::uint32_t prediction,
                        const std::vector<std::int8_t>& polarity);
 
+/// Of the predictions of highest score: precision is the part of those that name the class where it is a label, recall the part
+/// of `positives`, every label of every sample, where it is named.
 struct ClassMetrics {
   double average_precision, precision, recall, f1;
   std::uint64_t positives;
@@ -80,6 +82,9 @@ struct ClassificationMetrics {
   /// top1), else that of the first label of the prediction's polarity, else of the first.
   ConfusionMatrix confusion{0};
 };
+
+/// Whether a sample has more than one label, so that the confusion leaves labels out.
+bool has_several_labels(const ClassificationMetrics& metrics);
 
 /// For a person: four decimals; - for a metric that does not exist, as a class without a positive has no AP.
 std::string metric_text(double value);
