@@ -21,6 +21,7 @@
 #include "emotion/stimuli/bottom_up.h"
 #include "emotion/stimuli/detector_onnx.h"
 #include "emotion/text/word_vectors.h"
+#include "emotion/print.h"
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/detector_model.h"
 #include "emotion/train/device.h"
@@ -161,7 +162,7 @@ void write_onnx(const StateDict& state, const fs::path& input, const ConvertOpti
 
 void print_list(const StateDict& state) {
   for (const auto& [name, tensor] : state.entries)
-    fmt::print("{}\t{}\t[{}]\n", name, c10::toString(tensor.scalar_type()), fmt::join(tensor.sizes(), ", "));
+    print_out("{}\t{}\t[{}]\n", name, c10::toString(tensor.scalar_type()), fmt::join(tensor.sizes(), ", "));
 }
 
 }  // namespace

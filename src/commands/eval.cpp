@@ -22,6 +22,7 @@
 #include "emotion/io/writable.h"
 #include "emotion/log.h"
 #include "emotion/report/evaluation_page.h"
+#include "emotion/print.h"
 #include "emotion/text/keywords.h"
 #include "emotion/train/checkpoint.h"
 #include "eval_detector.h"
@@ -211,9 +212,10 @@ void emotion_eval(const emotion::EvalOptions& o) {
     result.comparison = compare_predictions(result.predictions, predict_split(other, second, manifest, device).predictions);
   }
   result.examples = confident_examples(result.predictions, predicted.samples, manifest, result.classes, 12);
-  fmt::print("{}", evaluation_text(result));
-  if (o.output.empty()) return;
-  write_evaluation(o.output, result);
-  write_evaluation_page(fs::path(o.output) / "eval.html", result,
-                        named.info.task == "textcnn" ? fs::path() : manifest.dataset().images());
+  if (!o.output.empty()) {
+    write_evaluation(o.output, result);
+    write_evaluation_page(fs::path(o.output) / "eval.html", result,
+                          named.info.task == "textcnn" ? fs::path() : manifest.dataset().images());
+  }
+  print_text(evaluation_text(result));
 }

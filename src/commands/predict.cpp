@@ -15,6 +15,7 @@
 #include "emotion/io/utf8.h"
 #include "emotion/log.h"
 #include "emotion/report/heat_map.h"
+#include "emotion/print.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
 #include "emotion/signals.h"
@@ -183,9 +184,9 @@ void emotion_predict(const emotion::PredictOptions& o) {
   if (!o.report.empty()) write_report(o.report, predictions, model, std::max(o.top, 1));
   if (!o.json.empty() || !o.report.empty() || !o.pictures.empty()) return;
   for (const auto& prediction : predictions) {
-    fmt::print("{}\n", prediction.file.string());
+    print_out("{}\n", prediction.file.string());
     for (std::size_t i = 0; i < std::min(prediction.order.size(), static_cast<std::size_t>(std::max(o.top, 1))); ++i) {
-      fmt::print("  {:<24} {:.4f}\n", model.classes()[prediction.order[i]], prediction.probabilities[prediction.order[i]]);
+      print_out("  {:<24} {:.4f}\n", model.classes()[prediction.order[i]], prediction.probabilities[prediction.order[i]]);
     }
   }
 }

@@ -15,6 +15,7 @@
 #include "emotion/io/weights.h"
 #include "emotion/io/writable.h"
 
+#include "emotion/print.h"
 namespace emotion {
 namespace fs = std::filesystem;
 
@@ -203,7 +204,7 @@ void emotion_probe(const emotion::ProbeCommand& o) {
   const bool tune = config.probe.method == "fine_tune";
   if (tune && output.empty()) throw ConfigError("--output DIR is missing: fine-tuning writes a run folder");
   const ProbeReport report = tune ? fine_tune(config, request, fs::path(output) / "fine_tune") : probe_checkpoint(request);
-  fmt::print("{}{}", probe_text(config.probe.method, report),
-             metrics_text(report.outcome.metrics, report.classes, report.outcome.predictions.size()));
   if (!output.empty()) write_output(output, request, config.probe.method, report);
 }
+  print_text(probe_text(config.probe.method, report));
+  print_text(metrics_text(report.outcome.metrics, report.classes, report.outcome.predictions.size()));
