@@ -33,7 +33,10 @@ std::vector<std::string> all_words(const WordVectors& vectors) {
   return words;
 }
 
-void write_json(const std::string& file, const nlohmann::ordered_json& json) { write_file_atomically(file, json.dump(2) + "\n"); }
+/// Words come from the command line and from files of any encoding: what is not UTF-8 is replaced.
+void write_json(const std::string& file, const nlohmann::ordered_json& json) {
+  write_file_atomically(file, json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
 
 void train_vectors(const Word2VecCommand& o, ProcessGroup& group) {
   const bool binary = o.out.ends_with(".bin");
