@@ -98,6 +98,7 @@ void emotion_search_index(const emotion::SearchIndexCommand& o) {
   if (joint) (void)model.projection(at::zeros({1, model.dimension()}));  // says so before any picture is decoded
   if (!dataset) check_sees_whole_pictures(model, o.data);
   for (const auto& name : {fs::absolute(model.file()), manifest.dataset().images()}) check_utf8_name(name.string());
+  for (const auto& setting : o.settings) check_utf8_name(setting);
   SearchIndex index({.kind = o.kind,
                      .space = o.space,
                      .checkpoint = fs::absolute(model.file()).string(),
