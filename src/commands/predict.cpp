@@ -13,9 +13,10 @@
 #include "emotion/eval/extract.h"
 #include "emotion/io/file.h"
 #include "emotion/io/utf8.h"
+#include "emotion/io/writable.h"
 #include "emotion/log.h"
-#include "emotion/report/heat_map.h"
 #include "emotion/print.h"
+#include "emotion/report/heat_map.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
 #include "emotion/signals.h"
@@ -161,6 +162,10 @@ void write_report(const std::string& file, const std::vector<Prediction>& predic
 
 void emotion_predict(const emotion::PredictOptions& o) {
   using namespace emotion;
+  for (const auto& file : {o.json, o.report}) {
+    if (!file.empty()) check_writable_file(file);
+  }
+  if (!o.pictures.empty()) check_writable_folder(o.pictures);
   const Device device = Device::open(o.device);
   if (task_of(find_model_file(o.checkpoint)) == "stimuli") return predict_stimuli(o, device);
   if (has_face_flags(o)) throw ConfigError("--face-..: they say how a stimuli network's faces are found; leave them out");
