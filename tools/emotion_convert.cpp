@@ -24,7 +24,9 @@ int main(int argc, char** argv) {
   app.add_option("--config", options.config, "with --classes: stored in a .safetensors file, which is a checkpoint then")
       ->type_name("FILE");
   app.add_option("--classes", options.classes, "a file with a class a line, or a data set")->type_name("FILE|DATASET");
-  app.add_option("--set", options.settings, "overrides a key of the config")->type_name("KEY=VALUE")->allow_extra_args(false);
+  app.add_option("--set", options.settings, "overrides a key of --config, or for .onnx of the checkpoint's config")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   app.footer(
       "Example: emotion_convert model_best.pth.tar emotionnet.safetensors --map emotionnet --config configs/emotionnet/base.yaml "
       "--classes data/stock");

@@ -14,7 +14,9 @@ int main(int argc, char** argv) {
       ->type_name("FILE");
   app.add_option("--data", o.data, "data set with labels")->type_name("DATASET");
   app.add_option("--train-split", o.train_split, "default: train");
-  app.add_option("--val-split", o.validation_split, "where a sweep is chosen; default: val, else a fifth of the training split");
+  app.add_option("--val-split", o.validation_split,
+                 "where a sweep, or fine_tune's best checkpoint, is chosen; default: val, else a fifth of the training split "
+                 "(fine_tune: the last checkpoint)");
   app.add_option("--test-split", o.test_split, "default: test");
   app.add_option("--targets", o.targets, "labels, keywords, one_vs_all:CLASS or a file, as data.targets");
   app.add_option("--method", o.method,

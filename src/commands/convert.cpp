@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <map>
+#include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -18,6 +21,7 @@
 #include "emotion/model/load_state.h"
 #include "emotion/model/name_map.h"
 #include "emotion/model/onnx.h"
+#include "emotion/print.h"
 #include "emotion/stimuli/bottom_up.h"
 #include "emotion/stimuli/detector_onnx.h"
 #include "emotion/text/word_vectors.h"
@@ -34,6 +38,33 @@ namespace {
 
 bool ends_with(const std::string& name, std::initializer_list<const char*> endings) {
   return std::any_of(endings.begin(), endings.end(), [&](const char* ending) { return name.ends_with(ending); });
+}
+
+/// word2vec's forms.
+bool is_words(const std::string& output) { return ends_with(output, {".bin", ".txt"}); }
+
+/// Refuses flags that this output, or --list, would not read.
+void check_flags(const ConvertOptions& o) {
+  if (o.list == !o.output.empty()) throw ConfigError("emotion_convert wants an output file, or --list");
+  const bool onnx = o.output.ends_with(".onnx"), words = is_words(o.output);
+  if (!o.list && !words && !onnx && !ends_with(o.output, {".safetensors", ".pth", ".pt"}))
+    throw ConfigError(
+        fmt::format("{}: the form is not known by its name; .safetensors, .pth, .pt, .onnx, .bin or .txt", o.output));
+  for (const auto& [given, name] : {std::pair{!o.map.empty(), "--map"},
+                                    {!o.like.empty(), "--like"},
+                                    {!o.config.empty(), "--config"},
+                                    {!o.classes.empty(), "--classes"},
+                                    {!o.settings.empty(), "--set"}}) {
+    if (words && given)
+      throw ConfigError(fmt::format("{}: {} is for word vectors, which have no tensors; leave it out", name, o.output));
+  }
+  if (o.config.empty() != o.classes.empty()) throw ConfigError("--config and --classes go together");
+  if (onnx && (!o.map.empty() || !o.like.empty() || !o.config.empty()))
+    throw ConfigError(
+        "an .onnx file is made of a checkpoint as it is: write a .safetensors file with --map, --like and --config first");
+  if (!o.config.empty() && !o.output.ends_with(".safetensors"))
+    throw ConfigError("--config and --classes belong to an output of .safetensors, which has a place for them");
+  if (!o.settings.empty() && o.config.empty() && !onnx) throw ConfigError("--set belongs to --config, or to an output of .onnx");
 }
 
 /// A pickle {word: float32 array}, as EmotionNet's release keeps its word vectors.
@@ -84,16 +115,37 @@ void convert_words(const ConvertOptions& options) {
 std::vector<std::string> read_classes(const fs::path& source) {
   if (fs::is_directory(source)) return Dataset::open(source).classes;
   std::vector<std::string> classes;
+  std::set<std::string> known;
   const std::string text = read_text(source, 64 << 20);
-  for (std::size_t begin = 0; begin < text.size();) {
+  for (std::size_t begin = 0, number = 1; begin < text.size(); ++number) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     std::string line = text.substr(begin, end - begin);
-    if (line.ends_with('\r')) line.pop_back();
-    if (!line.empty()) classes.push_back(std::move(line));
     begin = end + 1;
+    if (line.ends_with('\r')) line.pop_back();
+    if (line.empty()) continue;
+    if (!is_utf8(line)) throw DataError(fmt::format("{}:{}: '{}' is not UTF-8", source.string(), number, shown_utf8(line)));
+    if (!known.insert(line).second)
+      throw DataError(fmt::format("{}:{}: class '{}' is named twice", source.string(), number, line));
+    classes.push_back(std::move(line));
   }
   if (classes.size() < 2) throw DataError(source.string() + ": at least two classes, one a line, are wanted");
   return classes;
+}
+
+/// What makes a checkpoint of tensors. @throws DataError where there are not as many classes as the classifier has outputs
+std::map<std::string, std::string> checkpoint_metadata(const StateDict& state, const fs::path& input,
+                                                       const ConvertOptions& options) {
+  const RunConfig config = load_run_config(options.config, options.settings);
+  ModelInfo info;
+  info.task = config.task;
+  info.config = print_run_config(config);
+  info.classes = read_classes(options.classes);
+  const at::Tensor* weight = state.find("classifier.weight");
+  if (weight != nullptr && weight->dim() > 0 && weight->size(0) != static_cast<std::int64_t>(info.classes.size())) {
+    throw DataError(fmt::format("{}: {} classes, classifier.weight of {} is for {}", options.classes, info.classes.size(),
+                                input.string(), weight->size(0)));
+  }
+  return info.to_metadata();
 }
 
 /// Refuses what does not fit, and leaves out what the target does not have.
@@ -161,7 +213,7 @@ void write_onnx(const StateDict& state, const fs::path& input, const ConvertOpti
 
 void print_list(const StateDict& state) {
   for (const auto& [name, tensor] : state.entries)
-    fmt::print("{}\t{}\t[{}]\n", name, c10::toString(tensor.scalar_type()), fmt::join(tensor.sizes(), ", "));
+    print_out("{}\t{}\t[{}]\n", name, c10::toString(tensor.scalar_type()), fmt::join(tensor.sizes(), ", "));
 }
 
 }  // namespace
@@ -169,15 +221,8 @@ void print_list(const StateDict& state) {
 
 void emotion_convert(const emotion::ConvertOptions& options) {
   using namespace emotion;
-  if (options.list == !options.output.empty()) throw ConfigError("emotion_convert wants an output file, or --list");
-  if (options.config.empty() != options.classes.empty()) throw ConfigError("--config and --classes go together");
-  if (ends_with(options.output, {".bin", ".txt"})) return convert_words(options);
-  if (!options.list && !ends_with(options.output, {".safetensors", ".pth", ".pt", ".onnx"}))
-    throw ConfigError(
-        fmt::format("{}: the form is not known by its name; .safetensors, .pth, .pt, .onnx, .bin or .txt", options.output));
-  if (options.output.ends_with(".onnx") && (!options.map.empty() || !options.like.empty() || !options.config.empty()))
-    throw ConfigError(
-        "an .onnx file is made of a checkpoint as it is: write a .safetensors file with --map, --like and --config first");
+  check_flags(options);
+  if (is_words(options.output)) return convert_words(options);
   const fs::path input = find_model_file(options.input);
   StateDict state = read_weights(input);
   if (!options.map.empty()) {
@@ -187,14 +232,7 @@ void emotion_convert(const emotion::ConvertOptions& options) {
     log_info("{}: has the released EmotionNet's names; --map emotionnet makes them this project's", input.string());
   }
   if (!options.like.empty()) state = fit(state, options.like, input.string());
-  if (!options.config.empty()) {
-    const RunConfig config = load_run_config(options.config, options.settings);
-    ModelInfo info;
-    info.task = config.task;
-    info.config = print_run_config(config);
-    info.classes = read_classes(options.classes);
-    state.metadata = info.to_metadata();
-  }
+  if (!options.config.empty()) state.metadata = checkpoint_metadata(state, input, options);
   if (options.list) return print_list(state);
   if (options.output.ends_with(".onnx")) {
     write_onnx(state, input, options);

@@ -11,6 +11,7 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
+#include "emotion/print.h"
 #include "emotion/report/duplicate_page.h"
 
 void emotion_data_dedup(const emotion::DedupOptions& o) {
@@ -67,10 +68,10 @@ void emotion_data_vote(const emotion::VoteOptions& o) {
   const Agreement agreement = vote_agreement(items, dataset.classes.size());
   if (agreement.items == 0) throw DataError(o.data + ": no sample has two votes or more (\"votes\" of a line)");
   nlohmann::ordered_json json = agreement_json(agreement, dataset.classes);
-  fmt::print("{} samples with votes: agreement {:.3f}, by chance {:.3f}, Fleiss' kappa {:.3f}\n", agreement.items,
-             agreement.observed, agreement.expected, agreement.kappa);
+  print_out("{} samples with votes: agreement {:.3f}, by chance {:.3f}, Fleiss' kappa {:.3f}\n", agreement.items,
+            agreement.observed, agreement.expected, agreement.kappa);
   for (std::size_t k = 2; k < agreement.at_least.size(); ++k)
-    fmt::print("  {} equal votes or more: {:.1f} %\n", k, 100 * agreement.at_least[k]);
+    print_out("  {} equal votes or more: {:.1f} %\n", k, 100 * agreement.at_least[k]);
   if (!o.out.empty()) {
     const VoteSummary summary = write_majority(dataset, o.at_least, o.out);
     log_info("{}: {} of {} samples; left out: {} ties, {} with fewer than {} equal votes, {} without votes", o.out, summary.kept,

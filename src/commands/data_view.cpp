@@ -13,6 +13,7 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
+#include "emotion/print.h"
 #include "emotion/signals.h"
 #include "emotion/train/device.h"
 
@@ -96,6 +97,6 @@ void emotion_data_bench(const emotion::BenchOptions& options) {
     }
     ++epoch;
   }
-  fmt::print("{{\"images\": {}, \"seconds\": {:.3f}, \"images_per_second\": {:.1f}, \"workers\": {}, \"size\": {}}}\n", images,
-             seconds, static_cast<double>(images) / seconds, config.data.workers, config.data.size);
+  print_out("{{\"images\": {}, \"seconds\": {:.3f}, \"images_per_second\": {:.1f}, \"workers\": {}, \"size\": {}}}\n", images,
+            seconds, static_cast<double>(images) / seconds, config.data.workers, config.data.size);
 }

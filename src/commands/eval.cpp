@@ -19,8 +19,10 @@
 #include "emotion/eval/stimuli_run.h"
 #include "emotion/eval/zero_shot.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/io/writable.h"
 #include "emotion/log.h"
+#include "emotion/print.h"
 #include "emotion/report/evaluation_page.h"
 #include "emotion/text/keywords.h"
 #include "emotion/train/checkpoint.h"
@@ -144,6 +146,19 @@ SplitPredictions predict_zero_shot(const EvalOptions& o, const Manifest& manifes
   return predict_pictures(model, device, manifest, picture_view(o, model, manifest), std::move(predictions), scores);
 }
 
+/// What only a network with classes is asked.
+void check_detector_flags(const EvalOptions& o, const fs::path& file) {
+  if (o.crop_box) throw ConfigError("--crop-box: " + file.string() + " is of task detector, which reads no box");
+  for (const auto& [given, name] : {std::pair{!o.compare.empty(), "--compare"},
+                                    {o.zero_shot, "--zero-shot"},
+                                    {!o.word2vec.empty(), "--word2vec"},
+                                    {!o.textcnn.empty(), "--textcnn"},
+                                    {!o.synonyms.empty(), "--synonyms"}}) {
+    if (given)
+      throw ConfigError(fmt::format("{}: {} is of task detector, which does without; leave it out", name, file.string()));
+  }
+}
+
 /// At most 20 names.
 std::string short_list(const std::vector<std::string>& names) {
   const std::size_t shown = std::min<std::size_t>(names.size(), 20);
@@ -178,6 +193,7 @@ void warn_of_missing_classes(const Predictions& predictions, const std::vector<s
 void emotion_eval(const emotion::EvalOptions& o) {
   using namespace emotion;
   if (!o.output.empty()) check_writable_folder(o.output);
+  check_utf8_name(o.compare);  // metrics.json names it
   const Device device = Device::open(o.device);
   const Named named = name_checkpoint(o);
   const SplitConfig& own = named.config.data.val;
@@ -185,7 +201,7 @@ void emotion_eval(const emotion::EvalOptions& o) {
   const std::string split = !o.split.empty() ? o.split : o.data.empty() ? own.split : "test";
   if (data.empty()) throw ConfigError("--data is missing: the checkpoint names no validation data");
   if (named.info.task == "detector") {
-    if (o.crop_box) throw ConfigError("--crop-box: " + named.file.string() + " is of task detector, which reads no box");
+    check_detector_flags(o, named.file);
     return eval_detector(o, data, split);
   }
   if (o.zero_shot && !o.compare.empty()) throw ConfigError("--zero-shot and --compare do not go together");
@@ -211,9 +227,10 @@ void emotion_eval(const emotion::EvalOptions& o) {
     result.comparison = compare_predictions(result.predictions, predict_split(other, second, manifest, device).predictions);
   }
   result.examples = confident_examples(result.predictions, predicted.samples, manifest, result.classes, 12);
-  fmt::print("{}", evaluation_text(result));
-  if (o.output.empty()) return;
-  write_evaluation(o.output, result);
-  write_evaluation_page(fs::path(o.output) / "eval.html", result,
-                        named.info.task == "textcnn" ? fs::path() : manifest.dataset().images());
+  if (!o.output.empty()) {
+    write_evaluation(o.output, result);
+    write_evaluation_page(fs::path(o.output) / "eval.html", result,
+                          named.info.task == "textcnn" ? fs::path() : manifest.dataset().images());
+  }
+  print_text(evaluation_text(result));
 }

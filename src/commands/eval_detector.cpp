@@ -7,6 +7,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/print.h"
 #include "emotion/train/detector_model.h"
 
 namespace emotion {
@@ -32,15 +33,16 @@ void eval_detector(const EvalOptions& o, const std::string& data, const std::str
     json[name] = value;
     line += fmt::format(", {} {:.4f}", name, value);
   }
-  fmt::print("{}\n", line);
-  for (const auto& [name, value] : *values) {
-    if (name.starts_with("class ")) fmt::print("  {:<24} AP {:.4f}\n", name.substr(6), value);
+  if (!o.output.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(o.output, error);
+    if (error) throw RunError(o.output + ": cannot be made: " + error.message());
+    write_file_atomically(std::filesystem::path(o.output) / "metrics.json", json.dump(2) + "\n");
   }
-  if (o.output.empty()) return;
-  std::error_code error;
-  std::filesystem::create_directories(o.output, error);
-  if (error) throw RunError(o.output + ": cannot be made: " + error.message());
-  write_file_atomically(std::filesystem::path(o.output) / "metrics.json", json.dump(2) + "\n");
+  print_out("{}\n", line);
+  for (const auto& [name, value] : *values) {
+    if (name.starts_with("class ")) print_out("  {:<24} AP {:.4f}\n", name.substr(6), value);
+  }
 }
 
 }  // namespace emotion

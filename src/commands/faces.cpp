@@ -6,6 +6,7 @@
 #include "emotion/error.h"
 #include "emotion/eval/extract_faces.h"
 #include "emotion/io/file.h"
+#include "emotion/print.h"
 #include "launch.h"
 
 namespace emotion {
@@ -17,12 +18,12 @@ std::string rate(std::uint64_t faces, std::uint64_t images) {
 
 void print_summary(const std::string& split, const FaceSummary& summary) {
   const std::uint64_t looked_at = summary.images - summary.known - summary.broken;
-  fmt::print("{}: {} images, {} with a face ({}); {} looked at now in {:.1f} s{}\n", split, summary.images, summary.with_face,
-             rate(summary.with_face, summary.images), looked_at, summary.seconds,
-             looked_at == 0 ? "" : fmt::format(", {:.1f} a second", static_cast<double>(looked_at) / summary.seconds));
+  print_out("{}: {} images, {} with a face ({}); {} looked at now in {:.1f} s{}\n", split, summary.images, summary.with_face,
+            rate(summary.with_face, summary.images), looked_at, summary.seconds,
+            looked_at == 0 ? "" : fmt::format(", {:.1f} a second", static_cast<double>(looked_at) / summary.seconds));
   for (const auto& [name, counts] : summary.per_class) {
     if (counts.first > 0)
-      fmt::print("  {:<24} {:>7} of {:>7}  {:>7}\n", name, counts.second, counts.first, rate(counts.second, counts.first));
+      print_out("  {:<24} {:>7} of {:>7}  {:>7}\n", name, counts.second, counts.first, rate(counts.second, counts.first));
   }
 }
 

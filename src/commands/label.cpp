@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "emotion/commands/text.h"
+#include "emotion/data/derived_dataset.h"
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
@@ -22,16 +23,14 @@ namespace {
 /// The data set of the pseudo-labels: the TextCNN's classes over the source's pictures. Polarity goes along where the source has
 /// it.
 Dataset labelled_dataset(const Dataset& source, const TrainedTextCNN& textcnn, const fs::path& out) {
-  Dataset dataset;
-  dataset.root = out;
+  Dataset dataset = derive_dataset(source, out);
   dataset.name = source.name + "-labelled";
   dataset.classes = textcnn.classes;
-  dataset.image_root = fs::proximate(fs::weakly_canonical(source.images()), fs::weakly_canonical(out));
-  for (const auto& name : dataset.classes) {
-    const auto in = [&](const std::vector<std::string>& side) { return std::find(side.begin(), side.end(), name) != side.end(); };
-    if (in(source.positive)) dataset.positive.push_back(name);
-    if (in(source.negative)) dataset.negative.push_back(name);
-  }
+  const auto is_no_class = [&](const std::string& name) {
+    return std::find(dataset.classes.begin(), dataset.classes.end(), name) == dataset.classes.end();
+  };
+  std::erase_if(dataset.positive, is_no_class);
+  std::erase_if(dataset.negative, is_no_class);
   return dataset;
 }
 
@@ -48,17 +47,6 @@ at::Tensor predict(const TrainedTextCNN& textcnn, const KeywordEncoder& encoder,
   return at::argmax(network->forward(ids), 1);
 }
 
-Sample copy_sample(const Manifest& manifest, std::size_t i) {
-  const SampleView view = manifest[i];
-  Sample sample;
-  sample.image = view.image;
-  for (const auto id : view.keywords) sample.keywords.emplace_back(manifest.word(id));
-  sample.box = view.box;
-  sample.face = view.face;
-  sample.regions = view.regions;
-  return sample;
-}
-
 void label_split(const TrainedTextCNN& textcnn, const Dataset& source, const std::string& split, const fs::path& file,
                  int batch) {
   const Manifest manifest = Manifest::open(source, split);
@@ -70,7 +58,8 @@ void label_split(const TrainedTextCNN& textcnn, const Dataset& source, const std
     const std::size_t n = std::min(static_cast<std::size_t>(batch), manifest.size() - begin);
     const at::Tensor classes = predict(textcnn, encoder, manifest, begin, n);
     for (std::size_t i = 0; i < n; ++i) {
-      Sample sample = copy_sample(manifest, begin + i);
+      Sample sample = sample_of(manifest, begin + i);
+      sample.votes.clear();  // for classes that are no longer there
       sample.labels = {textcnn.classes[static_cast<std::size_t>(classes.const_data_ptr<std::int64_t>()[i])]};
       writer.write(sample);
     }
@@ -87,11 +76,6 @@ void emotion_text_label(const emotion::LabelCommand& o) {
   const at::NoGradGuard no_grad;
   const TrainedTextCNN textcnn = load_textcnn(o.checkpoint);
   const Dataset source = Dataset::open(o.data);
-  if (fs::exists(o.out) && (!fs::is_directory(o.out) || !fs::is_empty(o.out)))
-    throw ConfigError(o.out + ": there is something already; give another --out or remove it");
-  std::error_code error;
-  fs::create_directories(o.out, error);
-  if (error) throw RunError(o.out + ": cannot be made: " + error.message());
   Dataset dataset = labelled_dataset(source, textcnn, o.out);
   for (const auto& [split, file] : source.splits) {
     label_split(textcnn, source, split, fs::path(o.out) / (split + ".jsonl"), o.batch);

@@ -13,7 +13,9 @@
 #include "emotion/eval/extract.h"
 #include "emotion/io/file.h"
 #include "emotion/io/utf8.h"
+#include "emotion/io/writable.h"
 #include "emotion/log.h"
+#include "emotion/print.h"
 #include "emotion/report/heat_map.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
@@ -160,6 +162,10 @@ void write_report(const std::string& file, const std::vector<Prediction>& predic
 
 void emotion_predict(const emotion::PredictOptions& o) {
   using namespace emotion;
+  for (const auto& file : {o.json, o.report}) {
+    if (!file.empty()) check_writable_file(file);
+  }
+  if (!o.pictures.empty()) check_writable_folder(o.pictures);
   const Device device = Device::open(o.device);
   if (task_of(find_model_file(o.checkpoint)) == "stimuli") return predict_stimuli(o, device);
   if (has_face_flags(o)) throw ConfigError("--face-..: they say how a stimuli network's faces are found; leave them out");
@@ -183,9 +189,9 @@ void emotion_predict(const emotion::PredictOptions& o) {
   if (!o.report.empty()) write_report(o.report, predictions, model, std::max(o.top, 1));
   if (!o.json.empty() || !o.report.empty() || !o.pictures.empty()) return;
   for (const auto& prediction : predictions) {
-    fmt::print("{}\n", prediction.file.string());
+    print_out("{}\n", prediction.file.string());
     for (std::size_t i = 0; i < std::min(prediction.order.size(), static_cast<std::size_t>(std::max(o.top, 1))); ++i) {
-      fmt::print("  {:<24} {:.4f}\n", model.classes()[prediction.order[i]], prediction.probabilities[prediction.order[i]]);
+      print_out("  {:<24} {:.4f}\n", model.classes()[prediction.order[i]], prediction.probabilities[prediction.order[i]]);
     }
   }
 }

@@ -13,6 +13,7 @@
 #include "emotion/eval/stimuli_run.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
+#include "emotion/print.h"
 #include "emotion/progress.h"
 #include "emotion/report/explanation.h"
 #include "emotion/signals.h"
@@ -131,11 +132,11 @@ class Output {
 
  private:
   void print(const Stimuli& stimuli, const StimuliExplanation& seen) const {
-    fmt::print("{}{}\n", stimuli.name, seen.positive ? fmt::format("  (positive {:.4f})", *seen.positive) : "");
+    print_out("{}{}\n", stimuli.name, seen.positive ? fmt::format("  (positive {:.4f})", *seen.positive) : "");
     for (std::size_t i = 0; i < std::min(seen.order.size(), static_cast<std::size_t>(std::max(options_.top, 1))); ++i)
-      fmt::print("  {:<24} {:.4f}\n", model_.classes[seen.order[i]], seen.probabilities[seen.order[i]]);
+      print_out("  {:<24} {:.4f}\n", model_.classes[seen.order[i]], seen.probabilities[seen.order[i]]);
     for (const auto& branch : seen.branches) {
-      if (!branch.silent.empty()) fmt::print("  {} is silent: {}\n", branch.name, branch.silent);
+      if (!branch.silent.empty()) print_out("  {} is silent: {}\n", branch.name, branch.silent);
     }
   }
 

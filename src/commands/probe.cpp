@@ -12,8 +12,10 @@
 #include "emotion/eval/metrics_json.h"
 #include "emotion/eval/probe_experiment.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/io/weights.h"
 #include "emotion/io/writable.h"
+#include "emotion/print.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -28,6 +30,7 @@ void override_with(const std::optional<T>& flag, T& value) {
 /// Refuses flags that the chosen method would not read.
 void check_flags(const ProbeCommand& o, const ProbeConfig& probe) {
   const bool linear = probe.method == "linear", sgd = linear && probe.solver == "sgd";
+  const bool chooses = !probe.sweep.empty() || probe.method == "fine_tune";
   struct Flag {
     bool given;
     const char* name;
@@ -41,7 +44,8 @@ void check_flags(const ProbeCommand& o, const ProbeConfig& probe) {
                            {o.epoch_samples.has_value(), "--epoch-samples", sgd, "--solver sgd"},
                            {o.k.has_value(), "--k", probe.method == "knn", "--method knn"},
                            {!o.test_split.empty(), "--test-split", probe.folds == 0, "a probe without folds"},
-                           {!o.validation_split.empty(), "--val-split", probe.folds == 0, "a probe without folds"}}) {
+                           {!o.validation_split.empty(), "--val-split", probe.folds == 0, "a probe without folds"},
+                           {!o.validation_split.empty(), "--val-split", chooses, "--sweep or --method fine_tune"}}) {
     if (flag.given && !flag.read) throw ConfigError(fmt::format("{} belongs to {}", flag.name, flag.method));
   }
 }
@@ -93,6 +97,17 @@ RunConfig resolve(const ProbeCommand& o) {
   return config;
 }
 
+/// What chooses must not see what measures.
+void check_choice(const ProbeRequest& request, bool tune) {
+  const SplitConfig &val = request.validation, &test = request.test;
+  if ((request.plan.sweep.empty() && !tune) || !val || val.split != test.split) return;
+  if (fs::weakly_canonical(val.dataset) != fs::weakly_canonical(test.dataset)) return;
+  throw ConfigError(
+      tune ? "probe: the best checkpoint would be chosen on the test data; --val-split names other data; without any "
+             "(no data.val) the last checkpoint is measured"
+           : "probe: the sweep would be chosen on the test data; --val-split names other data");
+}
+
 /// Which splits are read: the flags', the config's, else train, val (where there is one) and test.
 void choose_splits(const ProbeCommand& o, const RunConfig& config, ProbeRequest& request) {
   if (!o.train_split.empty()) request.train.split = o.train_split;
@@ -101,15 +116,14 @@ void choose_splits(const ProbeCommand& o, const RunConfig& config, ProbeRequest&
   if (!o.test_split.empty())
     request.test = {o.data.empty() && config.probe.test ? config.probe.test.dataset : data, o.test_split};
   if (!o.validation_split.empty()) {
-    request.validation = {data, o.validation_split};
+    request.validation = {o.data.empty() && config.data.val ? config.data.val.dataset : data, o.validation_split};
   } else if (!o.data.empty()) {
     request.validation = {};
     for (const auto& [name, file] : Dataset::open(data).splits) {
       if (name == "val" && request.train.split != name && request.test.split != name) request.validation = {data, name};
     }
   }
-  if (request.validation && request.validation == request.test && !request.plan.sweep.empty())
-    throw ConfigError("probe: the sweep would be chosen on the test data; --val-split names other data");
+  check_choice(request, config.probe.method == "fine_tune");
 }
 
 nlohmann::ordered_json number(double value) {
@@ -186,6 +200,7 @@ void emotion_probe(const emotion::ProbeCommand& o) {
   using namespace emotion;
   const RunConfig config = resolve(o);
   ProbeRequest request = probe_request(config);
+  check_utf8_name(request.checkpoint);
   choose_splits(o, config, request);
   if (o.config.empty()) {  // pictures as the checkpoint has them, and --set is for its config too
     request.pictures.reset();
@@ -203,7 +218,7 @@ void emotion_probe(const emotion::ProbeCommand& o) {
   const bool tune = config.probe.method == "fine_tune";
   if (tune && output.empty()) throw ConfigError("--output DIR is missing: fine-tuning writes a run folder");
   const ProbeReport report = tune ? fine_tune(config, request, fs::path(output) / "fine_tune") : probe_checkpoint(request);
-  fmt::print("{}{}", probe_text(config.probe.method, report),
-             metrics_text(report.outcome.metrics, report.classes, report.outcome.predictions.size()));
   if (!output.empty()) write_output(output, request, config.probe.method, report);
+  print_text(probe_text(config.probe.method, report));
+  print_text(metrics_text(report.outcome.metrics, report.classes, report.outcome.predictions.size()));
 }

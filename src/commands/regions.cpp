@@ -7,6 +7,7 @@
 #include "emotion/eval/extract_regions.h"
 #include "emotion/eval/import_regions.h"
 #include "emotion/io/file.h"
+#include "emotion/print.h"
 #include "emotion/report/picture.h"
 #include "emotion/report/region_picture.h"
 #include "emotion/stimuli/region_import.h"
@@ -17,11 +18,11 @@ namespace {
 
 void print_summary(const std::string& split, const RegionSummary& summary) {
   const std::uint64_t looked_at = summary.images - summary.known - summary.broken;
-  fmt::print("{}: {} images; {} looked at now in {:.1f} s{}{}\n", split, summary.images, looked_at, summary.seconds,
-             looked_at == 0 ? ""
-                            : fmt::format(", {:.1f} a second, {:.1f} regions an image, {} without any",
-                                          static_cast<double>(looked_at) / summary.seconds, summary.regions, summary.without),
-             summary.known == 0 ? "" : fmt::format("; {} kept from an earlier run", summary.known));
+  print_out("{}: {} images; {} looked at now in {:.1f} s{}{}\n", split, summary.images, looked_at, summary.seconds,
+            looked_at == 0 ? ""
+                           : fmt::format(", {:.1f} a second, {:.1f} regions an image, {} without any",
+                                         static_cast<double>(looked_at) / summary.seconds, summary.regions, summary.without),
+            summary.known == 0 ? "" : fmt::format("; {} kept from an earlier run", summary.known));
 }
 
 /// Writes the first pictures of a split with their regions as DIR/SPLIT-NUMBER.jpg.
@@ -53,8 +54,8 @@ void import_and_print(const Dataset& dataset, const RegionsOptions& o) {
   if (!o.objects.empty()) options.classes = read_vocabulary_names(o.objects);
   if (!o.attributes.empty()) options.attributes = read_vocabulary_names(o.attributes);
   const RegionImportSummary summary = import_regions(dataset, options);
-  fmt::print("{} of {} images have regions now; {} entries are of images the data set does not have\n", summary.matched,
-             summary.images, summary.foreign);
+  print_out("{} of {} images have regions now; {} entries are of images the data set does not have\n", summary.matched,
+            summary.images, summary.foreign);
   if (o.pictures.empty()) return;
   for (const auto& [split, file] : dataset.splits) {
     if (o.split.empty() || split == o.split) draw_pictures(Manifest::open(dataset, split), o.pictures, o.count);

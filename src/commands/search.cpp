@@ -18,6 +18,7 @@
 #include "emotion/io/utf8.h"
 #include "emotion/io/writable.h"
 #include "emotion/log.h"
+#include "emotion/print.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
 
@@ -49,14 +50,15 @@ std::string strip(const SearchIndex& index, const Answer& answer) {
 
 void give(const SearchIndex& index, const std::vector<Answer>& answers, const SearchQueryCommand& o) {
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  std::string text;  // printed when the files are written
   std::string body = fmt::format("<p>{} pictures, {} of {}; the number is the cosine.</p>\n", index.size(), index.info().space,
                                  html_escape(index.info().checkpoint));
   for (const Answer& answer : answers) {
     nlohmann::ordered_json entry{{"query", answer.query}, {"results", nlohmann::ordered_json::array()}};
-    fmt::print("{}\n", answer.query);
+    text += answer.query + "\n";
     for (const SearchHit& hit : answer.hits) {
       const std::string& name = index.images()[static_cast<std::size_t>(hit.row)];
-      fmt::print("  {:.4f} {}\n", hit.score, name);
+      text += fmt::format("  {:.4f} {}\n", hit.score, name);
       entry["results"].push_back({{"image", name}, {"score", hit.score}});
     }
     json.push_back(std::move(entry));
@@ -66,6 +68,7 @@ void give(const SearchIndex& index, const std::vector<Answer>& answers, const Se
   constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
   if (!o.json.empty()) write_file_atomically(o.json, json.dump(2, ' ', false, kReplace) + "\n");
   if (!o.report.empty()) write_file_atomically(o.report, html_page("Nearest pictures", body));
+  print_text(text);
 }
 
 SearchIndex open_index(const SearchQueryCommand& o) {
@@ -95,6 +98,7 @@ void emotion_search_index(const emotion::SearchIndexCommand& o) {
   if (joint) (void)model.projection(at::zeros({1, model.dimension()}));  // says so before any picture is decoded
   if (!dataset) check_sees_whole_pictures(model, o.data);
   for (const auto& name : {fs::absolute(model.file()), manifest.dataset().images()}) check_utf8_name(name.string());
+  for (const auto& setting : o.settings) check_utf8_name(setting);
   SearchIndex index({.kind = o.kind,
                      .space = o.space,
                      .checkpoint = fs::absolute(model.file()).string(),
@@ -115,8 +119,8 @@ void emotion_search_index(const emotion::SearchIndexCommand& o) {
   });
   add();
   index.save(o.out);
-  fmt::print("{}: {} pictures, {} numbers each; recall@10 {:.4f}\n", o.out, index.size(), index.info().dimension,
-             index.recall(10, 200));
+  print_out("{}: {} pictures, {} numbers each; recall@10 {:.4f}\n", o.out, index.size(), index.info().dimension,
+            index.recall(10, 200));
 }
 
 void emotion_search_image(const emotion::SearchQueryCommand& o) {

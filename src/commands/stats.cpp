@@ -8,6 +8,7 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
+#include "emotion/print.h"
 #include "emotion/report/dataset_page.h"
 
 namespace emotion {
@@ -32,11 +33,10 @@ nlohmann::ordered_json split_json(const SplitStatistics& s, const std::vector<st
 }
 
 void print(const SplitStatistics& s, const std::vector<std::string>& classes) {
-  fmt::print(
-      "{}: {} samples, {:.2f} labels an image, {:.1f} keywords an image ({} to {}), {:.2f} of them emotions, {} distinct\n",
-      s.split, s.samples, mean(s.labels, s.samples), mean(s.keywords, s.samples), s.by_keywords.begin()->first,
-      s.by_keywords.rbegin()->first, mean(s.emotional, s.samples), s.distinct_keywords);
-  for (std::size_t k = 0; k < classes.size(); ++k) fmt::print("  {:<24} {}\n", classes[k], s.per_class[k]);
+  print_out("{}: {} samples, {:.2f} labels an image, {:.1f} keywords an image ({} to {}), {:.2f} of them emotions, {} distinct\n",
+            s.split, s.samples, mean(s.labels, s.samples), mean(s.keywords, s.samples), s.by_keywords.begin()->first,
+            s.by_keywords.rbegin()->first, mean(s.emotional, s.samples), s.distinct_keywords);
+  for (std::size_t k = 0; k < classes.size(); ++k) print_out("  {:<24} {}\n", classes[k], s.per_class[k]);
 }
 
 }  // namespace
@@ -61,17 +61,18 @@ void emotion_data_stats(const emotion::StatsOptions& o) {
     splits.push_back(split_statistics(manifest));
     if (pairs) together.add(manifest);
     all["splits"][split] = split_json(splits.back(), dataset.classes);
-    if (o.json.empty()) print(splits.back(), dataset.classes);
   }
   if (noise) {
     all["label_noise"] = {{"images", noise->images}, {"checked", noise->checked}, {"wrong", noise->wrong}, {"open", noise->open},
                           {"rate", noise->rate},     {"low", noise->low},         {"high", noise->high}};
-    if (o.json.empty()) {
-      fmt::print("label noise: {} of {} checked emotions are wrong, {:.1f} % ({:.1f} to {:.1f})\n", noise->wrong, noise->checked,
-                 100 * noise->rate, 100 * noise->low, 100 * noise->high);
-    }
   }
   if (!o.json.empty()) write_file_atomically(o.json, all.dump(2) + "\n");
   if (!o.cooccurrence.empty()) together.write(dataset.classes, o.cooccurrence);
   if (!o.html.empty()) write_file_atomically(o.html, dataset_page(dataset, splits, together, noise));
+  if (!o.json.empty()) return;
+  for (const auto& split : splits) print(split, dataset.classes);
+  if (noise) {
+    print_out("label noise: {} of {} checked emotions are wrong, {:.1f} % ({:.1f} to {:.1f})\n", noise->wrong, noise->checked,
+              100 * noise->rate, 100 * noise->low, 100 * noise->high);
+  }
 }

@@ -18,6 +18,7 @@
 #include "emotion/io/writable.h"
 #include "emotion/log.h"
 #include "emotion/nearest.h"
+#include "emotion/print.h"
 #include "emotion/text/word_vectors.h"
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/distributed.h"
@@ -32,7 +33,10 @@ std::vector<std::string> all_words(const WordVectors& vectors) {
   return words;
 }
 
-void write_json(const std::string& file, const nlohmann::ordered_json& json) { write_file_atomically(file, json.dump(2) + "\n"); }
+/// Words come from the command line and from files of any encoding: what is not UTF-8 is replaced.
+void write_json(const std::string& file, const nlohmann::ordered_json& json) {
+  write_file_atomically(file, json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
 
 void train_vectors(const Word2VecCommand& o, ProcessGroup& group) {
   const bool binary = o.out.ends_with(".bin");
@@ -106,11 +110,11 @@ void emotion_text_nearest(const emotion::NearestCommand& o) {
     std::vector<float> query(static_cast<std::size_t>(vectors.dimension()));
     vectors.copy(*row, query);
     json[word] = nlohmann::ordered_json::array();
-    if (o.json.empty()) fmt::print("{}\n", word);
+    if (o.json.empty()) print_out("{}\n", word);
     const std::size_t self[] = {*row};
     for (const auto& [other, score] : vectors.nearest(query, static_cast<std::size_t>(std::max(o.top, 1)), self)) {
       json[word].push_back({{"word", vectors.word(other)}, {"score", score}});
-      if (o.json.empty()) fmt::print("  {:<24} {:.4f}\n", vectors.word(other), score);
+      if (o.json.empty()) print_out("  {:<24} {:.4f}\n", vectors.word(other), score);
     }
   }
   if (!o.json.empty()) write_json(o.json, json);
@@ -145,6 +149,6 @@ void emotion_text_textcnn_predict(const emotion::TextCNNPredictCommand& o) {
     return;
   }
   for (std::size_t i = 0; i < std::min(order.size(), static_cast<std::size_t>(std::max(o.top, 1))); ++i) {
-    fmt::print("{:<24} {:.4f}\n", trained.classes[order[i]], value[order[i]]);
+    print_out("{:<24} {:.4f}\n", trained.classes[order[i]], value[order[i]]);
   }
 }

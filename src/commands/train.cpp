@@ -1,13 +1,13 @@
 #include "emotion/commands/train.h"
 
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 
 #include "emotion/config/run_config.h"
 #include "emotion/error.h"
 #include "emotion/eval/metrics_json.h"
 #include "emotion/io/file.h"
+#include "emotion/print.h"
 #include "emotion/report/run_report.h"
 #include "emotion/train/trainer.h"
 #include "launch.h"
@@ -62,7 +62,7 @@ void train_with_report(const RunConfig& config, bool resume, int profile, const 
 
 void run_train(const TrainOptions& options) {
   if (options.schema) {
-    std::fputs(run_config_schema().c_str(), stdout);
+    print_text(run_config_schema());
     return;
   }
   if (options.config.empty()) throw ConfigError("--config is missing; emotion_train --config FILE, see --help");
@@ -71,7 +71,7 @@ void run_train(const TrainOptions& options) {
   if (!options.device.empty()) settings.push_back("device=" + options.device);
   const RunConfig config = load_run_config(options.config, settings);
   if (options.print_config) {
-    std::fputs(print_run_config(config).c_str(), stdout);
+    print_text(print_run_config(config));
     return;
   }
   const Launch launch = find_launch(options.nproc);

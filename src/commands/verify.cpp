@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -9,6 +8,7 @@
 #include "emotion/data/verify.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
+#include "emotion/print.h"
 #include "emotion/stimuli/region_file.h"
 
 namespace emotion {
@@ -55,7 +55,7 @@ void emotion_data_verify(const emotion::VerifyOptions& options) {
       samples += manifest.size();
       count_unusable(manifest);
     });
-    for (const auto& problem : found) fmt::print("{}\n", problem);
+    for (const auto& problem : found) print_out("{}\n", problem);
     problems += found.size();
   }
   if (problems > 0) throw DataError(fmt::format("{}: {} problems", options.data, problems));

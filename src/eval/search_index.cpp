@@ -30,9 +30,9 @@
 namespace emotion {
 namespace {
 
-// The file: magic, length of the JSON header, header, names (a line each), FAISS's bytes, their number; last the digest
-// of everything before that number.
-constexpr std::string_view kMagic = "EMOSRCH2", kAnyVersion = kMagic.substr(0, 7);
+// The file: magic, length of the JSON header, header, names (a NUL behind each), FAISS's bytes, their number; last the digest
+// of everything before that number. In the second version names were lines, which a name may hold a break of.
+constexpr std::string_view kMagic = "EMOSRCH3", kNamesAreLines = "EMOSRCH2", kAnyVersion = kMagic.substr(0, 7);
 constexpr std::size_t kDigest = 32, kTrailer = 8 + kDigest;
 constexpr std::uint64_t kMaxHeader = std::uint64_t{1} << 20;
 constexpr int kNeighbours = 32, kConstruction = 80, kBreadth = 320;
@@ -209,7 +209,7 @@ void SearchIndex::add(const at::Tensor& vectors, std::vector<std::string> images
 
 void SearchIndex::save(const std::filesystem::path& file) const {
   std::string names;
-  for (const auto& image : images_) names += image + "\n";
+  for (const auto& image : images_) names += image + '\0';
   const nlohmann::ordered_json json{{"kind", info_.kind},
                                     {"space", info_.space},
                                     {"checkpoint", info_.checkpoint},
@@ -237,7 +237,7 @@ SearchIndex SearchIndex::open(const std::filesystem::path& file) {
   const auto bytes = map.bytes();
   const std::string_view magic = map.text().substr(0, kMagic.size());
   if (bytes.size() < kMagic.size() + 8 + kTrailer || !magic.starts_with(kAnyVersion)) refuse(file, "not an index of pictures");
-  if (magic != kMagic) refuse(file, "made by another version");
+  if (magic != kMagic && magic != kNamesAreLines) refuse(file, "made by another version");
   const std::uint64_t header_size = number_at(bytes, kMagic.size()), begin = kMagic.size() + 8;
   if (header_size > kMaxHeader || header_size > bytes.size() - begin - kTrailer) refuse(file, "truncated");
   const auto json = nlohmann::json::parse(map.text().substr(begin, header_size), nullptr, false);
@@ -264,7 +264,8 @@ SearchIndex SearchIndex::open(const std::filesystem::path& file) {
   if (number_at(bytes, bytes.size() - kTrailer) != payload.size() || map.text().substr(bytes.size() - kDigest) != hash.hex())
     refuse(file, "truncated or damaged");
   std::string_view names = map.text().substr(names_begin, names_size);
-  for (std::size_t end; (end = names.find('\n')) != std::string_view::npos; names.remove_prefix(end + 1))
+  const char last = magic == kMagic ? '\0' : '\n';
+  for (std::size_t end; (end = names.find(last)) != std::string_view::npos; names.remove_prefix(end + 1))
     result.images_.emplace_back(names.substr(0, end));
   result.faiss_ = std::make_shared<Faiss>();
   SpanReader reader(payload);

@@ -236,5 +236,46 @@ TEST_F(ConvertTest, HostileFilesGetOneLine) {
             "gone.pth: no such file or run folder; give a run folder, a checkpoint's folder or a weights file\n");
 }
 
+TEST_F(ConvertTest, ClassesThatCannotBeTheNetworksAreRefused) {
+  StateDict state;
+  state.add("classifier.weight", at::ones({3, 4}));
+  state.add("classifier.bias", at::ones({3}));
+  write_safetensors(file("a.safetensors"), state);
+  write_text(file("c.yaml"), "task: classifier\nmodel: {backbone: resnet18}\ndata: {train: {dataset: d, split: train}}\n");
+  const auto refused = [&](const std::string& classes) {
+    write_text(file("classes.txt"), classes);
+    const std::string text = error(3, {"a.safetensors", "b.safetensors", "--config", "c.yaml", "--classes", "classes.txt"});
+    EXPECT_FALSE(fs::exists(file("b.safetensors")));
+    return text;
+  };
+  EXPECT_EQ(refused("awe\n\nfear\r\nawe\n"), "classes.txt:4: class 'awe' is named twice\n");
+  EXPECT_EQ(refused("awe\ncaf\xe9\n"), "classes.txt:2: 'caf\\xe9' is not UTF-8\n");
+  EXPECT_EQ(refused("awe\nfear\n"), "classes.txt: 2 classes, classifier.weight of a.safetensors is for 3\n");
+  EXPECT_EQ(refused("awe\nfear\njoy\nsad\n"), "classes.txt: 4 classes, classifier.weight of a.safetensors is for 3\n");
+  write_text(file("classes.txt"), "awe\nfear\njoy\n");
+  good({"a.safetensors", "b.safetensors", "--config", "c.yaml", "--classes", "classes.txt"});
+}
+
+TEST_F(ConvertTest, FlagsThatNothingWouldReadAreRefused) {
+  write_text(file("w.txt"), "1 2\njoy 1 0\n");
+  for (const std::vector<std::string>& flags : {std::vector<std::string>{"--map", "emotionnet"},
+                                                {"--like", "resnet50"},
+                                                {"--config", "nosuch.yaml"},
+                                                {"--classes", "nosuch"},
+                                                {"--set", "no.key=3"}}) {
+    EXPECT_EQ(error(2, {"w.txt", "w.bin", flags[0], flags[1]}),
+              flags[0] + ": w.bin is for word vectors, which have no tensors; leave it out\n");
+  }
+  write_pth(file("a.pth"), resnet18());
+  const std::string alone = "--set belongs to --config, or to an output of .onnx\n",
+                    placeless = "--config and --classes belong to an output of .safetensors, which has a place for them\n";
+  EXPECT_EQ(error(2, {"a.pth", "b.pth", "--set", "nosuch.key=3"}), alone);
+  EXPECT_EQ(error(2, {"a.pth", "b.safetensors", "--set", "seed=3"}), alone);
+  EXPECT_EQ(error(2, {"a.pth", "--list", "--set", "seed=3"}), alone);
+  EXPECT_EQ(error(2, {"a.pth", "b.pth", "--config", "c.yaml", "--classes", "c.txt"}), placeless);
+  EXPECT_EQ(error(2, {"a.pth", "--list", "--config", "c.yaml", "--classes", "c.txt"}), placeless);
+  EXPECT_FALSE(fs::exists(file("w.bin")) || fs::exists(file("b.pth")) || fs::exists(file("b.safetensors")));
+}
+
 }  // namespace
 }  // namespace emotion

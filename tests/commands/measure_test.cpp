@@ -95,5 +95,30 @@ TEST_F(MeasureTest, ABoxIsAPictureOfItsOwn) {
           "crops/all.jsonl: box crops are asked for, and no sample has a box");
 }
 
+// metrics.json names them.
+TEST_F(MeasureTest, CheckpointsWhoseNamesAreNotUtf8AreRefusedAtOnce) {
+  const std::string name = "caf\xe9.safetensors",
+                    error = "caf\\xe9.safetensors: the name is not UTF-8; rename it (convmv does that for whole folders)";
+  fs::copy_file(root() / "net.safetensors", root() / name);
+  refuses({"emotion_probe", "--checkpoint", name, "--data", "moods", "--output", "out"}, 3, error);
+  refuses({"emotion_eval", "--checkpoint", "net.safetensors", "--compare", name, "--data", "moods", "--output", "out"}, 3, error);
+}
+
+TEST_F(MeasureTest, ADetectorIsAskedNothingOfClassifiers) {
+  StateDict state;
+  state.add("x", at::ones({1}));
+  state.metadata = info("detector", {"sun", "dog"}).to_metadata();
+  write_safetensors(root() / "detector.safetensors", state);
+  for (const std::vector<std::string>& flags : {std::vector<std::string>{"--compare", "net.safetensors"},
+                                                {"--zero-shot"},
+                                                {"--word2vec", "w"},
+                                                {"--textcnn", "t"},
+                                                {"--synonyms", "s"}}) {
+    std::vector<std::string> words{"emotion_eval", "--checkpoint", "detector.safetensors", "--data", "moods", "--output", "out"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    refuses(words, 2, flags[0] + ": detector.safetensors is of task detector, which does without; leave it out");
+  }
+}
+
 }  // namespace
 }  // namespace emotion

@@ -287,5 +287,17 @@ TEST_F(FaceNetworkTest, SearchComparesFaces) {
             "(emotion_data import) and find them with emotion_data faces\n");
 }
 
+// Hours may lie between the first picture and the last.
+TEST_F(FaceNetworkTest, WhereResultsGoIsAskedBeforeTheFirstPicture) {
+  for (const char* network : {"image", "global"}) {
+    for (const char* flag : {"--json", "--report"}) {
+      EXPECT_EQ(error(1, {"--checkpoint", weights(network), "gone.png", flag, "nowhere/x"}),
+                "nowhere/x: cannot be written: No such file or directory\n");
+    }
+    EXPECT_EQ(error(1, {"--checkpoint", weights(network), "gone.png", "--pictures", "people.png/maps"}),
+              "people.png/maps: cannot be made: Not a directory\n");
+  }
+}
+
 }  // namespace
 }  // namespace emotion

@@ -223,5 +223,37 @@ TEST_F(ProbeCommandTest, FineTuningTrainsTheNetworkThatItIsToldTo) {
       "other methods");
 }
 
+// What chooses must not see what measures.
+TEST_F(ProbeCommandTest, NoCheckpointIsChosenOnTheTestData) {
+  const std::string error =
+      "probe: the best checkpoint would be chosen on the test data; --val-split names other data; without any (no data.val) the "
+      "last checkpoint is measured";
+  refuses(probe({"--method", "fine_tune", "--val-split", "test"}, "out"), 2, error);
+  refuses(probe({"--sweep", "1,2", "--val-split", "test"}, "out"), 2,
+          "probe: the sweep would be chosen on the test data; --val-split names other data");
+  const auto config = [](const std::string& val) {
+    write_text(root() / "tune.yaml",
+               "task: classifier\nmodel: {backbone: resnet18}\ndata: {train: {dataset: eight, split: train}, val: " + val +
+                   ", resize: 32, size: 32}\nprobe: {method: fine_tune, checkpoint: net.safetensors, test: {dataset: "
+                   "./eight, split: test}}\noutput: out\n");
+  };
+  config("{dataset: eight, split: test}");
+  refuses({"emotion_probe", "--config", "tune.yaml"}, 2, error);
+  refuses({"emotion_probe", "--config", "tune.yaml", "--set", "probe.method=linear", "--sweep", "1,2"}, 2,
+          "probe: the sweep would be chosen on the test data; --val-split names other data");
+}
+
+TEST_F(ProbeCommandTest, AValidationSplitIsOfTheValidationData) {
+  refuses(probe({"--val-split", "nosuch"}, "out"), 2, "--val-split belongs to --sweep or --method fine_tune");
+  write_text(root() / "other/dataset.yaml", read_file(root() / "eight/dataset.yaml"));
+  write_text(root() / "other/all.jsonl", read_file(root() / "eight/all.jsonl"));
+  write_text(
+      root() / "val.yaml",
+      "task: classifier\nmodel: {backbone: resnet18}\ndata: {train: {dataset: eight, split: train}, val: {dataset: other, "
+      "split: train}, resize: 32, size: 32}\nprobe: {solver: lbfgs, sweep: [1, 2], checkpoint: net.safetensors}\noutput: out\n");
+  refuses({"emotion_probe", "--config", "val.yaml", "--no-cache", "--val-split", "dev"}, 3,
+          "other/dataset.yaml: there is no split 'dev'; there are train, test");
+}
+
 }  // namespace
 }  // namespace emotion

@@ -148,5 +148,13 @@ TEST_F(SearchCommandTest, NamesThatAreNotUtf8AreRefused) {
   EXPECT_EQ(query("renamed", {"names/caf\xc3\xa9.jpg"}, {"--k", "1"})[0]["results"][0]["image"], "caf\xc3\xa9.jpg");
 }
 
+TEST_F(SearchCommandTest, ANameOfTwoLinesIsFound) {
+  fs::create_directories(root() / "odd");
+  fs::copy_file(root() / picture(0), root() / "odd/two\nlines.jpg");
+  fs::copy_file(root() / picture(1), root() / "odd/plain.jpg");
+  index("net.safetensors", "lines", {}, "odd");
+  EXPECT_EQ(query("lines", {picture(0)}, {"--k", "1"})[0]["results"][0]["image"], "two\nlines.jpg");
+}
+
 }  // namespace
 }  // namespace emotion

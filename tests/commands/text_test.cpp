@@ -7,6 +7,8 @@
 
 #include "../support/process.h"
 #include "../support/scratch.h"
+#include "emotion/data/manifest.h"
+#include "emotion/data/stimulus_path.h"
 #include "emotion/io/weights.h"
 #include "emotion/model/load_state.h"
 #include "emotion/text/textcnn.h"
@@ -91,6 +93,64 @@ TEST_F(TextCommandTest, EmotionsInKeywords) {
   const auto unknown = run({"textcnn-predict", "--checkpoint", "text.safetensors", "sun", "glee"});
   EXPECT_EQ(unknown.errors, "warning: 'glee' is not in the vocabulary\n");
   EXPECT_EQ(unknown.output, sun.output);
+}
+
+// Old word vectors are in any encoding.
+TEST_F(TextCommandTest, WordsThatAreNotUtf8AreNoEndOfTheOthers) {
+  write_text(root_ / "v.txt", "3 2\nsea 1 0\ncaf\xe9 0.6 0.8\nfog 0 1\n");
+  const auto result = run({"nearest", "--word2vec", "v.txt", "--top", "2", "--json", "near.json", "sea", "caf\xe9"});
+  ASSERT_EQ(result.code, 0) << result.errors;
+  const Json near = json("near.json");
+  EXPECT_EQ(near["sea"][0]["word"], "caf\xef\xbf\xbd") << "U+FFFD in its place";
+  EXPECT_EQ(near["sea"][1]["word"], "fog");
+  EXPECT_EQ(near["caf\xef\xbf\xbd"][0]["word"], "fog");
+}
+
+TEST_F(TextCommandTest, ALabelledSetKeepsWhatItsSourceHas) {
+  write_textcnn();
+  write_text(
+      root_ / "source/dataset.yaml",
+      "name: s\nclasses: [awe, joy]\npolarity: {positive: [awe, joy]}\nimage_root: ../pictures\nsplits: {train: train.jsonl}\n");
+  write_text(root_ / "source/train.jsonl",
+             R"({"image": "1.png", "labels": ["awe"], "votes": ["awe", "joy"], "keywords": ["sun"], "face": "faces/1.png", )"
+             R"("regions": "regions/1.safetensors", "box": [1, 2, 3, 4], "source": "before/1.png"})"
+             "\n");
+  for (const char* name : {"source/faces/1.png", "source/regions/1.safetensors", "pictures/1.png"}) write_text(root_ / name, "x");
+  const auto result = run({"label", "--checkpoint", "text.safetensors", "--data", "source", "--out", "labelled"});
+  ASSERT_EQ(result.code, 0) << result.errors;
+  const Dataset dataset = Dataset::open(root_ / "labelled");
+  EXPECT_EQ(dataset.name, "s-labelled");
+  EXPECT_EQ(dataset.classes, (std::vector<std::string>{"joy", "fear"}));
+  EXPECT_EQ(dataset.positive, std::vector<std::string>{"joy"});
+  const Manifest manifest = Manifest::open(dataset, "train");
+  const SampleView sample = manifest[0];
+  EXPECT_EQ(read_file(manifest.image_path(0)), "x");
+  EXPECT_EQ(read_file(stimulus_path(dataset, sample.face)), "x");
+  EXPECT_EQ(read_file(stimulus_path(dataset, sample.regions)), "x");
+  EXPECT_EQ(sample.source, "before/1.png");
+  EXPECT_EQ(*sample.box, (std::array<float, 4>{1, 2, 3, 4}));
+  ASSERT_EQ(sample.labels.size(), 1U);
+  EXPECT_EQ(sample.labels[0], 0U) << "joy, by the sun";
+  EXPECT_TRUE(sample.votes.empty());
+}
+
+TEST_F(TextCommandTest, AHalfMadeLabelledSetIsMadeAnew) {
+  write_textcnn();
+  write_text(root_ / "source/dataset.yaml", "name: s\nclasses: [joy]\nsplits: {train: train.jsonl, test: test.jsonl}\n");
+  write_text(root_ / "source/train.jsonl", "{\"image\": \"1.png\", \"keywords\": [\"sun\"]}\n");
+  write_text(root_ / "source/test.jsonl", "{\"image\": \"2.png\", \"keywords\": [\"joy\"]}\n");
+  const std::vector<std::string> label{"label", "--checkpoint", "text.safetensors", "--data", "source", "--out", "labelled"};
+  const auto broken = run(label);
+  EXPECT_EQ(broken.code, 3);
+  EXPECT_THAT(broken.errors, ::testing::EndsWith("source/test.jsonl:1: no keyword that the TextCNN could read; leave the sample "
+                                                 "out\n"));
+  write_text(root_ / "source/test.jsonl", "{\"image\": \"2.png\", \"keywords\": [\"storm\"]}\n");
+  const auto mended = run(label);
+  EXPECT_EQ(mended.code, 0) << mended.errors;
+  EXPECT_EQ(Manifest::open(Dataset::open(root_ / "labelled"), "test")[0].labels[0], 1U);
+  const auto again = run(label);
+  EXPECT_EQ(again.code, 2);
+  EXPECT_EQ(again.errors, "labelled: there is a data set already; give another --out\n");
 }
 
 }  // namespace

@@ -163,5 +163,23 @@ TEST(SearchTest, BadInput) {
             "search: kind is 'tree'; exact or hnsw");
 }
 
+// A name may hold any byte that a file system takes. The version before kept a name a line.
+TEST(SearchTest, NamesHoldWhatNamesOfFilesMayHold) {
+  const ScratchFolder folder;
+  const auto file = folder.path() / "x.search";
+  SearchIndex index({.kind = "exact", .dimension = 4});
+  const std::vector<std::string> odd{"two\nlines.jpg", "\n", " tab\t.jpg "};
+  index.add(clustered(3, 4), odd);
+  index.save(file);
+  EXPECT_EQ(SearchIndex::open(file).images(), odd);
+
+  index_of(clustered(3, 4), {.kind = "exact"}).save(file);
+  std::string bytes = read_file(file);
+  bytes.replace(0, 8, "EMOSRCH2");
+  for (const auto& name : names(3)) bytes[bytes.find(name) + name.size()] = '\n';
+  write_text(file, altered(bytes, 0, ""));
+  EXPECT_EQ(SearchIndex::open(file).images(), names(3));
+}
+
 }  // namespace
 }  // namespace emotion

@@ -4,7 +4,8 @@
 #   sources.sh ROOT     lists every file that breaks a rule; exit 1 if there is any
 #
 # Also: tools/ knows the commands' option structs alone (a stage's header would make --help load LibTorch), no include leaves its
-# folder by "..", every source is named in its stage's CMakeLists.txt, and no file is longer than 500 lines.
+# folder by "..", every source is named in its stage's CMakeLists.txt, what goes to stdout does so at one place, and no file is
+# longer than 500 lines.
 set -euo pipefail
 cd "$1"
 stages=(data text model stimuli loss train eval report)
@@ -76,6 +77,11 @@ while IFS=: read -r file number line; do
     *) complain "$file:$number: tools/ may include emotion/commands/ and emotion/error.h alone, or --help would load LibTorch" ;;
   esac
 done < <(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"emotion/' tools/*.cpp tools/*.h || true)
+
+while IFS=: read -r file number line; do
+  complain "$file:$number: results go to stdout by print_out or print_text (emotion/print.h); others throw when a pipe closes, or say nothing"
+done < <(grep -rnE --include='*.cpp' --include='*.h' \
+  'fmt::print\((stdout|"|$)|(^|[^a-z_])(printf|puts|putchar)\(|, ?stdout\)|std::cout <<' src include tools | grep -v '^src/commands/print.cpp:' || true)
 
 for file in $(find include src tools tests -name '*.h' -o -name '*.cpp' -o -name '*.sh' -o -name '*.py' | sort); do
   lines="$(wc -l < "$file")"

@@ -37,8 +37,9 @@ class SearchIndex {
   /// before FAISS reads)
   static SearchIndex open(const std::filesystem::path& file);
 
-  /// float [n, D], `images[i]` names row i. A call costs a graph time for what it holds already: thousands of rows are added at a
-  /// time. Within one, several threads may link rows in any order: graphs of the same vectors differ a little.
+  /// float [n, D], `images[i]` names row i, any bytes but NUL. A call costs a graph time for what it holds already: thousands of
+  /// rows are added at a time. Within one, several threads may link rows in any order: graphs of the same vectors differ a
+  /// little.
   /// @throws DataError for sizes that differ, or naming the picture whose vector holds NaN; Interrupted
   void add(const at::Tensor& vectors, std::vector<std::string> images);
   /// Whole or not at all. @throws RunError

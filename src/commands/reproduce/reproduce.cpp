@@ -15,6 +15,7 @@
 #include "emotion/io/file_lock.h"
 #include "emotion/log.h"
 #include "emotion/nearest.h"
+#include "emotion/print.h"
 #include "emotion/progress.h"
 #include "emotion/report/compare_runs.h"
 #include "emotion/report/table_result.h"
@@ -105,25 +106,25 @@ std::string config_text(const TableRow& row) {
 
 void list_row(const PaperTable& table, std::size_t r, const std::vector<CellPlan>& cells, const Scale& scale) {
   const TableRow& row = table.rows[r];
-  fmt::print("  {}  [{}]\n", row.name, row.cited() ? "cited, not run" : config_text(row) + (row.trained ? "" : ", not trained"));
+  print_out("  {}  [{}]\n", row.name, row.cited() ? "cited, not run" : config_text(row) + (row.trained ? "" : ", not trained"));
   const std::set<std::string> common = common_needs(cells);
-  if (!common.empty()) fmt::print("    needs {}\n", needs_text(common, cells[0].missing, scale));
+  if (!common.empty()) print_out("    needs {}\n", needs_text(common, cells[0].missing, scale));
   for (std::size_t c = 0; c < table.columns.size(); ++c) {
     const Measurement& column = table.columns[c];
-    fmt::print("    {:<14} paper {:>6}", column.name, row.printed[c] ? fmt::format("{:.2f}", *row.printed[c]) : "–");
+    print_out("    {:<14} paper {:>6}", column.name, row.printed[c] ? fmt::format("{:.2f}", *row.printed[c]) : "–");
     if (!row.cited()) {
       std::set<std::string> own = cells[c].needs;
       std::erase_if(own, [&](const auto& name) { return common.contains(name); });
-      fmt::print("  {} {}  {}", column.command.substr(0, column.command.find(' ')), column.metric,
-                 cells[c].error.empty() ? needs_text(own, cells[c].missing, scale) : cells[c].error);
+      print_out("  {} {}  {}", column.command.substr(0, column.command.find(' ')), column.metric,
+                cells[c].error.empty() ? needs_text(own, cells[c].missing, scale) : cells[c].error);
     }
-    fmt::print("\n");
+    print_out("\n");
   }
 }
 
 void list(const std::vector<PlannedTable>& tables, const Scale& scale) {
   for (const auto& [table, cells] : tables) {
-    fmt::print("{}: {} ({})\n", table.id, table.title, table.source);
+    print_out("{}: {} ({})\n", table.id, table.title, table.source);
     for (std::size_t r = 0; r < table.rows.size(); ++r) list_row(table, r, cells[r], scale);
   }
 }
@@ -187,7 +188,7 @@ void write_tables(const std::vector<TableResult>& results, const Scale& scale, c
   write_file_atomically(out / "tables.md", markdown);
   write_file_atomically(out / "tables.csv", tables_csv(results));
   write_file_atomically(out / "tables.html", tables_html(results, scale.name));
-  std::fputs(markdown.c_str(), stdout);
+  print_text(markdown);
   std::fflush(stdout);
 }
 
@@ -268,7 +269,7 @@ void emotion_reproduce(const emotion::ReproduceOptions& options) {
   if (!options.compare.empty()) {
     const std::string output = options.output.empty() ? "compare.html" : options.output;
     std::vector<fs::path> runs(options.compare.begin(), options.compare.end());
-    std::fputs(compare_runs(runs, output).c_str(), stdout);
+    print_text(compare_runs(runs, output));
     return;
   }
   run_tables(options);

@@ -1,0 +1,110 @@
+#include <gmock/gmock.h>
+
+#include "../support/detector_weights.h"
+#include "emotion/data/annotations.h"
+#include "emotion/train/detector_model.h"
+#include "measure.h"
+
+// Results that stdout does not take: a reader that has seen enough, a full disk. The files are written all the same. Outputs
+// are longer than stdio's buffer, or the failure would show only at the end.
+namespace emotion {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+
+constexpr int kClasses = 200;
+
+class OutputTest : public MeasureTest {
+ protected:
+  static void SetUpTestSuite() {
+    MeasureTest::SetUpTestSuite();
+    for (int k = 0; k < kClasses; ++k) classes_.push_back(fmt::format("a-class-of-a-long-name-{}", k));
+    write_classifier("wide.safetensors", classes_);
+    std::string lines;
+    for (int i = 0; i < 8; ++i)
+      lines += fmt::format("{{\"image\": \"{}\", \"labels\": [\"{}\"]}}\n", image(i), classes_[static_cast<std::size_t>(i)]);
+    write_dataset("wide", classes_, lines);
+    write_detector();
+  }
+  static void TearDownTestSuite() {
+    classes_.clear();
+    MeasureTest::TearDownTestSuite();
+  }
+  static void write_detector() {
+    const RunConfig made = parse_run_config(
+        "task: detector\ndata: {train: {dataset: gone, split: train}}\nmodel: {backbone: resnet18, detector: {min_size: 64, "
+        "max_size: 64, anchor_size: 8, channels: 8, head: 8, score_threshold: 0}}\n",
+        "test");
+    FasterRCNN network(faster_rcnn_options(made, kClasses));
+    fill_detector(*network);
+    ModelInfo model;
+    model.task = "detector";
+    model.config = print_run_config(made);
+    model.classes = classes_;
+    StateDict state = module_state(*network);
+    state.metadata = model.to_metadata();
+    write_safetensors(root() / "detector.safetensors", state);
+    write_dataset("boxes", classes_, fmt::format("{{\"image\": \"{}\"}}\n", image(0)));
+    AnnotationWriter annotations(classes_);
+    std::vector<AnnotatedBox> boxes;
+    for (std::uint32_t k = 0; k < kClasses; ++k) boxes.push_back({{1, 1, 30, 30}, k, 841});
+    annotations.add(image(0), 32, 32, boxes);
+    annotations.write(root() / "boxes/annotations/test.json");
+  }
+  /// A line of the shell, in which $B is the commands' folder.
+  static Process::Result shell(const std::string& line) {
+    return Process(root(), {"/bin/bash", "-c", fmt::format("B='{}'; {}", EMOTION_BIN, line)}).wait();
+  }
+  /// Runs a command whose output nobody takes; `file` must be there after each, where one is named.
+  static void expect_kept(const std::string& line, const std::string& file = {}) {
+    const auto read = shell("$B/" + line);
+    EXPECT_EQ(read.code, 0) << line << ": " << read.errors;
+    EXPECT_GT(read.output.size(), 4096U) << line;
+    const auto there = [&] {
+      if (file.empty()) return;
+      EXPECT_TRUE(fs::exists(root() / file)) << line;
+      fs::remove(root() / file);
+    };
+    there();
+    const auto closed = shell("$B/" + line + " | true; exit ${PIPESTATUS[0]}");
+    EXPECT_EQ(closed.code, 0) << line << ": " << closed.errors;
+    there();
+    const auto full = shell("$B/" + line + " > /dev/full");
+    EXPECT_EQ(full.code, 1) << line;
+    EXPECT_THAT(full.errors, EndsWith(": standard output cannot be written; is the disk full?\n")) << line;
+    there();
+  }
+
+  inline static std::vector<std::string> classes_;
+};
+
+TEST_F(OutputTest, MeasurementsAreKept) {
+  expect_kept("emotion_eval --checkpoint wide.safetensors --data wide --bootstrap 0 --output kept", "kept/metrics.json");
+  expect_kept("emotion_probe --checkpoint wide.safetensors --data wide --no-cache --output kept", "kept/metrics.json");
+  expect_kept("emotion_eval --checkpoint detector.safetensors --data boxes --output kept", "kept/metrics.json");
+  expect_kept("emotion_data stats wide --html kept/stats.html", "kept/stats.html");
+}
+
+TEST_F(OutputTest, SearchesAreKept) {
+  ASSERT_EQ(shell("$B/emotion_search index --checkpoint net.safetensors --data moods --out moods.search").code, 0);
+  std::string pictures;
+  for (int i = 0; i < 4; ++i) pictures += " moods/" + image(i);
+  expect_kept("emotion_search image --index moods.search --k 48 --json found.json" + pictures, "found.json");
+}
+
+TEST_F(OutputTest, WhatIsOnlyPrintedIsNoFailureEither) {
+  expect_kept("emotion_predict --checkpoint wide.safetensors --top 200 moods/" + image(0));
+  expect_kept("emotion_convert wide.safetensors --list");
+  const fs::path project = fs::path(EMOTION_TEST_DATA) / "../..";
+  expect_kept(fmt::format("emotion_reproduce --list --configs '{}/configs'", project.string()));
+  std::string lines;
+  for (int i = 0; i < 100; ++i) lines += fmt::format("{{\"image\": \"missing/picture-{}.jpg\", \"labels\": [\"awe\"]}}\n", i);
+  write_dataset("missing", kMoods, lines);
+  const auto problems = shell("$B/emotion_data verify missing | true; exit ${PIPESTATUS[0]}");
+  EXPECT_EQ(problems.code, 3);
+  EXPECT_THAT(problems.errors, EndsWith("missing: 200 problems\n"));
+}
+
+}  // namespace
+}  // namespace emotion
