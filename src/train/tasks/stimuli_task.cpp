@@ -88,7 +88,7 @@ class StimuliTask final : public Task {
 
   /// A face of up to 32 pixels is one place in a ResNet's last stage: two of them are the least a batch norm can train on.
   void check_statistics(const Batch& batch, const StimuliInput& input) const {
-    if (!input.faces.defined() || input.faces.size(0) != 1 || shares_batch_statistics(*network_->expression)) return;
+    if (!input.faces.defined() || input.faces.size(0) != 1 || statistics_exchange_of(*network_->expression)) return;
     const std::int64_t height = input.faces.size(2), width = input.faces.size(3);
     if (height > 32 || width > 32) return;
     const auto row = static_cast<std::size_t>(input.face_rows.item<std::int64_t>());
