@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
@@ -14,6 +15,24 @@
 
 namespace emotion {
 namespace {
+
+constexpr std::array kBranches{"global", "semantic", "expression"};
+
+bool has_branch(const StateDict& state, const std::string& branch) {
+  return std::any_of(state.entries.begin(), state.entries.end(),
+                     [&](const auto& entry) { return entry.name.starts_with(branch + "."); });
+}
+
+/// Of a StimuliNet its expression branch under a backbone's own names; another file as it is.
+StateDict expression_of(StateDict state) {
+  constexpr std::string_view kPrefix = "expression.";
+  if (!has_branch(state, "expression")) return state;
+  StateDict branch;
+  for (const auto& [name, tensor] : state.entries) {
+    if (name.starts_with(kPrefix)) branch.add(name.substr(kPrefix.size()), tensor);
+  }
+  return branch;
+}
 
 /// Stimuli-aware VEA: images through the loader, regions and faces from the files the manifest names.
 class StimuliTask final : public Task {
@@ -98,14 +117,17 @@ class StimuliTask final : public Task {
                     data_[Split::kTrain].manifest.place(batch.samples[row]), width, height));
   }
 
-  /// A whole StimuliNet, or a backbone for the Global-Net.
+  /// A StimuliNet with at least the branches of this one, or a backbone for the Global-Net.
   void init(const std::filesystem::path& file) {
     const StateDict state = read_weights(file);
     const std::string where = file.string();
-    const bool whole = std::any_of(state.entries.begin(), state.entries.end(), [](const auto& entry) {
-      return entry.name.starts_with("global.") || entry.name.starts_with("semantic.");
-    });
-    if (whole) {
+    if (std::any_of(kBranches.begin(), kBranches.end(), [&](const char* branch) { return has_branch(state, branch); })) {
+      for (const std::string& branch : config_.model.branches) {
+        if (!has_branch(state, branch))
+          throw WeightsError(
+              fmt::format("{}: it has no branch {}, which model.branches names{}", where, branch,
+                          has_branch(state, "expression") ? "; model.expression_init takes expression alone" : ""));
+      }
       init_module_state(*network_, state, where);
     } else if (network_->global) {
       init_backbone_state(*network_->global, state, where);
@@ -114,10 +136,11 @@ class StimuliTask final : public Task {
     }
   }
 
+  /// A network on faces, a backbone, or the expression branch of a StimuliNet.
   void init_expression() {
     if (!network_->expression) throw ConfigError("model.expression_init is set, and model.branches has no expression");
     const auto file = find_model_file(config_.model.expression_init);
-    init_backbone_state(*network_->expression, read_weights(file), file.string());
+    init_backbone_state(*network_->expression, expression_of(read_weights(file)), file.string());
   }
 
   RunConfig config_;
