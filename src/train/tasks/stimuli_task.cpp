@@ -87,12 +87,9 @@ class StimuliTask final : public Task {
     if (split == Split::kTrain) cache_ = options.cache;
     options.cache = cache_;
     readers_.emplace_back(manifest, options);
+    if (split == Split::kValidation) check_stimuli(config_, manifest);
     if (split == Split::kTrain) {
-      // Without one in the whole split the branch would train on nothing: a step was forgotten.
-      if (options.regions && options.max_regions > 0 && readers_[0].with_regions() == 0)
-        throw DataError(manifest.file().string() + ": no sample has regions; emotion_data regions finds them");
-      if (options.faces && readers_[0].with_face() == 0)
-        throw DataError(manifest.file().string() + ": no sample has a face; emotion_data faces finds them");
+      check_training_stimuli(config_, manifest);
       if (options.faces) faces_ = read_face_settings(manifest.dataset(), manifest.split());
       if (const std::int64_t top = readers_[0].cut_to(); top > 0) {
         log_warning(
