@@ -165,7 +165,7 @@ TrainedDetector load_detector(const std::filesystem::path& checkpoint, const std
   if (!info.task.empty() && info.task != "detector")
     throw WeightsError(fmt::format("{}: task {} finds no regions; a detector is wanted", where, info.task));
   if (is_bottom_up(state)) return load_bottom_up(std::move(detector), state, device);
-  const bool old_names = state.find("rpn.head.conv.weight") != nullptr;
+  const bool old_names = has_old_names(state);
   state = with_current_names(std::move(state));
   if (info.task.empty()) {
     describe_plain(state, old_names, where, detector);
