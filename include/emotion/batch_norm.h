@@ -62,6 +62,7 @@ TORCH_MODULE(BatchNorm2d);
 int share_batch_statistics(torch::nn::Module& network, const std::shared_ptr<StatisticsExchange>& exchange);
 
 bool has_batch_norm(const torch::nn::Module& network);
-bool shares_batch_statistics(torch::nn::Module& network);
+/// What the batch norms of a network share their statistics through; null where they do not.
+std::shared_ptr<StatisticsExchange> statistics_exchange_of(torch::nn::Module& network);
 
 }  // namespace emotion

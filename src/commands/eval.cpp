@@ -97,7 +97,9 @@ SplitPredictions predict_split(const EvalOptions& o, const Named& named, const M
   if (named.info.task == "textcnn") {
     predict_text(named.file, manifest, o.batch, predictions);
   } else {
-    for_each_batch(load_stimuli_net(o.checkpoint, o.settings, device), device, manifest, o.batch, o.workers,
+    const TrainedStimuliNet model = load_stimuli_net(o.checkpoint, o.settings, device);
+    check_stimuli(model.config, manifest);
+    for_each_batch(model, device, manifest, o.batch, o.workers,
                    [&](const auto&, const StimuliNetOutput& output) { append_scores(predictions, output.logits); });
   }
   return result;

@@ -46,6 +46,7 @@ void extract(const ExtractOptions& o, ProcessGroup& group) {
   const fs::path file = find_model_file(o.checkpoint);
   const ScratchFolder scratch;
   const Manifest manifest = open_pictures(o, scratch.path());
+  const bool is_dataset = fs::exists(fs::path(o.data) / "dataset.yaml");
   const fs::path parts = o.out + ".parts";
   const std::uint64_t piece = kBatchesOfAPiece * static_cast<std::uint64_t>(o.batch);
   FeatureRows rows;
@@ -54,10 +55,17 @@ void extract(const ExtractOptions& o, ProcessGroup& group) {
   TrainedStimuliNet stimuli;
   if (task_of(file) == "stimuli") {
     stimuli = load_stimuli_net(o.checkpoint, o.settings, device);
+    group.on_root([&] {
+      if (is_dataset) {
+        check_stimuli(stimuli.config, manifest);
+      } else {
+        check_stimuli(stimuli, o.data);
+      }
+    });
     rows = feature_rows(stimuli, device, manifest, o.batch, workers);
   } else {
     visual = VisualModel::open(o.checkpoint, o.settings, device);
-    if (!fs::exists(fs::path(o.data) / "dataset.yaml")) check_sees_whole_pictures(*visual, o.data);
+    if (!is_dataset) check_sees_whole_pictures(*visual, o.data);
     const PictureView view = evaluation_view(*visual, o.batch, workers);
     faces = view.faces;
     rows = feature_rows(*visual, device, manifest, view);

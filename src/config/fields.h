@@ -119,7 +119,8 @@ void visit_fields(Config& c, Visit&& visit) {
               "network of the Expression-Net",
               {"resnet18", "resnet34", "resnet50", "resnet101"}},
         c.model.expression_backbone);
-  visit(Field{"model.expression_init", kStimuli, "initial weights of the Expression-Net: an `expression` run or a weights file"},
+  visit(Field{"model.expression_init", kStimuli,
+              "initial weights of the Expression-Net: a run of `expression` or `stimuli`, or a weights file"},
         c.model.expression_init);
   visit(
       Field{"model.channels", kStimuli | kExpression, "channels of the face network's stem; 1: the mean of the three", {}, 1, 3},

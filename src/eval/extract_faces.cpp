@@ -32,15 +32,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// faces/IMAGE.png; of a sample with a box faces/IMAGE@X,Y,W,H.png: another person of the same image.
-std::string face_path(const SampleView& sample) {
-  std::string path = fmt::format("faces/{}", sample.image);
-  std::replace(path.begin(), path.end(), '#', '/');  // shard.tar#member
-  if (sample.box)
-    path += fmt::format("@{:.0f},{:.0f},{:.0f},{:.0f}", (*sample.box)[0], (*sample.box)[1], (*sample.box)[2], (*sample.box)[3]);
-  return path + ".png";
-}
-
 void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
@@ -130,12 +121,8 @@ class Notes {
     }
     ++begin;
     for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
-      const Json line = Json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
-                                    text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
-      if (!line.is_object() || !line.contains("face") || !line.contains("found")) continue;  // a line cut short by a crash
-      if (!line["face"].is_string() || !line["found"].is_boolean()) continue;
-      const std::string key = line["face"];
-      known_[key] = line["found"].get<bool>() ? key : "";
+      if (const auto note = parse_face_note(std::string_view(text).substr(begin, end - begin)))
+        known_[note->face] = note->found ? note->face : "";
     }
     if (begin < text.size() && file == file_) std::ofstream(file_, std::ios::binary | std::ios::app) << '\n';
   }

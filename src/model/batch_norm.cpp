@@ -132,11 +132,11 @@ bool has_batch_norm(const torch::nn::Module& network) {
   return false;
 }
 
-bool shares_batch_statistics(torch::nn::Module& network) {
+std::shared_ptr<StatisticsExchange> statistics_exchange_of(torch::nn::Module& network) {
   for (const auto& module : network.modules()) {
-    if (const auto* norm = dynamic_cast<SharedStatistics*>(module.get()); norm && norm->exchange) return true;
+    if (const auto* norm = dynamic_cast<SharedStatistics*>(module.get()); norm && norm->exchange) return norm->exchange;
   }
-  return false;
+  return nullptr;
 }
 
 int share_batch_statistics(torch::nn::Module& network, const std::shared_ptr<StatisticsExchange>& exchange) {

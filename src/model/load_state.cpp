@@ -83,6 +83,19 @@ StateDict module_state(const torch::nn::Module& module) {
   return state;
 }
 
+const at::Tensor& size_weight(const StateDict& state, const std::string& name, at::IntArrayRef shape, const std::string& where) {
+  const at::Tensor* weight = state.find(name);
+  if (!weight) throw WeightsError(fmt::format("{}: {} is missing", where, name));
+  const at::IntArrayRef given = weight->sizes();
+  const bool fits = std::equal(given.begin(), given.end(), shape.begin(), shape.end(),
+                               [](std::int64_t length, std::int64_t wanted) { return wanted < 0 || length == wanted; });
+  if (fits && weight->numel() > 0) return *weight;
+  std::vector<std::string> wanted;
+  for (const std::int64_t length : shape) wanted.push_back(length < 0 ? "1 or more" : std::to_string(length));
+  throw WeightsError(
+      fmt::format("{}: {} has shape {}, [{}] is wanted", where, name, shape_text(*weight), fmt::join(wanted, ", ")));
+}
+
 void load_module_state(torch::nn::Module& module, const StateDict& state, const std::string& where) {
   const at::NoGradGuard no_grad;
   Problems problems;

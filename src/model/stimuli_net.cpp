@@ -2,6 +2,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/tensordot.h>
 #include <ATen/ops/zeros.h>
@@ -44,11 +45,7 @@ StimuliNetOutput StimuliNetImpl::forward(const StimuliInput& input) {
                            : input.regions.features.defined() ? input.regions.features.size(0)
                                                               : input.size;
     at::Tensor v_e = at::zeros({n, expression->dimension()}, classifier->weight.options());
-    at::Tensor faces = input.faces;
-    // Shared batch statistics are taken together: a process without a face sends an empty batch through the branch.
-    if (!faces.defined() && is_training() && shares_batch_statistics(*expression))
-      faces = at::empty({0, 3, 48, 48}, classifier->weight.options());
-    if (faces.defined() && (faces.size(0) > 0 || !input.faces.defined())) {
+    if (const at::Tensor faces = faces_of(input); faces.defined()) {
       const at::Tensor found = expression->forward(faces);
       v_e = v_e.to(found.scalar_type()).index_copy(0, input.face_rows, found);
     }
@@ -57,6 +54,18 @@ StimuliNetOutput StimuliNetImpl::forward(const StimuliInput& input) {
   output.features = at::cat(features, 1);
   output.logits = classifier(output.features);
   return output;
+}
+
+at::Tensor StimuliNetImpl::faces_of(const StimuliInput& input) {
+  const std::int64_t own = input.faces.defined() ? input.faces.size(0) : 0;
+  const at::Tensor faces = own > 0 ? input.faces : at::Tensor();
+  const auto exchange = is_training() ? statistics_exchange_of(*expression) : nullptr;
+  if (!exchange) return faces;
+  // Without a face anywhere no process may see the branch: gradients of 0 would let momentum and weight decay move it.
+  at::Tensor all = at::full({1}, static_cast<double>(own), at::kDouble);
+  exchange->sum(all);
+  if (all.item<double>() == 0) return {};
+  return own > 0 ? faces : at::empty({0, 3, 48, 48}, classifier->weight.options());
 }
 
 at::Tensor StimuliNetImpl::activation_map(const at::Tensor& images, std::int64_t k) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "emotion/error.h"
+#include "emotion/model/load_state.h"
 #include "emotion/stimuli/bottom_up.h"
 
 namespace emotion {
@@ -38,10 +39,13 @@ std::string renamed(const std::string& name) {
 /// The last row becomes the first.
 at::Tensor last_first(const at::Tensor& rows) { return at::roll(rows, 1, 0); }
 
-int blocks_of(const StateDict& state, const std::string& layer) {
-  int blocks = 0;
-  while (state.find(fmt::format("{}.{}.conv1.weight", layer, blocks))) ++blocks;
-  return blocks;
+/// width: of the 1x1 that a block begins with
+int blocks_of(const StateDict& state, const std::string& layer, std::int64_t width, const std::string& where) {
+  for (int blocks = 0;; ++blocks) {
+    const std::string name = fmt::format("{}.{}.conv1.weight", layer, blocks);
+    if (!state.find(name)) return blocks;
+    size_weight(state, name, {width, blocks == 0 ? -1 : 4 * width, 1, 1}, where);
+  }
 }
 
 }  // namespace
@@ -82,19 +86,16 @@ StateDict import_bottom_up(const StateDict& state, const std::string& where) {
 
 BottomUpOptions bottom_up_options(const StateDict& state, const std::string& where) {
   BottomUpOptions options;
-  const auto size = [&](const char* name, std::int64_t dimension) {
-    const at::Tensor* tensor = state.find(name);
-    if (!tensor || tensor->dim() <= dimension) throw WeightsError(fmt::format("{}: {} is missing or misshapen", where, name));
-    return tensor->size(dimension);
-  };
-  options.blocks = {blocks_of(state, "backbone.layer1"), blocks_of(state, "backbone.layer2"), blocks_of(state, "backbone.layer3"),
-                    blocks_of(state, "roi_heads.layer4")};
-  options.classes = size("roi_heads.cls_score.weight", 0) - 1;
+  const auto weight = [&](const char* name, at::IntArrayRef shape) { return size_weight(state, name, shape, where); };
+  const auto blocks = [&](const char* layer, std::int64_t width) { return blocks_of(state, layer, width, where); };
+  options.blocks = {blocks("backbone.layer1", 64), blocks("backbone.layer2", 128), blocks("backbone.layer3", 256),
+                    blocks("roi_heads.layer4", 512)};
+  options.classes = weight("roi_heads.cls_score.weight", {-1, 2048}).size(0) - 1;
   options.attributes = 0;
   if (state.find("attributes.score.weight")) {
-    options.attributes = size("attributes.score.weight", 0) - 1;
-    options.hidden = size("attributes.hidden.weight", 0);
-    options.embedding = size("attributes.embedding.weight", 1);
+    options.embedding = weight("attributes.embedding.weight", {options.classes + 1, -1}).size(1);
+    options.hidden = weight("attributes.hidden.weight", {-1, 2048 + options.embedding}).size(0);
+    options.attributes = weight("attributes.score.weight", {-1, options.hidden}).size(0) - 1;
   }
   return options;
 }

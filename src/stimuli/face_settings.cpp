@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <fstream>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -27,6 +29,14 @@ std::vector<fs::path> notes_in(const fs::path& folder, const std::string& split)
   std::stable_partition(files.begin(), files.end(),
                         [&](const fs::path& file) { return file.filename() == split + ".found.jsonl"; });
   return files;
+}
+
+/// Where the faces of a set may lie, its own folder first.
+std::vector<fs::path> face_folders(const Dataset& dataset) {
+  std::vector<fs::path> folders{dataset.root / "faces"};
+  if (!dataset.stimuli_root.empty()) folders.push_back(dataset.root / dataset.stimuli_root / "faces");
+  folders.push_back(dataset.images() / "faces");
+  return folders;
 }
 
 }  // namespace
@@ -57,12 +67,40 @@ FaceOptions parse_face_settings(const std::string& line, const std::string& wher
   return options;
 }
 
+std::string face_path(const SampleView& sample) {
+  std::string path = fmt::format("faces/{}", sample.image);
+  std::replace(path.begin(), path.end(), '#', '/');  // shard.tar#member
+  if (sample.box)
+    path += fmt::format("@{:.0f},{:.0f},{:.0f},{:.0f}", (*sample.box)[0], (*sample.box)[1], (*sample.box)[2], (*sample.box)[3]);
+  return path + ".png";
+}
+
+std::optional<FaceNote> parse_face_note(std::string_view line) {
+  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("face") || !json.contains("found")) return std::nullopt;
+  if (!json["face"].is_string() || !json["found"].is_boolean()) return std::nullopt;
+  return FaceNote{json["face"].get<std::string>(), json["found"].get<bool>()};
+}
+
+bool is_known_without_faces(const Manifest& manifest) {
+  std::unordered_set<std::string> without;
+  for (const fs::path& folder : face_folders(manifest.dataset())) {
+    for (const fs::path& file : notes_in(folder, manifest.split())) {
+      std::ifstream in(file, std::ios::binary);
+      for (std::string line; std::getline(in, line);) {
+        if (auto note = parse_face_note(line); note && !note->found) without.insert(std::move(note->face));
+      }
+    }
+  }
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    if (!without.contains(face_path(manifest[i]))) return false;
+  }
+  return true;
+}
+
 std::string read_face_settings(const Dataset& dataset, const std::string& split) {
-  std::vector<fs::path> roots{dataset.root};
-  if (!dataset.stimuli_root.empty()) roots.push_back(dataset.root / dataset.stimuli_root);
-  roots.push_back(dataset.images());
-  for (const fs::path& root : roots) {
-    for (const fs::path& file : notes_in(root / "faces", split)) {
+  for (const fs::path& folder : face_folders(dataset)) {
+    for (const fs::path& file : notes_in(folder, split)) {
       std::ifstream in(file, std::ios::binary);
       std::string line;
       if (std::getline(in, line) && line.starts_with("{\"detector\"")) return line;

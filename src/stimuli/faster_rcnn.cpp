@@ -230,6 +230,8 @@ const BoxCoder& FasterRCNNImpl::detection_coder() {
   return coder;
 }
 
+bool has_old_names(const StateDict& state) { return state.find("rpn.head.conv.weight") != nullptr; }
+
 StateDict with_current_names(StateDict state) {
   for (auto& entry : state.entries) {
     std::string& name = entry.name;

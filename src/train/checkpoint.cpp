@@ -176,14 +176,20 @@ ModelInfo ModelInfo::from_metadata(const std::map<std::string, std::string>& met
   return info;
 }
 
+std::int64_t textcnn_dimension(const StateDict& state, const std::string& where) {
+  const std::int64_t d = size_weight(state, "embedding.weight", {-1, -1}, where).size(1);
+  size_weight(state, "conv.weight", {d, d, 1}, where);
+  return d;
+}
+
 TrainedTextCNN load_textcnn(const fs::path& checkpoint) {
   const fs::path file = find_model_file(checkpoint);
   const StateDict state = read_safetensors(file);
   const ModelInfo info = ModelInfo::from_metadata(state.metadata, file.string());
   if (info.task != "textcnn")
     throw WeightsError(fmt::format("{}: a TextCNN is wanted, its metadata says task '{}'", file.string(), info.task));
-  const at::Tensor* embedding = state.find("embedding.weight");
-  if (!embedding || embedding->dim() != 2 || embedding->size(0) != static_cast<std::int64_t>(info.vocabulary.size()) + 2) {
+  const std::int64_t dimension = textcnn_dimension(state, file.string());
+  if (state.find("embedding.weight")->size(0) != static_cast<std::int64_t>(info.vocabulary.size()) + 2) {
     throw WeightsError(fmt::format("{}: embedding.weight does not have two rows more than the {} words of the vocabulary",
                                    file.string(), info.vocabulary.size()));
   }
@@ -193,7 +199,7 @@ TrainedTextCNN load_textcnn(const fs::path& checkpoint) {
   if (!info.config.empty()) trained.max_keywords = parse_run_config(info.config, file.string() + " (config)").text.max_keywords;
   trained.network = TextCNN(TextCNNOptions{.vocabulary = static_cast<std::int64_t>(info.vocabulary.size()),
                                            .classes = static_cast<std::int64_t>(info.classes.size()),
-                                           .dimension = embedding->size(1)});
+                                           .dimension = dimension});
   load_module_state(*trained.network, state, file.string());
   trained.network->eval();
   return trained;

@@ -25,16 +25,17 @@ namespace emotion {
 namespace {
 
 constexpr const char* kScores = "roi_heads.box_predictor.cls_score.weight";
+constexpr const char* kPyramid = "backbone.fpn.layer_blocks.0.0.weight";
 
-std::int64_t size_of(const StateDict& state, const std::string& name, std::int64_t dimension, const std::string& where) {
-  const at::Tensor* tensor = state.find(name);
-  if (!tensor || tensor->dim() <= dimension) {
+const at::Tensor& detector_weight(const StateDict& state, const std::string& name, at::IntArrayRef shape,
+                                  const std::string& where) {
+  if (!state.find(name)) {
     throw WeightsError(
         fmt::format("{}: {} is missing: this is no detector; a run of task detector or torchvision's "
                     "fasterrcnn_resnet50_fpn is wanted",
                     where, name));
   }
-  return tensor->size(dimension);
+  return size_weight(state, name, shape, where);
 }
 
 /// The ResNet that has as many blocks of that kind.
@@ -46,14 +47,20 @@ std::string backbone_of(const StateDict& state) {
   return blocks <= 6 ? "resnet50" : "resnet101";
 }
 
-/// A state_dict of torchvision says nothing of itself but its shapes.
+/// A state_dict of torchvision says nothing of itself but its shapes, which must agree before anything is made of them.
 void describe_plain(const StateDict& state, bool old_names, const std::string& where, TrainedDetector& detector) {
-  const std::int64_t classes = size_of(state, kScores, 0, where) - 1;
+  const auto weight = [&](const std::string& name, at::IntArrayRef shape) { return detector_weight(state, name, shape, where); };
+  const at::Tensor scores = weight(kScores, {-1, -1});
+  const std::int64_t classes = scores.size(0) - 1, head = scores.size(1);
+  const std::int64_t channels = weight(kPyramid, {-1, -1, 3, 3}).size(0);
+  weight(kPyramid, {channels, channels, 3, 3});
+  weight("roi_heads.box_head.fc6.weight", {head, channels * 49});  // of regions of 7 x 7
+  weight("roi_heads.box_head.fc7.weight", {head, head});
   ModelConfig& model = detector.config.model;
   detector.config.task = "detector";
   model.backbone = backbone_of(state);
-  model.detector.channels = static_cast<int>(size_of(state, "backbone.fpn.layer_blocks.0.0.weight", 0, where));
-  model.detector.head = static_cast<int>(size_of(state, "roi_heads.box_head.fc6.weight", 0, where));
+  model.detector.channels = static_cast<int>(channels);
+  model.detector.head = static_cast<int>(head);
   if (classes == 90) {
     detector.classes = coco_classes();
     // The published weights were made when frozen norms added nothing to the variance; torchvision sets it back to 0 for them.
@@ -158,7 +165,7 @@ TrainedDetector load_detector(const std::filesystem::path& checkpoint, const std
   if (!info.task.empty() && info.task != "detector")
     throw WeightsError(fmt::format("{}: task {} finds no regions; a detector is wanted", where, info.task));
   if (is_bottom_up(state)) return load_bottom_up(std::move(detector), state, device);
-  const bool old_names = state.find("rpn.head.conv.weight") != nullptr;
+  const bool old_names = has_old_names(state);
   state = with_current_names(std::move(state));
   if (info.task.empty()) {
     describe_plain(state, old_names, where, detector);

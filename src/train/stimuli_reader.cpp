@@ -25,6 +25,15 @@ bool has_branch(const RunConfig& config, const char* name) {
   return std::find(branches.begin(), branches.end(), name) != branches.end();
 }
 
+/// F: the width of the regions' features is nowhere but in the weights.
+std::int64_t feature_width(const StateDict& state, const SemanticNetOptions& options, const std::string& where) {
+  const std::int64_t h = options.hidden;
+  if (options.fc) return size_weight(state, "semantic.fc.0.weight", {h, -1}, where).size(1);
+  const std::int64_t f = size_weight(state, "semantic.attention.feature.weight", {options.attention, -1}, where).size(1);
+  size_weight(state, "semantic.attention_lstm.weight_ih", {4 * h, h + f}, where);
+  return f;
+}
+
 }  // namespace
 
 struct StimuliReader::Data {
@@ -221,13 +230,9 @@ TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, cons
     trained.polarity = class_polarity(dataset, trained.classes);
   } catch (const DataError&) {  // the training data is elsewhere: a network is complete without it
   }
-  // The width of the regions' features is nowhere but in the weights.
-  std::int64_t width = 1;
-  const bool fc = trained.config.model.semantic.variant == "fc";
-  if (const at::Tensor* weight = state.find(fc ? "semantic.fc.0.weight" : "semantic.attention.feature.weight");
-      weight && weight->dim() == 2)
-    width = weight->size(1);
-  trained.network = StimuliNet(stimuli_net_options(trained.config, static_cast<std::int64_t>(info.classes.size()), width));
+  StimuliNetOptions options = stimuli_net_options(trained.config, static_cast<std::int64_t>(info.classes.size()), 1);
+  if (options.semantic) options.semantic_net.feature = feature_width(state, options.semantic_net, where);
+  trained.network = StimuliNet(options);
   load_module_state(*trained.network, state, where);
   device.place(*trained.network);
   trained.network->eval();

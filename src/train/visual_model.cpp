@@ -20,9 +20,8 @@ RunConfig stored_config(const ModelInfo& info, const std::string& where, const s
 
 /// Of a matrix in the file; `otherwise` if it is not there, which loading tells. The extra classes' names need not be known:
 /// nothing but training reads that branch.
-std::int64_t rows_of(const StateDict& state, const char* name, std::int64_t otherwise) {
-  const at::Tensor* matrix = state.find(name);
-  return matrix != nullptr && matrix->dim() == 2 && matrix->numel() > 0 ? matrix->size(0) : otherwise;
+std::int64_t rows_of(const StateDict& state, const char* name, std::int64_t otherwise, const std::string& where) {
+  return state.find(name) ? size_weight(state, name, {-1, -1}, where).size(0) : otherwise;
 }
 
 }  // namespace
@@ -42,8 +41,8 @@ VisualModel VisualModel::open(const std::filesystem::path& checkpoint, const std
     EmotionNet network(EmotionNetOptions{.backbone = model.config_.model.backbone,
                                          .head = parse_head(model.config_.model.head),
                                          .classes = static_cast<std::int64_t>(info.classes.size()),
-                                         .extra_classes = rows_of(state, "extra_classifier.weight", 0),
-                                         .embedding = rows_of(state, "projection.weight", 300)});
+                                         .extra_classes = rows_of(state, "extra_classifier.weight", 0, where),
+                                         .embedding = rows_of(state, "projection.weight", 300, where)});
     load_module_state(*network, state, where);
     device.place(*network);
     model.backbone_ = network->backbone;

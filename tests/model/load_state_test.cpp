@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/tensor.h>
@@ -34,6 +35,22 @@ StateDict copy_of(const torch::nn::Module& network) {
 void spoil(StateDict& state, const std::string& name, double value) {
   at::Tensor tensor = *state.find(name);
   tensor.view(-1)[tensor.numel() - 1].fill_(value);
+}
+
+// A length of 2^40 beside one of 0 takes no byte of a file.
+TEST(LoadState, SizesComeFromWeightsThatHaveNumbers) {
+  StateDict state;
+  state.add("good", at::full({3, 5}, 1.0));
+  state.add("empty", at::empty({std::int64_t{1} << 40, 0}));
+  const auto error = [&](const std::string& name, at::IntArrayRef shape) {
+    return error_of<WeightsError>([&] { size_weight(state, name, shape, "f"); });
+  };
+  EXPECT_EQ(size_weight(state, "good", {-1, 5}, "f").size(0), 3);
+  EXPECT_EQ(error("empty", {-1, -1}), "f: empty has shape [1099511627776, 0], [1 or more, 1 or more] is wanted");
+  EXPECT_EQ(error("empty", {-1, 0}), "f: empty has shape [1099511627776, 0], [1 or more, 0] is wanted");
+  EXPECT_EQ(error("good", {-1, 4}), "f: good has shape [3, 5], [1 or more, 4] is wanted");
+  EXPECT_EQ(error("good", {-1}), "f: good has shape [3, 5], [1 or more] is wanted");
+  EXPECT_EQ(error("none", {-1}), "f: none is missing");
 }
 
 TEST(LoadState, NumbersThatAreNotFiniteAreNamedWithAllElse) {

@@ -1,15 +1,18 @@
-#include "emotion/model/stimuli_net.h"
+#include "emotion/batch_norm.h"
 
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include "../support/scratch.h"
+#include "emotion/batch_norm.h"
 #include "emotion/error.h"
 
 namespace emotion {
@@ -116,6 +119,43 @@ TEST(StimuliNet, BatchStatisticsOfTheFacesAreThoseOfTheFaces) {
   EXPECT_EQ(tracked.item<std::int64_t>(), 0);
   net->forward(input({0, 2}));
   EXPECT_EQ(tracked.item<std::int64_t>(), 1);
+}
+
+/// This process and another one, whose faces are known by their number alone.
+class WithAnother final : public StatisticsExchange {
+ public:
+  explicit WithAnother(double faces) : faces_(faces) {}
+  at::Tensor gather(const at::Tensor& values) override {
+    ++gathered;
+    at::Tensor theirs = at::ones_like(values);
+    theirs[-1].fill_(faces_);  // as many values a channel as faces: the number does not matter here
+    return at::stack({values, theirs});
+  }
+  void sum(at::Tensor& values) override {
+    if (values.numel() == 1) values.add_(faces_);
+  }
+  int gathered = 0;
+
+ private:
+  double faces_;
+};
+
+// As in one process: no gradient, so that neither momentum nor weight decay moves the branch.
+TEST(StimuliNet, AStepInWhichNoProcessHasAFaceLeavesTheExpressionBranchOut) {
+  StimuliNet net(small());
+  StimuliInput none = input({});
+  none.faces = at::Tensor();
+  const auto exchange = [&](double faces) {
+    const auto made = std::make_shared<WithAnother>(faces);
+    share_batch_statistics(*net->expression, made);
+    net->forward(none).logits.sum().backward();
+    return made;
+  };
+  const at::Tensor weight = net->expression->named_parameters()["conv1.weight"];
+  EXPECT_EQ(exchange(0)->gathered, 0);
+  EXPECT_FALSE(weight.grad().defined());
+  EXPECT_EQ(exchange(4)->gathered, 20) << "the norms of a ResNet-18 take the others' statistics";
+  EXPECT_TRUE(weight.grad().defined());
 }
 
 TEST(StimuliNet, ActivationMapAveragesToTheGlobalBranchsShareOfTheScore) {

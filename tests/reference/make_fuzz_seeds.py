@@ -43,6 +43,8 @@ def main():
     types = "".join(f',"{t}":{{"dtype":"{t}","shape":[0],"data_offsets":[0,0]}}' for t in ("F8_E4M3", "F8_E5M2", "U16", "U32", "U64"))
     header = ('{"__metadata__":{}' + types + "}").encode()
     seed("safetensors", "types", struct.pack("<Q", len(header)) + header)
+    lengths = b'{"a":{"dtype":"F32","shape":[1000000000,0],"data_offsets":[0,0]},"b":{"dtype":"F32","shape":[0,1099511627776],"data_offsets":[0,0]}}'
+    seed("safetensors", "lengths", struct.pack("<Q", len(lengths)) + lengths)
     seed("pickle", "view", legacy_with_views())
     seed("pickle", "zip", torch_bytes(state))
     seed("pickle", "legacy", torch_bytes({"state_dict": state, "epoch": 1}, _use_new_zipfile_serialization=False))

@@ -115,8 +115,29 @@ TEST(BottomUp, WhatIsMissingIsNamed) {
   part.add("roi_heads.box_predictor.cls_score.bias", at::zeros({}));
   EXPECT_EQ(error_of<WeightsError>([&] { import_bottom_up(part, "a.pth"); }),
             "a.pth: roi_heads.box_predictor.cls_score.bias is a single number");
-  EXPECT_EQ(error_of<WeightsError>([&] { bottom_up_options(state, "a.pth"); }),
-            "a.pth: roi_heads.cls_score.weight is missing or misshapen");
+  EXPECT_EQ(error_of<WeightsError>([&] { bottom_up_options(state, "a.pth"); }), "a.pth: roi_heads.cls_score.weight is missing");
+}
+
+TEST(BottomUp, LengthsOfWeightsWithoutNumbersAreNoSizes) {
+  StateDict state = module_state(*small_network());
+  const auto error_with = [&](const std::string& name, at::IntArrayRef shape) {
+    StateDict changed = state;
+    for (auto& entry : changed.entries) {
+      if (entry.name == name) entry.tensor = at::empty(shape);
+    }
+    return error_of<WeightsError>([&] { bottom_up_options(changed, "a.pth"); });
+  };
+  constexpr std::int64_t kLong = std::int64_t{1} << 40;
+  EXPECT_EQ(error_with("roi_heads.cls_score.weight", {kLong, 0}),
+            "a.pth: roi_heads.cls_score.weight has shape [1099511627776, 0], [1 or more, 2048] is wanted");
+  EXPECT_EQ(error_with("attributes.embedding.weight", {0, kLong}),
+            "a.pth: attributes.embedding.weight has shape [0, 1099511627776], [6, 1 or more] is wanted");
+  EXPECT_EQ(error_with("attributes.hidden.weight", {kLong, 0}),
+            "a.pth: attributes.hidden.weight has shape [1099511627776, 0], [1 or more, 2304] is wanted");
+  EXPECT_EQ(error_with("attributes.score.weight", {kLong, 0}),
+            "a.pth: attributes.score.weight has shape [1099511627776, 0], [1 or more, 512] is wanted");
+  EXPECT_EQ(error_with("backbone.layer3.0.conv1.weight", {0}),
+            "a.pth: backbone.layer3.0.conv1.weight has shape [0], [256, 1 or more, 1, 1] is wanted");
 }
 
 // A map that counts up: the most of a bin is its last pixel. Box 0 .. 48 at stride 16 are pixels 0 .. 3, two bins of two.

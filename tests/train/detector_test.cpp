@@ -12,6 +12,7 @@
 #include "emotion/io/weights.h"
 #include "emotion/log.h"
 #include "emotion/model/load_state.h"
+#include "emotion/train/task.h"
 #include "emotion/train/trainer.h"
 
 namespace emotion {
@@ -165,6 +166,34 @@ TEST_F(DetectorTest, PlainWeightsAreReadWithoutAConfig) {
       error_of<WeightsError>([&] { load_detector(folder_.path() / "part.safetensors", {}, Device::open("cpu")); });
   EXPECT_TRUE(error.starts_with((folder_.path() / "part.safetensors").string() + ": backbone.body.conv1.weight is missing"))
       << error;
+}
+
+// As a checkpoint such a file brings its norm_eps along; a run has its own.
+TEST_F(DetectorTest, BeginningFromWeightsOf2019WithAnotherNormEpsIsTold) {
+  FasterRCNN network(FasterRCNNOptions{.backbone = "resnet18", .classes = 90, .channels = 8, .head = 16});
+  StateDict state = module_state(*network), old;
+  for (const auto& [name, tensor] : state.entries)
+    old.add(name.starts_with("rpn.head.conv.0.0.") ? "rpn.head.conv." + name.substr(18) : name, tensor);
+  const fs::path today = folder_.path() / "today.safetensors", before = folder_.path() / "before.safetensors";
+  write_safetensors(today, state);
+  write_safetensors(before, old);
+  const auto log = [&](const fs::path& init, const std::string& eps) {
+    const fs::path file = folder_.path() / "log.txt";
+    fs::remove(file);
+    set_log_level(LogLevel::kWarning);
+    set_log_file(file.string());
+    make_task(config("run", {"model.init=" + init.string(), "model.detector.norm_eps=" + eps}), Device::open("cpu"));
+    set_log_file("");
+    set_log_level(LogLevel::kError);
+    return read_file(file);
+  };
+  const std::string warning = before.string() +
+                              ": torchvision's weights of 2019 were made with norms that add nothing to the variance, "
+                              "model.detector.norm_eps is 1e-05; set it to 0 to begin with the published network";
+  const std::string text = log(before, "1e-5");
+  EXPECT_NE(text.find(warning), std::string::npos) << text;
+  EXPECT_EQ(log(before, "0"), "");
+  EXPECT_EQ(log(today, "1e-5"), "");
 }
 
 }  // namespace

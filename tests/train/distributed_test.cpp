@@ -65,6 +65,40 @@ TEST_F(DistributedTest, WeightsOfClassesAreSummedOverAllProcesses) {
   expect_same_step(file, "6");
 }
 
+// Faces in the first step alone. Weight decay and the moments of Adam would go on moving the Expression-Net in the two others,
+// each time about as far as the first did; Adam's first step is the sign of a gradient, which rounding turns where that is nearly
+// 0.
+TEST_F(DistributedTest, AStepWithoutAnyFaceLeavesTheExpressionNetAsItIs) {
+  const fs::path data = folder_.path() / "tiny";
+  fs::copy(kTiny, data, fs::copy_options::recursive);
+  std::string lines;
+  const std::vector<std::string> faces{"00", "02", "03", "05"}, labels{"awe", "fear", "calm", "anger"};
+  for (std::size_t i = 0; i < 12; ++i) {
+    const std::string face = i < faces.size() ? fmt::format(", \"face\": \"faces/{}.png\"", faces[i]) : "";
+    lines += fmt::format("{{\"image\": \"img/{:02}.png\", \"labels\": [\"{}\"]{}}}\n", i, labels[i % 4], face);
+  }
+  write_text(data / "single.jsonl", lines);
+  const std::string file = config(
+      "faces.yaml", fmt::format("task: stimuli\nseed: 4\ndevice: cpu\ndata: {{train: {{dataset: {}, split: single}}, "
+                                "shuffle: false}}\nmodel: {{branches: [expression]}}\n"
+                                "optimizer: {{name: adam, lr: 1.0e-3, weight_decay: 0.1}}\nschedule: {{name: constant}}\n"
+                                "train: {{batch: 2, epochs: 1, log_every: 1, sync_batch_norm: true, distributed_timeout: 60}}\n",
+                                data.string()));
+  ASSERT_EQ(run("start", file, {"--set", "train.batch=4", "--set", "optimizer.lr=1e-30"}).code, 0);
+  ASSERT_EQ(run("one", file, {"--set", "train.batch=4"}).code, 0);
+  const Result result = run("two", file, {"--nproc", "2"});
+  ASSERT_EQ(result.code, 0) << result.errors;
+  const StateDict before = model("start"), one = model("one"), two = model("two"), states = state("two");
+  for (const auto& [name, tensor] : one.entries) {
+    if (!name.starts_with("expression.") || tensor.dim() < 2) continue;
+    const double update = (tensor - *before.find(name)).norm().item<double>();
+    EXPECT_GT(update, 1e-4) << name;
+    EXPECT_LT((tensor - *two.find(name)).norm().item<double>(), 0.5 * update) << name;
+    EXPECT_EQ(states.find("optimizer.step." + name)->item<float>(), 1) << name;
+  }
+  EXPECT_EQ(states.find("optimizer.step.classifier.weight")->item<float>(), 3);
+}
+
 // Rank 0's running statistics, gradients averaged over ranks: tests/reference/make_distributed_goldens.py.
 TEST_F(DistributedTest, FollowsPythonsDistributedDataParallel) {
   TextCNN network(TextCNNOptions{.vocabulary = 10, .classes = 4});

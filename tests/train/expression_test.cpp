@@ -11,6 +11,7 @@
 #include "emotion/log.h"
 #include "emotion/model/load_state.h"
 #include "emotion/train/checkpoint.h"
+#include "emotion/train/task.h"
 #include "emotion/train/trainer.h"
 
 // The Expression-Net on its own: trained on pictures that are faces or on faces of pictures, and taken over by a StimuliNet.
@@ -27,12 +28,15 @@ class ExpressionTest : public ::testing::Test {
   void SetUp() override { set_log_level(LogLevel::kError); }
   fs::path path(const std::string& name) const { return folder_.path() / name; }
 
-  void run(const std::string& name, const std::string& split, const std::vector<std::string>& settings) const {
+  RunConfig config(const std::string& name, const std::string& split, const std::vector<std::string>& settings) const {
     const std::string yaml = fmt::format(
         "task: expression\noutput: {}\nseed: 5\ndevice: cpu\ndata: {{train: {{dataset: {}, split: {}}}, resize: 48, size: 48}}\n"
         "model: {{backbone: resnet18}}\ntrain: {{batch: 4, epochs: 1}}\n",
         path(name).string(), kTiny, split);
-    train(parse_run_config(yaml, "test", settings), false);
+    return parse_run_config(yaml, "test", settings);
+  }
+  void run(const std::string& name, const std::string& split, const std::vector<std::string>& settings) const {
+    train(config(name, split, settings), false);
   }
   std::string error(const std::string& name, const std::string& split, const std::vector<std::string>& settings) const {
     return error_of<Error>([&] { run(name, split, settings); });
@@ -102,6 +106,35 @@ TEST_F(ExpressionTest, AStimuliNetBeginsFromIt) {
       error("b", "stimuli", {"task=stimuli", "model.branches=[global]", "model.expression_init=" + path("expression").string()}),
       "model.expression_init is set, and model.branches has no expression");
   EXPECT_THAT(error("c", "stimuli", stimuli(path("nothing").string())), HasSubstr("nothing: no such file or run folder"));
+}
+
+// A run of the expression branch alone is a StimuliNet: what its names say, not which other branches it has.
+TEST_F(ExpressionTest, ARunOfThisBranchAloneIsBegunFrom) {
+  run("alone", "stimuli",
+      {"task=stimuli", "model.branches=[expression]", "model.expression_backbone=resnet18", "train.max_steps=1"});
+  const std::string alone = path("alone").string(), file = model("alone").string();
+  const StateDict from = read_safetensors(file);
+  const auto begin = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> settings{"task=stimuli", "model.expression_backbone=resnet18"};
+    settings.insert(settings.end(), more.begin(), more.end());
+    return make_task(config("again", "stimuli", settings), Device::open("cpu"));
+  };
+  const auto expect_taken = [&](Task& task) {
+    int compared = 0;
+    for (const auto& [name, tensor] : module_state(task.network()).entries) {
+      if (!name.starts_with("expression.")) continue;
+      EXPECT_TRUE(tensor.equal(*from.find(name))) << name;
+      ++compared;
+    }
+    EXPECT_EQ(compared, 20 + 20 * 5) << "convolutions of a ResNet-18, and norms with their statistics";
+  };
+  expect_taken(*begin({"model.branches=[expression]", "model.init=" + alone}));
+  expect_taken(*begin({"model.branches=[expression]", "model.expression_init=" + alone}));
+  expect_taken(*begin({"model.branches=[global, expression]", "model.expression_init=" + alone}));
+  EXPECT_EQ(error_of<WeightsError>([&] {
+              begin({"model.branches=[global, expression]", "model.init=" + alone});
+            }),
+            file + ": it has no branch global, which model.branches names; model.expression_init takes expression alone");
 }
 
 }  // namespace

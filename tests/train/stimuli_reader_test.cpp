@@ -174,6 +174,17 @@ TEST_F(StimuliReaderTest, RegionFilesThatCannotBeUsed) {
             (root() / "train.jsonl").string() + ": no sample has a face; emotion_data faces finds them");
 }
 
+// A validation split is refused before the training that it would measure wrongly.
+TEST_F(StimuliReaderTest, AValidationSplitWithoutRegions) {
+  write_text(root() / "dataset.yaml",
+             "name: s\nclasses: [joy, fear]\nsplits: {train: train.jsonl, val: val.jsonl}\n"
+             "polarity: {positive: [joy], negative: [fear]}\n");
+  write_text(root() / "val.jsonl", "{\"image\": \"0.png\", \"labels\": [0]}\n");
+  EXPECT_EQ(error({"model.branches=[semantic]", "data.val.dataset=" + root().string(), "data.val.split=val"}),
+            (root() / "val.jsonl").string() + ": no sample has regions; emotion_data regions finds them");
+  EXPECT_FALSE(fs::exists(root() / "run"));
+}
+
 TEST_F(StimuliReaderTest, FacesThatCannotBeUsed) {
   write_text(root() / "face3.png", "no picture");
   EXPECT_EQ(error(), place(3) + "face: " + (root() / "face3.png").string() +

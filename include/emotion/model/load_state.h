@@ -13,6 +13,12 @@ namespace emotion {
 /// orders them.
 StateDict module_state(const torch::nn::Module& module);
 
+/// A weight that tells how large a network is, for a file that does not say so otherwise. shape: the lengths it must have, -1 for
+/// one that the file decides. A file may give a tensor of no number any other length: networks are made of what is returned
+/// alone.
+/// @throws WeightsError naming `where` (the file) and the weight: missing, of another shape, or without a number
+const at::Tensor& size_weight(const StateDict& state, const std::string& name, at::IntArrayRef shape, const std::string& where);
+
 /// Copies `state` into `module`. Names and shapes must agree exactly, and numbers be finite, in the module's type.
 /// @throws WeightsError in one line with `where` (the file) that lists every missing, unknown, misshapen and not finite tensor
 void load_module_state(torch::nn::Module& module, const StateDict& state, const std::string& where);

@@ -39,6 +39,8 @@ struct StimuliNetOutput {
 /// Stimuli-aware VEA (TIP 2021), Fig 3. Parameters: global.* (Eq 1, 2), semantic.*, expression.* (Eq 11), classifier.* (Eq 13).
 ///
 /// An image without a face has v_e = 0, and the expression branch (its batch statistics too) sees only the images that have one.
+/// In a batch without any face it is left out, its parameters without gradient; where processes share batch statistics, in a step
+/// in which none of them has a face.
 class StimuliNetImpl : public torch::nn::Module {
  public:
   /// @throws ConfigError without a branch
@@ -56,6 +58,10 @@ class StimuliNetImpl : public torch::nn::Module {
   torch::nn::Linear classifier{nullptr};
 
  private:
+  /// What the expression branch sees of a batch; undefined where it is left out. Batch statistics that are shared are taken
+  /// together: once one process has a face, those without one see an empty batch. Every process calls it in every training step.
+  at::Tensor faces_of(const StimuliInput& input);
+
   StimuliNetOptions options_;
 };
 TORCH_MODULE(StimuliNet);

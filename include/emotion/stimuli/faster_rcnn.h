@@ -106,6 +106,8 @@ class FasterRCNNImpl : public RegionDetector {
 };
 TORCH_MODULE(FasterRCNN);
 
+/// True for names of torchvision before 0.13, which its published COCO weights still have.
+bool has_old_names(const StateDict& state);
 /// Names of torchvision before 0.13 (rpn.head.conv.weight, backbone.fpn.inner_blocks.0.weight) become today's.
 StateDict with_current_names(StateDict state);
 

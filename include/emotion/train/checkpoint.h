@@ -62,6 +62,8 @@ struct TrainedTextCNN {
   std::vector<std::string> classes;
   int max_keywords = 100;
 };
+/// D of a TextCNN's weights, which nothing else tells. @throws WeightsError naming `where` and the weight
+std::int64_t textcnn_dimension(const StateDict& state, const std::string& where);
 /// @throws WeightsError
 TrainedTextCNN load_textcnn(const std::filesystem::path& checkpoint);
 

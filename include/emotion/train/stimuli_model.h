@@ -85,4 +85,15 @@ struct TrainedStimuliNet {
 TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings,
                                    const Device& device);
 
+/// Training data: a branch that is on needs something to learn from. A split of which no sample names regions (with
+/// model.semantic.regions > 0) or a face never went through emotion_data regions or faces. @throws DataError naming the step
+void check_training_stimuli(const RunConfig& config, const Manifest& manifest);
+
+/// Data that a trained network is run on: as check_training_stimuli() where no branch would see anything; where another one does,
+/// a warning for each that does not. Pictures in which emotion_data faces has looked for faces in vain are as they are.
+/// @throws DataError naming the step
+void check_stimuli(const RunConfig& config, const Manifest& manifest);
+/// The same for a folder of pictures, which names neither regions nor faces.
+void check_stimuli(const TrainedStimuliNet& model, const std::filesystem::path& folder);
+
 }  // namespace emotion

@@ -124,9 +124,18 @@ class DetectorTask final : public Task {
   /// A whole detector, or a backbone under its own names or `backbone.`.
   void init(const std::string& file) {
     const auto path = find_model_file(file);
-    const StateDict state = with_current_names(read_weights(path));
+    StateDict state = read_weights(path);
+    const bool old_names = has_old_names(state);
+    state = with_current_names(std::move(state));
     const bool whole = std::any_of(state.entries.begin(), state.entries.end(),
                                    [](const auto& entry) { return entry.name.starts_with("backbone.body."); });
+    // The names alone tell the published weights of 2019 from later ones.
+    if (whole && old_names && config_.model.detector.norm_eps != 0) {
+      log_warning(
+          "{}: torchvision's weights of 2019 were made with norms that add nothing to the variance, model.detector.norm_eps is "
+          "{}; set it to 0 to begin with the published network",
+          path.string(), config_.model.detector.norm_eps);
+    }
     if (whole) {
       init_module_state(*network_, state, path.string());
     } else {

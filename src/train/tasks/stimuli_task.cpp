@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
@@ -14,6 +15,24 @@
 
 namespace emotion {
 namespace {
+
+constexpr std::array kBranches{"global", "semantic", "expression"};
+
+bool has_branch(const StateDict& state, const std::string& branch) {
+  return std::any_of(state.entries.begin(), state.entries.end(),
+                     [&](const auto& entry) { return entry.name.starts_with(branch + "."); });
+}
+
+/// Of a StimuliNet its expression branch under a backbone's own names; another file as it is.
+StateDict expression_of(StateDict state) {
+  constexpr std::string_view kPrefix = "expression.";
+  if (!has_branch(state, "expression")) return state;
+  StateDict branch;
+  for (const auto& [name, tensor] : state.entries) {
+    if (name.starts_with(kPrefix)) branch.add(name.substr(kPrefix.size()), tensor);
+  }
+  return branch;
+}
 
 /// Stimuli-aware VEA: images through the loader, regions and faces from the files the manifest names.
 class StimuliTask final : public Task {
@@ -68,12 +87,9 @@ class StimuliTask final : public Task {
     if (split == Split::kTrain) cache_ = options.cache;
     options.cache = cache_;
     readers_.emplace_back(manifest, options);
+    if (split == Split::kValidation) check_stimuli(config_, manifest);
     if (split == Split::kTrain) {
-      // Without one in the whole split the branch would train on nothing: a step was forgotten.
-      if (options.regions && options.max_regions > 0 && readers_[0].with_regions() == 0)
-        throw DataError(manifest.file().string() + ": no sample has regions; emotion_data regions finds them");
-      if (options.faces && readers_[0].with_face() == 0)
-        throw DataError(manifest.file().string() + ": no sample has a face; emotion_data faces finds them");
+      check_training_stimuli(config_, manifest);
       if (options.faces) faces_ = read_face_settings(manifest.dataset(), manifest.split());
       if (const std::int64_t top = readers_[0].cut_to(); top > 0) {
         log_warning(
@@ -88,7 +104,7 @@ class StimuliTask final : public Task {
 
   /// A face of up to 32 pixels is one place in a ResNet's last stage: two of them are the least a batch norm can train on.
   void check_statistics(const Batch& batch, const StimuliInput& input) const {
-    if (!input.faces.defined() || input.faces.size(0) != 1 || shares_batch_statistics(*network_->expression)) return;
+    if (!input.faces.defined() || input.faces.size(0) != 1 || statistics_exchange_of(*network_->expression)) return;
     const std::int64_t height = input.faces.size(2), width = input.faces.size(3);
     if (height > 32 || width > 32) return;
     const auto row = static_cast<std::size_t>(input.face_rows.item<std::int64_t>());
@@ -98,14 +114,17 @@ class StimuliTask final : public Task {
                     data_[Split::kTrain].manifest.place(batch.samples[row]), width, height));
   }
 
-  /// A whole StimuliNet, or a backbone for the Global-Net.
+  /// A StimuliNet with at least the branches of this one, or a backbone for the Global-Net.
   void init(const std::filesystem::path& file) {
     const StateDict state = read_weights(file);
     const std::string where = file.string();
-    const bool whole = std::any_of(state.entries.begin(), state.entries.end(), [](const auto& entry) {
-      return entry.name.starts_with("global.") || entry.name.starts_with("semantic.");
-    });
-    if (whole) {
+    if (std::any_of(kBranches.begin(), kBranches.end(), [&](const char* branch) { return has_branch(state, branch); })) {
+      for (const std::string& branch : config_.model.branches) {
+        if (!has_branch(state, branch))
+          throw WeightsError(
+              fmt::format("{}: it has no branch {}, which model.branches names{}", where, branch,
+                          has_branch(state, "expression") ? "; model.expression_init takes expression alone" : ""));
+      }
       init_module_state(*network_, state, where);
     } else if (network_->global) {
       init_backbone_state(*network_->global, state, where);
@@ -114,10 +133,11 @@ class StimuliTask final : public Task {
     }
   }
 
+  /// A network on faces, a backbone, or the expression branch of a StimuliNet.
   void init_expression() {
     if (!network_->expression) throw ConfigError("model.expression_init is set, and model.branches has no expression");
     const auto file = find_model_file(config_.model.expression_init);
-    init_backbone_state(*network_->expression, read_weights(file), file.string());
+    init_backbone_state(*network_->expression, expression_of(read_weights(file)), file.string());
   }
 
   RunConfig config_;

@@ -91,8 +91,7 @@ class TextCNNTask final : public Task {
     std::optional<StateDict> init;
     if (!config_.model.init.empty()) {
       init = read_weights(find_model_file(config_.model.init));
-      if (const at::Tensor* embedding = init->find("embedding.weight"); embedding && embedding->dim() == 2)
-        options.dimension = embedding->size(1);
+      options.dimension = textcnn_dimension(*init, config_.model.init);
     }
     network_ = TextCNN(options);
     if (init) {
