@@ -62,7 +62,7 @@ at::Tensor StimuliNetImpl::faces_of(const StimuliInput& input) {
   const auto exchange = is_training() ? statistics_exchange_of(*expression) : nullptr;
   if (!exchange) return faces;
   // Without a face anywhere no process may see the branch: gradients of 0 would let momentum and weight decay move it.
-  at::Tensor all = at::full({1}, static_cast<double>(own), at::kDouble);
+  at::Tensor all = at::full({1}, static_cast<double>(own), classifier->weight.options().dtype(at::kDouble).requires_grad(false));
   exchange->sum(all);
   if (all.item<double>() == 0) return {};
   return own > 0 ? faces : at::empty({0, 3, 48, 48}, classifier->weight.options());
