@@ -358,6 +358,7 @@ class Trainer {
       log_info("{}: no checkpoint yet; the run starts from the beginning", run_.string());
       return;
     }
+    group_.on_root([&] { warn_of_new_length(config_, steps_per_epoch_); });
     if (const auto before = ModelInfo::from_metadata(model.metadata, model_file).classes; before != task_->info().classes)
       throw ConfigError(fmt::format("{}: the classes were {}, are {}: the data set or data.targets has changed", model_file,
                                     fmt::join(before, ", "), fmt::join(task_->info().classes, ", ")));

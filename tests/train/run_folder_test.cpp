@@ -73,5 +73,60 @@ TEST_F(RunFolderTest, ARunGoesOnFromAnyWorkingDirectory) {
   EXPECT_FALSE(fs::exists(elsewhere / "runs"));
 }
 
+TEST_F(RunFolderTest, WithoutResumeAConfigMeansItsOwnOutput) {
+  ASSERT_EQ(call({"--config", config(), "--output", "run", "--set", "train.max_steps=4"}).code, 0);
+  copy_run("run", "copy");
+  const auto again = call({"--config", "copy"});
+  EXPECT_EQ(again.code, 2);
+  EXPECT_EQ(again.errors, "run: the output folder is in use; go on with --resume, or give another --output\n");
+  // Beside no run a config.yaml is like any other.
+  write_text(folder_.path() / "mine/config.yaml", read_file(config("output: out\n")));
+  ASSERT_EQ(call({"--config", "mine", "--resume", "--set", "train.max_steps=4"}).code, 0);
+  EXPECT_TRUE(has_step("out", 4));
+  fs::create_directories(folder_.path() / "empty");
+  const auto empty = call({"--config", "empty"});
+  EXPECT_EQ(empty.code, 2);
+  EXPECT_EQ(empty.errors, "empty: this folder holds no config.yaml; give a run folder or a YAML file\n");
+}
+
+// Four steps an epoch.
+TEST_F(RunFolderTest, AnotherLengthIsSaid) {
+  const std::string file = config("schedule: {name: cosine}\n");
+  ASSERT_EQ(run(file, "run", {"--set", "train.epochs=1"}).code, 0);
+  const Result longer = run(file, "run", {"--resume", "--set", "train.epochs=3"});
+  ASSERT_EQ(longer.code, 0) << longer.errors;
+  EXPECT_THAT(longer.errors, HasSubstr("train.epochs was 1 and is 3: the cosine schedule is stretched from 4 to 12 steps\n"));
+  const Result limited = run(file, "run", {"--resume", "--set", "train.epochs=3", "--set", "train.max_steps=10"});
+  EXPECT_THAT(limited.errors,
+              HasSubstr("train.max_steps was 0 and is 10: the cosine schedule is shortened from 12 to 10 steps\n"));
+  EXPECT_THAT(limited.errors, Not(HasSubstr("train.epochs was")));
+  // The steps stay the same, and so does the schedule.
+  const Result same = run(file, "run", {"--resume", "--set", "train.max_steps=10"});
+  EXPECT_THAT(same.errors, HasSubstr("train.epochs was 3 and is 12\n"));
+
+  ASSERT_EQ(run(config("schedule: {name: constant}\n"), "constant", {"--set", "train.epochs=1"}).code, 0);
+  EXPECT_THAT(run(config("schedule: {name: constant}\n"), "constant", {"--resume", "--set", "train.epochs=2"}).errors,
+              HasSubstr("train.epochs was 1 and is 2\n"));
+}
+
+TEST_F(RunFolderTest, StepsWithoutACheckpointAreKept) {
+  ASSERT_EQ(run(config(), "run", {"--set", "train.max_steps=4"}).code, 0);
+  fs::remove_all(folder_.path() / "run/checkpoints");
+  const Result result = run(config(), "run");
+  EXPECT_EQ(result.code, 2);
+  EXPECT_EQ(result.errors,
+            (folder_.path() / "run").string() + ": the output folder is in use; go on with --resume, or give another --output\n");
+  EXPECT_GT(fs::file_size(folder_.path() / "run/metrics.jsonl"), 0U);
+}
+
+// It has the name of a file that a run writes, but no run has been there.
+TEST_F(RunFolderTest, AConfigThatLiesInItsOutputFolderIsKept) {
+  fs::create_directories(folder_.path() / "run");
+  fs::copy(config(), folder_.path() / "run/config.yaml");
+  const std::string before = read_file(folder_.path() / "run/config.yaml");
+  EXPECT_EQ(run((folder_.path() / "run/config.yaml").string(), "run").code, 2);
+  EXPECT_EQ(read_file(folder_.path() / "run/config.yaml"), before);
+}
+
 }  // namespace
 }  // namespace emotion
