@@ -11,6 +11,7 @@
 namespace emotion {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -126,6 +127,38 @@ TEST_F(RunFolderTest, AConfigThatLiesInItsOutputFolderIsKept) {
   const std::string before = read_file(folder_.path() / "run/config.yaml");
   EXPECT_EQ(run((folder_.path() / "run/config.yaml").string(), "run").code, 2);
   EXPECT_EQ(read_file(folder_.path() / "run/config.yaml"), before);
+}
+
+TEST_F(RunFolderTest, TheHeaderSaysWhatIsTrainedOn) {
+  const Result whole = run(config(), "whole", {"--set", "train.max_steps=4"});
+  EXPECT_THAT(whole.errors, HasSubstr("textcnn: 16 training samples, "));
+  EXPECT_THAT(whole.errors, HasSubstr(kTiny + "/train.jsonl: data.train and data.val are the same split; "));
+  const Result part = run(config(), "part", {"--set", "train.max_steps=2", "--set", "data.fraction=0.5", "--set", "data.val="});
+  ASSERT_EQ(part.code, 0) << part.errors;
+  EXPECT_THAT(part.errors, HasSubstr("textcnn: 8 of 16 training samples, "));
+  EXPECT_THAT(part.errors, Not(HasSubstr("the same split")));
+}
+
+// Four batches of four samples an epoch: its loss is the mean of theirs.
+TEST_F(RunFolderTest, EpochLinesSayWhatIsMeasured) {
+  const Result every = run(config(), "every", {"--set", "train.epochs=2", "--set", "train.log_every=1"});
+  ASSERT_EQ(every.code, 0) << every.errors;
+  std::vector<double> sums(3);
+  std::ifstream in(folder_.path() / "every/metrics.jsonl");
+  for (std::string line; std::getline(in, line);) {
+    const auto json = nlohmann::json::parse(line);
+    if (json["split"] == "train") sums[json["epoch"].get<std::size_t>()] += json["loss"].get<double>();
+  }
+  for (const int epoch : {1, 2}) {
+    EXPECT_THAT(every.errors, HasSubstr(fmt::format("epoch {}/2  step {}  train loss {:.4f}  val loss ", epoch, 4 * epoch,
+                                                    sums[static_cast<std::size_t>(epoch)] / 4)));
+  }
+  EXPECT_THAT(every.errors, ContainsRegex("  val loss [0-9.]+  top1 "));
+  // Whatever metrics.jsonl has lines for, and by any number of processes.
+  const Result rarely = run(config(), "rarely", {"--set", "train.epochs=1", "--set", "train.log_every=1000"});
+  EXPECT_THAT(rarely.errors, HasSubstr(fmt::format("epoch 1/1  step 4  train loss {:.4f}  val loss ", sums[1] / 4)));
+  EXPECT_THAT(run(config(), "two", {"--set", "train.epochs=1", "--set", "train.batch=2", "--nproc", "2"}).errors,
+              ContainsRegex("epoch 1/1  step 4  train loss [0-9.]+  val loss "));
 }
 
 }  // namespace
