@@ -4,11 +4,15 @@
 int main(int argc, char** argv) {
   CLI::App app("Trains a network from a YAML file into a run folder.", "emotion_train");
   emotion::TrainOptions options;
-  app.add_option("--config", options.config, "YAML file: what is trained, on what, how; keys in --schema")->type_name("FILE");
+  app.add_option("--config", options.config,
+                 "YAML file: what is trained, on what, how, keys in --schema; or a run folder: its config.yaml")
+      ->type_name("FILE");
   app.add_option("--set", options.settings, "overrides a key, for instance --set train.epochs=5; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  app.add_option("--output", options.output, "run folder (output: of the config)")->type_name("DIR");
+  app.add_option("--output", options.output,
+                 "run folder (default: output: of the config; with --resume and a run's config.yaml, where that lies)")
+      ->type_name("DIR");
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N (device: of the config)")->type_name("D");
   app.add_option("--nproc", options.nproc, "processes on this host that train together; batch and workers are those of each")
       ->type_name("N")

@@ -1,12 +1,15 @@
 #include "emotion/commands/train.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <utility>
 
 #include "emotion/config/run_config.h"
 #include "emotion/error.h"
 #include "emotion/eval/metrics_json.h"
 #include "emotion/io/file.h"
+#include "emotion/log.h"
 #include "emotion/print.h"
 #include "emotion/report/run_report.h"
 #include "emotion/train/trainer.h"
@@ -28,8 +31,10 @@ std::vector<std::pair<std::string, std::string>> values_to_compare(const RunConf
 }
 
 /// The run, with RUN/validation.json and RUN/report.html kept up to date beside it.
-void train_with_report(const RunConfig& config, bool resume, int profile, const Launch& launch) {
+void train_with_report(const RunConfig& config, bool resume, int profile, const Launch& launch, const std::string& moved_from) {
   const ProcessGroup group = ProcessGroup::join(launch, values_to_compare(config), config.train.distributed_timeout);
+  if (!moved_from.empty())  // here only rank 0 speaks
+    log_info("{}: the run in this folder goes on, though its config.yaml says output: {}", config.output, moved_from);
   const fs::path run = config.output;
   const auto write_report = [&] {
     const bool pictures = config.task != "textcnn" && config.data.val;
@@ -60,16 +65,45 @@ void train_with_report(const RunConfig& config, bool resume, int profile, const 
   write_report();
 }
 
+/// The YAML file that --config names: itself, or the one in a run folder.
+fs::path config_file(const fs::path& config) {
+  if (!fs::is_directory(config)) return config;
+  if (fs::exists(config / "config.yaml")) return config / "config.yaml";
+  throw ConfigError(config.string() + ": this folder holds no config.yaml; give a run folder or a YAML file");
+}
+
+/// True for RUN/config.yaml: a run has metrics.jsonl before its first step, and a copy of one its checkpoints at least.
+bool is_kept_config(const fs::path& file) {
+  const fs::path run = file.parent_path();
+  return file.filename() == "config.yaml" &&
+         (fs::exists(run / "metrics.jsonl") || fs::exists(fs::symlink_status(run / "checkpoints/last")));
+}
+
+/// The config of a command. A run that goes on by the config.yaml in its folder goes on there, wherever the folder is by now and
+/// whatever the working directory: `moved_from` is then the `output` that the file names.
+RunConfig load_config(const TrainOptions& options, std::string& moved_from) {
+  std::vector<std::string> settings = options.settings;
+  if (!options.output.empty()) settings.push_back("output=" + options.output);
+  if (!options.device.empty()) settings.push_back("device=" + options.device);
+  const fs::path file = config_file(options.config);
+  RunConfig config = load_run_config(file, settings);
+  const bool named = std::any_of(settings.begin(), settings.end(), [](const auto& s) { return s.starts_with("output="); });
+  if (!options.resume || named || !is_kept_config(file)) return config;
+  const fs::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  std::error_code none;
+  if (fs::equivalent(folder, config.output, none)) return config;
+  moved_from = std::exchange(config.output, folder.string());
+  return config;
+}
+
 void run_train(const TrainOptions& options) {
   if (options.schema) {
     print_text(run_config_schema());
     return;
   }
   if (options.config.empty()) throw ConfigError("--config is missing; emotion_train --config FILE, see --help");
-  std::vector<std::string> settings = options.settings;
-  if (!options.output.empty()) settings.push_back("output=" + options.output);
-  if (!options.device.empty()) settings.push_back("device=" + options.device);
-  const RunConfig config = load_run_config(options.config, settings);
+  std::string moved_from;
+  const RunConfig config = load_config(options, moved_from);
   if (options.print_config) {
     print_text(print_run_config(config));
     return;
@@ -78,7 +112,7 @@ void run_train(const TrainOptions& options) {
   if (options.nproc > 1) {
     launch_processes(options.nproc, config.train.distributed_timeout, "--resume goes on from the last checkpoint");
   } else {
-    train_with_report(config, options.resume, options.profile, launch);
+    train_with_report(config, options.resume, options.profile, launch, moved_from);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "emotion/data/decode.h"
 #include "emotion/data/manifest.h"
+#include "emotion/data/sampler.h"
 #include "emotion/data/targets.h"
 #include "emotion/error.h"
 #include "emotion/eval/extract.h"
@@ -30,23 +31,48 @@ constexpr std::size_t kMapSamples = 300;
 constexpr std::int64_t kQueries = 5, kNearest = 6;
 constexpr int kBatch = 64;
 
-Json summarize(const SplitConfig& split) {
+/// The samples of a split that a run uses: those with a face where it sees faces, of them the part that is trained on.
+std::vector<std::uint64_t> used_samples(const Manifest& manifest, bool faces, const Sampler& part) {
+  std::vector<std::uint64_t> used;
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    if (!faces || !manifest[i].face.empty()) used.push_back(i);
+  }
+  Sampler sampler = part;
+  sampler.size = used.size();
+  if (used.empty() || sampler.epoch_size() == used.size()) return used;
+  std::vector<std::uint64_t> drawn;
+  for (const std::uint64_t i : sampler.order(0)) drawn.push_back(used[i]);
+  return drawn;
+}
+
+/// `samples` and all other numbers are of what is used, `of` of the whole split.
+Json summarize(const SplitConfig& split, bool faces_alone, const Sampler& part) {
   const Manifest manifest = Manifest::open(Dataset::open(split.dataset), split.split);
   const auto& classes = manifest.dataset().classes;
+  const std::vector<std::uint64_t> used = used_samples(manifest, faces_alone, part);
   std::vector<std::uint64_t> counts(classes.size());
+  std::vector<bool> words(manifest.word_count());
   std::uint64_t keywords = 0, labels = 0, faces = 0, regions = 0, boxes = 0;
-  for (std::size_t i = 0; i < manifest.size(); ++i) {
+  for (const std::uint64_t i : used) {
     const SampleView sample = manifest[i];
     for (const auto label : sample.labels) ++counts[label];
+    for (const auto word : sample.keywords) words[word] = true;
     labels += sample.labels.size();
     keywords += sample.keywords.size();
     faces += !sample.face.empty();
     regions += !sample.regions.empty();
     boxes += sample.box.has_value();
   }
-  Json json{{"dataset", split.dataset}, {"split", split.split}, {"samples", manifest.size()},
-            {"labels", labels},         {"keywords", keywords}, {"words", manifest.word_count()},
-            {"faces", faces},           {"regions", regions},   {"boxes", boxes}};
+  Json json{{"dataset", split.dataset},
+            {"split", split.split},
+            {"samples", used.size()},
+            {"of", manifest.size()},
+            {"labels", labels},
+            {"keywords", keywords},
+            {"words", std::count(words.begin(), words.end(), true)},
+            {"faces", faces},
+            {"regions", regions},
+            {"boxes", boxes}};
   for (std::size_t k = 0; k < classes.size(); ++k) json["classes"][classes[k]] = counts[k];
   return json;
 }
@@ -147,9 +173,12 @@ Json feature_json(const RunConfig& config) {
 
 void write_data_summary(const RunConfig& config) {
   Json json;
-  json["train"] = summarize(config.data.train);
-  if (config.data.val) json["val"] = summarize(config.data.val);
-  if (config.data.extra) json["extra"] = summarize(config.data.extra);
+  const bool classifies = config.task == "classifier" || config.task == "expression";
+  const bool faces = classifies && config.data.picture == "face";
+  const Sampler trained{.fraction = config.data.fraction, .shuffle = false, .seed = config.seed}, all;
+  json["train"] = summarize(config.data.train, faces, trained);
+  if (config.data.val) json["val"] = summarize(config.data.val, faces, all);
+  if (config.data.extra) json["extra"] = summarize(config.data.extra, false, all);
   write_file_atomically(fs::path(config.output) / "data.json", json.dump(1) + "\n");
 }
 

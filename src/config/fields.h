@@ -248,7 +248,10 @@ void visit_fields(Config& c, Visit&& visit) {
   visit(Field{"probe.checkpoint", kProbe, "network that is measured; default: the run that output names; random: untrained"},
         c.probe.checkpoint);
   visit(Field{"probe.test", kProbe, "test data; default: split test of the training data set"}, c.probe.test);
-  visit(Field{"probe.solver", kProbe, "lbfgs finds the optimum, sgd follows the papers' recipe", {"sgd", "lbfgs"}},
+  visit(Field{"probe.solver",
+              kProbe,
+              "lbfgs finds the optimum, sgd follows the papers' recipe; emotion_probe without --config takes lbfgs by default",
+              {"sgd", "lbfgs"}},
         c.probe.solver);
   visit(Field{"probe.C", kProbe, "lbfgs: inverse of the L2 penalty, as scikit-learn's", {}, 0, 1e12, true}, c.probe.C);
   visit(Field{"probe.lr", kProbe, "sgd: learning rate", {}, 0, 1e6, true}, c.probe.lr);

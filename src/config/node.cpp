@@ -134,6 +134,16 @@ const ConfigNode* ConfigNode::find(const std::string& key) const {
   return nullptr;
 }
 
+std::string tab_advice(std::string_view text, int line) {
+  for (; line > 0; --line) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return "";
+    text.remove_prefix(end + 1);
+  }
+  const std::string_view indentation = text.substr(0, text.find_first_not_of(" \t"));
+  return indentation.find('\t') == std::string_view::npos ? "" : "; the line is indented with a tab: YAML wants spaces";
+}
+
 ConfigNode parse_yaml(const std::string& text, const std::string& name) {
   if (text.size() > kMaxBytes) throw ConfigError(name + ": larger than 1 MB; this is not a config file");
   // One document at a time: yaml-cpp 0.7's LoadAll never ends on a file that begins with a comma.
@@ -141,7 +151,7 @@ ConfigNode parse_yaml(const std::string& text, const std::string& name) {
   try {
     document = YAML::Load(text);
   } catch (const YAML::Exception& error) {
-    throw ConfigError(place_of(name, error.mark) + ": not valid YAML: " + error.msg);
+    throw ConfigError(place_of(name, error.mark) + ": not valid YAML: " + error.msg + tab_advice(text, error.mark.line));
   }
   check_one_document(text, name);
   ConfigNode node;

@@ -52,32 +52,34 @@ std::string range_text(const Field& field, const char* what) {
   return what;
 }
 
+/// The value of a key `a.b.c`; null if it is not there.
+const ConfigNode* find_key(const ConfigNode& root, const std::string& key) {
+  const ConfigNode* node = &root;
+  for (std::size_t begin = 0; node && begin <= key.size();) {
+    const std::size_t end = std::min(key.find('.', begin), key.size());
+    node = node->find(key.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return node;
+}
+
 class Reader {
  public:
   explicit Reader(const ConfigNode& root) : root_(root) {}
 
   template <class T>
   void operator()(const Field& field, T& value) {
-    if (const ConfigNode* node = find(field.key)) read(field, *node, value);
+    if (const ConfigNode* node = find_key(root_, field.key)) read(field, *node, value);
   }
 
  private:
-  const ConfigNode* find(const std::string& key) const {
-    const ConfigNode* node = &root_;
-    for (std::size_t begin = 0; node && begin <= key.size();) {
-      const std::size_t end = std::min(key.find('.', begin), key.size());
-      node = node->find(key.substr(begin, end - begin));
-      begin = end + 1;
-    }
-    return node;
-  }
-
-  [[noreturn]] static void wrong(const Field& field, const ConfigNode& node, const std::string& wanted) {
+  [[noreturn]] static void wrong(const Field& field, const ConfigNode& node, const std::string& wanted,
+                                 const std::string& advice = "") {
     const char* what = node.kind == ConfigNode::Kind::kSequence  ? "a list"
                        : node.kind == ConfigNode::Kind::kMapping ? "a mapping"
                                                                  : "empty";
     const std::string got = node.kind == ConfigNode::Kind::kScalar ? "'" + node.text + "'" : what;
-    throw ConfigError(fmt::format("{}: {} is {}; {} is wanted", node.place, field.key, got, wanted));
+    throw ConfigError(fmt::format("{}: {} is {}; {} is wanted{}", node.place, field.key, got, wanted, advice));
   }
 
   template <class Number>
@@ -109,7 +111,7 @@ class Reader {
     if (node.kind != ConfigNode::Kind::kScalar || node.text.find('\n') != std::string::npos)
       wrong(field, node, "one line of text");
     if (!field.choices.empty() && std::find(field.choices.begin(), field.choices.end(), node.text) == field.choices.end()) {
-      wrong(field, node, fmt::format("one of {}", fmt::join(field.choices, ", ")));
+      wrong(field, node, fmt::format("one of {}", fmt::join(field.choices, ", ")), did_you_mean(node.text, field.choices));
     }
     value = node.text;
   }
@@ -142,7 +144,8 @@ class Reader {
     for (const auto& item : node.items) {
       const bool known = item.kind == ConfigNode::Kind::kScalar &&
                          std::find(field.choices.begin(), field.choices.end(), item.text) != field.choices.end();
-      if (!known || std::find(value.begin(), value.end(), item.text) != value.end()) wrong(field, item, wanted + ", each once");
+      if (!known || std::find(value.begin(), value.end(), item.text) != value.end())
+        wrong(field, item, wanted + ", each once", known ? "" : did_you_mean(item.text, field.choices));
       value.push_back(item.text);
     }
   }
@@ -214,40 +217,64 @@ void check_keys(const ConfigNode& node, const std::string& prefix, const Keys& k
   }
 }
 
-/// What no single key shows.
-void check_together(const RunConfig& config, const std::string& name) {
-  const auto refuse = [&](const std::string& text) { throw ConfigError(name + ": " + text); };
+/// No part of the library expands `~`: it would be a folder of that name.
+void check_no_home(const ConfigNode& node) {
+  if (node.text.starts_with('~'))
+    throw ConfigError(fmt::format("{}: '{}': ~ is not expanded in a config; write the whole path", node.place, node.text));
+  for (const auto& item : node.items) check_no_home(item);
+  for (const auto& [name, value] : node.fields) check_no_home(value);
+}
+
+/// Where to look for what is wrong with some keys: the setting of one of them, else the first that a file has, else `name`.
+std::string place_of_keys(const ConfigNode& root, std::initializer_list<const char*> keys, const std::string& name) {
+  std::string place;
+  for (const char* key : keys) {
+    const ConfigNode* node = find_key(root, key);
+    if (node && (place.empty() || node->place.starts_with("--set "))) place = node->place;
+  }
+  return place.empty() ? name : place;
+}
+
+/// What no single key shows. `name` is the config's, for what stands nowhere.
+void check_together(const RunConfig& config, const ConfigNode& root, const std::string& name) {
+  const auto refuse = [&](std::initializer_list<const char*> keys, const std::string& text) {
+    throw ConfigError(place_of_keys(root, keys, name) + ": " + text);
+  };
   const auto& device = config.device;
   const bool numbered =
       device.starts_with("cuda:") && device.size() > 5 && device.find_first_not_of("0123456789", 5) == std::string::npos;
   if (device != "auto" && device != "cpu" && device != "cuda" && !numbered)
-    refuse("device is '" + device + "'; auto, cpu, cuda or cuda:N is wanted");
-  if (!config.data.train) refuse("data.train is missing; data: {train: {dataset: DIR, split: train}} is wanted");
-  if (config.data.scale[0] > config.data.scale[1]) refuse("data.scale: the first number must not be above the second");
-  if (config.data.ratio[0] > config.data.ratio[1]) refuse("data.ratio: the first number must not be above the second");
+    refuse({"device"}, "device is '" + device + "'; auto, cpu, cuda or cuda:N is wanted");
+  if (!config.data.train) refuse({}, "data.train is missing; data: {train: {dataset: DIR, split: train}} is wanted");
+  if (config.data.scale[0] > config.data.scale[1])
+    refuse({"data.scale"}, "data.scale: the first number must not be above the second");
+  if (config.data.ratio[0] > config.data.ratio[1])
+    refuse({"data.ratio"}, "data.ratio: the first number must not be above the second");
   if (config.data.resize != 0 && config.data.augment != "random_resized_crop" && config.data.augment != "none" &&
       config.data.resize < config.data.size) {
-    refuse(fmt::format("data.resize {} is below data.size {}: the crop would leave the image", config.data.resize,
+    refuse({"data.resize", "data.size", "data.augment"},
+           fmt::format("data.resize {} is below data.size {}: the crop would leave the image", config.data.resize,
                        config.data.size));
   }
-  if (config.model.channels == 2) refuse("model.channels is 2; 3, or 1 for grey faces");
+  if (config.model.channels == 2) refuse({"model.channels"}, "model.channels is 2; 3, or 1 for grey faces");
   if (config.task == "stimuli" && config.model.branches.empty())
-    refuse("model.branches is empty; global, semantic and expression are there to choose from");
+    refuse({"model.branches"}, "model.branches is empty; global, semantic and expression are there to choose from");
   if (config.task == "detector" && config.model.detector.min_size > config.model.detector.max_size)
-    refuse("model.detector.min_size is above max_size");
+    refuse({"model.detector.min_size", "model.detector.max_size"}, "model.detector.min_size is above max_size");
   if (config.task == "detector" && !config.model.backbone.starts_with("resnet"))
-    refuse("model.backbone is " + config.model.backbone + "; the detector stands on a ResNet");
+    refuse({"model.backbone"}, "model.backbone is " + config.model.backbone + "; the detector stands on a ResNet");
   if (config.schedule.name == "multistep" && config.schedule.milestones.empty())
-    refuse("schedule.milestones is missing; multistep wants a list of epochs");
-  if (config.task == "emotionnet") {
-    if (config.loss.soft_label && config.text.textcnn.empty())
-      refuse("text.textcnn is missing; soft labels need a trained TextCNN (or loss.soft_label: false)");
-    if (config.loss.embedding_weight > 0 && config.text.word2vec.empty()) {
-      refuse("text.word2vec is missing; the embedding loss needs word vectors (or loss.embedding_weight: 0)");
-    }
-    if ((config.model.head == "three_branch") != static_cast<bool>(config.data.extra))
-      refuse("model.head: three_branch and data.extra go together");
+    refuse({"schedule.milestones", "schedule.name"}, "schedule.milestones is missing; multistep wants a list of epochs");
+  if (config.task != "emotionnet") return;
+  if (config.loss.soft_label && config.text.textcnn.empty()) {
+    refuse({"loss.soft_label"}, "text.textcnn is missing; soft labels need a trained TextCNN (or loss.soft_label: false)");
   }
+  if (config.loss.embedding_weight > 0 && config.text.word2vec.empty()) {
+    refuse({"loss.embedding_weight"},
+           "text.word2vec is missing; the embedding loss needs word vectors (or loss.embedding_weight: 0)");
+  }
+  if ((config.model.head == "three_branch") != static_cast<bool>(config.data.extra))
+    refuse({"model.head", "data.extra"}, "model.head: three_branch and data.extra go together");
 }
 
 RunConfig read_config(const ConfigNode& root, const std::string& name) {
@@ -259,7 +286,8 @@ RunConfig read_config(const ConfigNode& root, const std::string& name) {
   visit_fields(config, reader);
   const ConfigNode* checkpoint = root.find("checkpoint");
   if (config.task == "detector" && !(checkpoint && checkpoint->find("best"))) config.checkpoint.best = "AP";
-  check_together(config, name);
+  check_no_home(root);
+  check_together(config, root, name);
   return config;
 }
 

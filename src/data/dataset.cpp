@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
+#include "emotion/config/node.h"
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
@@ -21,10 +22,11 @@ class DatasetReader {
 
   Dataset read() {
     YAML::Node root;
+    const std::string yaml = read_file(file_, kMaxBytes);
     try {
-      root = YAML::Load(read_file(file_, kMaxBytes));
+      root = YAML::Load(yaml);
     } catch (const YAML::Exception& error) {
-      refuse(error.mark, "not valid YAML: " + error.msg);
+      refuse(error.mark, "not valid YAML: " + error.msg + tab_advice(yaml, error.mark.line));
     }
     if (!root.IsMap()) refuse(root.Mark(), "a mapping with name, classes and splits is wanted");
     Dataset dataset;
@@ -99,8 +101,13 @@ class DatasetReader {
 
 Dataset Dataset::open(const std::filesystem::path& root) {
   if (!std::filesystem::exists(root / "dataset.yaml")) {
-    throw DataError(root.string() +
-                    ": not a data set: there is no dataset.yaml; make one with emotion_data import or emotion_data synth");
+    // From another folder than the one it was meant for a relative path leads elsewhere: the absolute one shows it.
+    std::error_code none;
+    const std::filesystem::path here = std::filesystem::current_path(none);
+    const std::string place = root.is_absolute() || none ? "" : fmt::format(" (looked for in {})", here.string());
+    throw DataError(
+        fmt::format("{}: not a data set: there is no dataset.yaml{}; make one with emotion_data import or emotion_data synth",
+                    root.string(), place));
   }
   return DatasetReader(root / "dataset.yaml").read();
 }

@@ -110,9 +110,11 @@ std::string data_html(const Json& data) {
   for (const auto& [name, split] : data.items()) {
     const double n = std::max(1.0, number_of(split["samples"]));
     const auto mean = [&](const char* key) { return fmt::format("{:.2f}", number_of(split[key]) / n); };
-    rows.push_back({name, split["dataset"].get<std::string>() + ", " + split["split"].get<std::string>(),
-                    cell_text(split["samples"]), mean("labels"), mean("keywords"), cell_text(split["words"]),
-                    cell_text(split["faces"]), cell_text(split["regions"]), cell_text(split["boxes"])});
+    std::string samples = cell_text(split["samples"]);
+    if (split.contains("of") && split["of"] != split["samples"]) samples += " of " + cell_text(split["of"]);
+    rows.push_back({name, split["dataset"].get<std::string>() + ", " + split["split"].get<std::string>(), samples, mean("labels"),
+                    mean("keywords"), cell_text(split["words"]), cell_text(split["faces"]), cell_text(split["regions"]),
+                    cell_text(split["boxes"])});
   }
   std::string html = html_table({"", "data set, split", "samples", "labels a sample", "keywords a sample", "distinct keywords",
                                  "with a face", "with regions", "with a box"},

@@ -65,17 +65,24 @@ void BatchStream::open_epoch() {
   open_ = true;
 }
 
+ImageBatch BatchStream::next_images() {
+  RECORD_USER_SCOPE("loader wait");
+  try {
+    return loader_->next().value();
+  } catch (const DataError& error) {
+    const auto broken = loader_->skipped();  // the picture that stops it is listed as well
+    if (std::find(broken.begin(), broken.end(), error.what()) == broken.end()) throw;
+    throw DataError(std::string(error.what()) + "; data.on_error=skip leaves such pictures out, emotion_data verify lists them");
+  }
+}
+
 Batch BatchStream::next() {
   if (!open_) open_epoch();
   const std::int64_t planned = planned_size(next_), own = own_size(next_);
   Batch batch;
   batch.epoch = static_cast<std::uint64_t>(next_.epoch);
   if (options_.images && own > 0) {
-    ImageBatch images;
-    {
-      RECORD_USER_SCOPE("loader wait");
-      images = loader_->next().value();
-    }
+    ImageBatch images = next_images();
     batch.samples = images.samples;
     RECORD_USER_SCOPE("to device");
     if (!batch.samples.empty()) batch.images = device_.images(images);

@@ -34,6 +34,8 @@ class BatchStream {
               const Device& device);
 
   std::int64_t batches_per_epoch() const { return batches_per_epoch_; }
+  /// Samples that the sampler draws for an epoch, those of a last batch that is left out among them.
+  std::int64_t drawn() const { return static_cast<std::int64_t>(sampler_.epoch_size()); }
   /// Samples of an epoch and of a whole batch, over all ranks.
   std::int64_t epoch_size() const { return usable_; }
   std::int64_t batch_size() const { return batch_; }
@@ -55,6 +57,8 @@ class BatchStream {
   double wait_seconds() const;
 
  private:
+  /// The loader's next batch. @throws DataError that says what to do about a broken picture
+  ImageBatch next_images();
   void open_epoch();
   void close_epoch();
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,9 @@ class LossWindow {
   void flush();
   /// `loss`, whole, and its parts, means over the samples of all processes (rank 0; the others get nothing); then starts anew.
   std::vector<std::pair<std::string, double>> take(ProcessGroup& group);
+  /// Mean `loss` over the samples of all processes since the last call (rank 0), whatever take() has taken; what restore() brings
+  /// does not count. Nothing where there was none.
+  std::optional<double> take_epoch(ProcessGroup& group);
   /// For a checkpoint: sums as text, and back, added to what is there.
   std::string save();
   void restore(const std::string& text);
@@ -39,12 +43,17 @@ class LossWindow {
     std::string name;
     double sum = 0, weight = 0;
   };
-  void add_to(const std::string& name, double sum, double weight);
+  using Sums = std::vector<Sum>;
+  static void add_to(Sums& sums, const std::string& name, double sum, double weight);
+  static std::string to_text(const Sums& sums);
+  static void add_text(Sums& sums, const std::string& text);
+  /// The means of all processes' sums (rank 0), which start anew.
+  std::vector<std::pair<std::string, double>> take_means(Sums& sums, ProcessGroup& group);
 
   bool eager_;
   double extra_weight_ = 1;
   std::vector<Pending> pending_;
-  std::vector<Sum> sums_;
+  Sums sums_, epoch_;
 };
 
 }  // namespace emotion

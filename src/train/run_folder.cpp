@@ -9,6 +9,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/log.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -47,18 +48,59 @@ void check_same_config(const RunConfig& config, const fs::path& stored_file) {
     throw ConfigError(fmt::format("{}: --resume with another config: {}", stored_file.string(), fmt::join(different, "; ")));
 }
 
+/// What a run has written before its first step, and before a checkpoint: nobody misses it.
+bool is_from_the_start(const fs::directory_entry& entry) {
+  const std::string name = entry.path().filename().string();
+  if (name == "checkpoints") return entry.is_directory() && fs::is_empty(entry.path());
+  if (!entry.is_regular_file()) return false;
+  if (name == "metrics.jsonl") return entry.file_size() == 0;
+  return name == "config.yaml" || name == "log.txt" || name == "data.json" || name.starts_with("events.out.tfevents.");
+}
+
+/// Makes room for a run from the start, where that loses nothing. config.yaml alone may be a user's: log.txt shows a run.
+void clear_failed_start(const fs::path& run) {
+  std::vector<fs::path> left;
+  bool from_the_start = true;
+  for (const auto& entry : fs::directory_iterator(run)) {
+    from_the_start = from_the_start && is_from_the_start(entry);
+    left.push_back(entry.path());
+  }
+  if (left.empty()) return;
+  if (!from_the_start || !fs::exists(run / "config.yaml") || !fs::exists(run / "log.txt"))
+    throw ConfigError(run.string() + ": the output folder is in use; go on with --resume, or give another --output");
+  for (const fs::path& path : left) fs::remove(path);
+  log_info("{}: a run that ended before its first checkpoint is replaced", run.string());
+}
+
+/// Steps after which a run ends.
+std::int64_t length(const TrainConfig& train, std::int64_t steps_per_epoch) {
+  const std::int64_t epochs = train.epochs * steps_per_epoch;
+  return train.max_steps > 0 ? std::min(epochs, train.max_steps) : epochs;
+}
+
 }  // namespace
+
+void warn_of_new_length(const RunConfig& config, std::int64_t steps_per_epoch) {
+  const fs::path file = fs::path(config.output) / "config.yaml";
+  if (!fs::exists(file)) return;
+  const TrainConfig before = parse_run_config(read_file(file), file.string()).train, &now = config.train;
+  const std::int64_t was = length(before, steps_per_epoch), is = length(now, steps_per_epoch);
+  std::string effect;
+  if (config.schedule.name == "cosine" && is != was)
+    effect = fmt::format(": the cosine schedule is {} from {} to {} steps", is > was ? "stretched" : "shortened", was, is);
+  if (now.epochs != before.epochs) log_warning("train.epochs was {} and is {}{}", before.epochs, now.epochs, effect);
+  if (now.max_steps != before.max_steps)
+    log_warning("train.max_steps was {} and is {}{}", before.max_steps, now.max_steps, effect);
+}
 
 FolderLock open_run_folder(const RunConfig& config, bool resume) {
   const fs::path run = config.output;
   constexpr const char* kHeld = "another process trains into it; wait for it, or give another --output";
   try {
     if (fs::exists(run) && !fs::is_directory(run)) throw ConfigError(run.string() + ": output is a file; give a folder");
-    if (!resume && fs::exists(run) && !fs::is_empty(run)) {
-      throw ConfigError(run.string() + ": the output folder is in use; --resume goes on with it, --output takes another");
-    }
     fs::create_directories(run);
     FolderLock lock(run, kHeld);
+    if (!resume) clear_failed_start(run);
     if (resume && fs::exists(run / "config.yaml")) check_same_config(config, run / "config.yaml");
     return lock;
   } catch (const fs::filesystem_error& error) {

@@ -1,12 +1,19 @@
 #pragma once
 
+#include <cstdint>
+
 #include "emotion/config/run_config.h"
 #include "emotion/io/file_lock.h"
 
 namespace emotion {
 
-/// Makes the run folder, or checks that the one there can be gone on with. No other process trains into it while the lock lives.
+/// Makes the run folder, or checks that the one there can be gone on with. Without `resume` what a run that failed in its first
+/// steps has left is removed. No other process trains into the folder while the lock lives.
 /// @throws ConfigError (in use, a file, another config, another process), RunError
 [[nodiscard]] FolderLock open_run_folder(const RunConfig& config, bool resume);
+
+/// For a run that goes on: a warning for each key of its length that is another than in its folder's config.yaml, and what it
+/// does to a schedule that ends with the run.
+void warn_of_new_length(const RunConfig& config, std::int64_t steps_per_epoch);
 
 }  // namespace emotion

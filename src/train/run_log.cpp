@@ -9,6 +9,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/loss/metrics.h"
 
 namespace emotion {
 namespace {
@@ -61,6 +62,18 @@ std::string progress_text(const std::vector<std::pair<std::string, double>>& val
       text += fmt::format("waiting {:.0f} %", 100 * value);
     else
       text += fmt::format("{} {:.4g}  ", name, value);
+  }
+  return text;
+}
+
+std::string epoch_text(const std::string& epoch, std::int64_t step, std::optional<double> train_loss,
+                       const std::vector<std::pair<std::string, double>>& validation) {
+  std::string text = fmt::format("{}  step {}", epoch, step);
+  if (train_loss) text += fmt::format("  train loss {}", metric_text(*train_loss));
+  const char* kind = "  val ";
+  for (const auto& [name, value] : validation) {
+    text += fmt::format("{}{} {}", kind, name, metric_text(value));
+    kind = "  ";
   }
   return text;
 }

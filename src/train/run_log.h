@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,5 +31,10 @@ class RunLog {
 
 /// What stands beside the progress bar of a line of training values.
 std::string progress_text(const std::vector<std::pair<std::string, double>>& values);
+
+/// What is said after an epoch, on one line: `epoch 1/2  step 26  train loss 0.5  val loss 0.6  top1 0.7`, the first value of
+/// each kind with its name.
+std::string epoch_text(const std::string& epoch, std::int64_t step, std::optional<double> train_loss,
+                       const std::vector<std::pair<std::string, double>>& validation);
 
 }  // namespace emotion

@@ -8,7 +8,6 @@
 #include <ATen/Context.h>
 #include <ATen/record_function.h>
 #include <fmt/format.h>
-#include <torch/version.h>
 #include <nlohmann/json.hpp>
 
 #include "batch_stream.h"
@@ -27,6 +26,7 @@
 #include "evaluation.h"
 #include "loss_window.h"
 #include "run_folder.h"
+#include "run_header.h"
 #include "run_log.h"
 #include "shared_batch.h"
 #include "shared_run.h"
@@ -106,7 +106,8 @@ class Trainer {
   void run() {
     group_.on_root([&] {
       log_.emplace(run_, resumed_ ? state_.step : -1, state_.evaluated);
-      describe();
+      log_run_header(config_, *task_, stream_->drawn(), total_steps_, device_, group_);
+      if (state_.step > 0) log_info("resumed after step {}", state_.step);
     });
     task_->network().train();
     saved_at_ = logged_at_ = Clock::now();
@@ -140,17 +141,6 @@ class Trainer {
                       .on_error = config_.data.on_error == "skip" ? OnError::kSkip : OnError::kStop,
                       .allocate = device_.allocator()};
     return options;
-  }
-
-  void describe() const {
-    std::int64_t parameters = 0;
-    for (const auto& parameter : task_->network().parameters()) parameters += parameter.numel();
-    log_info("emotion {}, LibTorch {}", EMOTION_VERSION, TORCH_VERSION);
-    log_info("{}: {} training samples, {} classes, {:.1f} M parameters, {} steps of {} samples on {}", config_.task,
-             task_->manifest(Split::kTrain).size(), task_->info().classes.size(), static_cast<double>(parameters) / 1e6,
-             total_steps_, config_.train.batch * config_.train.accumulate * group_.size(), device_.describe());
-    if (group_.size() > 1) log_info("{} processes, {} samples a batch each", group_.size(), config_.train.batch);
-    if (state_.step > 0) log_info("resumed after step {}", state_.step);
   }
 
   /// Steps before this place in the data: the number of steps done, unless the run was begun with another number of processes.
@@ -255,13 +245,14 @@ class Trainer {
 
   /// Evaluation, then a checkpoint: what is due at the end of an epoch and of the run.
   void finish_epoch() {
+    const std::optional<double> train_loss = window_.take_epoch(group_);
     if (task_->has_validation()) {
       const std::optional<EvaluationResult> result = evaluate();
       if (!result) {
         save();
         interrupted();
       }
-      group_.on_root([&] { take_evaluation(*result); });
+      group_.on_root([&] { take_evaluation(*result, train_loss); });
     }
     state_.evaluated = true;
     save();
@@ -272,10 +263,10 @@ class Trainer {
     if (group_.any(stop_requested()) && !done()) interrupted();
   }
 
-  void take_evaluation(const EvaluationResult& result) {
+  void take_evaluation(const EvaluationResult& result, std::optional<double> train_loss) {
     const std::int64_t epoch = current_epoch();
     log_->write("val", state_.step, epoch, result.values);
-    report(epoch, result.values);
+    log_info("{}", epoch_text(fmt::format("epoch {}/{}", epoch, config_.train.epochs), state_.step, train_loss, result.values));
     keep_best(result.values);
     if (!hooks_.evaluated || task_->evaluates_itself()) return;
     try {
@@ -286,12 +277,6 @@ class Trainer {
     } catch (const std::exception& error) {  // no page is worth the epoch: its checkpoint is next
       log_warning("the page of this validation is missing: {}", error.what());
     }
-  }
-
-  void report(std::int64_t epoch, const Values& metrics) const {
-    std::string text;
-    for (const auto& [name, value] : metrics) text += fmt::format("  {} {}", name, metric_text(value));
-    log_info("epoch {}/{}  step {}{}", epoch, config_.train.epochs, state_.step, text);
   }
 
   void keep_best(const Values& metrics) {
@@ -358,6 +343,7 @@ class Trainer {
       log_info("{}: no checkpoint yet; the run starts from the beginning", run_.string());
       return;
     }
+    group_.on_root([&] { warn_of_new_length(config_, steps_per_epoch_); });
     if (const auto before = ModelInfo::from_metadata(model.metadata, model_file).classes; before != task_->info().classes)
       throw ConfigError(fmt::format("{}: the classes were {}, are {}: the data set or data.targets has changed", model_file,
                                     fmt::join(before, ", "), fmt::join(task_->info().classes, ", ")));

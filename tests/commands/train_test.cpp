@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include <ATen/ATen.h>
@@ -122,6 +123,32 @@ TEST_F(TrainCommandTest, ARunOnFacesShowsThePicturesThatHaveOne) {
   }
   ASSERT_LT(with_face.size(), manifest.size());
   check_page("faces", with_face);
+}
+
+// The numbers and the page are of the samples that are trained on, counted here from the split's own lines.
+TEST_F(TrainCommandTest, TheDataOfARunAreThoseItUses) {
+  write_config("part", "task: classifier\n" + data(", picture: face, fraction: 0.25") + "\nmodel: {backbone: resnet18}");
+  const auto trained = run({"emotion_train", "--config", "part.yaml"});
+  ASSERT_EQ(trained.code, 0) << trained.errors;
+  const Manifest train = Manifest::open(Dataset::open(root() / "people"), "train"),
+                 val = Manifest::open(Dataset::open(root() / "people"), "val");
+  const auto faces = [](const Manifest& manifest) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < manifest.size(); ++i) count += !manifest[i].face.empty();
+    return count;
+  };
+  const auto part = static_cast<std::size_t>(std::llround(0.25 * static_cast<double>(faces(train))));
+  const Json summary = json("part/data.json");
+  EXPECT_EQ(summary["train"]["samples"], part);
+  EXPECT_EQ(summary["train"]["of"], train.size());
+  EXPECT_EQ(summary["train"]["faces"], part);
+  std::size_t labels = 0;
+  for (const auto& count : summary["train"]["classes"]) labels += count.get<std::size_t>();
+  EXPECT_EQ(labels, part) << "one label a picture";
+  EXPECT_EQ(summary["val"]["samples"], faces(val));
+  EXPECT_EQ(summary["val"]["of"], val.size());
+  EXPECT_THAT(trained.errors, HasSubstr(fmt::format("classifier: {} of {} training samples, ", part, train.size())));
+  EXPECT_THAT(read_file(root() / "part/report.html"), HasSubstr(fmt::format("{} of {}</td>", part, train.size())));
 }
 
 TEST_F(TrainCommandTest, PrintsItsConfigAndEveryKeyAndRunsNothing) {

@@ -61,7 +61,8 @@ TEST_F(RunConfigTest, ErrorsPointAtLineAndColumn) {
             "paper.yaml:3:23: optimizer.momentum is '1'; a number in [0, 1) is wanted");
   EXPECT_EQ(
       error("task: clasifier\n" + kData),
-      "paper.yaml:1:7: task is 'clasifier'; one of textcnn, emotionnet, classifier, stimuli, expression, detector is wanted");
+      "paper.yaml:1:7: task is 'clasifier'; one of textcnn, emotionnet, classifier, stimuli, expression, detector is wanted; "
+      "did you mean classifier?");
   EXPECT_EQ(error("task: classifier\ndata: {train: d}\n"),
             "paper.yaml:2:15: data.train is 'd'; {dataset: DIR, split: NAME} is wanted");
   EXPECT_EQ(error("task: classifier\n" + kData + "train: 3\n"),
@@ -77,7 +78,47 @@ TEST_F(RunConfigTest, ErrorsPointAtLineAndColumn) {
   EXPECT_EQ(error("task: classifier\n" + kData, {"train.bacth=1"}),
             "--set train.bacth=1: unknown key train.bacth; did you mean train.batch?");
   EXPECT_EQ(error("task: classifier\n" + kData + "device: gpu\n"),
-            "paper.yaml: device is 'gpu'; auto, cpu, cuda or cuda:N is wanted");
+            "paper.yaml:3:9: device is 'gpu'; auto, cpu, cuda or cuda:N is wanted");
+}
+
+// Whatever makes keys not go together is where they stand: a setting rather than the file that it changes.
+TEST_F(RunConfigTest, KeysThatDoNotGoTogetherAreLookedForWhereTheyStand) {
+  const std::string classifier = "task: classifier\n" + kData;
+  EXPECT_EQ(error(classifier, {"device=gpu"}), "--set device=gpu: device is 'gpu'; auto, cpu, cuda or cuda:N is wanted");
+  const std::string outside = ": data.resize 200 is below data.size 224: the crop would leave the image";
+  EXPECT_EQ(error("task: classifier\ndata: {train: {dataset: d, split: train}, augment: center_crop, resize: 200}\n"),
+            "paper.yaml:2:73" + outside);
+  EXPECT_EQ(error("task: classifier\ndata: {train: {dataset: d, split: train}, resize: 200}\n", {"data.augment=center_crop"}),
+            "--set data.augment=center_crop" + outside);
+  EXPECT_EQ(error(classifier + "schedule: {name: multistep}\n"),
+            "paper.yaml:3:18: schedule.milestones is missing; multistep wants a list of epochs");
+}
+
+TEST_F(RunConfigTest, ANearValueIsNamed) {
+  const std::string backbones =
+      "model.backbone is 'resnet-18'; one of resnet18, resnet34, resnet50, resnet101, vgg16, alexnet is wanted; did you mean "
+      "resnet18?";
+  EXPECT_EQ(error("task: classifier\n" + kData, {"model.backbone=resnet-18"}), "--set model.backbone=resnet-18: " + backbones);
+  EXPECT_EQ(error("task: stimuli\n" + kData + "model: {branches: [globl]}\n"),
+            "paper.yaml:3:20: model.branches is 'globl'; a list of global, semantic, expression, each once is wanted; did you "
+            "mean global?");
+}
+
+TEST_F(RunConfigTest, ATabThatIndentsIsNamed) {
+  const std::string advice = "; the line is indented with a tab: YAML wants spaces";
+  EXPECT_EQ(error("task: classifier\ntrain:\n\tepochs: 3\n"), "paper.yaml:3:8: not valid YAML: illegal map value" + advice);
+  EXPECT_THAT(error("task: classifier\ntrain:\n  epochs: 3\n  \tbatch: 2\n"), ::testing::EndsWith(advice));
+  EXPECT_THAT(error("\ttask: classifier\n"), ::testing::EndsWith(advice));
+  // A tab elsewhere is no error, and not the cause of one.
+  EXPECT_EQ(load("task:\tclassifier\t# a remark\n" + kData).task, "classifier");
+  EXPECT_THAT(error("task: classifier\ndata:\n\t# a remark\n  a: b: c\n"), ::testing::Not(HasSubstr("tab")));
+}
+
+TEST_F(RunConfigTest, ATildeIsRefused) {
+  const std::string text = "~ is not expanded in a config; write the whole path";
+  EXPECT_EQ(error("task: classifier\ndata: {train: {dataset: ~/faces, split: train}}\n"), "paper.yaml:2:25: '~/faces': " + text);
+  EXPECT_EQ(error("task: classifier\n" + kData, {"output=~/runs/a"}), "--set output=~/runs/a: '~/runs/a': " + text);
+  EXPECT_NO_THROW(parse_run_config("output: ~/runs/a\n", "of an older run"));
 }
 
 TEST_F(RunConfigTest, NothingIsParsedAndIgnored) {
@@ -99,7 +140,8 @@ TEST_F(RunConfigTest, NestedSectionsAndLists) {
   EXPECT_FALSE(config.model.semantic.lag);
   EXPECT_EQ(parse_run_config(print_run_config(config), "printed"), config);
   EXPECT_EQ(error("task: stimuli\n" + kData + "model: {branches: [global, local]}\n"),
-            "paper.yaml:3:28: model.branches is 'local'; a list of global, semantic, expression, each once is wanted");
+            "paper.yaml:3:28: model.branches is 'local'; a list of global, semantic, expression, each once is wanted; did you "
+            "mean global?");
   EXPECT_EQ(error("task: stimuli\n" + kData + "model: {semantic: {region: 3}}\n"),
             "paper.yaml:3:20: unknown key model.semantic.region; did you mean model.semantic.regions?");
 }
@@ -172,6 +214,14 @@ TEST_F(RunConfigTest, TheSchemaNamesEveryKeyOnce) {
       EXPECT_EQ(schema.find("\n" + key + ": ", first + 1), std::string::npos) << key;
     }
   }
+}
+
+// The default of the key is that of a config; the command itself has another where there is none.
+TEST_F(RunConfigTest, TheSchemaSaysWhichSolverAProbeTakes) {
+  EXPECT_THAT(
+      run_config_schema(),
+      HasSubstr("probe.solver: sgd | lbfgs; default sgd; tasks all; lbfgs finds the optimum, sgd follows the papers' recipe; "
+                "emotion_probe without --config takes lbfgs by default\n"));
 }
 
 TEST_F(RunConfigTest, EveryConfigOfTheProjectLoads) {

@@ -120,8 +120,17 @@ TEST_F(ManifestTest, DatasetYamlErrorsNameLineAndColumn) {
   EXPECT_EQ(yaml_error("classes: [aw, b]\nsplits: {t: x}\npolarity: {positive: [awe]}\n"),
             "dataset.yaml:3:23: polarity names the unknown class awe; did you mean aw?");
   EXPECT_THAT(yaml_error("classes: [a\n"), HasSubstr("not valid YAML"));
+  EXPECT_EQ(yaml_error("classes: [a]\nsplits:\n\ttrain: x\n"),
+            "dataset.yaml:3:7: not valid YAML: illegal map value; the line is indented with a tab: YAML wants spaces");
   EXPECT_THAT(error_of<DataError>([&] { dataset("").split_file("test"); }),
               HasSubstr("there is no split 'test'; there are train"));
+}
+
+TEST_F(ManifestTest, ARelativeFolderIsSaidToBeLookedForHere) {
+  const std::string missing = ": not a data set: there is no dataset.yaml", advice = "; make one with emotion_data import or";
+  EXPECT_THAT(error_of<DataError>([] { Dataset::open("no/where"); }),
+              HasSubstr("no/where" + missing + " (looked for in " + std::filesystem::current_path().string() + ")" + advice));
+  EXPECT_THAT(error_of<DataError>([] { Dataset::open("/no/where"); }), HasSubstr("/no/where" + missing + advice));
 }
 
 TEST_F(ManifestTest, TheIndexFollowsTheFileAndSurvivesDamage) {

@@ -89,6 +89,36 @@ TEST_F(BrokenDataTest, AStoppedRunListsThemToo) {
   EXPECT_THAT(result.errors, HasSubstr("skipped " + (data_ / "val.jsonl").string() + ":3: "));
 }
 
+// Nothing was learnt: the corrected command begins anew in the same folder.
+TEST_F(BrokenDataTest, AStopAtTheFirstStepSaysWhatToDoAndBlocksNoFolder) {
+  write_split("train", {0, 1, 2, 3}, classes_);
+  write_split("val", {11, 12, 13}, classes_);
+  const std::string whole = read_file(data_ / "img/02.png");
+  spoil(2);
+  const std::string file = classifier("train: {batch: 4, max_steps: 1}");
+  const std::vector<std::string> stop{"--set", "data.on_error=stop"};
+  const Result stopped = run(file, "run", stop);
+  EXPECT_EQ(stopped.code, 3);
+  EXPECT_THAT(stopped.errors, HasSubstr((data_ / "train.jsonl").string() + ":3: "));
+  EXPECT_THAT(stopped.errors,
+              ::testing::EndsWith("; data.on_error=skip leaves such pictures out, emotion_data verify lists them\n"));
+  const fs::path folder = folder_.path() / "run";
+  ASSERT_TRUE(fs::exists(folder / "log.txt") && fs::exists(folder / "config.yaml"));
+
+  // Another's file is worth more than a fresh start.
+  write_text(folder / "notes.txt", "mine");
+  EXPECT_EQ(run(file, "run", stop).code, 2);
+  EXPECT_TRUE(fs::exists(folder / "notes.txt") && fs::exists(folder / "log.txt"));
+  fs::remove(folder / "notes.txt");
+
+  write_text(data_ / "img/02.png", whole);
+  const Result again = run(file, "run", stop);
+  ASSERT_EQ(again.code, 0) << again.errors;
+  EXPECT_THAT(again.errors, HasSubstr("run: a run that ended before its first checkpoint is replaced\n"));
+  EXPECT_THAT(read_file(folder / "log.txt"), Not(HasSubstr("02.png")));
+  EXPECT_TRUE(fs::exists(folder / "checkpoints/last/model.safetensors"));
+}
+
 // The second batch of rank 1 is broken pictures alone; with batch norms that the processes share each waits for the other.
 TEST_F(BrokenDataTest, ASecondBatchThatOneProcessLacksIsLeftOutByAll) {
   write_split("train", {0, 1, 2, 3, 4, 5, 6, 7}, classes_);

@@ -118,8 +118,8 @@ TEST_F(TrainerTest, AUsedOutputFolderIsRefused) {
   write_text(folder_.path() / "run/notes.txt", "mine");
   const Result result = run(config(), "run");
   EXPECT_EQ(result.code, 2);
-  EXPECT_EQ(result.errors, (folder_.path() / "run").string() +
-                               ": the output folder is in use; --resume goes on with it, --output takes another\n");
+  EXPECT_EQ(result.errors,
+            (folder_.path() / "run").string() + ": the output folder is in use; go on with --resume, or give another --output\n");
 }
 
 TEST_F(TrainerTest, ARunThatGoesOnHasItsFolderForItself) {

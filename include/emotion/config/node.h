@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace emotion {
@@ -27,6 +28,10 @@ struct ConfigField {
   std::string key;
   ConfigNode value;
 };
+
+/// What to say of a syntax error in line `line` (from 0) of YAML, whose own text does not name the cause: `; the line is indented
+/// with a tab: ..`, or nothing.
+std::string tab_advice(std::string_view text, int line);
 
 /// Parses one YAML document of at most 1 MB, 10,000 nodes (aliases expanded) and 32 levels.
 /// @throws ConfigError at its place for a syntax error, a duplicate key, a tag, several documents
