@@ -217,9 +217,9 @@ void check_keys(const ConfigNode& node, const std::string& prefix, const Keys& k
   }
 }
 
-/// No part of the library expands `~`: it would be a folder of that name.
+/// No part of the library expands `~/`: it would be a folder of that name. `~` alone is YAML's null.
 void check_no_home(const ConfigNode& node) {
-  if (node.text.starts_with('~'))
+  if (node.text.starts_with("~/"))
     throw ConfigError(fmt::format("{}: '{}': ~ is not expanded in a config; write the whole path", node.place, node.text));
   for (const auto& item : node.items) check_no_home(item);
   for (const auto& [name, value] : node.fields) check_no_home(value);
