@@ -120,7 +120,7 @@ class ShardReader {
   void add(const std::string& shard, const std::string& key, const std::map<std::string, std::string>& fields,
            std::vector<Sample>& samples) {
     Sample sample;
-    for (const char* kind : {"jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif"}) {
+    for (const char* kind : {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff", "gif"}) {
       if (sample.image.empty() && fields.contains(kind)) sample.image = shard + "#" + fields.at(kind);
       if (sample.face.empty() && fields.contains(std::string("face.") + kind))
         sample.face = shard + "#" + fields.at(std::string("face.") + kind);
