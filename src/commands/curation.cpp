@@ -39,7 +39,8 @@ void emotion_data_split(const emotion::SplitOptions& o) {
                     .folds = o.folds,
                     .groups = o.groups,
                     .key = o.key,
-                    .seed = o.seed},
+                    .seed = o.seed,
+                    .stratify = o.stratify},
                    o.out);
 }
 
