@@ -34,6 +34,6 @@ expect src/model/net.cpp '#include "../data/batch.h"' \
   'src/model/net.cpp:1: "../data/batch.h" leaves its folder; write "emotion/STAGE/..."'
 expect src/model/other.cpp '' 'src/model/other.cpp: not named in src/model/CMakeLists.txt, so it is never built'
 expect tools/emotion_train.cpp '#include "emotion/model/net.h"' \
-  'tools/emotion_train.cpp:1: tools/ may include emotion/commands/ and emotion/error.h alone, or --help would load LibTorch'
+  'tools/emotion_train.cpp:1: tools/ may include emotion/commands/, emotion/error.h and emotion/nearest.h alone, or --help would load LibTorch'
 expect tests/long.h "$(printf '//\\n%.0s' {1..500})" 'tests/long.h: 501 lines, at most 500; part it by subject'
 bash "$check" "$root"
