@@ -11,6 +11,7 @@
 #include <new>
 
 #include "emotion/error.h"
+#include "emotion/nearest.h"
 
 namespace emotion {
 namespace {
@@ -78,6 +79,67 @@ void refuse_minus_signs(CLI::App& app) {
   for (CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) refuse_minus_signs(*sub);
 }
 
+/// What may be given with or without its flag stands twice in the help; it says there that it is needed once.
+void tell_either_way(CLI::App& app) {
+  for (CLI::Option* option : app.get_options([](CLI::Option* each) { return each->get_positional() && each->nonpositional(); })) {
+    if (!option->get_required()) continue;
+    option->option_text(option->get_type_name() + "; " + option->get_name(true, false) + " or " + option->get_name(false, true) +
+                        " is REQUIRED");
+  }
+  for (CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) tell_either_way(*sub);
+}
+
+/// The flags that may stand where parsing ended: those of the command and of the subcommand.
+std::vector<std::string> known_flags(const CLI::App& app) {
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  }
+  for (const CLI::App* sub : app.get_subcommands()) {
+    const std::vector<std::string> more = known_flags(*sub);
+    flags.insert(flags.end(), more.begin(), more.end());
+  }
+  return flags;
+}
+
+/// True if `text` is made of some letters of `full` in their order: cfg of config.
+bool abbreviates(std::string_view text, std::string_view full) {
+  for (const char c : full) {
+    if (!text.empty() && text.front() == c) text.remove_prefix(1);
+  }
+  return text.empty();
+}
+
+std::string meant_flag(const std::string& flag, const std::vector<std::string>& flags) {
+  std::string best = nearest(flag, flags);
+  if (!best.empty()) return "; did you mean " + best + "?";
+  for (const std::string& known : flags) {
+    if (abbreviates(flag, known) && (best.empty() || known.size() < best.size())) best = known;
+  }
+  return best.empty() ? "" : "; did you mean " + best + "?";
+}
+
+/// What to say of words that were not understood. They are the cause too where something is said to be missing.
+std::string usage_problem(const CLI::App& app, const CLI::ParseError& error) {
+  const bool extra = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
+  const std::vector<std::string> words = app.remaining(true);
+  if (words.empty() || (!extra && error.get_exit_code() != static_cast<int>(CLI::ExitCodes::RequiredError))) return error.what();
+  for (const std::string& word : words) {
+    const std::string flag = word.substr(0, word.find('='));
+    if (flag.starts_with("--") && flag.size() > 2) return "unknown flag '" + flag + "'" + meant_flag(flag, known_flags(app));
+  }
+  std::vector<std::string> names;
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
+  if (!names.empty() && app.get_subcommands().empty()) return "unknown '" + words[0] + "'" + did_you_mean(words[0], names);
+  return extra ? "unexpected: " + CLI::detail::join(words, " ") : error.what();
+}
+
+/// `emotion_data import` where parsing came so far.
+std::string command_name(const CLI::App& app) {
+  const auto subs = app.get_subcommands();
+  return subs.empty() ? app.get_name() : app.get_name() + " " + command_name(*subs.front());
+}
+
 }  // namespace
 
 void* library_function(const char* name) {
@@ -89,6 +151,7 @@ void* library_function(const char* name) {
 int run_command(CLI::App& app, int argc, char** argv, const std::function<void()>& action) {
   open_standard_files();
   refuse_minus_signs(app);
+  tell_either_way(app);
   std::string log_level = "info";
   app.set_version_flag("--version", EMOTION_VERSION);
   app.add_option("--log-level", log_level, "debug, info, warning, error or off")->capture_default_str();
@@ -102,7 +165,7 @@ int run_command(CLI::App& app, int argc, char** argv, const std::function<void()
       app.exit(error);
       return finish(app);
     }
-    std::cerr << app.get_name() << ": " << error.what() << "; see " << app.get_name() << " --help\n";
+    std::cerr << app.get_name() << ": " << one_line(usage_problem(app, error)) << "; see " << command_name(app) << " --help\n";
     return static_cast<int>(ExitCode::kUsage);
   }
   try {

@@ -57,7 +57,7 @@ class CurationCommands {
   void add_dedup(CLI::App& app) {
     auto& o = dedup_options_;
     dedup_ = app.add_subcommand("dedup", "finds near-duplicate pictures over all splits by perceptual hash, and leaves them out");
-    dedup_->add_option("--data", o.data, "data set; hashes are kept in its hashes.tsv")->required()->type_name("DATASET");
+    dedup_->add_option("data,--data", o.data, "data set; hashes are kept in its hashes.tsv")->required()->type_name("DATASET");
     dedup_->add_option("--out", o.out, "data set to make, with the largest picture of each group")->type_name("DATASET");
     dedup_->add_option("--radius", o.radius, "bits of 64 in which near-duplicates may differ")->capture_default_str();
     dedup_->add_flag("--mirrored", o.mirrored, "mirror images are duplicates too");
@@ -70,9 +70,9 @@ class CurationCommands {
   void add_split(CLI::App& app) {
     auto& o = split_options_;
     split_ = app.add_subcommand("split", "parts all samples of a data set anew; a picture or group is never parted");
-    split_->add_option("--data", o.data, "data set")->required()->type_name("DATASET");
+    split_->add_option("data,--data", o.data, "data set")->required()->type_name("DATASET");
     split_->add_option("--out", o.out, "data set to make")->required()->type_name("DATASET");
-    auto* ratio = split_->add_option("--ratio", o.ratio, "shares of train, val and test")->capture_default_str();
+    auto* ratio = split_->add_option("--ratio", o.ratio, "parts of train, val and test, of any sum")->capture_default_str();
     auto* counts = split_->add_option("--counts", o.counts, "samples of each part instead; * is the rest: */33000/71000");
     auto* folds =
         split_->add_option("--folds", o.folds, "K: splits train-1, val-1 .. train-K, val-K instead, every class dealt evenly");
@@ -81,6 +81,9 @@ class CurationCommands {
     split_->add_option("--key", o.key, "images whose name gives the same first group stay together: '(.*)/' by folder")
         ->type_name("REGEX");
     split_->add_option("--seed", o.seed)->capture_default_str();
+    auto* stratify = split_->add_flag("--stratify", o.stratify,
+                                      "each class is divided by the ratio, by a sample's first label; groups stay together");
+    stratify->excludes(counts)->excludes(folds);
     counts->excludes(ratio);
     folds->excludes(ratio)->excludes(counts)->excludes(names);
   }
@@ -88,7 +91,7 @@ class CurationCommands {
   void add_vote(CLI::App& app) {
     auto& o = vote_options_;
     vote_ = app.add_subcommand("vote", "agreement of annotators (Fleiss' kappa), and a data set labelled with their majority");
-    vote_->add_option("--data", o.data, "data set with votes")->required()->type_name("DATASET");
+    vote_->add_option("data,--data", o.data, "data set with votes")->required()->type_name("DATASET");
     vote_->add_option("--out", o.out, "data set to make; ties are left out")->type_name("DATASET");
     vote_->add_option("--at-least", o.at_least, "equal votes a majority needs (SE30K8: 3 of 5)")->capture_default_str();
     vote_->add_option("--json", o.json, "writes the figures there as well")->type_name("FILE");
@@ -97,7 +100,7 @@ class CurationCommands {
   void add_pack(CLI::App& app) {
     auto& o = pack_options_;
     pack_ = app.add_subcommand("pack", "packs a data set into tar shards in WebDataset's form; they are read without unpacking");
-    pack_->add_option("--data", o.data, "data set")->required()->type_name("DATASET");
+    pack_->add_option("data,--data", o.data, "data set")->required()->type_name("DATASET");
     pack_->add_option("--out", o.out, "data set to make")->required()->type_name("DATASET");
     pack_->add_option("--samples", o.samples, "samples in a shard")->capture_default_str();
     pack_->footer("Shards of others become a data set by emotion_data import webdataset.");

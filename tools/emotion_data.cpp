@@ -9,10 +9,11 @@ namespace {
 
 CLI::App* add_import(CLI::App& app, emotion::ImportOptions& o) {
   auto* sub = app.add_subcommand("import", "makes a data set from images and labels; the images stay where they are");
-  sub->add_option("format,--format", o.format,
-                  "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image, the images at any depth; csv: a table with a "
-                  "header; webdataset: tar "
-                  "shards (.tar.gz ones are unpacked into OUT); or a published one, below")
+  sub->add_option(
+         "format,--format", o.format,
+         "folder: ROOT/CLASS/image or ROOT/{train,val,test}/CLASS/image (training, valid, dev .. too), the images at any "
+         "depth; csv: a table with a header, fields parted by comma, semicolon or tab; webdataset: tar shards (.tar.gz "
+         "ones are unpacked into OUT); or a published one, below")
       ->required()
       ->type_name("FORMAT");
   sub->add_option("--root", o.root, "folder of the images")->required()->type_name("DIR");
@@ -25,14 +26,22 @@ CLI::App* add_import(CLI::App& app, emotion::ImportOptions& o) {
   sub->add_option("--separator", o.separator, "csv: between several labels or keywords in a field")->capture_default_str();
   sub->add_option(
          "--split", o.split,
-         "80/20 (train, val; of a published set train, test) or 80/5/15 (train, val, test), drawn by --seed; default: the "
-         "published split, else the paper's ratio; folder and csv: 80/20")
+         "80/20 (train, val; of a published set train, test) or 80/5/15 (train, val, test), parts of any sum, drawn by --seed; "
+         "default: the published split, else the paper's ratio; folder and csv: 80/20; not with folders of splits")
       ->type_name("RATIO");
+  sub->add_flag("--stratify", o.stratify, "a split that is drawn divides each class by the ratio, by an image's first label");
   sub->add_option("--folds", o.folds, "published sets: this many folds by class instead, splits fold0-train, fold0-test ..");
   sub->add_option("--without", o.without,
                   "published sets: leaves out a class, and the pictures that have no other; the paper does so with IAPSa's anger")
       ->type_name("CLASS")
       ->allow_extra_args(false);
+  const auto add_classes = [&](const char* flag, std::vector<std::string>& classes, const char* text) {
+    sub->add_option(flag, classes, text)->type_name("CLASS,..")->delimiter(',')->allow_extra_args(false);
+  };
+  add_classes("--positive", o.positive,
+              "folder, csv: the positive emotions, which a hierarchical loss tells from the others; default: by the names of the "
+              "classes, where all are known emotions");
+  add_classes("--negative", o.negative, "folder, csv: the negative ones");
   sub->add_option("--seed", o.seed)->capture_default_str();
   std::string formats = "FORMAT of published data sets, --root the folder as unpacked:";
   for (const auto& format : emotion::kImportFormatNames) {

@@ -24,6 +24,8 @@ void emotion_data_dedup(const emotion::DedupOptions& o) {
   const DuplicateReport report = find_duplicates(dataset, {.radius = o.radius, .mirrored = o.mirrored, .workers = o.workers});
   log_info("{} pictures, {} groups of near-duplicates, {} pictures not kept", report.pictures.size(), report.groups.size(),
            report.dropped());
+  if (const std::size_t unlike = unlike_groups(dataset, report); unlike > 0)
+    log_warning("{} groups have pictures with different labels; the picture that is kept keeps its own", unlike);
   if (!o.out.empty()) write_without_duplicates(dataset, report, o.out);
   if (!o.groups.empty()) write_duplicate_groups(report, o.groups);
   if (!o.html.empty()) write_file_atomically(o.html, duplicate_page(dataset, report, o.shown));
@@ -38,7 +40,8 @@ void emotion_data_split(const emotion::SplitOptions& o) {
                     .folds = o.folds,
                     .groups = o.groups,
                     .key = o.key,
-                    .seed = o.seed},
+                    .seed = o.seed,
+                    .stratify = o.stratify},
                    o.out);
 }
 

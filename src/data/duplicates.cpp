@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <set>
 #include <tuple>
 #include <unordered_map>
 
@@ -58,6 +59,25 @@ DuplicateReport find_duplicates(const Dataset& dataset, const DuplicateOptions& 
     std::sort(group.pictures.begin() + 1, group.pictures.end());
   }
   return report;
+}
+
+std::size_t unlike_groups(const Dataset& dataset, const DuplicateReport& report) {
+  std::unordered_map<std::string_view, std::set<std::uint32_t>> labels;  // of the pictures in groups
+  for (const DuplicateGroup& group : report.groups) {
+    for (const std::uint32_t i : group.pictures) labels[report.pictures[i].picture];
+  }
+  for (const auto& [split, file] : dataset.splits) {
+    const Manifest manifest = Manifest::open(dataset, split);
+    for (std::size_t i = 0; i < manifest.size(); ++i) {
+      const auto found = labels.find(manifest[i].picture());
+      if (found != labels.end()) found->second.insert(manifest[i].labels.begin(), manifest[i].labels.end());
+    }
+  }
+  return static_cast<std::size_t>(std::count_if(report.groups.begin(), report.groups.end(), [&](const DuplicateGroup& group) {
+    const auto& first = labels[report.pictures[group.pictures[0]].picture];
+    return std::any_of(group.pictures.begin(), group.pictures.end(),
+                       [&](const std::uint32_t i) { return labels[report.pictures[i].picture] != first; });
+  }));
 }
 
 void write_duplicate_groups(const DuplicateReport& report, const std::filesystem::path& file) {

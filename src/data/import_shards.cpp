@@ -16,6 +16,7 @@
 #include "emotion/io/utf8.h"
 #include "emotion/log.h"
 #include "emotion/signals.h"
+#include "importers/class_names.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -120,7 +121,7 @@ class ShardReader {
   void add(const std::string& shard, const std::string& key, const std::map<std::string, std::string>& fields,
            std::vector<Sample>& samples) {
     Sample sample;
-    for (const char* kind : {"jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif"}) {
+    for (const char* kind : {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff", "gif"}) {
       if (sample.image.empty() && fields.contains(kind)) sample.image = shard + "#" + fields.at(kind);
       if (sample.face.empty() && fields.contains(std::string("face.") + kind))
         sample.face = shard + "#" + fields.at(std::string("face.") + kind);
@@ -152,7 +153,8 @@ class ShardReader {
 struct ClassOrder {
   bool operator()(const std::string& a, const std::string& b) const {
     const auto is_number = [](const std::string& s) { return s.find_first_not_of("0123456789") == std::string::npos; };
-    if (is_number(a) && is_number(b) && a.size() != b.size()) return a.size() < b.size();
+    if (is_number(a) != is_number(b)) return is_number(a);
+    if (is_number(a) && a.size() != b.size()) return a.size() < b.size();
     return a < b;
   }
 };
@@ -250,6 +252,9 @@ void import_shards(const ShardImport& options) {
     summary += fmt::format(", {} {}", split, samples.size());
   }
   dataset.save();
+  std::vector<ClassCounts> counts;
+  for (const auto& [split, samples] : splits) counts.push_back(ClassCounts::of(split, samples));
+  warn_of_absent_classes(counts);
   if (reader.without_picture() > 0) log_warning("{} samples have no picture and are left out", reader.without_picture());
   log_info("{}: {} classes{}", options.out.string(), dataset.classes.size(), summary);
 }

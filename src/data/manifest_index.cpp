@@ -12,6 +12,7 @@
 #include "emotion/io/file.h"
 #include "emotion/io/utf8.h"
 #include "emotion/nearest.h"
+#include "image_path.h"
 
 namespace emotion {
 namespace {
@@ -186,7 +187,7 @@ class IndexBuilder {
   }
 
   void check_duplicate(const IndexSample& sample) {
-    std::string key(image_);
+    std::string key = plain_path(image_);
     if (sample.has_box) key.append(1, '\0').append(reinterpret_cast<const char*>(sample.box), sizeof sample.box);
     const auto [first, added] = seen_.emplace(std::move(key), sample.line);
     if (!added) throw LineProblem{fmt::format("image {} stands twice; the first is in line {}", image_, first->second)};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <regex>
 #include <set>
@@ -17,6 +18,7 @@
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/random.h"
+#include "importers/class_names.h"
 
 namespace emotion {
 namespace {
@@ -33,8 +35,7 @@ std::vector<std::string> parts_of(const std::string& text) {
   return parts;
 }
 
-std::vector<std::uint64_t> ratio_counts(const std::string& ratio, std::uint64_t total) {
-  const std::vector<double> parts = SplitRatio::parse(ratio, "--ratio").parts;
+std::vector<std::uint64_t> ratio_counts(std::span<const double> parts, std::uint64_t total) {
   const double sum = std::accumulate(parts.begin(), parts.end(), 0.0);
   std::vector<std::uint64_t> counts;
   double passed = 0;
@@ -133,6 +134,80 @@ std::vector<std::size_t> drawn_order(std::size_t count, Random& random) {
   return order;
 }
 
+/// A place by chance in proportion to its weight; one weight at least is above 0.
+std::size_t draw_weighted(std::span<const std::uint64_t> weights, Random& random) {
+  std::uint64_t draw = random.below(std::accumulate(weights.begin(), weights.end(), std::uint64_t{0}));
+  std::size_t place = 0;
+  for (; draw >= weights[place]; ++place) draw -= weights[place];
+  return place;
+}
+
+std::size_t largest(std::span<const std::uint64_t> values) {
+  return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
+}
+
+/// How many samples of each class each part is to have, counted down as groups are placed.
+class ClassRoom {
+ public:
+  ClassRoom(std::span<const std::uint32_t> class_of_sample, std::span<const double> shares) : total_(shares.size()) {
+    std::map<std::uint32_t, std::uint64_t> counts;
+    for (const std::uint32_t cls : class_of_sample) ++counts[cls];
+    std::vector<double> owed(shares.size());
+    for (const auto& [cls, count] : counts) {
+      room_[cls] = divide(count, shares, owed);
+      for (std::size_t p = 0; p < shares.size(); ++p) total_[p] += room_[cls][p];
+    }
+  }
+
+  /// The part for a group: one where most of its samples have room, by chance in proportion to that room.
+  std::size_t place(std::span<const std::uint32_t> classes, Random& random) {
+    std::map<std::uint32_t, std::uint64_t> counts;
+    for (const std::uint32_t cls : classes) ++counts[cls];
+    std::vector<std::uint64_t> fitting(total_.size()), weights(total_.size());
+    for (const auto& [cls, count] : counts) {
+      for (std::size_t p = 0; p < total_.size(); ++p) {
+        fitting[p] += std::min(count, room_[cls][p]);
+        weights[p] += room_[cls][p];
+      }
+    }
+    const std::uint64_t most = fitting[largest(fitting)];
+    for (std::size_t p = 0; p < total_.size(); ++p) {
+      if (fitting[p] < most) weights[p] = 0;
+    }
+    const std::size_t part = most > 0 ? draw_weighted(weights, random) : largest(total_);
+    for (const auto& [cls, count] : counts) room_[cls][part] -= std::min(count, room_[cls][part]);
+    total_[part] -= std::min<std::uint64_t>(classes.size(), total_[part]);
+    return part;
+  }
+
+ private:
+  /// `count` by largest remainder. `owed` is what each part has missed so far, in samples.
+  static std::vector<std::uint64_t> divide(std::uint64_t count, std::span<const double> shares, std::vector<double>& owed) {
+    const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
+    std::vector<std::uint64_t> sizes;
+    std::vector<std::pair<std::int64_t, double>> rank;  // the remainder in billionths, so that equal ones are equal
+    std::uint64_t given = 0;
+    for (std::size_t p = 0; p < shares.size(); ++p) {
+      const double exact = static_cast<double>(count) * shares[p] / sum;
+      sizes.push_back(static_cast<std::uint64_t>(exact + 1e-9));
+      const double remainder = exact - static_cast<double>(sizes[p]);
+      owed[p] += remainder;
+      rank.emplace_back(std::llround(remainder * 1e9), owed[p]);
+      given += sizes[p];
+    }
+    for (; given < count; ++given) {
+      const auto p = static_cast<std::size_t>(std::max_element(rank.begin(), rank.end()) - rank.begin());
+      rank[p] = {-1, 0};  // one each
+      ++sizes[p];
+      owed[p] -= 1;
+    }
+    return sizes;
+  }
+
+  std::map<std::uint32_t, std::vector<std::uint64_t>> room_;  // of each class, by part
+  std::vector<std::uint64_t> total_;                          // by part
+};
+
 /// The first label of each sample; one more than there are classes where it has none.
 std::vector<std::uint32_t> first_labels(const AllSamples& samples, const Dataset& dataset) {
   std::vector<std::uint32_t> classes(samples.size(), static_cast<std::uint32_t>(dataset.classes.size()));
@@ -202,20 +277,28 @@ std::vector<int> assign_groups(std::span<const std::uint32_t> group_of_sample, s
   std::vector<int> part_of(group_of_sample.size(), -1);
   for (const std::size_t g : order) {
     const std::uint64_t size = groups[g].size();
-    std::uint64_t fitting = 0;
-    for (const std::uint64_t r : room) fitting += r >= size ? r : 0;
-    std::size_t part = 0;
-    if (fitting == 0) {
-      part = static_cast<std::size_t>(std::max_element(room.begin(), room.end()) - room.begin());
-    } else {
-      for (std::uint64_t draw = random.below(fitting);; ++part) {
-        if (room[part] < size) continue;
-        if (draw < room[part]) break;
-        draw -= room[part];
-      }
-    }
+    std::vector<std::uint64_t> fitting = room;
+    for (std::uint64_t& r : fitting) r = r >= size ? r : 0;
+    const std::size_t part = fitting[largest(fitting)] > 0 ? draw_weighted(fitting, random) : largest(room);
     room[part] -= std::min(room[part], size);
     for (const std::uint32_t sample : groups[g]) part_of[sample] = part < targets.size() ? static_cast<int>(part) : -1;
+  }
+  return part_of;
+}
+
+std::vector<int> stratify_groups(std::span<const std::uint32_t> group_of_sample, std::span<const std::uint32_t> class_of_sample,
+                                 std::span<const double> shares, std::uint64_t seed) {
+  const auto groups = members_of(group_of_sample);
+  Random random{seed, kSplitStream};
+  std::vector<std::size_t> order = drawn_order(groups.size(), random);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return groups[a].size() > groups[b].size(); });
+  ClassRoom room(class_of_sample, shares);
+  std::vector<int> part_of(group_of_sample.size());
+  for (const std::size_t g : order) {
+    std::vector<std::uint32_t> classes;
+    for (const std::uint32_t sample : groups[g]) classes.push_back(class_of_sample[sample]);
+    const auto part = static_cast<int>(room.place(classes, random));
+    for (const std::uint32_t sample : groups[g]) part_of[sample] = part;
   }
   return part_of;
 }
@@ -253,22 +336,54 @@ std::vector<int> deal_folds(std::span<const std::uint32_t> group_of_sample, std:
   return fold_of;
 }
 
+namespace {
+
+/// Where the samples go: names of the parts, and the part of each sample.
+struct Parts {
+  std::vector<std::string> names;
+  std::vector<int> of_sample;
+};
+
+Parts draw_parts(const AllSamples& samples, const Dataset& source, const NewSplits& config) {
+  const std::vector<std::uint32_t> group = group_samples(samples, config);
+  if (!config.counts.empty()) {
+    const auto targets = parse_counts(config.counts, samples.size());
+    return {part_names(config.names, targets.size()), assign_groups(group, targets, config.seed)};
+  }
+  const SplitRatio ratio = SplitRatio::parse(config.ratio, "--ratio");
+  ratio.tell_shares();
+  std::vector<std::string> names = part_names(config.names, ratio.parts.size());
+  if (config.stratify) return {names, stratify_groups(group, first_labels(samples, source), ratio.parts, config.seed)};
+  return {names, assign_groups(group, ratio_counts(ratio.parts, samples.size()), config.seed)};
+}
+
+void warn_of_classes(const AllSamples& samples, const Dataset& source, const Parts& parts, bool stratified) {
+  std::vector<ClassCounts> counts;
+  for (const std::string& name : parts.names) counts.push_back({name, {}});
+  samples.each([&](std::uint32_t sample, const Manifest& manifest, std::size_t i) {
+    if (parts.of_sample[sample] < 0) return;
+    for (const std::uint32_t id : manifest[i].labels)
+      ++counts[static_cast<std::size_t>(parts.of_sample[sample])].samples[source.classes[id]];
+  });
+  warn_of_absent_classes(counts, stratified ? "" : "; --stratify divides each class by the ratio");
+}
+
+}  // namespace
+
 void write_new_splits(const Dataset& source, const NewSplits& config, const std::filesystem::path& out) {
   if (config.folds == 1 || config.folds < 0) throw ConfigError(fmt::format("--folds is {}, at least 2 are needed", config.folds));
+  if (config.stratify && (config.folds > 0 || !config.counts.empty()))
+    throw ConfigError("--stratify goes with --ratio; --counts gives exact numbers, --folds deals every class evenly by itself");
   const AllSamples samples(source);
-  const std::vector<std::uint32_t> group = group_samples(samples, config);
-  std::vector<std::string> names;
-  std::vector<int> part_of;
+  Parts parts;
   if (config.folds > 0) {
     const std::vector<std::uint32_t> classes = first_labels(samples, source);
     warn_of_small_classes(classes, source, config.folds);
-    part_of = deal_folds(group, classes, config.folds, config.seed);
+    parts.of_sample = deal_folds(group_samples(samples, config), classes, config.folds, config.seed);
   } else {
-    const auto targets =
-        config.counts.empty() ? ratio_counts(config.ratio, samples.size()) : parse_counts(config.counts, samples.size());
-    names = part_names(config.names, targets.size());
-    part_of = assign_groups(group, targets, config.seed);
+    parts = draw_parts(samples, source, config);
   }
+  const std::vector<int>& part_of = parts.of_sample;
 
   Dataset dataset = derive_dataset(source, out);
   std::string summary;
@@ -285,12 +400,14 @@ void write_new_splits(const Dataset& source, const NewSplits& config, const std:
     write_split(dataset, name, lines);
     summary += fmt::format("{}{} {}", summary.empty() ? "" : ", ", name, count);
   };
-  for (std::size_t p = 0; p < names.size(); ++p) write(names[p], [&](int part) { return part == static_cast<int>(p); });
+  for (std::size_t p = 0; p < parts.names.size(); ++p)
+    write(parts.names[p], [&](int part) { return part == static_cast<int>(p); });
   for (int k = 0; k < config.folds; ++k) {
     write(fmt::format("train-{}", k + 1), [&](int part) { return part != k; });
     write(fmt::format("val-{}", k + 1), [&](int part) { return part == k; });
   }
   dataset.save();
+  if (config.folds == 0) warn_of_classes(samples, source, parts, config.stratify);
   const auto left = std::count(part_of.begin(), part_of.end(), -1);
   log_info("{}: {}{}", out.string(), summary, left > 0 ? fmt::format("; {} left out", left) : "");
 }

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "emotion/data/decode.h"
+#include "emotion/data/picture_name.h"
 #include "emotion/error.h"
 #include "emotion/io/utf8.h"
 #include "emotion/log.h"
@@ -124,13 +125,9 @@ void check_sees_whole_pictures(const VisualModel& model, const std::filesystem::
 
 Manifest folder_manifest(const std::filesystem::path& folder, const std::filesystem::path& scratch) {
   namespace fs = std::filesystem;
-  static const std::vector<std::string> known{".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"};
   std::vector<std::string> images;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    std::string extension = entry.path().extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (entry.is_regular_file() && std::find(known.begin(), known.end(), extension) != known.end()) {
+    if (entry.is_regular_file() && has_picture_name(entry.path())) {
       check_utf8_name(entry.path().string());
       images.push_back(entry.path().lexically_relative(folder).string());
     }

@@ -32,7 +32,7 @@ class CommandLineTest : public ::testing::Test {
 
 TEST_F(CommandLineTest, NumbersOfFlagsAreChecked) {
   EXPECT_EQ(usage_error("emotion_data preview --data d --config c --out o --count -1"),
-            "emotion_data: --count: Value -1 is below 0; see emotion_data --help\n");
+            "emotion_data: --count: Value -1 is below 0; see emotion_data preview --help\n");
   for (const char* line :
        {"emotion_data stats d --check-list c --seed=-1", "emotion_eval --checkpoint c --seed -1",
         "emotion_reproduce --list --seeds 1,-2", "emotion_probe --seed -3", "emotion_data pack d --out o --samples -1"})
@@ -42,7 +42,34 @@ TEST_F(CommandLineTest, NumbersOfFlagsAreChecked) {
   EXPECT_THAT(usage_error("emotion_probe --epochs 0.5"), HasSubstr("--epochs: Value 0.5 not in range 1 to "));
   for (const char* value : {"0", "-1", "nan", "inf", "x"})
     EXPECT_EQ(usage_error(fmt::format("emotion_data bench --data d --config c --seconds {}", value)),
-              fmt::format("emotion_data: --seconds: Value {} is not a number above 0; see emotion_data --help\n", value));
+              fmt::format("emotion_data: --seconds: Value {} is not a number above 0; see emotion_data bench --help\n", value));
+}
+
+TEST_F(CommandLineTest, WordsThatAreNotKnownAreNamedWithWhatIsMeant) {
+  EXPECT_EQ(usage_error("emotion_data import folder --out x"),
+            "emotion_data: --root is required; see emotion_data import --help\n");
+  EXPECT_EQ(usage_error("emotion_data stat data/x2"),
+            "emotion_data: unknown 'stat'; did you mean stats?; see emotion_data --help\n");
+  EXPECT_EQ(usage_error("emotion_data zzzzzzzz"), "emotion_data: unknown 'zzzzzzzz'; see emotion_data --help\n");
+  EXPECT_EQ(usage_error("emotion_data"), "emotion_data: A subcommand is required; see emotion_data --help\n");
+  EXPECT_EQ(usage_error("emotion_train --cfg F"),
+            "emotion_train: unknown flag '--cfg'; did you mean --config?; see emotion_train --help\n");
+  EXPECT_EQ(usage_error("emotion_train --config F --sed=3"),
+            "emotion_train: unknown flag '--sed'; did you mean --set?; see emotion_train --help\n");
+  EXPECT_EQ(usage_error("emotion_data verify d --worker 3"),
+            "emotion_data: unknown flag '--worker'; did you mean --workers?; see emotion_data verify --help\n");
+  EXPECT_EQ(usage_error("emotion_data verify d one two"), "emotion_data: unexpected: one two; see emotion_data verify --help\n");
+}
+
+TEST_F(CommandLineTest, HelpSaysThatOneOfPositionalAndFlagIsNeeded) {
+  for (const char* sub : {"verify", "stats", "faces", "regions", "dedup", "split", "vote", "pack"}) {
+    const std::string help = shell(fmt::format("$B/emotion_data {} --help", sub)).output;
+    EXPECT_THAT(help, HasSubstr("  data DATASET; data or --data is REQUIRED\n")) << sub;
+    EXPECT_THAT(help, HasSubstr("  --data DATASET; data or --data is REQUIRED\n")) << sub;
+  }
+  const std::string help = shell("$B/emotion_data import --help").output;
+  EXPECT_THAT(help, HasSubstr("format FORMAT; format or --format is REQUIRED\n"));
+  EXPECT_THAT(help, HasSubstr("Visual Genome, boxes for a detector: "));
 }
 
 // Files of the run would get the numbers 1 and 2, and the log's lines.

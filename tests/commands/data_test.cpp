@@ -141,6 +141,10 @@ TEST_F(DataCommandTest, DedupWritesTheSetTheGroupsAndAPage) {
   EXPECT_THAT(page, AllOf(HasSubstr("4 pictures, 1 groups, 1 pictures are not kept"), HasSubstr("a&lt;b&gt;.png"),
                           HasSubstr("large.png<br>120 x 120, all<br><strong>kept</strong>"), HasSubstr("src=\"data:image/"),
                           Not(HasSubstr("<b>")), Not(HasSubstr("other.png"))));
+  EXPECT_THAT(result.errors, Not(HasSubstr("different labels")));
+  write_dataset("data", "{\"image\": \"a<b>.png\", \"labels\": [0]}\n{\"image\": \"large.png\", \"labels\": [1]}\n");
+  EXPECT_THAT(run("dedup data --groups groups.json").errors,
+              HasSubstr("warning: 1 groups have pictures with different labels; the picture that is kept keeps its own"));
   EXPECT_THAT(error(2, "dedup --data data"), HasSubstr("dedup has nothing to write"));
   EXPECT_THAT(error(2, "dedup --data data --out unique"), HasSubstr("unique: there is a data set already"));
   EXPECT_THAT(error(2, "dedup --data data --groups g --radius 40"), HasSubstr("radius is 40, 0 to 32 bits are possible"));
@@ -161,6 +165,11 @@ TEST_F(DataCommandTest, SplitByRatioCountsAndFolds) {
     for (std::size_t i = 0; i < 4; ++i) awe += val[i].labels[0] == 0;
     EXPECT_EQ(awe, 2) << k;
   }
+  EXPECT_EQ(run("split data --out shares --ratio 70/10/10 --stratify").errors,
+            "the parts of the ratio 70/10/10 add up to 90, not 100: train 77.8 %, val 11.1 %, test 11.1 %\n"
+            "shares: train 16, val 2, test 2\n");
+  EXPECT_THAT(run("split data --out few --counts 19/1").errors, HasSubstr("; --stratify divides each class by the ratio"));
+  EXPECT_THAT(error(2, "split data --out x --counts 19/1 --stratify"), HasSubstr("excludes"));
   EXPECT_THAT(error(2, "split --data data --out x --folds 1"), HasSubstr("--folds is 1, at least 2 are needed"));
   EXPECT_THAT(error(2, "split --data data --out x --folds 5 --ratio 80/20"), HasSubstr("excludes"));
   EXPECT_THAT(error(2, "split --data data --out x --ratio 1/1/1/1"),
@@ -208,6 +217,22 @@ TEST_F(DataCommandTest, ImportLeavesClassesOutOnRequest) {
   EXPECT_EQ(Dataset::open(file("iapsa")).classes.size(), 7U);
   EXPECT_THAT(error(2, "import folder --root " + root + " --out f --without anger"),
               HasSubstr("import folder: --without is for published data sets"));
+}
+
+TEST_F(DataCommandTest, ImportOfAFolderAsAUserGivesIt) {
+  for (int i = 0; i < 5; ++i) {
+    for (const char* cls : {"fear", "awe", "calm"}) write_picture(fmt::format("photos/{}/{}.png", cls, i), 8, i % 3);
+  }
+  const auto result = run("import folder --root photos --out set --stratify --positive awe,calm --negative fear");
+  ASSERT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(result.errors, HasSubstr("set: 3 classes; train 12, val 3"));
+  EXPECT_THAT(Dataset::open(file("set")).positive, ElementsAre("awe", "calm"));
+  EXPECT_THAT(error(2, "import ube --root photos --out x --positive awe"),
+              HasSubstr("import ube: --positive and --negative are for folder and csv"));
+  EXPECT_THAT(error(2, "import webdataset --root photos --out x --stratify"),
+              HasSubstr("import webdataset: the names of the shards are the splits; emotion_data split draws others"));
+  for (const char* name : {"val/a/1.png", "train/a/1.png"}) write_picture("parts/" + std::string(name), 8, 0);
+  EXPECT_THAT(error(2, "import folder --root parts --out x --split 80/20"), HasSubstr("leave out --split and --stratify"));
 }
 
 TEST_F(DataCommandTest, ImportWithoutTheTrainingPicturesFails) {

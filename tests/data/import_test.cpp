@@ -358,7 +358,8 @@ TEST_F(PublishedTest, FerPlusLabelsByMostVotes) {
 
 TEST_F(PublishedTest, WrongRequestsAreRefused) {
   EXPECT_THAT(import_error("fy", fixture("ube")),
-              HasSubstr("import format 'fy' is not known; did you mean fi?; there are folder, csv, "));
+              HasSubstr("import format 'fy' is not known; did you mean fi?; there are folder, csv, webdataset, "));
+  EXPECT_THAT(import_error("webdatset", fixture("ube")), HasSubstr("; did you mean webdataset?; "));
   EXPECT_EQ(import_error("fi", folder_.path() / "none"), (folder_.path() / "none").string() + ": --root is not a folder");
   request_.folds = 1;
   EXPECT_EQ(import_error("ube", fixture("ube")), "--folds is 1; 2 to 100, or 0 for a split, is wanted");

@@ -141,6 +141,69 @@ TEST_F(SplitTest, FoldsDealEveryClassEvenly) {
   EXPECT_THAT(read_file(folder_.path() / "log.txt"), ::testing::HasSubstr("class calm has 3 samples, fewer than 5 folds"));
 }
 
+// Largest remainders of 50/30/20: 7 samples are 3.5, 2.1 and 1.4, so 4, 2, 1; 3 are 1.5, 0.9 and 0.6, so 1, 1, 1.
+TEST(StratifyGroups, DividesEachClassByLargestRemainder) {
+  std::vector<std::uint32_t> classes(7, 0), alone;
+  classes.insert(classes.end(), 3, 9);
+  for (std::uint32_t i = 0; i < classes.size(); ++i) alone.push_back(i);
+  const std::vector<double> shares{5, 3, 2};
+  std::set<std::vector<int>> seen;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const auto part = stratify_groups(alone, classes, shares, seed);
+    std::map<std::pair<std::uint32_t, int>, int> count;
+    for (std::size_t i = 0; i < part.size(); ++i) ++count[{classes[i], part[i]}];
+    EXPECT_EQ(count, (decltype(count){{{0, 0}, 4}, {{0, 1}, 2}, {{0, 2}, 1}, {{9, 0}, 1}, {{9, 1}, 1}, {{9, 2}, 1}}));
+    EXPECT_EQ(part, stratify_groups(alone, classes, shares, seed));
+    seen.insert(part);
+  }
+  EXPECT_GT(seen.size(), 10U);
+}
+
+// Of 60 samples of each class in groups of one to three each part gets its share, and no group is parted.
+TEST(StratifyGroups, KeepsGroups) {
+  std::vector<std::uint32_t> group, classes;
+  for (std::uint32_t g = 0; g < 60; ++g) {
+    for (std::uint32_t i = 0; i < 1 + g % 3; ++i) {
+      group.push_back(g);
+      classes.push_back(g / 3 % 2);
+    }
+  }
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const auto part = stratify_groups(group, classes, std::vector<double>{80, 10, 10}, seed);
+    std::map<std::uint32_t, int> of_group;
+    std::map<std::pair<std::uint32_t, int>, int> count;
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      EXPECT_EQ(of_group.emplace(group[i], part[i]).first->second, part[i]);
+      ++count[{classes[i], part[i]}];
+    }
+    for (const std::uint32_t cls : {0U, 1U})
+      EXPECT_THAT((std::array{count[{cls, 0}], count[{cls, 1}], count[{cls, 2}]}), ElementsAre(48, 6, 6)) << seed;
+  }
+}
+
+TEST_F(SplitTest, StratifiedSplitsHoldEveryClass) {
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += fmt::format("{{\"image\": \"{}.png\", \"labels\": [{}]}}\n", i, i < 190 ? 0 : 1);
+  const Dataset source = dataset({{"all", text}});
+  write_new_splits(source, {.ratio = "8/1/1", .stratify = true}, out());
+  const std::map<std::string, std::array<std::size_t, 2>> wanted{{"train", {160, 8}}, {"val", {20, 1}}, {"test", {20, 1}}};
+  for (const auto& [split, counts] : wanted) {
+    const auto names = images(out(), split);
+    EXPECT_THAT(names, SizeIs(counts[0])) << split;
+    EXPECT_EQ(std::count_if(names.begin(), names.end(), [](const auto& name) { return std::stoi(name) >= 190; }), counts[1]);
+  }
+  const std::string refused =
+      "--stratify goes with --ratio; --counts gives exact numbers, --folds deals every class evenly by itself";
+  EXPECT_EQ(error_of<ConfigError>([&] { write_new_splits(source, {.counts = "9/*", .stratify = true}, root() / "x"); }), refused);
+  EXPECT_EQ(error_of<ConfigError>([&] { write_new_splits(source, {.folds = 5, .stratify = true}, root() / "x"); }), refused);
+}
+
+// What seeds draw is what they have drawn since there are splits.
+TEST(AssignGroups, DrawsWhatItAlwaysDrew) {
+  const std::vector<std::uint32_t> group{0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8};
+  EXPECT_THAT(assign_groups(group, std::vector<std::uint64_t>{6, 3, 2}, 1), ElementsAre(0, 0, 0, 0, 0, 1, 2, -1, 1, 0, 1, 2));
+}
+
 // Groups stay whole; what they leave uneven the single samples even out.
 TEST(DealFolds, KeepsGroupsAndEvensOut) {
   std::vector<std::uint32_t> group, classes;

@@ -71,6 +71,14 @@ TEST_F(VerifyTest, NothingHidesBehindAnotherProblem) {
                                      "empty.jsonl: the split is empty", HasSubstr("val.jsonl:1: broken.png: not a picture")));
 }
 
+TEST_F(VerifyTest, APictureIsOneHoweverItsPathIsWritten) {
+  write_sets("train: train.jsonl");
+  write_text(root_ / "train.jsonl",
+             "{\"image\": \"a.png\"}\n{\"image\": \"./a.png\"}\n{\"image\": \"x/../a.png\"}\n{\"image\": \"./b.png\"}\n");
+  EXPECT_THAT(verify(3), ElementsAre("train.jsonl:2: image ./a.png stands twice; the first is in line 1",
+                                     "train.jsonl:3: image x/../a.png stands twice; the first is in line 1"));
+}
+
 TEST_F(VerifyTest, FacesAndRegionsAreRead) {
   write_sets("train: train.jsonl");
   write_text(root_ / "train.jsonl",

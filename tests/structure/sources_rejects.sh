@@ -34,7 +34,7 @@ expect src/model/net.cpp '#include "../data/batch.h"' \
   'src/model/net.cpp:1: "../data/batch.h" leaves its folder; write "emotion/STAGE/..."'
 expect src/model/other.cpp '' 'src/model/other.cpp: not named in src/model/CMakeLists.txt, so it is never built'
 expect tools/emotion_train.cpp '#include "emotion/model/net.h"' \
-  'tools/emotion_train.cpp:1: tools/ may include emotion/commands/ and emotion/error.h alone, or --help would load LibTorch'
+  'tools/emotion_train.cpp:1: tools/ may include emotion/commands/, emotion/error.h and emotion/nearest.h alone, or --help would load LibTorch'
 for print in 'fmt::print("x");' 'fmt::print(stdout, "x");' '  fmt::print(' 'std::puts("x");' 'std::fputs("x", stdout);' 'std::cout << "x";'; do
   expect src/model/net.cpp "$print" \
     'src/model/net.cpp:1: results go to stdout by print_out or print_text (emotion/print.h); others throw when a pipe closes, or say nothing'

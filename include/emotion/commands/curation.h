@@ -18,6 +18,7 @@ struct SplitOptions {
   std::string data, out, ratio = "80/10/10", counts, names, groups, key;
   int folds = 0;
   std::uint64_t seed = 1;
+  bool stratify = false;
 };
 
 struct VoteOptions {

@@ -14,7 +14,8 @@ struct ImportOptions {
   std::string image_column = "image", label_column = "label", keywords_column, split_column, separator = ";", split;
   int folds = 0;
   std::uint64_t seed = 1;
-  std::vector<std::string> without;
+  std::vector<std::string> without, positive, negative;
+  bool stratify = false;
 };
 
 struct VerifyOptions {

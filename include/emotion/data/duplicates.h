@@ -36,6 +36,9 @@ struct DuplicateReport {
 /// Hashes a data set's pictures and groups them. @throws Interrupted, ConfigError
 DuplicateReport find_duplicates(const Dataset& dataset, const DuplicateOptions& options);
 
+/// Groups whose pictures have not all the same labels (of all samples of a picture): one of them is wrong, or both are right.
+std::size_t unlike_groups(const Dataset& dataset, const DuplicateReport& report);
+
 /// The groups as JSON: {"radius", "mirrored", "pictures", "groups": [[{"image", "splits", "width", "height", "hash", "distance",
 /// "mirrored"}, ..], ..]}, the kept one first. `emotion_data split --groups` reads it.
 void write_duplicate_groups(const DuplicateReport& report, const std::filesystem::path& file);

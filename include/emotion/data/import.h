@@ -9,31 +9,49 @@ namespace emotion {
 
 /// Parts a data set is split into where it does not say so itself: `80/20` -> train, val; `80/5/15` -> train, val, test.
 struct SplitRatio {
-  std::vector<double> parts;
+  std::vector<double> parts;  ///< of any sum
   /// @throws ConfigError naming the flag unless it is two or three positive numbers
   static SplitRatio parse(const std::string& text, const char* flag = "--split");
   std::vector<std::string> names() const;
+  /// Tells in the log what the parts are in per cent, where they do not add up to 100.
+  void tell_shares() const;
+};
+
+/// Which classes are positive emotions and which negative ones.
+struct ClassPolarity {
+  std::vector<std::string> positive, negative;
 };
 
 struct FolderImport {
-  std::filesystem::path root;  ///< ROOT/CLASS/image, or ROOT/{train,val,test}/CLASS/image, the images at any depth
+  /// ROOT/CLASS/image, or ROOT/SPLIT/CLASS/image with SPLIT in any case: train, training; val, valid, validation, dev; test,
+  /// testing. The images at any depth.
+  std::filesystem::path root;
   std::filesystem::path out;
-  std::string split = "80/20";
+  std::string split{};  ///< ratio; empty = 80/20, and so it must be where there are folders of splits
   std::uint64_t seed = 1;
+  bool stratify = false;     ///< each class is divided by the ratio, not the samples as a whole
+  ClassPolarity polarity{};  ///< empty = by the names of the classes where all are known
 };
 
 struct CsvImport {
-  std::filesystem::path file;  ///< with a header line; comma, or tab where the header has one
-  std::filesystem::path root;  ///< folder that image names are relative to
+  /// With a header line. Comma, semicolon or tab is what separates fields, that with which the columns are found.
+  std::filesystem::path file;
+  std::filesystem::path root;  ///< folder that image names are relative to; absolute ones must lie below it
   std::filesystem::path out;
-  std::string image_column = "image", label_column = "label", keywords_column, split_column;
+  std::string image_column = "image", label_column = "label", keywords_column{}, split_column{};
   std::string separator = ";";  ///< between several labels or keywords of a field
-  std::string split = "80/20";
+  std::string split{};          ///< ratio; empty = 80/20; unused with a split column
   std::uint64_t seed = 1;
+  bool stratify = false;     ///< as above; not with a split column
+  ClassPolarity polarity{};  ///< as above
 };
 
 /// Writes a manifest; images stay where they are. Samples go to splits by a seeded permutation of all of them.
-/// @throws DataError naming what is wrong and where (a missing image with its line); nothing is written then
+///
+/// Classes are sorted by letter, numbers by value. Warns of files that are called as no pictures, of classes without a picture
+/// (they are passed over), of classes that a split has no sample of, and of those that differ in capitals alone.
+/// @throws DataError naming what is wrong and where (a missing image with its line); ConfigError for a ratio where there are
+/// folders of splits, or a polarity of no class; nothing is written then
 void import_folder(const FolderImport& options);
 void import_csv(const CsvImport& options);
 

@@ -13,7 +13,7 @@ struct ImportFormatName {
 inline constexpr auto kImportFormatNames = std::to_array<ImportFormatName>({
     {"abstract", "abstract paintings (Machajdik 2010): abstract_0001.jpg .. and ABSTRACT_groundTruth.csv"},
     {"affectnet", "AffectNet, 7 classes: {training,validation}.csv, or train_set/annotations/*_exp.npy, or train/ID/FILE"},
-    {"affectnet8", "the same with contempt"},
+    {"affectnet8", "AffectNet with contempt, 8 classes: as affectnet"},
     {"artphoto", "ArtPhoto (Machajdik 2010): CLASS_NUMBER.jpg in one folder"},
     {"coco", "COCO, boxes for a detector: annotations/instances_{train,val}2017.json, {train,val}2017/FILE.jpg"},
     {"emoset", "EmoSet-118K: {train,val,test}.json, image/CLASS/ID.jpg"},
@@ -28,7 +28,7 @@ inline constexpr auto kImportFormatNames = std::to_array<ImportFormatName>({
     {"se30k8", "SE30K8: annotations/mturk_annotations_240.pkl.keep; pictures ID.jpg, or their URLs"},
     {"stockemotion", "StockEmotion: *_{train,val,test}.pkl, idx2name/*.pkl.keep, dataset_image_urls_240.pkl"},
     {"ube", "UnBiasedEmo: images/CLASS/QUERY/FILE.jpg"},
-    {"visualgenome", "Visual Genome, likewise: objects.json, image_data.json, VG_100K/ID.jpg, VG_100K_2/ID.jpg"},
+    {"visualgenome", "Visual Genome, boxes for a detector: objects.json, image_data.json, VG_100K/ID.jpg, VG_100K_2/ID.jpg"},
     {"webemo", "WEBEmo: train25.txt, test25.txt (URL and class id), images/{train25,test25}/ID/FILE.jpg"},
 });
 

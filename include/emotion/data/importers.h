@@ -15,6 +15,7 @@ struct ImportRequest {
   int folds = 0;               ///< above 0: fold0-train, fold0-test .. by class, instead of a split
   std::uint64_t seed = 1;      ///< of what is drawn
   std::vector<std::string> without{};  ///< classes that are left out, and the pictures that have no other
+  bool stratify = false;               ///< a split that is drawn divides each class by the ratio
 };
 
 /// Makes a data set of a published one, in its published class order and split; what differs from the published counts is told in

@@ -1,6 +1,7 @@
 #include "csv.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -16,6 +17,22 @@ namespace {
 
 constexpr std::size_t kMostLetters = 1 << 20;  // of a field; a picture of FER2013 takes 8 KB
 constexpr std::size_t kMostFields = 10'000;
+
+char separator_of(std::string_view text, const std::filesystem::path& file, char quote, const std::vector<std::string>& wanted) {
+  if (wanted.empty()) return text.substr(0, text.find_first_of("\r\n")).find('\t') != std::string_view::npos ? '\t' : ',';
+  char best = ',';
+  std::pair<std::size_t, std::size_t> most{0, 0};
+  for (const char separator : {',', '\t', ';'}) {
+    CsvReader::Row header;
+    CsvReader(text, file, separator, quote).next(header);
+    std::size_t found = 0;
+    for (const auto& name : wanted) found += std::find(header.fields.begin(), header.fields.end(), name) != header.fields.end();
+    if (std::pair(found, header.fields.size()) <= most) continue;
+    most = {found, header.fields.size()};
+    best = separator;
+  }
+  return best;
+}
 
 }  // namespace
 
@@ -72,12 +89,11 @@ void CsvReader::read_row(Row& row) {
   row.fields.push_back(std::move(field));
 }
 
-CsvTable CsvTable::read(const std::filesystem::path& file, char quote) {
+CsvTable CsvTable::read(const std::filesystem::path& file, char quote, const std::vector<std::string>& wanted) {
   const MappedFile map(file);
   const std::string_view text = map.text();
   if (text.empty()) throw DataError(file.string() + ": the file is empty");
-  const char comma = text.substr(0, text.find_first_of("\r\n")).find('\t') != std::string_view::npos ? '\t' : ',';
-  CsvReader reader(text, file, comma, quote);
+  CsvReader reader(text, file, separator_of(text, file, quote, wanted), quote);
   CsvTable table;
   table.file = file;
   Row row;

@@ -31,15 +31,17 @@ class CsvReader {
   std::uint64_t line_ = 1;
 };
 
-/// A whole table with a header; tabs where the header has one.
+/// A whole table with a header.
 struct CsvTable {
   using Row = CsvReader::Row;
   std::filesystem::path file;
   std::vector<std::string> header;
   std::vector<Row> rows;
 
+  /// Fields are parted by what finds most of the `wanted` columns in the header, and of equals most columns: comma, tab or
+  /// semicolon; where no column is wanted, by tabs if the header has one, else commas.
   /// @throws DataError with file:line for a row of another width or an open quote
-  static CsvTable read(const std::filesystem::path& file, char quote = '"');
+  static CsvTable read(const std::filesystem::path& file, char quote = '"', const std::vector<std::string>& wanted = {});
   /// @throws DataError with the nearest column
   std::size_t column(const std::string& name) const;
 };

@@ -8,6 +8,8 @@
 
 #include <fmt/ranges.h>
 
+#include "class_names.h"
+#include "emotion/data/split.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/nearest.h"
@@ -51,6 +53,7 @@ ImportDraft::ImportDraft(ImportRequest request) : image_root(request.out), reque
   if (request_.folds != 0 && (request_.folds < 2 || request_.folds > 100))
     throw ConfigError(fmt::format("--folds is {}; 2 to 100, or 0 for a split, is wanted", request_.folds));
   if (request_.folds != 0 && !request_.split.empty()) throw ConfigError("--folds and --split exclude each other");
+  if (request_.folds != 0 && request_.stratify) throw ConfigError("--folds deals every class evenly; leave out --stratify");
 }
 
 ImportDraft::~ImportDraft() {
@@ -253,29 +256,54 @@ std::vector<std::vector<std::size_t>> draw_split(std::size_t count, const SplitR
   return splits;
 }
 
-ImportDraft::Splits ImportDraft::make_splits(const std::string& ratio_text) const {
-  const bool given = std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return !row.split.empty(); });
-  if (request_.folds > 0) return make_folds();
+std::vector<std::vector<std::size_t>> draw_stratified(std::span<const std::uint32_t> class_of_sample, const SplitRatio& ratio,
+                                                      std::uint64_t seed) {
+  std::vector<std::uint32_t> alone(class_of_sample.size());
+  std::iota(alone.begin(), alone.end(), 0U);
+  const std::vector<int> part_of = stratify_groups(alone, class_of_sample, ratio.parts, seed);
+  std::vector<std::vector<std::size_t>> splits(ratio.parts.size());
+  for (std::size_t i = 0; i < part_of.size(); ++i) splits[static_cast<std::size_t>(part_of[i])].push_back(i);
+  return splits;
+}
+
+bool ImportDraft::has_given_split() const {
+  return std::any_of(rows_.begin(), rows_.end(), [](const Row& row) { return !row.split.empty(); });
+}
+
+ImportDraft::Splits ImportDraft::given_splits() const {
+  if (request_.stratify) throw ConfigError("--stratify: the split is published; --split RATIO draws another");
   Splits splits;
-  if (given && request_.split.empty()) {
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
-      const std::string name = rows_[i].split.empty() ? "train" : rows_[i].split;
-      auto found = std::find_if(splits.begin(), splits.end(), [&](const auto& s) { return s.first == name; });
-      if (found == splits.end()) found = splits.insert(splits.end(), {name, {}});
-      found->second.push_back(i);
-    }
-    static const std::vector<std::string> order{"train", "val", "test"};
-    std::stable_sort(splits.begin(), splits.end(), [](const auto& a, const auto& b) {
-      return std::find(order.begin(), order.end(), a.first) < std::find(order.begin(), order.end(), b.first);
-    });
-    return splits;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    const std::string name = rows_[i].split.empty() ? "train" : rows_[i].split;
+    auto found = std::find_if(splits.begin(), splits.end(), [&](const auto& s) { return s.first == name; });
+    if (found == splits.end()) found = splits.insert(splits.end(), {name, {}});
+    found->second.push_back(i);
   }
+  static const std::vector<std::string> order{"train", "val", "test"};
+  std::stable_sort(splits.begin(), splits.end(), [](const auto& a, const auto& b) {
+    return std::find(order.begin(), order.end(), a.first) < std::find(order.begin(), order.end(), b.first);
+  });
+  return splits;
+}
+
+ImportDraft::Splits ImportDraft::make_splits(const std::string& ratio_text) const {
+  if (request_.folds > 0) return make_folds();
+  const bool given = has_given_split();
+  if (given && request_.split.empty()) return given_splits();
   if (given) note("the published split is set aside for --split {}", request_.split);
   const SplitRatio ratio = SplitRatio::parse(request_.split.empty() ? ratio_text : request_.split);
-  if (!given && request_.split.empty()) note("no split is published: {} drawn by seed {}", ratio_text, request_.seed);
+  if (request_.split.empty()) {
+    note("no split is published: {} drawn by seed {}", ratio_text, request_.seed);
+  } else {
+    ratio.tell_shares();
+  }
   std::vector<std::string> names = ratio.names();
   if (names.size() == 2) names[1] = "test";  // the papers' words
-  auto parts = draw_split(rows_.size(), ratio, request_.seed);
+  std::vector<std::uint32_t> class_of;
+  for (const Row& row : rows_) class_of.push_back(row.labels > 0 ? row.ids[0] : UINT32_MAX);
+  auto parts =
+      request_.stratify ? draw_stratified(class_of, ratio, request_.seed) : draw_split(rows_.size(), ratio, request_.seed);
+  Splits splits;
   for (std::size_t part = 0; part < parts.size(); ++part) splits.emplace_back(names[part], std::move(parts[part]));
   return splits;
 }
@@ -302,6 +330,19 @@ ImportDraft::Splits ImportDraft::make_folds() const {
     splits.emplace_back(fmt::format("fold{}-test", fold), std::move(test));
   }
   return splits;
+}
+
+void ImportDraft::warn_of_classes(const Splits& splits, bool drawn) const {
+  std::vector<ClassCounts> counts;
+  for (const auto& [split, rows] : splits) {
+    std::unordered_map<std::uint32_t, std::uint64_t> of_id;
+    for (const std::size_t i : rows) {
+      for (std::uint32_t k = 0; k < rows_[i].labels; ++k) ++of_id[rows_[i].ids[k]];
+    }
+    ClassCounts& count = counts.emplace_back(ClassCounts{split, {}});
+    for (const auto& [id, samples] : of_id) count.samples[names_[id]] = samples;
+  }
+  warn_of_absent_classes(counts, drawn ? "; --stratify divides each class" : "");
 }
 
 Sample ImportDraft::sample(const Row& row) const {
@@ -348,7 +389,10 @@ void ImportDraft::finish(const std::string& ratio, const PublishedCounts& publis
   drop_classes();
   drop_missing();
   compare(published);
-  write(make_splits(ratio));
+  const Splits splits = make_splits(ratio);
+  write(splits);
+  // Folds tell of small classes themselves.
+  if (request_.folds == 0) warn_of_classes(splits, !request_.stratify && (!has_given_split() || !request_.split.empty()));
   made_.clear();
 }
 

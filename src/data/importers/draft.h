@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -101,8 +102,11 @@ class ImportDraft {
   void drop_missing();
   void refuse_lost_splits(const std::vector<std::string>& problems) const;
   void compare(const PublishedCounts& published) const;
+  bool has_given_split() const;
+  Splits given_splits() const;
   Splits make_splits(const std::string& ratio) const;
   Splits make_folds() const;
+  void warn_of_classes(const Splits& splits, bool drawn) const;
   void write(const Splits& splits) const;
   Sample sample(const Row& row) const;
 
@@ -117,6 +121,9 @@ class ImportDraft {
 
 /// The places 0 .. count - 1 by a seeded permutation cut at the ratio's places; within a split they ascend.
 std::vector<std::vector<std::size_t>> draw_split(std::size_t count, const SplitRatio& ratio, std::uint64_t seed);
+/// The same with each class divided by the ratio (stratify_groups).
+std::vector<std::vector<std::size_t>> draw_stratified(std::span<const std::uint32_t> class_of_sample, const SplitRatio& ratio,
+                                                      std::uint64_t seed);
 
 /// image_root as dataset.yaml has it: relative to the data set where both lie below one folder, else absolute.
 std::filesystem::path relative_root(const std::filesystem::path& root, const std::filesystem::path& out);

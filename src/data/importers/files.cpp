@@ -6,12 +6,12 @@
 #include <array>
 #include <cctype>
 #include <fstream>
-#include <set>
 #include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "class_names.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/io/utf8.h"
@@ -127,9 +127,19 @@ bool is_junk(std::string_view name) {
   return name.starts_with('.') || name == "Thumbs.db" || name == "desktop.ini" || name == "__MACOSX";
 }
 
-bool has_picture_name(const fs::path& file) {
-  static const std::set<std::string> known{".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"};
-  return known.contains(lower_case(file.extension().string()));
+void OtherFiles::add(const fs::path& file) { ++by_suffix_[lower_case(file.extension().string())]; }
+
+void OtherFiles::warn(const std::string& place) const {
+  if (by_suffix_.empty()) return;
+  std::vector<std::pair<std::string, std::uint64_t>> counts(by_suffix_.begin(), by_suffix_.end());
+  std::stable_sort(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::uint64_t total = 0;
+  std::vector<std::string> kinds;
+  for (const auto& [suffix, count] : counts) {
+    total += count;
+    kinds.push_back(fmt::format("{} {}", count, suffix.empty() ? "without a suffix" : suffix));
+  }
+  log_warning("{}: {} files are no pictures by their names: {}", place, total, some_of(kinds));
 }
 
 std::vector<std::string> files_of(const fs::path& root, const fs::path& folder, bool deep) {

@@ -3,9 +3,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "emotion/data/picture_name.h"
 
 namespace emotion {
 
@@ -28,7 +31,17 @@ std::string file_name_of_url(std::string_view url);
 
 /// What systems leave behind: .DS_Store, ._picture.jpg, Thumbs.db, __MACOSX.
 bool is_junk(std::string_view name);
-bool has_picture_name(const std::filesystem::path& file);
+
+/// Counts files that are passed over because they are called as no pictures (has_picture_name).
+class OtherFiles {
+ public:
+  void add(const std::filesystem::path& file);
+  /// One warning with the suffixes, the most frequent first; none where there was no such file.
+  void warn(const std::string& place) const;
+
+ private:
+  std::map<std::string, std::uint64_t> by_suffix_;
+};
 
 /// Files of ROOT/FOLDER as paths relative to `root`, sorted, without junk; those of its subfolders, linked ones
 /// too, if `deep`.

@@ -126,6 +126,7 @@ const std::vector<Format>& formats() {
 
 void import_published(const ImportRequest& request) {
   if (has_boxes(request.format)) {
+    if (request.stratify) throw ConfigError("import " + request.format + ": --stratify is for data sets of labels, not of boxes");
     if (request.folds != 0) throw ConfigError("import " + request.format + ": --folds is for data sets with one class a picture");
     if (!request.without.empty())
       throw ConfigError("import " + request.format + ": --without is for data sets of labelled pictures, not of boxes");
@@ -134,7 +135,7 @@ void import_published(const ImportRequest& request) {
   }
   const auto found = std::find_if(formats().begin(), formats().end(), [&](const Format& f) { return f.name == request.format; });
   if (found == formats().end()) {
-    std::vector<std::string> names{"folder", "csv"};
+    std::vector<std::string> names{"folder", "csv", "webdataset"};
     for (const auto& format : kImportFormatNames) names.emplace_back(format.name);
     throw ConfigError(fmt::format("import format '{}' is not known{}; there are {}", request.format,
                                   did_you_mean(request.format, names), fmt::join(names, ", ")));
