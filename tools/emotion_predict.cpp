@@ -7,7 +7,8 @@ int main(int argc, char** argv) {
   app.add_option(
          "images", o.inputs,
          "pictures, folders of them, or data sets with the regions and faces of their manifest; of other pictures a network "
-         "of faces sees the largest face that is found, and those without one are left out")
+         "of faces sees the largest face that is found, and those without one are left out; --set data.on_error=skip leaves "
+         "broken ones out")
       ->required()
       ->type_name("IMAGE|DIR|DATASET");
   app.add_option("--detector", o.detector, "finds the regions of pictures that no data set knows, for a stimuli network")

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "broken_pictures.h"
 #include "emotion/data/targets.h"
 #include "emotion/error.h"
 #include "emotion/eval/evaluation_result.h"
@@ -192,6 +193,7 @@ void warn_of_missing_classes(const Predictions& predictions, const std::vector<s
 
 void emotion_eval(const emotion::EvalOptions& o) {
   using namespace emotion;
+  refuse_skipping(o.settings);
   if (!o.output.empty()) check_writable_folder(o.output);
   check_utf8_name(o.compare);  // metrics.json names it
   const Device device = Device::open(o.device);

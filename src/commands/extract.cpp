@@ -4,6 +4,7 @@
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
+#include "broken_pictures.h"
 #include "emotion/commands/eval.h"
 #include "emotion/error.h"
 #include "emotion/eval/feature_file.h"
@@ -72,6 +73,7 @@ void extract(const ExtractOptions& o, ProcessGroup& group) {
 }  // namespace emotion
 
 void emotion_extract(const emotion::ExtractOptions& o) {
+  emotion::refuse_skipping(o.settings);
   emotion::run_shared(o.share, {{"--checkpoint", o.checkpoint}, {"--data", o.data}, {"--split", o.split}, {"--out", o.out}},
                       [&](emotion::ProcessGroup& group) { emotion::extract(o, group); });
 }

@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "broken_pictures.h"
 #include "emotion/error.h"
 #include "emotion/eval/extract.h"
 #include "emotion/eval/search_index.h"
@@ -87,6 +88,7 @@ SearchIndex open_index(const SearchQueryCommand& o) {
 
 void emotion_search_index(const emotion::SearchIndexCommand& o) {
   using namespace emotion;
+  refuse_skipping(o.settings);
   check_writable_file(o.out);
   const Device device = Device::open(o.device);
   const VisualModel model = VisualModel::open(o.checkpoint, o.settings, device);
