@@ -9,6 +9,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/softmax.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "emotion/data/manifest.h"
@@ -84,6 +85,37 @@ void train_vectors(const Word2VecCommand& o, ProcessGroup& group) {
   log_info("{}: {} words of {} numbers", o.out, vectors.size(), vectors.dimension());
 }
 
+/// What the TextCNN reads of the words, int64 [1, max_keywords]: as in training each once, and none that is a class, which would
+/// give the answer away. @throws DataError if it knows none of them
+at::Tensor encode_words(const TrainedTextCNN& trained, const std::vector<std::string>& words, const std::string& checkpoint) {
+  const auto unknown = static_cast<std::int64_t>(trained.vocabulary.size());
+  at::Tensor ids = at::full({1, trained.max_keywords}, unknown + 1, at::kLong);
+  std::int64_t count = 0;
+  std::vector<std::string> strange, warnings;
+  std::set<std::string> seen;
+  for (const auto& word : words) {
+    if (!seen.insert(word).second) continue;
+    if (std::find(trained.classes.begin(), trained.classes.end(), word) != trained.classes.end()) {
+      warnings.push_back(fmt::format("'{}' is a class: the TextCNN reads the other keywords", word));
+      continue;
+    }
+    if (count == trained.max_keywords) continue;
+    const auto row = trained.vocabulary.find(word);
+    if (!row) {
+      strange.push_back(word);
+      warnings.push_back(fmt::format("'{}' is not in the vocabulary", word));
+    }
+    ids.data_ptr<std::int64_t>()[count++] = row ? static_cast<std::int64_t>(*row) : unknown;
+  }
+  if (count == 0) throw DataError("no non-emotion keyword: the TextCNN has nothing to read; give words that are no class of it");
+  if (strange.size() == static_cast<std::size_t>(count)) {
+    throw DataError(fmt::format("{}: no keyword is in its vocabulary ({}); give words that it was trained on", checkpoint,
+                                fmt::join(strange, ", ")));
+  }
+  for (const auto& warning : warnings) log_warning("{}", warning);
+  return ids;
+}
+
 }  // namespace
 }  // namespace emotion
 
@@ -123,20 +155,8 @@ void emotion_text_nearest(const emotion::NearestCommand& o) {
 void emotion_text_textcnn_predict(const emotion::TextCNNPredictCommand& o) {
   using namespace emotion;
   TrainedTextCNN trained = load_textcnn(o.checkpoint);
-  const auto unknown = static_cast<std::int64_t>(trained.vocabulary.size());
   const at::NoGradGuard no_grad;
-  at::Tensor ids = at::full({1, trained.max_keywords}, unknown + 1, at::kLong);
-  std::int64_t count = 0;
-  // As in training: each word once, and none that is a class, which would give the answer away.
-  std::set<std::string> left_out(trained.classes.begin(), trained.classes.end());
-  for (const auto& word : o.words) {
-    if (count == trained.max_keywords) break;
-    if (!left_out.insert(word).second) continue;
-    const auto row = trained.vocabulary.find(word);
-    if (!row) log_warning("'{}' is not in the vocabulary", word);
-    ids.data_ptr<std::int64_t>()[count++] = row ? static_cast<std::int64_t>(*row) : unknown;
-  }
-  if (count == 0) throw DataError("no non-emotion keyword: the TextCNN has nothing to read; give words that are no class of it");
+  const at::Tensor ids = encode_words(trained, o.words, o.checkpoint);
   const at::Tensor p = at::softmax(trained.network->forward(ids), 1).contiguous();
   std::vector<std::size_t> order(trained.classes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

@@ -93,6 +93,18 @@ TEST_F(TextCommandTest, EmotionsInKeywords) {
   const auto unknown = run({"textcnn-predict", "--checkpoint", "text.safetensors", "sun", "glee"});
   EXPECT_EQ(unknown.errors, "warning: 'glee' is not in the vocabulary\n");
   EXPECT_EQ(unknown.output, sun.output);
+  const auto emotion = run({"textcnn-predict", "--checkpoint", "text.safetensors", "joy", "sun"});
+  EXPECT_EQ(emotion.errors, "warning: 'joy' is a class: the TextCNN reads the other keywords\n");
+  EXPECT_EQ(emotion.output, sun.output);
+}
+
+TEST_F(TextCommandTest, OfUnknownWordsNothingIsSaid) {
+  write_textcnn();
+  const auto unknown = run({"textcnn-predict", "--checkpoint", "text.safetensors", "joy", "glee", "mirth"});
+  EXPECT_EQ(unknown.code, 3);
+  EXPECT_EQ(unknown.errors,
+            "text.safetensors: no keyword is in its vocabulary (glee, mirth); give words that it was trained on\n");
+  EXPECT_EQ(unknown.output, "");
 }
 
 // Old word vectors are in any encoding.
