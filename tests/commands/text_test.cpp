@@ -146,6 +146,27 @@ TEST_F(TextCommandTest, ALabelledSetKeepsWhatItsSourceHas) {
   EXPECT_TRUE(sample.votes.empty());
 }
 
+TEST_F(TextCommandTest, LabelsOfUnknownWordsAreCounted) {
+  write_textcnn();
+  write_text(root_ / "source/dataset.yaml", "name: s\nclasses: [joy]\nsplits: {train: train.jsonl}\n");
+  const std::string strange = "{\"image\": \"1.png\", \"keywords\": [\"glee\", \"mirth\"]}\n";
+  write_text(root_ / "source/train.jsonl", strange + "{\"image\": \"2.png\", \"keywords\": [\"glee\", \"storm\"]}\n");
+  const std::vector<std::string> label{"label", "--checkpoint", "text.safetensors", "--data", "source",
+                                       "--out", "labelled",     "--log-level",      "warning"};
+  const auto some = run(label);
+  EXPECT_EQ(some.code, 0);
+  EXPECT_EQ(
+      some.errors,
+      "warning: source/train.jsonl: 1 of 2 samples have no keyword that the TextCNN knows: their labels are what it says of "
+      "unknown words\n");
+  fs::remove_all(root_ / "labelled");
+  write_text(root_ / "source/train.jsonl", strange);
+  const auto all = run(label);
+  EXPECT_EQ(all.code, 3);
+  EXPECT_EQ(all.errors, "source/train.jsonl: no sample has a keyword that the TextCNN knows; it was trained on other words\n");
+  EXPECT_FALSE(fs::exists(root_ / "labelled/dataset.yaml"));
+}
+
 TEST_F(TextCommandTest, AHalfMadeLabelledSetIsMadeAnew) {
   write_textcnn();
   write_text(root_ / "source/dataset.yaml", "name: s\nclasses: [joy]\nsplits: {train: train.jsonl, test: test.jsonl}\n");
