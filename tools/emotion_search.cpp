@@ -5,7 +5,7 @@ namespace {
 
 void add_query_flags(CLI::App& app, emotion::SearchQueryCommand& o) {
   app.add_option("--index", o.index, "made by `index`")->required()->type_name("FILE");
-  app.add_option("--k", o.k, "pictures given")->capture_default_str()->check(emotion::counts(1));
+  app.add_option("--k", o.k, "pictures given; of a smaller index all")->capture_default_str()->check(emotion::counts(1));
   app.add_option("--breadth", o.breadth, "hnsw: candidates kept; more find more and take longer")
       ->capture_default_str()
       ->check(emotion::counts(1));

@@ -78,9 +78,15 @@ SearchIndex open_index(const SearchQueryCommand& o) {
   }
   SearchIndex index = SearchIndex::open(o.index);
   index.set_breadth(std::max(o.breadth, o.k));
-  if (o.k < 1 || static_cast<std::size_t>(o.k) > index.size())
-    throw ConfigError(fmt::format("{}: --k is {}, the index holds {} pictures", o.index, o.k, index.size()));
   return index;
+}
+
+/// How many pictures are given: --k, or all where the index holds fewer. @throws ConfigError
+int pictures_given(const SearchIndex& index, const SearchQueryCommand& o) {
+  if (o.k < 1) throw ConfigError(fmt::format("--k is {}, at least 1 is wanted", o.k));
+  if (static_cast<std::size_t>(o.k) <= index.size()) return o.k;
+  log_info("{}: it holds {} pictures, fewer than --k {}: all are given", o.index, index.size(), o.k);
+  return static_cast<int>(index.size());
 }
 
 }  // namespace
@@ -128,6 +134,7 @@ void emotion_search_index(const emotion::SearchIndexCommand& o) {
 void emotion_search_image(const emotion::SearchQueryCommand& o) {
   using namespace emotion;
   const SearchIndex index = open_index(o);
+  const int k = pictures_given(index, o);
   const Device device = Device::open(o.device);
   const std::string checkpoint = o.checkpoint.empty() ? index.info().checkpoint : o.checkpoint;
   std::vector<std::string> settings = index.info().settings;  // queries see what the index saw
@@ -146,7 +153,7 @@ void emotion_search_image(const emotion::SearchQueryCommand& o) {
     if (!image) throw DataError(fmt::format("{}: no face was found, and {} sees faces", picture, model.file().string()));
     at::Tensor query = model.features(picture_batch(device, *image)).to(at::kFloat);
     if (index.info().space == "joint") query = model.projection(query);
-    answers.push_back({picture, picture, index.search(query.cpu(), o.k)[0]});
+    answers.push_back({picture, picture, index.search(query.cpu(), k)[0]});
   }
   give(index, answers, o);
 }
@@ -170,5 +177,5 @@ void emotion_search_text(const emotion::SearchQueryCommand& o) {
     log_warning("{}: there is no vector for {}: the other words are searched for", o.word2vec, fmt::join(unknown, ", "));
   const std::string name = fmt::format("{}", fmt::join(known, " "));
   const at::Tensor query = class_vectors({known}, {name}, vectors);
-  give(index, {{name, {}, index.search(query, o.k)[0]}}, o);
+  give(index, {{name, {}, index.search(query, pictures_given(index, o))[0]}}, o);
 }

@@ -132,6 +132,18 @@ TEST_F(SearchCommandTest, TheIndexKnowsTheSettingsItWasMadeWith) {
       << "--set of the query is over them";
 }
 
+TEST_F(SearchCommandTest, AnIndexOfFewPicturesGivesAll) {
+  fs::create_directories(root() / "few");
+  for (int i = 0; i < 3; ++i) fs::copy_file(root() / picture(i), root() / "few" / fmt::format("{}.jpg", i));
+  index("net.safetensors", "few.search", {}, "few");
+  for (const Words& k : {Words(), {"--k", "4"}}) {
+    Words words{"emotion_search", "image", "--index", "few.search", picture(0)};
+    words.insert(words.end(), k.begin(), k.end());
+    const std::string printed = output(words);
+    EXPECT_EQ(std::count(printed.begin(), printed.end(), '\n'), 4) << "the query and three pictures: " << printed;
+  }
+}
+
 TEST_F(SearchCommandTest, NamesThatAreNotUtf8AreRefused) {
   const std::string name = "caf\xe9.jpg",
                     error = "caf\\xe9.jpg: the name is not UTF-8; rename it (convmv does that for whole folders)";
