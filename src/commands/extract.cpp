@@ -3,6 +3,7 @@
 
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "broken_pictures.h"
 #include "emotion/commands/eval.h"
@@ -20,6 +21,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t kBatchesOfAPiece = 2;
+constexpr std::size_t kNamesLimit = 10 << 20;  // bytes: safetensors' own reader refuses headers of more than 100 MB
 
 /// A data set's split, or the pictures of a folder: `scratch` then holds their manifest.
 Manifest open_pictures(const ExtractOptions& o, const fs::path& scratch) {
@@ -28,12 +30,28 @@ Manifest open_pictures(const ExtractOptions& o, const fs::path& scratch) {
   throw DataError(o.data + ": neither a data set nor a folder of pictures");
 }
 
+/// The names of a folder's pictures, row by row, as a JSON list; empty, with a warning, if a reader would refuse so long a
+/// header.
+std::string names_json(const Manifest& manifest, const std::string& out) {
+  nlohmann::json names = nlohmann::json::array();
+  for (std::size_t i = 0; i < manifest.size(); ++i) names.push_back(manifest[i].image);
+  std::string text = names.dump();
+  if (text.size() <= kNamesLimit) return text;
+  log_warning("{}: the names of {} pictures are too long for its metadata; the rows are in the order of their sorted paths", out,
+              manifest.size());
+  return {};
+}
+
 /// samples: null where every sample has a row
-void write_features(const ExtractOptions& o, const fs::path& model_file, const at::Tensor& features,
+void write_features(const ExtractOptions& o, const fs::path& model_file, const Manifest& manifest, const at::Tensor& features,
                     const std::vector<std::uint64_t>* samples) {
   StateDict out;
   out.metadata = {{"checkpoint", model_file.string()}, {"data", o.data}};
-  if (fs::exists(fs::path(o.data) / "dataset.yaml")) out.metadata["split"] = o.split;
+  if (!manifest.dataset().unlisted) {
+    out.metadata["split"] = o.split;
+  } else if (std::string names = names_json(manifest, o.out); !names.empty()) {
+    out.metadata["images"] = std::move(names);
+  }
   if (samples) out.add("samples", at::tensor(std::vector<std::int64_t>(samples->begin(), samples->end()), at::kLong));
   out.add("features", features);
   write_safetensors(o.out, out);
@@ -65,7 +83,7 @@ void extract(const ExtractOptions& o, ProcessGroup& group) {
   }
   const at::Tensor features = shared_features(rows, piece, parts, group);
   if (!group.is_root()) return;
-  write_features(o, file, features, faces ? &rows.samples : nullptr);
+  write_features(o, file, manifest, features, faces ? &rows.samples : nullptr);
   fs::remove_all(parts);
 }
 

@@ -60,7 +60,7 @@ void give(const SearchIndex& index, const std::vector<Answer>& answers, const Se
     for (const SearchHit& hit : answer.hits) {
       const std::string& name = index.images()[static_cast<std::size_t>(hit.row)];
       text += fmt::format("  {:.4f} {}\n", hit.score, name);
-      entry["results"].push_back({{"image", name}, {"score", hit.score}});
+      entry["results"].push_back({{"image", name}, {"file", (index.info().image_root / name).string()}, {"score", hit.score}});
     }
     json.push_back(std::move(entry));
     if (!o.report.empty()) body += strip(index, answer);

@@ -92,6 +92,18 @@ TEST_F(MeasureTest, ABrokenPictureIsNamedWithWhatToDo) {
   for (const auto& words : {extract, index}) refuses(on(words, {"loose"}), 3, folder + why + "take it out of the folder");
 }
 
+TEST_F(MeasureTest, FeaturesOfAFolderNameItsPictures) {
+  fs::create_directories(root() / "folder/deeper");
+  const std::vector<std::string> names{"a \"b\".jpg", "deeper/c.jpg", "z.jpg"};
+  for (const auto& name : names) fs::copy_file(root() / "moods" / image(0), root() / "folder" / name);
+  output({"emotion_extract", "--checkpoint", "net.safetensors", "--data", "folder", "--out", "named.safetensors"});
+  const auto metadata = read_safetensors_metadata(root() / "named.safetensors");
+  EXPECT_EQ(nlohmann::json::parse(metadata.at("images")).get<std::vector<std::string>>(), names);
+  EXPECT_FALSE(metadata.contains("split"));
+  output({"emotion_extract", "--checkpoint", "net.safetensors", "--data", "moods", "--out", "listed.safetensors"});
+  EXPECT_FALSE(read_safetensors_metadata(root() / "listed.safetensors").contains("images")) << "its manifest names them";
+}
+
 TEST_F(MeasureTest, ABoxIsAPictureOfItsOwn) {
   fs::create_directories(root() / "pixels");
   cv::Mat left(32, 32, CV_8UC3, cv::Scalar(20, 60, 220)), right(32, 32, CV_8UC3, cv::Scalar(200, 180, 10)), both;

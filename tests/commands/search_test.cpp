@@ -83,6 +83,7 @@ TEST_F(SearchCommandTest, PicturesFindThemselvesThenTheNearestByCosine) {
     const auto [scores, rows] = at::topk(unit.matmul(unit[3]), 5);
     ASSERT_EQ(found[0]["results"].size(), 5U);
     EXPECT_EQ(found[0]["results"][0]["image"], own);
+    EXPECT_EQ(found[0]["results"][0]["file"], (fs::absolute(root()) / "moods" / own).string());
     for (std::int64_t j = 0; j < 5; ++j)
       EXPECT_NEAR(found[0]["results"][static_cast<std::size_t>(j)]["score"], scores[j].item<double>(), 1e-5);
     EXPECT_EQ(found[0]["results"][1]["image"],
