@@ -9,7 +9,7 @@ void add_query_flags(CLI::App& app, emotion::SearchQueryCommand& o) {
   app.add_option("--breadth", o.breadth, "hnsw: candidates kept; more find more and take longer")
       ->capture_default_str()
       ->check(emotion::counts(1));
-  app.add_option("--json", o.json, "writes the results there")->type_name("FILE");
+  app.add_option("--json", o.json, "writes the results there; - prints them alone")->type_name("FILE");
   app.add_option("--report", o.report, "writes a page with the pictures")->type_name("FILE");
 }
 

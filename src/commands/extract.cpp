@@ -14,6 +14,7 @@
 #include "emotion/log.h"
 #include "emotion/train/checkpoint.h"
 #include "launch.h"
+#include "result_file.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -59,7 +60,7 @@ void write_features(const ExtractOptions& o, const fs::path& model_file, const M
 }
 
 void extract(const ExtractOptions& o, ProcessGroup& group) {
-  if (group.is_root()) check_writable_file(o.out);
+  if (group.is_root()) check_result_file("--out", o.out, ResultForm::kTensors);
   const Device device = Device::open(own_device(o.device, group));
   const int workers = decoding_threads(o.workers, group);
   const fs::path file = find_model_file(o.checkpoint);

@@ -24,6 +24,7 @@
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/stimuli_model.h"
 #include "predict.h"
+#include "result_file.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -134,7 +135,7 @@ void write_json(const std::string& file, const std::vector<Prediction>& predicti
     for (const std::size_t k : prediction.order) entry["probabilities"][classes[k]] = prediction.probabilities[k];
     json.push_back(std::move(entry));
   }
-  write_file_atomically(file, json.dump(2) + "\n");
+  write_json_result(file, json.dump(2) + "\n");
 }
 
 void write_report(const std::string& file, const std::vector<Prediction>& predictions, const VisualModel& model, int top) {
@@ -163,9 +164,8 @@ void write_report(const std::string& file, const std::vector<Prediction>& predic
 
 void emotion_predict(const emotion::PredictOptions& o) {
   using namespace emotion;
-  for (const auto& file : {o.json, o.report}) {
-    if (!file.empty()) check_writable_file(file);
-  }
+  check_result_file("--json", o.json, ResultForm::kJson);
+  check_result_file("--report", o.report, ResultForm::kPage);
   if (!o.pictures.empty()) check_writable_folder(o.pictures);
   const Device device = Device::open(o.device);
   if (task_of(find_model_file(o.checkpoint)) == "stimuli") return predict_stimuli(o, device);

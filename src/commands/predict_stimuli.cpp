@@ -23,6 +23,7 @@
 #include "emotion/stimuli/faces.h"
 #include "emotion/train/detector_model.h"
 #include "predict.h"
+#include "result_file.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -140,7 +141,7 @@ class Output {
   }
 
   void close() {
-    if (!options_.json.empty()) write_file_atomically(options_.json, "[" + json_ + "]\n");
+    if (!options_.json.empty()) write_json_result(options_.json, "[" + json_ + "]\n");
     if (!options_.report.empty()) write_file_atomically(options_.report, explanation_page(model_, sections_));
   }
 

@@ -22,6 +22,7 @@
 #include "emotion/print.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
+#include "result_file.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -67,15 +68,14 @@ void give(const SearchIndex& index, const std::vector<Answer>& answers, const Se
   }
   // Words come from the command line and from files of any encoding.
   constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
-  if (!o.json.empty()) write_file_atomically(o.json, json.dump(2, ' ', false, kReplace) + "\n");
   if (!o.report.empty()) write_file_atomically(o.report, html_page("Nearest pictures", body));
-  print_text(text);
+  if (!o.json.empty()) write_json_result(o.json, json.dump(2, ' ', false, kReplace) + "\n");
+  if (o.json != "-") print_text(text);
 }
 
 SearchIndex open_index(const SearchQueryCommand& o) {
-  for (const auto& file : {o.json, o.report}) {
-    if (!file.empty()) check_writable_file(file);
-  }
+  check_result_file("--json", o.json, ResultForm::kJson);
+  check_result_file("--report", o.report, ResultForm::kPage);
   SearchIndex index = SearchIndex::open(o.index);
   index.set_breadth(std::max(o.breadth, o.k));
   return index;
@@ -95,7 +95,7 @@ int pictures_given(const SearchIndex& index, const SearchQueryCommand& o) {
 void emotion_search_index(const emotion::SearchIndexCommand& o) {
   using namespace emotion;
   refuse_skipping(o.settings);
-  check_writable_file(o.out);
+  check_result_file("--out", o.out, ResultForm::kIndex);
   const Device device = Device::open(o.device);
   const VisualModel model = VisualModel::open(o.checkpoint, o.settings, device);
   const ScratchFolder scratch;

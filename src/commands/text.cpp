@@ -24,6 +24,7 @@
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/distributed.h"
 #include "launch.h"
+#include "result_file.h"
 
 namespace emotion {
 namespace {
@@ -36,7 +37,7 @@ std::vector<std::string> all_words(const WordVectors& vectors) {
 
 /// Words come from the command line and from files of any encoding: what is not UTF-8 is replaced.
 void write_json(const std::string& file, const nlohmann::ordered_json& json) {
-  write_file_atomically(file, json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  write_json_result(file, json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 void train_vectors(const Word2VecCommand& o, ProcessGroup& group) {
@@ -133,6 +134,7 @@ void emotion_text_word2vec(const emotion::Word2VecCommand& o) {
 
 void emotion_text_nearest(const emotion::NearestCommand& o) {
   using namespace emotion;
+  check_result_file("--json", o.json, ResultForm::kJson);
   const WordVectors vectors = WordVectors::open(o.word2vec);
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   for (const auto& word : o.words) {
@@ -154,6 +156,7 @@ void emotion_text_nearest(const emotion::NearestCommand& o) {
 
 void emotion_text_textcnn_predict(const emotion::TextCNNPredictCommand& o) {
   using namespace emotion;
+  check_result_file("--json", o.json, ResultForm::kJson);
   TrainedTextCNN trained = load_textcnn(o.checkpoint);
   const at::NoGradGuard no_grad;
   const at::Tensor ids = encode_words(trained, o.words, o.checkpoint);
