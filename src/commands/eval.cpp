@@ -104,6 +104,15 @@ SplitPredictions predict_split(const EvalOptions& o, const Named& named, const M
   return result;
 }
 
+/// Of --compare. Classes that do not fit are told as that network's.
+SplitPredictions predict_compared(const EvalOptions& o, const Named& named, const Manifest& manifest, const Device& device) {
+  try {
+    return predict_split(o, named, manifest, device);
+  } catch (const DataError& error) {
+    throw DataError(fmt::format("--compare {}: {}", named.file.string(), error.what()));
+  }
+}
+
 /// The TextCNN's emotions in the order of the image network's classes. float [K, emotions]
 at::Tensor emotions_as_network(const at::Tensor& emotions, const TrainedTextCNN& textcnn, const VisualModel& model) {
   std::vector<std::int64_t> columns;
@@ -201,7 +210,10 @@ void emotion_eval(const emotion::EvalOptions& o) {
   const SplitConfig& own = named.config.data.val;
   const std::string data = o.data.empty() ? own.dataset : o.data;
   const std::string split = !o.split.empty() ? o.split : o.data.empty() ? own.split : "test";
-  if (data.empty()) throw ConfigError("--data is missing: the checkpoint names no validation data");
+  if (data.empty()) {
+    read_weights(named.file);  // what is no checkpoint is told as that
+    throw ConfigError("--data is missing: the checkpoint names no validation data");
+  }
   if (named.info.task == "detector") {
     check_detector_flags(o, named.file);
     return eval_detector(o, data, split);
@@ -226,7 +238,7 @@ void emotion_eval(const emotion::EvalOptions& o) {
     other.checkpoint = o.compare;
     const Named second = name_checkpoint(other);
     result.compared_with = second.file.string();
-    result.comparison = compare_predictions(result.predictions, predict_split(other, second, manifest, device).predictions);
+    result.comparison = compare_predictions(result.predictions, predict_compared(other, second, manifest, device).predictions);
   }
   result.examples = confident_examples(result.predictions, predicted.samples, manifest, result.classes, 12);
   if (!o.output.empty()) {

@@ -72,7 +72,8 @@ VisualModel VisualModel::open(const std::filesystem::path& checkpoint, const std
     model.backbone_ = network->backbone;
     model.network_ = network.ptr();
   } else {
-    throw WeightsError(fmt::format("{}: task {} has no image network", where, info.task));
+    throw WeightsError(fmt::format("{}: task {} has no image network{}", where, info.task,
+                                   info.task == "detector" ? "; emotion_data regions finds regions with it" : ""));
   }
   model.network_->eval();
   return model;

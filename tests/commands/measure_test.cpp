@@ -17,6 +17,19 @@ TEST_F(MeasureTest, ClassesThatAreNotTheDataSets) {
   refuses({"emotion_eval", "--checkpoint", "net.safetensors", "--data", "others", "--output", "out"}, 3, yaml);
 }
 
+TEST_F(MeasureTest, ErrorsNameTheNetworkThatTheyAreAbout) {
+  write_classifier("two.safetensors", {"happy", "sad"});
+  refuses(
+      {"emotion_eval", "--checkpoint", "net.safetensors", "--compare", "two.safetensors", "--data", "moods", "--output", "out"},
+      3,
+      "--compare two.safetensors: moods/dataset.yaml: its classes (" + fmt::format("{}", fmt::join(kMoods, ", ")) +
+          ") are not those of the training data (happy, sad)");
+  write_text(root() / "config.yaml", "task: classifier\n");
+  refuses({"emotion_eval", "--checkpoint", "config.yaml"}, 3,
+          "config.yaml: not a weights file: neither safetensors nor torch.save's forms");
+  refuses({"emotion_eval", "--checkpoint", "two.safetensors"}, 2, "--data is missing: the checkpoint names no validation data");
+}
+
 TEST_F(MeasureTest, ASingleClassAndOneThatIsMissing) {
   std::string awe, two;
   for (int i = 0; i < 4; ++i) awe += "{\"image\": \"" + image(i) + "\", \"labels\": [\"awe\"]}\n";
@@ -162,6 +175,8 @@ TEST_F(MeasureTest, ADetectorIsAskedNothingOfClassifiers) {
     words.insert(words.end(), flags.begin(), flags.end());
     refuses(words, 2, flags[0] + ": detector.safetensors is of task detector, which does without; leave it out");
   }
+  refuses({"emotion_predict", "--checkpoint", "detector.safetensors", "moods/" + image(0)}, 3,
+          "detector.safetensors: task detector has no image network; emotion_data regions finds regions with it");
 }
 
 }  // namespace
