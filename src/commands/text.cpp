@@ -86,6 +86,28 @@ void train_vectors(const Word2VecCommand& o, ProcessGroup& group) {
   log_info("{}: {} words of {} numbers", o.out, vectors.size(), vectors.dimension());
 }
 
+/// The words' rows. @throws DataError naming every word without one, with the nearest that is there
+std::vector<std::size_t> find_rows(const WordVectors& vectors, const std::vector<std::string>& words, const std::string& file) {
+  std::vector<std::size_t> rows;
+  std::vector<std::string> strange;
+  for (const auto& word : words) {
+    if (const auto row = vectors.find(word)) {
+      rows.push_back(*row);
+    } else {
+      strange.push_back(word);
+    }
+  }
+  if (strange.empty()) return rows;
+  const std::vector<std::string> known = all_words(vectors);
+  if (strange.size() == 1)
+    throw DataError(fmt::format("{}: there is no word '{}'{}", file, strange[0], did_you_mean(strange[0], known)));
+  for (auto& word : strange) {
+    const std::string near = nearest(word, known);
+    word = near.empty() ? fmt::format("'{}'", word) : fmt::format("'{}' (did you mean {}?)", word, near);
+  }
+  throw DataError(fmt::format("{}: there are no words {}", file, fmt::join(strange, ", ")));
+}
+
 /// What the TextCNN reads of the words, int64 [1, max_keywords]: as in training each once, and none that is a class, which would
 /// give the answer away. @throws DataError if it knows none of them
 at::Tensor encode_words(const TrainedTextCNN& trained, const std::vector<std::string>& words, const std::string& checkpoint) {
@@ -137,15 +159,14 @@ void emotion_text_nearest(const emotion::NearestCommand& o) {
   check_result_file("--json", o.json, ResultForm::kJson);
   const WordVectors vectors = WordVectors::open(o.word2vec);
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
-  for (const auto& word : o.words) {
-    const auto row = vectors.find(word);
-    if (!row)
-      throw DataError(fmt::format("{}: there is no word '{}'{}", o.word2vec, word, did_you_mean(word, all_words(vectors))));
+  const std::vector<std::size_t> rows = find_rows(vectors, o.words, o.word2vec);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string& word = o.words[i];
     std::vector<float> query(static_cast<std::size_t>(vectors.dimension()));
-    vectors.copy(*row, query);
+    vectors.copy(rows[i], query);
     json[word] = nlohmann::ordered_json::array();
     if (o.json.empty()) print_out("{}\n", word);
-    const std::size_t self[] = {*row};
+    const std::size_t self[] = {rows[i]};
     for (const auto& [other, score] : vectors.nearest(query, static_cast<std::size_t>(std::max(o.top, 1)), self)) {
       json[word].push_back({{"word", vectors.word(other)}, {"score", score}});
       if (o.json.empty()) print_out("  {:<24} {:.4f}\n", vectors.word(other), score);

@@ -77,6 +77,10 @@ TEST_F(TextCommandTest, NearestWordsAsJson) {
   EXPECT_EQ(lost.code, 3);
   EXPECT_EQ(lost.errors, "v.txt: there is no word 'sum'; did you mean sun?\n");
   EXPECT_FALSE(fs::exists(root_ / "lost.json"));
+  const auto some = run({"nearest", "--word2vec", "v.txt", "sea", "sum", "fig"});
+  EXPECT_EQ(some.code, 3);
+  EXPECT_EQ(some.output, "") << "all words are looked for before anything is printed";
+  EXPECT_EQ(some.errors, "v.txt: there are no words 'sum' (did you mean sun?), 'fig' (did you mean fog?)\n");
 }
 
 TEST_F(TextCommandTest, EmotionsInKeywords) {
