@@ -80,7 +80,9 @@ Named name_checkpoint(const EvalOptions& o) {
 /// Classes by the network's own names.
 SplitPredictions predict_split(const EvalOptions& o, const Named& named, const Manifest& manifest, const Device& device) {
   if (named.info.classes.empty())
-    throw WeightsError(named.file.string() + ": it names no classes; a plain backbone is measured by emotion_probe");
+    throw WeightsError(named.file.string() +
+                       ": it names no classes; a plain backbone is measured by emotion_probe; if the file holds "
+                       "classifier.*, emotion_convert IN OUT.safetensors --config C --classes FILE stores their names");
   SplitPredictions result;
   Predictions& predictions = result.predictions;
   predictions.classes = named.info.classes.size();

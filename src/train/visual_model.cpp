@@ -101,7 +101,9 @@ at::Tensor VisualModel::projection(const at::Tensor& features) const {
 
 at::Tensor VisualModel::logits(const at::Tensor& features) const {
   if (!weight_.defined())
-    throw WeightsError(file_.string() + ": a plain backbone has no classes; train a classifier or use emotion_probe");
+    throw WeightsError(file_.string() +
+                       ": a plain backbone has no classes; train a classifier or use emotion_probe; if its file "
+                       "holds classifier.*, emotion_convert IN OUT.safetensors --config C --classes FILE stores their names");
   return at::linear(features, weight_, bias_);
 }
 
