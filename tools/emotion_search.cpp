@@ -37,7 +37,9 @@ int main(int argc, char** argv) {
   add_checkpoint_flags(*image, by_image, /*required=*/false);
   image->get_option("--checkpoint")->description("default: the network that the index was made with");
   add_query_flags(*image, by_image);
-  image->add_option("images", by_image.queries, "pictures")->required()->type_name("IMAGE");
+  image->add_option("images", by_image.queries, "pictures, or folders of them; --set data.on_error=skip leaves broken ones out")
+      ->required()
+      ->type_name("IMAGE|DIR");
 
   auto* text = app.add_subcommand("text", "nearest to the mean of some words' vectors; wants an index of --space joint");
   add_query_flags(*text, by_text);

@@ -1,6 +1,7 @@
 #include "emotion/commands/search.h"
 
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include <ATen/ops/cat.h>
@@ -22,6 +23,8 @@
 #include "emotion/print.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
+#include "emotion/signals.h"
+#include "predict.h"
 #include "result_file.h"
 
 namespace emotion {
@@ -147,14 +150,17 @@ void emotion_search_image(const emotion::SearchQueryCommand& o) {
   std::vector<Answer> answers;
   LoosePictures loose(model);
   const at::NoGradGuard no_grad;
-  for (const auto& picture : o.queries) {
-    check_utf8_name(picture);
-    const auto image = loose.load(picture);
-    if (!image) throw DataError(fmt::format("{}: no face was found, and {} sees faces", picture, model.file().string()));
+  BrokenPictures broken(model.config());
+  for (const fs::path& picture : list_images(o.queries)) {
+    if (stop_requested()) throw Interrupted("interrupted; nothing was written");
+    std::optional<Image> image;
+    if (!broken.read([&] { image = loose.load(picture); })) continue;
+    if (!image) throw DataError(fmt::format("{}: no face was found, and {} sees faces", picture.string(), model.file().string()));
     at::Tensor query = model.features(picture_batch(device, *image)).to(at::kFloat);
     if (index.info().space == "joint") query = model.projection(query);
-    answers.push_back({picture, picture, index.search(query.cpu(), k)[0]});
+    answers.push_back({picture.string(), picture, index.search(query.cpu(), k)[0]});
   }
+  broken.close();
   give(index, answers, o);
 }
 

@@ -145,6 +145,29 @@ TEST_F(SearchCommandTest, AnIndexOfFewPicturesGivesAll) {
   }
 }
 
+TEST_F(SearchCommandTest, AFolderIsItsPictures) {
+  fs::create_directories(root() / "queries");
+  for (int i = 0; i < 2; ++i) fs::copy_file(root() / picture(i), root() / "queries" / fmt::format("{}.jpg", i));
+  index("net.safetensors", "asked");
+  const auto found = query("asked", {"queries", picture(2)});
+  ASSERT_EQ(found.size(), 3U);
+  for (int i = 0; i < 3; ++i) {
+    const auto& answer = found[static_cast<std::size_t>(i)];
+    EXPECT_EQ(answer["query"], i < 2 ? fmt::format("queries/{}.jpg", i) : picture(2));
+    EXPECT_EQ(answer["results"], query("asked", {picture(i)})[0]["results"]);
+  }
+  write_text(root() / "queries/1.jpg", "<html>");
+  const Words words{"emotion_search", "image", "--index", "asked", "--k", "1", "queries"};
+  refuses(words, 3,
+          "queries/1.jpg: not a picture; JPEG, PNG, WebP, BMP, TIFF and GIF are read; --set data.on_error=skip leaves it out");
+  Words skip = words;
+  skip.insert(skip.end(), {"--set", "data.on_error=skip"});
+  const auto some = run(skip);
+  EXPECT_EQ(some.code, 0);
+  EXPECT_THAT(some.output, ::testing::StartsWith("queries/0.jpg\n"));
+  EXPECT_THAT(some.errors, HasSubstr("warning: 1 of 2 pictures cannot be read: left out (data.on_error)\n"));
+}
+
 TEST_F(SearchCommandTest, NamesThatAreNotUtf8AreRefused) {
   const std::string name = "caf\xe9.jpg",
                     error = "caf\\xe9.jpg: the name is not UTF-8; rename it (convmv does that for whole folders)";
