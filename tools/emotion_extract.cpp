@@ -8,7 +8,9 @@ int main(int argc, char** argv) {
   add_batch_flags(app, o);
   app.add_option("--data", o.data, "data set, or a folder of pictures (sorted by path)")->required()->type_name("DATASET|DIR");
   app.add_option("--split", o.split, "of a data set")->capture_default_str();
-  app.add_option("--out", o.out, "tensor `features` [n, D]")->required()->type_name("F.safetensors");
+  app.add_option("--out", o.out, "tensor `features` [n, D]; of a folder with its pictures' names, metadata `images`, a JSON list")
+      ->required()
+      ->type_name("F.safetensors");
   add_share_flags(app, o.share);
   app.footer("Example: emotion_extract --checkpoint runs/demo/emotionnet --data data/demo/affect --out features.safetensors");
   return emotion::run_command(app, argc, argv, [&] { emotion::call_library("emotion_extract", o); });

@@ -7,7 +7,8 @@ int main(int argc, char** argv) {
   app.add_option(
          "images", o.inputs,
          "pictures, folders of them, or data sets with the regions and faces of their manifest; of other pictures a network "
-         "of faces sees the largest face that is found, and those without one are left out")
+         "of faces sees the largest face that is found, and those without one are left out; --set data.on_error=skip leaves "
+         "broken ones out")
       ->required()
       ->type_name("IMAGE|DIR|DATASET");
   app.add_option("--detector", o.detector, "finds the regions of pictures that no data set knows, for a stimuli network")
@@ -26,7 +27,7 @@ int main(int argc, char** argv) {
   face("--face-cnn", o.face_cnn, "weights of dlib's CNN detector; default: the HOG detector")->type_name("FILE");
   app.add_option("--split", o.split, "of a data set; default: test, or val, or its first");
   app.add_option("--count", o.count, "pictures of a data set, in manifest order; 0 = all")->capture_default_str();
-  app.add_option("--json", o.json, "writes all probabilities there; of a stimuli network also what it looked at")
+  app.add_option("--json", o.json, "writes all probabilities there (- prints them); of a stimuli network also what it looked at")
       ->type_name("FILE");
   app.add_option("--report", o.report, "writes a page with the pictures and where the network looked")->type_name("FILE");
   app.add_option("--pictures", o.pictures, "writes the same pictures there as PNG")->type_name("DIR");

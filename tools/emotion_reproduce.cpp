@@ -8,8 +8,9 @@ int main(int argc, char** argv) {
   app.add_option("--table", o.tables,
                  "a table as --list names it, for instance emotionnet/2, or emotionnet for all of a paper; default: all")
       ->type_name("ID");
-  app.add_flag("--list", o.list,
-               "prints every row, what it needs and whether that is there, and the paper's figure; runs nothing");
+  app.add_flag(
+      "--list", o.list,
+      "prints every row, what it needs and whether that is there, to be made or missing, and the paper's figure; runs nothing");
   app.add_option("--scale", o.scale, "paper, or synth: the same rows with small networks on drawn data sets that it makes itself")
       ->capture_default_str();
   app.add_option("--seeds", o.seeds, "seeds of every training; default 1, and 1,2,3 with --scale synth")->delimiter(',');

@@ -5,11 +5,11 @@ namespace {
 
 void add_query_flags(CLI::App& app, emotion::SearchQueryCommand& o) {
   app.add_option("--index", o.index, "made by `index`")->required()->type_name("FILE");
-  app.add_option("--k", o.k, "pictures given")->capture_default_str()->check(emotion::counts(1));
+  app.add_option("--k", o.k, "pictures given; of a smaller index all")->capture_default_str()->check(emotion::counts(1));
   app.add_option("--breadth", o.breadth, "hnsw: candidates kept; more find more and take longer")
       ->capture_default_str()
       ->check(emotion::counts(1));
-  app.add_option("--json", o.json, "writes the results there")->type_name("FILE");
+  app.add_option("--json", o.json, "writes the results there; - prints them alone")->type_name("FILE");
   app.add_option("--report", o.report, "writes a page with the pictures")->type_name("FILE");
 }
 
@@ -37,7 +37,9 @@ int main(int argc, char** argv) {
   add_checkpoint_flags(*image, by_image, /*required=*/false);
   image->get_option("--checkpoint")->description("default: the network that the index was made with");
   add_query_flags(*image, by_image);
-  image->add_option("images", by_image.queries, "pictures")->required()->type_name("IMAGE");
+  image->add_option("images", by_image.queries, "pictures, or folders of them; --set data.on_error=skip leaves broken ones out")
+      ->required()
+      ->type_name("IMAGE|DIR");
 
   auto* text = app.add_subcommand("text", "nearest to the mean of some words' vectors; wants an index of --space joint");
   add_query_flags(*text, by_text);

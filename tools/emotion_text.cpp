@@ -28,14 +28,14 @@ int main(int argc, char** argv) {
   auto* nearest = app.add_subcommand("nearest", "the words of highest cosine");
   nearest->add_option("--word2vec", n.word2vec, "word vectors")->required()->type_name("FILE");
   nearest->add_option("--top", n.top)->capture_default_str();
-  nearest->add_option("--json", n.json, "writes JSON there instead")->type_name("FILE");
+  nearest->add_option("--json", n.json, "writes JSON there instead; - prints it")->type_name("FILE");
   nearest->add_option("words", n.words)->required()->type_name("WORD");
 
   emotion::TextCNNPredictCommand p;
   auto* predict = app.add_subcommand("textcnn-predict", "emotions a TextCNN reads in keywords");
   predict->add_option("--checkpoint", p.checkpoint, "run folder or model.safetensors")->required()->type_name("RUN");
   predict->add_option("--top", p.top)->capture_default_str();
-  predict->add_option("--json", p.json, "writes all probabilities there instead")->type_name("FILE");
+  predict->add_option("--json", p.json, "writes all probabilities there instead; - prints them")->type_name("FILE");
   predict->add_option("words", p.words)->required()->type_name("WORD");
 
   emotion::LabelCommand l;

@@ -45,7 +45,9 @@ bool is_words(const std::string& output) { return ends_with(output, {".bin", ".t
 
 /// Refuses flags that this output, or --list, would not read.
 void check_flags(const ConvertOptions& o) {
-  if (o.list == !o.output.empty()) throw ConfigError("emotion_convert wants an output file, or --list");
+  if (!o.list && o.output.empty()) throw ConfigError("emotion_convert wants an output file, or --list");
+  if (o.list && !o.output.empty())
+    throw ConfigError(fmt::format("both {} and --list are given: --list writes nothing; leave one out", o.output));
   const bool onnx = o.output.ends_with(".onnx"), words = is_words(o.output);
   if (!o.list && !words && !onnx && !ends_with(o.output, {".safetensors", ".pth", ".pt"}))
     throw ConfigError(

@@ -13,6 +13,7 @@
 #include "emotion/log.h"
 #include "emotion/print.h"
 #include "emotion/report/duplicate_page.h"
+#include "result_file.h"
 
 void emotion_data_dedup(const emotion::DedupOptions& o) {
   using namespace emotion;
@@ -21,6 +22,7 @@ void emotion_data_dedup(const emotion::DedupOptions& o) {
   const Dataset dataset = Dataset::open(o.data);
   if (!o.out.empty() && std::filesystem::exists(std::filesystem::path(o.out) / "dataset.yaml"))
     throw ConfigError(o.out + ": there is a data set already; give another --out");
+  check_result_name("--html", o.html, ResultForm::kPage);
   const DuplicateReport report = find_duplicates(dataset, {.radius = o.radius, .mirrored = o.mirrored, .workers = o.workers});
   log_info("{} pictures, {} groups of near-duplicates, {} pictures not kept", report.pictures.size(), report.groups.size(),
            report.dropped());
@@ -47,6 +49,13 @@ void emotion_data_split(const emotion::SplitOptions& o) {
 
 namespace {
 
+void print_figures(const emotion::Agreement& agreement) {
+  emotion::print_out("{} samples with votes: agreement {:.3f}, by chance {:.3f}, Fleiss' kappa {:.3f}\n", agreement.items,
+                     agreement.observed, agreement.expected, agreement.kappa);
+  for (std::size_t k = 2; k < agreement.at_least.size(); ++k)
+    emotion::print_out("  {} equal votes or more: {:.1f} %\n", k, 100 * agreement.at_least[k]);
+}
+
 nlohmann::ordered_json agreement_json(const emotion::Agreement& agreement, const std::vector<std::string>& classes) {
   nlohmann::ordered_json json{{"items", agreement.items},
                               {"observed_agreement", agreement.observed},
@@ -62,6 +71,7 @@ nlohmann::ordered_json agreement_json(const emotion::Agreement& agreement, const
 void emotion_data_vote(const emotion::VoteOptions& o) {
   using namespace emotion;
   if (o.at_least < 1) throw ConfigError(fmt::format("--at-least is {}, 1 or more is needed", o.at_least));
+  check_result_name("--json", o.json, ResultForm::kJson);
   const Dataset dataset = Dataset::open(o.data);
   std::vector<std::vector<std::uint32_t>> items;
   for (const auto& [split, file] : dataset.splits) {
@@ -71,10 +81,7 @@ void emotion_data_vote(const emotion::VoteOptions& o) {
   const Agreement agreement = vote_agreement(items, dataset.classes.size());
   if (agreement.items == 0) throw DataError(o.data + ": no sample has two votes or more (\"votes\" of a line)");
   nlohmann::ordered_json json = agreement_json(agreement, dataset.classes);
-  print_out("{} samples with votes: agreement {:.3f}, by chance {:.3f}, Fleiss' kappa {:.3f}\n", agreement.items,
-            agreement.observed, agreement.expected, agreement.kappa);
-  for (std::size_t k = 2; k < agreement.at_least.size(); ++k)
-    print_out("  {} equal votes or more: {:.1f} %\n", k, 100 * agreement.at_least[k]);
+  if (o.json != "-") print_figures(agreement);
   if (!o.out.empty()) {
     const VoteSummary summary = write_majority(dataset, o.at_least, o.out);
     log_info("{}: {} of {} samples; left out: {} ties, {} with fewer than {} equal votes, {} without votes", o.out, summary.kept,
@@ -82,5 +89,5 @@ void emotion_data_vote(const emotion::VoteOptions& o) {
     json["majority"] = {{"at_least", o.at_least}, {"samples", summary.samples}, {"kept", summary.kept},
                         {"tied", summary.tied},   {"below", summary.below},     {"without_votes", summary.without}};
   }
-  if (!o.json.empty()) write_file_atomically(o.json, json.dump(2) + "\n");
+  if (!o.json.empty()) write_json_result(o.json, json.dump(2) + "\n");
 }

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "broken_pictures.h"
 #include "emotion/data/targets.h"
 #include "emotion/error.h"
 #include "emotion/eval/evaluation_result.h"
@@ -79,7 +80,9 @@ Named name_checkpoint(const EvalOptions& o) {
 /// Classes by the network's own names.
 SplitPredictions predict_split(const EvalOptions& o, const Named& named, const Manifest& manifest, const Device& device) {
   if (named.info.classes.empty())
-    throw WeightsError(named.file.string() + ": it names no classes; a plain backbone is measured by emotion_probe");
+    throw WeightsError(named.file.string() +
+                       ": it names no classes; a plain backbone is measured by emotion_probe; if the file holds "
+                       "classifier.*, emotion_convert IN OUT.safetensors --config C --classes FILE stores their names");
   SplitPredictions result;
   Predictions& predictions = result.predictions;
   predictions.classes = named.info.classes.size();
@@ -103,6 +106,15 @@ SplitPredictions predict_split(const EvalOptions& o, const Named& named, const M
                    [&](const auto&, const StimuliNetOutput& output) { append_scores(predictions, output.logits); });
   }
   return result;
+}
+
+/// Of --compare. Classes that do not fit are told as that network's.
+SplitPredictions predict_compared(const EvalOptions& o, const Named& named, const Manifest& manifest, const Device& device) {
+  try {
+    return predict_split(o, named, manifest, device);
+  } catch (const DataError& error) {
+    throw DataError(fmt::format("--compare {}: {}", named.file.string(), error.what()));
+  }
 }
 
 /// The TextCNN's emotions in the order of the image network's classes. float [K, emotions]
@@ -194,6 +206,7 @@ void warn_of_missing_classes(const Predictions& predictions, const std::vector<s
 
 void emotion_eval(const emotion::EvalOptions& o) {
   using namespace emotion;
+  refuse_skipping(o.settings);
   if (!o.output.empty()) check_writable_folder(o.output);
   check_utf8_name(o.compare);  // metrics.json names it
   const Device device = Device::open(o.device);
@@ -201,7 +214,10 @@ void emotion_eval(const emotion::EvalOptions& o) {
   const SplitConfig& own = named.config.data.val;
   const std::string data = o.data.empty() ? own.dataset : o.data;
   const std::string split = !o.split.empty() ? o.split : o.data.empty() ? own.split : "test";
-  if (data.empty()) throw ConfigError("--data is missing: the checkpoint names no validation data");
+  if (data.empty()) {
+    read_weights(named.file);  // what is no checkpoint is told as that
+    throw ConfigError("--data is missing: the checkpoint names no validation data");
+  }
   if (named.info.task == "detector") {
     check_detector_flags(o, named.file);
     return eval_detector(o, data, split);
@@ -226,7 +242,7 @@ void emotion_eval(const emotion::EvalOptions& o) {
     other.checkpoint = o.compare;
     const Named second = name_checkpoint(other);
     result.compared_with = second.file.string();
-    result.comparison = compare_predictions(result.predictions, predict_split(other, second, manifest, device).predictions);
+    result.comparison = compare_predictions(result.predictions, predict_compared(other, second, manifest, device).predictions);
   }
   result.examples = confident_examples(result.predictions, predicted.samples, manifest, result.classes, 12);
   if (!o.output.empty()) {

@@ -3,7 +3,9 @@
 
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
+#include "broken_pictures.h"
 #include "emotion/commands/eval.h"
 #include "emotion/error.h"
 #include "emotion/eval/feature_file.h"
@@ -12,6 +14,7 @@
 #include "emotion/log.h"
 #include "emotion/train/checkpoint.h"
 #include "launch.h"
+#include "result_file.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -19,6 +22,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t kBatchesOfAPiece = 2;
+constexpr std::size_t kNamesLimit = 10 << 20;  // bytes: safetensors' own reader refuses headers of more than 100 MB
 
 /// A data set's split, or the pictures of a folder: `scratch` then holds their manifest.
 Manifest open_pictures(const ExtractOptions& o, const fs::path& scratch) {
@@ -27,12 +31,28 @@ Manifest open_pictures(const ExtractOptions& o, const fs::path& scratch) {
   throw DataError(o.data + ": neither a data set nor a folder of pictures");
 }
 
+/// The names of a folder's pictures, row by row, as a JSON list; empty, with a warning, if a reader would refuse so long a
+/// header.
+std::string names_json(const Manifest& manifest, const std::string& out) {
+  nlohmann::json names = nlohmann::json::array();
+  for (std::size_t i = 0; i < manifest.size(); ++i) names.push_back(manifest[i].image);
+  std::string text = names.dump();
+  if (text.size() <= kNamesLimit) return text;
+  log_warning("{}: the names of {} pictures are too long for its metadata; the rows are in the order of their sorted paths", out,
+              manifest.size());
+  return {};
+}
+
 /// samples: null where every sample has a row
-void write_features(const ExtractOptions& o, const fs::path& model_file, const at::Tensor& features,
+void write_features(const ExtractOptions& o, const fs::path& model_file, const Manifest& manifest, const at::Tensor& features,
                     const std::vector<std::uint64_t>* samples) {
   StateDict out;
   out.metadata = {{"checkpoint", model_file.string()}, {"data", o.data}};
-  if (fs::exists(fs::path(o.data) / "dataset.yaml")) out.metadata["split"] = o.split;
+  if (!manifest.dataset().unlisted) {
+    out.metadata["split"] = o.split;
+  } else if (std::string names = names_json(manifest, o.out); !names.empty()) {
+    out.metadata["images"] = std::move(names);
+  }
   if (samples) out.add("samples", at::tensor(std::vector<std::int64_t>(samples->begin(), samples->end()), at::kLong));
   out.add("features", features);
   write_safetensors(o.out, out);
@@ -40,7 +60,7 @@ void write_features(const ExtractOptions& o, const fs::path& model_file, const a
 }
 
 void extract(const ExtractOptions& o, ProcessGroup& group) {
-  if (group.is_root()) check_writable_file(o.out);
+  if (group.is_root()) check_result_file("--out", o.out, ResultForm::kTensors);
   const Device device = Device::open(own_device(o.device, group));
   const int workers = decoding_threads(o.workers, group);
   const fs::path file = find_model_file(o.checkpoint);
@@ -72,7 +92,7 @@ void extract(const ExtractOptions& o, ProcessGroup& group) {
   }
   const at::Tensor features = shared_features(rows, piece, parts, group);
   if (!group.is_root()) return;
-  write_features(o, file, features, faces ? &rows.samples : nullptr);
+  write_features(o, file, manifest, features, faces ? &rows.samples : nullptr);
   fs::remove_all(parts);
 }
 
@@ -80,6 +100,7 @@ void extract(const ExtractOptions& o, ProcessGroup& group) {
 }  // namespace emotion
 
 void emotion_extract(const emotion::ExtractOptions& o) {
+  emotion::refuse_skipping(o.settings);
   emotion::run_shared(o.share, {{"--checkpoint", o.checkpoint}, {"--data", o.data}, {"--split", o.split}, {"--out", o.out}},
                       [&](emotion::ProcessGroup& group) { emotion::extract(o, group); });
 }

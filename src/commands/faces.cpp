@@ -8,6 +8,7 @@
 #include "emotion/io/file.h"
 #include "emotion/print.h"
 #include "launch.h"
+#include "result_file.h"
 
 namespace emotion {
 namespace {
@@ -55,11 +56,11 @@ void find_faces(const FacesOptions& o, ProcessGroup& group) {
     if (!o.split.empty() && split != o.split) continue;
     const FaceSummary summary = extract_faces(Manifest::open(dataset, split), finder, options, o.workers, o.anew, group);
     if (!group.is_root()) continue;
-    print_summary(split, summary);
+    if (o.json != "-") print_summary(split, summary);
     json["splits"][split] = to_json(summary);
     broken += summary.broken;
   }
-  if (!o.json.empty() && group.is_root()) write_file_atomically(o.json, json.dump(2) + "\n");
+  if (!o.json.empty() && group.is_root()) write_json_result(o.json, json.dump(2) + "\n");
   if (broken > 0)
     throw DataError(
         fmt::format("{}: {} images cannot be read; emotion_data verify lists them, the others are done", o.data, broken));
@@ -69,6 +70,7 @@ void find_faces(const FacesOptions& o, ProcessGroup& group) {
 }  // namespace emotion
 
 void emotion_data_faces(const emotion::FacesOptions& o) {
+  emotion::check_result_name("--json", o.json, emotion::ResultForm::kJson);
   const std::vector<std::pair<std::string, std::string>> same{
       {"data set", o.data},
       {"--split", o.split},

@@ -34,14 +34,16 @@ Dataset labelled_dataset(const Dataset& source, const TrainedTextCNN& textcnn, c
   return dataset;
 }
 
-/// Class ids of samples begin .. begin + n.
+/// Class ids of samples begin .. begin + n. Adds to `strange` those none of whose keywords the TextCNN knows.
 at::Tensor predict(const TrainedTextCNN& textcnn, const KeywordEncoder& encoder, const Manifest& manifest, std::size_t begin,
-                   std::size_t n) {
+                   std::size_t n, std::size_t& strange) {
+  const auto known = [&](std::int64_t id) { return id < static_cast<std::int64_t>(textcnn.vocabulary.size()); };
   at::Tensor ids = at::empty({static_cast<std::int64_t>(n), textcnn.max_keywords}, at::kLong);
   std::int64_t* row = ids.data_ptr<std::int64_t>();
   for (std::size_t i = 0; i < n; ++i, row += textcnn.max_keywords) {
-    if (encoder.encode(begin + i, row) == 0)
-      throw DataError(manifest.place(begin + i) + ": no keyword that the TextCNN could read; leave the sample out");
+    const int count = encoder.encode(begin + i, row);
+    if (count == 0) throw DataError(manifest.place(begin + i) + ": no keyword that the TextCNN could read; leave the sample out");
+    strange += std::none_of(row, row + count, known);
   }
   TextCNN network = textcnn.network;
   return at::argmax(network->forward(ids), 1);
@@ -52,11 +54,12 @@ void label_split(const TrainedTextCNN& textcnn, const Dataset& source, const std
   const Manifest manifest = Manifest::open(source, split);
   const KeywordEncoder encoder(manifest, textcnn.vocabulary, textcnn.classes, textcnn.max_keywords);
   ManifestWriter writer(file);
+  std::size_t strange = 0;
   Progress progress("labels of " + split, manifest.size());
   for (std::size_t begin = 0; begin < manifest.size(); begin += static_cast<std::size_t>(batch)) {
     if (stop_requested()) throw Interrupted("interrupted; nothing is written");
     const std::size_t n = std::min(static_cast<std::size_t>(batch), manifest.size() - begin);
-    const at::Tensor classes = predict(textcnn, encoder, manifest, begin, n);
+    const at::Tensor classes = predict(textcnn, encoder, manifest, begin, n, strange);
     for (std::size_t i = 0; i < n; ++i) {
       Sample sample = sample_of(manifest, begin + i);
       sample.votes.clear();  // for classes that are no longer there
@@ -64,6 +67,12 @@ void label_split(const TrainedTextCNN& textcnn, const Dataset& source, const std
       writer.write(sample);
     }
     progress.update(begin + n);
+  }
+  if (strange == manifest.size())
+    throw DataError(manifest.file().string() + ": no sample has a keyword that the TextCNN knows; it was trained on other words");
+  if (strange > 0) {
+    log_warning("{}: {} of {} samples have no keyword that the TextCNN knows: their labels are what it says of unknown words",
+                manifest.file().string(), strange, manifest.size());
   }
   writer.close();
 }

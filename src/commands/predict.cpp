@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "broken_pictures.h"
 #include "emotion/commands/eval.h"
 #include "emotion/data/loader.h"
 #include "emotion/data/stimulus_path.h"
@@ -23,6 +24,7 @@
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/stimuli_model.h"
 #include "predict.h"
+#include "result_file.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -133,7 +135,7 @@ void write_json(const std::string& file, const std::vector<Prediction>& predicti
     for (const std::size_t k : prediction.order) entry["probabilities"][classes[k]] = prediction.probabilities[k];
     json.push_back(std::move(entry));
   }
-  write_file_atomically(file, json.dump(2) + "\n");
+  write_json_result(file, json.dump(2) + "\n");
 }
 
 void write_report(const std::string& file, const std::vector<Prediction>& predictions, const VisualModel& model, int top) {
@@ -162,9 +164,8 @@ void write_report(const std::string& file, const std::vector<Prediction>& predic
 
 void emotion_predict(const emotion::PredictOptions& o) {
   using namespace emotion;
-  for (const auto& file : {o.json, o.report}) {
-    if (!file.empty()) check_writable_file(file);
-  }
+  check_result_file("--json", o.json, ResultForm::kJson);
+  check_result_file("--report", o.report, ResultForm::kPage);
   if (!o.pictures.empty()) check_writable_folder(o.pictures);
   const Device device = Device::open(o.device);
   if (task_of(find_model_file(o.checkpoint)) == "stimuli") return predict_stimuli(o, device);
@@ -173,10 +174,14 @@ void emotion_predict(const emotion::PredictOptions& o) {
   if (!o.pictures.empty()) fs::create_directories(o.pictures);
   const VisualModel model = VisualModel::open(o.checkpoint, o.settings, device);
   LoosePictures loose(model);
+  BrokenPictures broken(model.config());
   std::vector<Prediction> predictions;
   for (const Wanted& wanted : list_all(o, model.config().data.picture == "face")) {
     if (stop_requested()) throw Interrupted("interrupted; the predictions were not written");
-    const auto image = wanted.face.empty() ? loose.load(wanted.file) : load_image(wanted.face, model.transform(), {});
+    std::optional<Image> image;
+    const bool whole = broken.read(
+        [&] { image = wanted.face.empty() ? loose.load(wanted.file) : load_image(wanted.face, model.transform(), {}); });
+    if (!whole) continue;
     if (image) {
       predictions.push_back(predict(model, device, wanted.file, *image, o, predictions.size() + 1));
     } else {
@@ -184,6 +189,7 @@ void emotion_predict(const emotion::PredictOptions& o) {
                   model.file().string());
     }
   }
+  broken.close();
   if (predictions.empty()) throw DataError("emotion_predict: there is no face in any picture; nothing is predicted");
   if (!o.json.empty()) write_json(o.json, predictions, model.classes());
   if (!o.report.empty()) write_report(o.report, predictions, model, std::max(o.top, 1));

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "broken_pictures.h"
 #include "emotion/data/decode.h"
 #include "emotion/data/loader.h"
 #include "emotion/error.h"
@@ -22,6 +23,7 @@
 #include "emotion/stimuli/faces.h"
 #include "emotion/train/detector_model.h"
 #include "predict.h"
+#include "result_file.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -72,11 +74,15 @@ class StimuliFinder {
     detector_ = load_detector(options.detector, {}, device);
   }
 
-  Stimuli find(const fs::path& file) {
+  /// Nothing for a picture that is broken and left out.
+  std::optional<Stimuli> find(const fs::path& file, BrokenPictures& broken) {
     Stimuli stimuli;
     stimuli.name = file.string();
-    stimuli.picture = decode_image(file);
-    stimuli.input = load_image(file, make_transform(model_.config.data).deterministic(), {});
+    const bool whole = broken.read([&] {
+      stimuli.picture = decode_image(file);
+      stimuli.input = load_image(file, make_transform(model_.config.data).deterministic(), {});
+    });
+    if (!whole) return std::nullopt;
     if (model_.network->options().semantic) find_regions_of(stimuli);
     if (model_.network->options().expression) find_face(stimuli);
     return stimuli;
@@ -102,6 +108,15 @@ class StimuliFinder {
   std::optional<FaceFinder> faces_;
 };
 
+/// A sample's stimuli; nothing for one whose picture is broken and left out. A region or face file that is broken ends the
+/// command.
+std::optional<Stimuli> read_sample(const TrainedStimuliNet& model, const Manifest& manifest, std::size_t sample,
+                                   BrokenPictures& broken) {
+  // Decoded twice, but only where it matters: what is read below throws the same for a broken picture as for other files.
+  if (broken.are_skipped() && !broken.read([&] { decode_image(manifest.image_path(sample)); })) return std::nullopt;
+  return read_stimuli(model, manifest, sample);
+}
+
 /// What the command writes, picture by picture: the pictures themselves are not kept.
 class Output {
  public:
@@ -126,7 +141,7 @@ class Output {
   }
 
   void close() {
-    if (!options_.json.empty()) write_file_atomically(options_.json, "[" + json_ + "]\n");
+    if (!options_.json.empty()) write_json_result(options_.json, "[" + json_ + "]\n");
     if (!options_.report.empty()) write_file_atomically(options_.report, explanation_page(model_, sections_));
   }
 
@@ -154,10 +169,11 @@ void predict_stimuli(const PredictOptions& options, const Device& device) {
   if (model.polarity.empty()) model.polarity = mikels_polarity(model.classes);
   Output output(options, model, device);
   StimuliFinder finder(options, model, device);
+  BrokenPictures broken(model.config);
   const auto add_each = [&](const std::string& title, std::size_t count, const auto& stimuli_of) {
     Progress progress(title, count);
     for (std::size_t i = 0; i < count; ++i) {
-      output.add(stimuli_of(i));
+      if (const std::optional<Stimuli> stimuli = stimuli_of(i)) output.add(*stimuli);
       progress.update(i + 1);
     }
   };
@@ -165,12 +181,13 @@ void predict_stimuli(const PredictOptions& options, const Device& device) {
     if (is_dataset(input)) {
       const Manifest manifest = open_input(input, options);
       add_each("predict " + manifest.split(), input_count(manifest, options),
-               [&](std::size_t i) { return read_stimuli(model, manifest, i); });
+               [&](std::size_t i) { return read_sample(model, manifest, i, broken); });
     } else {
       const auto files = list_images({input});
-      add_each("predict", files.size(), [&](std::size_t i) { return finder.find(files[i]); });
+      add_each("predict", files.size(), [&](std::size_t i) { return finder.find(files[i], broken); });
     }
   }
+  broken.close();
   output.close();
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "broken_pictures.h"
 #include "emotion/commands/eval.h"
 #include "emotion/error.h"
 #include "emotion/eval/feature_cache.h"
@@ -94,6 +95,7 @@ RunConfig resolve(const ProbeCommand& o) {
   if (o.config.empty() && (config.probe.checkpoint.empty() || !config.data.train))
     throw ConfigError("--config FILE, or --checkpoint RUN and --data DATASET are wanted");
   check_flags(o, config.probe);
+  if (config.probe.method != "fine_tune") refuse_skipping(o.settings);  // which trains, as emotion_train does
   return config;
 }
 

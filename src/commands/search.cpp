@@ -1,6 +1,7 @@
 #include "emotion/commands/search.h"
 
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include <ATen/ops/cat.h>
@@ -9,6 +10,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "broken_pictures.h"
 #include "emotion/error.h"
 #include "emotion/eval/extract.h"
 #include "emotion/eval/search_index.h"
@@ -21,6 +23,9 @@
 #include "emotion/print.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
+#include "emotion/signals.h"
+#include "predict.h"
+#include "result_file.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -59,27 +64,32 @@ void give(const SearchIndex& index, const std::vector<Answer>& answers, const Se
     for (const SearchHit& hit : answer.hits) {
       const std::string& name = index.images()[static_cast<std::size_t>(hit.row)];
       text += fmt::format("  {:.4f} {}\n", hit.score, name);
-      entry["results"].push_back({{"image", name}, {"score", hit.score}});
+      entry["results"].push_back({{"image", name}, {"file", (index.info().image_root / name).string()}, {"score", hit.score}});
     }
     json.push_back(std::move(entry));
     if (!o.report.empty()) body += strip(index, answer);
   }
   // Words come from the command line and from files of any encoding.
   constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
-  if (!o.json.empty()) write_file_atomically(o.json, json.dump(2, ' ', false, kReplace) + "\n");
   if (!o.report.empty()) write_file_atomically(o.report, html_page("Nearest pictures", body));
-  print_text(text);
+  if (!o.json.empty()) write_json_result(o.json, json.dump(2, ' ', false, kReplace) + "\n");
+  if (o.json != "-") print_text(text);
 }
 
 SearchIndex open_index(const SearchQueryCommand& o) {
-  for (const auto& file : {o.json, o.report}) {
-    if (!file.empty()) check_writable_file(file);
-  }
+  check_result_file("--json", o.json, ResultForm::kJson);
+  check_result_file("--report", o.report, ResultForm::kPage);
   SearchIndex index = SearchIndex::open(o.index);
   index.set_breadth(std::max(o.breadth, o.k));
-  if (o.k < 1 || static_cast<std::size_t>(o.k) > index.size())
-    throw ConfigError(fmt::format("{}: --k is {}, the index holds {} pictures", o.index, o.k, index.size()));
   return index;
+}
+
+/// How many pictures are given: --k, or all where the index holds fewer. @throws ConfigError
+int pictures_given(const SearchIndex& index, const SearchQueryCommand& o) {
+  if (o.k < 1) throw ConfigError(fmt::format("--k is {}, at least 1 is wanted", o.k));
+  if (static_cast<std::size_t>(o.k) <= index.size()) return o.k;
+  log_info("{}: it holds {} pictures, fewer than --k {}: all are given", o.index, index.size(), o.k);
+  return static_cast<int>(index.size());
 }
 
 }  // namespace
@@ -87,7 +97,8 @@ SearchIndex open_index(const SearchQueryCommand& o) {
 
 void emotion_search_index(const emotion::SearchIndexCommand& o) {
   using namespace emotion;
-  check_writable_file(o.out);
+  refuse_skipping(o.settings);
+  check_result_file("--out", o.out, ResultForm::kIndex);
   const Device device = Device::open(o.device);
   const VisualModel model = VisualModel::open(o.checkpoint, o.settings, device);
   const ScratchFolder scratch;
@@ -126,6 +137,7 @@ void emotion_search_index(const emotion::SearchIndexCommand& o) {
 void emotion_search_image(const emotion::SearchQueryCommand& o) {
   using namespace emotion;
   const SearchIndex index = open_index(o);
+  const int k = pictures_given(index, o);
   const Device device = Device::open(o.device);
   const std::string checkpoint = o.checkpoint.empty() ? index.info().checkpoint : o.checkpoint;
   std::vector<std::string> settings = index.info().settings;  // queries see what the index saw
@@ -138,14 +150,17 @@ void emotion_search_image(const emotion::SearchQueryCommand& o) {
   std::vector<Answer> answers;
   LoosePictures loose(model);
   const at::NoGradGuard no_grad;
-  for (const auto& picture : o.queries) {
-    check_utf8_name(picture);
-    const auto image = loose.load(picture);
-    if (!image) throw DataError(fmt::format("{}: no face was found, and {} sees faces", picture, model.file().string()));
+  BrokenPictures broken(model.config());
+  for (const fs::path& picture : list_images(o.queries)) {
+    if (stop_requested()) throw Interrupted("interrupted; nothing was written");
+    std::optional<Image> image;
+    if (!broken.read([&] { image = loose.load(picture); })) continue;
+    if (!image) throw DataError(fmt::format("{}: no face was found, and {} sees faces", picture.string(), model.file().string()));
     at::Tensor query = model.features(picture_batch(device, *image)).to(at::kFloat);
     if (index.info().space == "joint") query = model.projection(query);
-    answers.push_back({picture, picture, index.search(query.cpu(), o.k)[0]});
+    answers.push_back({picture.string(), picture, index.search(query.cpu(), k)[0]});
   }
+  broken.close();
   give(index, answers, o);
 }
 
@@ -168,5 +183,5 @@ void emotion_search_text(const emotion::SearchQueryCommand& o) {
     log_warning("{}: there is no vector for {}: the other words are searched for", o.word2vec, fmt::join(unknown, ", "));
   const std::string name = fmt::format("{}", fmt::join(known, " "));
   const at::Tensor query = class_vectors({known}, {name}, vectors);
-  give(index, {{name, {}, index.search(query, o.k)[0]}}, o);
+  give(index, {{name, {}, index.search(query, pictures_given(index, o))[0]}}, o);
 }

@@ -10,6 +10,7 @@
 #include "emotion/log.h"
 #include "emotion/print.h"
 #include "emotion/report/dataset_page.h"
+#include "result_file.h"
 
 namespace emotion {
 namespace {
@@ -44,6 +45,8 @@ void print(const SplitStatistics& s, const std::vector<std::string>& classes) {
 
 void emotion_data_stats(const emotion::StatsOptions& o) {
   using namespace emotion;
+  check_result_name("--json", o.json, ResultForm::kJson);
+  check_result_name("--html", o.html, ResultForm::kPage);
   const Dataset dataset = Dataset::open(o.data);
   if (!o.check_list.empty()) {
     write_check_list(dataset, o.check_images, o.seed, o.check_list);
@@ -66,7 +69,7 @@ void emotion_data_stats(const emotion::StatsOptions& o) {
     all["label_noise"] = {{"images", noise->images}, {"checked", noise->checked}, {"wrong", noise->wrong}, {"open", noise->open},
                           {"rate", noise->rate},     {"low", noise->low},         {"high", noise->high}};
   }
-  if (!o.json.empty()) write_file_atomically(o.json, all.dump(2) + "\n");
+  if (!o.json.empty()) write_json_result(o.json, all.dump(2) + "\n");
   if (!o.cooccurrence.empty()) together.write(dataset.classes, o.cooccurrence);
   if (!o.html.empty()) write_file_atomically(o.html, dataset_page(dataset, splits, together, noise));
   if (!o.json.empty()) return;

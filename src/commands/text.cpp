@@ -9,6 +9,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/softmax.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "emotion/data/manifest.h"
@@ -23,6 +24,7 @@
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/distributed.h"
 #include "launch.h"
+#include "result_file.h"
 
 namespace emotion {
 namespace {
@@ -35,7 +37,7 @@ std::vector<std::string> all_words(const WordVectors& vectors) {
 
 /// Words come from the command line and from files of any encoding: what is not UTF-8 is replaced.
 void write_json(const std::string& file, const nlohmann::ordered_json& json) {
-  write_file_atomically(file, json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  write_json_result(file, json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 void train_vectors(const Word2VecCommand& o, ProcessGroup& group) {
@@ -84,6 +86,59 @@ void train_vectors(const Word2VecCommand& o, ProcessGroup& group) {
   log_info("{}: {} words of {} numbers", o.out, vectors.size(), vectors.dimension());
 }
 
+/// The words' rows. @throws DataError naming every word without one, with the nearest that is there
+std::vector<std::size_t> find_rows(const WordVectors& vectors, const std::vector<std::string>& words, const std::string& file) {
+  std::vector<std::size_t> rows;
+  std::vector<std::string> strange;
+  for (const auto& word : words) {
+    if (const auto row = vectors.find(word)) {
+      rows.push_back(*row);
+    } else {
+      strange.push_back(word);
+    }
+  }
+  if (strange.empty()) return rows;
+  const std::vector<std::string> known = all_words(vectors);
+  if (strange.size() == 1)
+    throw DataError(fmt::format("{}: there is no word '{}'{}", file, strange[0], did_you_mean(strange[0], known)));
+  for (auto& word : strange) {
+    const std::string near = nearest(word, known);
+    word = near.empty() ? fmt::format("'{}'", word) : fmt::format("'{}' (did you mean {}?)", word, near);
+  }
+  throw DataError(fmt::format("{}: there are no words {}", file, fmt::join(strange, ", ")));
+}
+
+/// What the TextCNN reads of the words, int64 [1, max_keywords]: as in training each once, and none that is a class, which would
+/// give the answer away. @throws DataError if it knows none of them
+at::Tensor encode_words(const TrainedTextCNN& trained, const std::vector<std::string>& words, const std::string& checkpoint) {
+  const auto unknown = static_cast<std::int64_t>(trained.vocabulary.size());
+  at::Tensor ids = at::full({1, trained.max_keywords}, unknown + 1, at::kLong);
+  std::int64_t count = 0;
+  std::vector<std::string> strange, warnings;
+  std::set<std::string> seen;
+  for (const auto& word : words) {
+    if (!seen.insert(word).second) continue;
+    if (std::find(trained.classes.begin(), trained.classes.end(), word) != trained.classes.end()) {
+      warnings.push_back(fmt::format("'{}' is a class: the TextCNN reads the other keywords", word));
+      continue;
+    }
+    if (count == trained.max_keywords) continue;
+    const auto row = trained.vocabulary.find(word);
+    if (!row) {
+      strange.push_back(word);
+      warnings.push_back(fmt::format("'{}' is not in the vocabulary", word));
+    }
+    ids.data_ptr<std::int64_t>()[count++] = row ? static_cast<std::int64_t>(*row) : unknown;
+  }
+  if (count == 0) throw DataError("no non-emotion keyword: the TextCNN has nothing to read; give words that are no class of it");
+  if (strange.size() == static_cast<std::size_t>(count)) {
+    throw DataError(fmt::format("{}: no keyword is in its vocabulary ({}); give words that it was trained on", checkpoint,
+                                fmt::join(strange, ", ")));
+  }
+  for (const auto& warning : warnings) log_warning("{}", warning);
+  return ids;
+}
+
 }  // namespace
 }  // namespace emotion
 
@@ -101,17 +156,17 @@ void emotion_text_word2vec(const emotion::Word2VecCommand& o) {
 
 void emotion_text_nearest(const emotion::NearestCommand& o) {
   using namespace emotion;
+  check_result_file("--json", o.json, ResultForm::kJson);
   const WordVectors vectors = WordVectors::open(o.word2vec);
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
-  for (const auto& word : o.words) {
-    const auto row = vectors.find(word);
-    if (!row)
-      throw DataError(fmt::format("{}: there is no word '{}'{}", o.word2vec, word, did_you_mean(word, all_words(vectors))));
+  const std::vector<std::size_t> rows = find_rows(vectors, o.words, o.word2vec);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string& word = o.words[i];
     std::vector<float> query(static_cast<std::size_t>(vectors.dimension()));
-    vectors.copy(*row, query);
+    vectors.copy(rows[i], query);
     json[word] = nlohmann::ordered_json::array();
     if (o.json.empty()) print_out("{}\n", word);
-    const std::size_t self[] = {*row};
+    const std::size_t self[] = {rows[i]};
     for (const auto& [other, score] : vectors.nearest(query, static_cast<std::size_t>(std::max(o.top, 1)), self)) {
       json[word].push_back({{"word", vectors.word(other)}, {"score", score}});
       if (o.json.empty()) print_out("  {:<24} {:.4f}\n", vectors.word(other), score);
@@ -122,21 +177,10 @@ void emotion_text_nearest(const emotion::NearestCommand& o) {
 
 void emotion_text_textcnn_predict(const emotion::TextCNNPredictCommand& o) {
   using namespace emotion;
+  check_result_file("--json", o.json, ResultForm::kJson);
   TrainedTextCNN trained = load_textcnn(o.checkpoint);
-  const auto unknown = static_cast<std::int64_t>(trained.vocabulary.size());
   const at::NoGradGuard no_grad;
-  at::Tensor ids = at::full({1, trained.max_keywords}, unknown + 1, at::kLong);
-  std::int64_t count = 0;
-  // As in training: each word once, and none that is a class, which would give the answer away.
-  std::set<std::string> left_out(trained.classes.begin(), trained.classes.end());
-  for (const auto& word : o.words) {
-    if (count == trained.max_keywords) break;
-    if (!left_out.insert(word).second) continue;
-    const auto row = trained.vocabulary.find(word);
-    if (!row) log_warning("'{}' is not in the vocabulary", word);
-    ids.data_ptr<std::int64_t>()[count++] = row ? static_cast<std::int64_t>(*row) : unknown;
-  }
-  if (count == 0) throw DataError("no non-emotion keyword: the TextCNN has nothing to read; give words that are no class of it");
+  const at::Tensor ids = encode_words(trained, o.words, o.checkpoint);
   const at::Tensor p = at::softmax(trained.network->forward(ids), 1).contiguous();
   std::vector<std::size_t> order(trained.classes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

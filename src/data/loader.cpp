@@ -115,7 +115,7 @@ struct ImageLoader::Data {
       slot.images[i] = options.cache ? transform_picture(*decoded(sample, file), options.transform, key, box, file)
                                      : load_image(file, options.transform, key, box);
     } catch (const std::exception& error) {
-      slot.errors[i] = fmt::format("{}: {}", manifest.place(sample), error.what());
+      slot.errors[i] = manifest.dataset().unlisted ? error.what() : fmt::format("{}: {}", manifest.place(sample), error.what());
     }
   }
 
@@ -148,10 +148,10 @@ struct ImageLoader::Data {
         const Image& image = slot.images[good[n]];
         const std::uint64_t sample = order[slot.first + good[n]];
         if (image.width != batch.width || image.height != batch.height) {
-          throw DataError(fmt::format(
-              "{}: {}: {} x {} pixels in a batch of {} x {}; set data.augment or data.resize so that all have one size",
-              manifest.place(sample), manifest.image_path(sample).string(), image.width, image.height, batch.width,
-              batch.height));
+          throw DataError(
+              fmt::format("{}{}: {} x {} pixels in a batch of {} x {}; set data.augment or data.resize so that all have one size",
+                          manifest.dataset().unlisted ? "" : manifest.place(sample) + ": ", manifest.image_path(sample).string(),
+                          image.width, image.height, batch.width, batch.height));
         }
         std::memcpy(batch.pixels.get() + n * bytes, image.pixels.data(), bytes);
         batch.samples.push_back(sample);

@@ -176,7 +176,9 @@ SampleView Manifest::operator[](std::size_t i) const {
 }
 
 std::uint64_t Manifest::line(std::size_t i) const { return data_->samples[i].line; }
-std::string Manifest::place(std::size_t i) const { return fmt::format("{}:{}", data_->file.string(), line(i)); }
+std::string Manifest::place(std::size_t i) const {
+  return data_->dataset.unlisted ? image_path(i).string() : fmt::format("{}:{}", data_->file.string(), line(i));
+}
 std::filesystem::path Manifest::image_path(std::size_t i) const { return path_below(data_->dataset.images(), (*this)[i].image); }
 std::size_t Manifest::word_count() const { return data_->header.words; }
 

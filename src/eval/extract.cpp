@@ -38,6 +38,16 @@ PictureView evaluation_view(const VisualModel& model, int batch, int workers) {
   return {.transform = model.transform(), .faces = model.config().data.picture == "face", .batch = batch, .workers = workers};
 }
 
+namespace {
+
+/// What to do about a picture that cannot be read.
+std::string advice(const Manifest& manifest) {
+  if (manifest.dataset().unlisted) return "take it out of the folder";
+  return fmt::format("emotion_data verify {} lists all such pictures", manifest.dataset().root.string());
+}
+
+}  // namespace
+
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, const PictureView& view,
                     const std::vector<std::uint64_t>& samples,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each) {
@@ -47,6 +57,7 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
                         .seed = view.seed,
                         .batch = static_cast<std::size_t>(view.batch),
                         .workers = view.workers,
+                        .on_error = OnError::kSkip,  // told below, with what to do
                         .crop_box = view.crop_box,
                         .allocate = device.allocator()};
   ImageLoader loader(manifest, options, samples, view.view);
@@ -54,6 +65,8 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
   std::uint64_t done = 0;
   while (auto images = loader.next()) {
     if (stop_requested()) throw Interrupted("interrupted; nothing was written");
+    if (const auto broken = loader.skipped(); !broken.empty())
+      throw DataError(fmt::format("{}; {}", broken.front(), advice(manifest)));
     each(images->samples, model.features(device.images(*images)).to(at::kFloat));
     progress.update(done += images->samples.size());
   }
@@ -140,6 +153,7 @@ Manifest folder_manifest(const std::filesystem::path& folder, const std::filesys
   dataset.classes = {"none"};
   dataset.image_root = fs::canonical(folder);
   dataset.splits = {{"all", "all.jsonl"}};
+  dataset.unlisted = true;
   ManifestWriter writer(scratch / "all.jsonl");
   for (const auto& image : images) {
     Sample sample;

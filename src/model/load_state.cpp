@@ -27,10 +27,11 @@ class Problems {
   void add(const Text& text) {
     if (++count_ <= 20) texts_.push_back(text());
   }
-  void throw_if_any(const std::string& where) const {
+  /// cause: put before them
+  void throw_if_any(const std::string& where, const std::string& cause = {}) const {
     if (count_ == 0) return;
     const std::string more = count_ > 20 ? fmt::format("; and {} more", count_ - 20) : "";
-    throw WeightsError(fmt::format("{}: {}{}", where, fmt::join(texts_, "; "), more));
+    throw WeightsError(fmt::format("{}: {}{}{}{}", where, cause, cause.empty() ? "" : "; ", fmt::join(texts_, "; "), more));
   }
 
  private:
@@ -46,6 +47,29 @@ std::vector<std::string> names_of(const StateDict& state) {
 
 /// A norm's step counter is of no use to inference and absent from old files.
 bool is_counter(const std::string& name) { return name.ends_with("num_batches_tracked"); }
+
+/// The backbone whose tensors these are, by how many blocks or layers there are; empty where none fits.
+std::string backbone_of(const StateDict& state) {
+  for (const std::string prefix : {"", "backbone."}) {
+    const auto has = [&](const std::string& name) { return state.find(prefix + name) != nullptr; };
+    const bool bottleneck = has("layer4.0.conv3.weight");
+    int blocks = 0;  // of the third stage, where ResNets differ
+    while (has(fmt::format("layer3.{}.conv1.weight", blocks))) ++blocks;
+    if (blocks == 2 && !bottleneck) return "resnet18";
+    if (blocks == 6) return bottleneck ? "resnet50" : "resnet34";
+    if (blocks == 23 && bottleneck) return "resnet101";
+    if (has("features.28.weight") && !has("features.30.weight")) return "vgg16";
+    if (has("features.10.weight") && !has("features.12.weight") && !has("features.11.weight")) return "alexnet";
+  }
+  return {};
+}
+
+/// Why so much does not fit, if the weights are of another backbone than the network.
+std::string other_backbone(const StateDict& given, const StateDict& wanted) {
+  const std::string theirs = backbone_of(given), ours = backbone_of(wanted);
+  if (theirs.empty() || ours.empty() || theirs == ours) return {};
+  return fmt::format("the weights look like {}'s; model.backbone is {}", theirs, ours);
+}
 
 void collect(const torch::nn::Module& module, const std::string& prefix, StateDict& state) {
   for (const auto& item : module.named_parameters(/*recurse=*/false)) {
@@ -112,7 +136,7 @@ void load_module_state(torch::nn::Module& module, const StateDict& state, const 
     if (!own.find(name))
       problems.add([&] { return fmt::format("{} is not part of the network{}", name, did_you_mean(name, wanted)); });
   }
-  problems.throw_if_any(where);
+  problems.throw_if_any(where, other_backbone(state, own));
 }
 
 void init_module_state(torch::nn::Module& module, const StateDict& state, const std::string& where) {
@@ -140,7 +164,7 @@ void init_module_state(torch::nn::Module& module, const StateDict& state, const 
       fresh.push_back(name);  // a head of another task, or none
     }
   }
-  problems.throw_if_any(where);
+  problems.throw_if_any(where, other_backbone(state, own));
   if (!fresh.empty()) log_info("{}: read; new at their first values: {}", where, fmt::join(fresh, ", "));
 }
 
@@ -149,7 +173,8 @@ void init_backbone_state(torch::nn::Module& backbone, const StateDict& state, co
   Problems problems;
   const bool prefixed = std::any_of(state.entries.begin(), state.entries.end(),
                                     [](const auto& entry) { return entry.name.starts_with("backbone."); });
-  for (const auto& [name, tensor] : module_state(backbone).entries) {
+  const StateDict own = module_state(backbone);
+  for (const auto& [name, tensor] : own.entries) {
     const std::string source = (prefixed ? "backbone." : "") + name;
     if (const at::Tensor* from = state.find(source)) {
       copy_checked(tensor, *from, source, problems);
@@ -157,7 +182,7 @@ void init_backbone_state(torch::nn::Module& backbone, const StateDict& state, co
       problems.add([&] { return fmt::format("{} is missing{}", source, did_you_mean(source, names_of(state))); });
     }
   }
-  problems.throw_if_any(where);
+  problems.throw_if_any(where, other_backbone(state, own));
 }
 
 }  // namespace emotion

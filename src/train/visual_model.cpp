@@ -71,7 +71,8 @@ VisualModel VisualModel::open(const std::filesystem::path& checkpoint, const std
     model.backbone_ = network->backbone;
     model.network_ = network.ptr();
   } else {
-    throw WeightsError(fmt::format("{}: task {} has no image network", where, info.task));
+    throw WeightsError(fmt::format("{}: task {} has no image network{}", where, info.task,
+                                   info.task == "detector" ? "; emotion_data regions finds regions with it" : ""));
   }
   model.network_->eval();
   return model;
@@ -99,7 +100,9 @@ at::Tensor VisualModel::projection(const at::Tensor& features) const {
 
 at::Tensor VisualModel::logits(const at::Tensor& features) const {
   if (!weight_.defined())
-    throw WeightsError(file_.string() + ": a plain backbone has no classes; train a classifier or use emotion_probe");
+    throw WeightsError(file_.string() +
+                       ": a plain backbone has no classes; train a classifier or use emotion_probe; if its file "
+                       "holds classifier.*, emotion_convert IN OUT.safetensors --config C --classes FILE stores their names");
   return at::linear(features, weight_, bias_);
 }
 

@@ -269,6 +269,8 @@ TEST_F(ConvertTest, FlagsThatNothingWouldReadAreRefused) {
   write_pth(file("a.pth"), resnet18());
   const std::string alone = "--set belongs to --config, or to an output of .onnx\n",
                     placeless = "--config and --classes belong to an output of .safetensors, which has a place for them\n";
+  EXPECT_EQ(error(2, {"a.pth", "b.pth", "--list"}), "both b.pth and --list are given: --list writes nothing; leave one out\n");
+  EXPECT_EQ(error(2, {"a.pth"}), "emotion_convert wants an output file, or --list\n");
   EXPECT_EQ(error(2, {"a.pth", "b.pth", "--set", "nosuch.key=3"}), alone);
   EXPECT_EQ(error(2, {"a.pth", "b.safetensors", "--set", "seed=3"}), alone);
   EXPECT_EQ(error(2, {"a.pth", "--list", "--set", "seed=3"}), alone);

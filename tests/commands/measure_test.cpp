@@ -17,6 +17,19 @@ TEST_F(MeasureTest, ClassesThatAreNotTheDataSets) {
   refuses({"emotion_eval", "--checkpoint", "net.safetensors", "--data", "others", "--output", "out"}, 3, yaml);
 }
 
+TEST_F(MeasureTest, ErrorsNameTheNetworkThatTheyAreAbout) {
+  write_classifier("two.safetensors", {"happy", "sad"});
+  refuses(
+      {"emotion_eval", "--checkpoint", "net.safetensors", "--compare", "two.safetensors", "--data", "moods", "--output", "out"},
+      3,
+      "--compare two.safetensors: moods/dataset.yaml: its classes (" + fmt::format("{}", fmt::join(kMoods, ", ")) +
+          ") are not those of the training data (happy, sad)");
+  write_text(root() / "config.yaml", "task: classifier\n");
+  refuses({"emotion_eval", "--checkpoint", "config.yaml"}, 3,
+          "config.yaml: not a weights file: neither safetensors nor torch.save's forms");
+  refuses({"emotion_eval", "--checkpoint", "two.safetensors"}, 2, "--data is missing: the checkpoint names no validation data");
+}
+
 TEST_F(MeasureTest, ASingleClassAndOneThatIsMissing) {
   std::string awe, two;
   for (int i = 0; i < 4; ++i) awe += "{\"image\": \"" + image(i) + "\", \"labels\": [\"awe\"]}\n";
@@ -60,6 +73,50 @@ TEST_F(MeasureTest, ABrokenNetworkIsNamedByItsTensors) {
 }
 
 // EMOTIC-B: what a box shows is what the same pixels show as a picture of their own.
+TEST_F(MeasureTest, ABrokenPictureIsNamedWithWhatToDo) {
+  write_text(root() / "torn/dataset.yaml",
+             fmt::format("classes: [{}]\nsplits: {{train: all.jsonl, test: all.jsonl}}\n", fmt::join(kMoods, ", ")));
+  write_text(root() / "torn/all.jsonl", R"({"image": "1.jpg", "labels": ["awe"]})"
+                                        "\n"
+                                        R"({"image": "2.jpg", "labels": ["fear"]})"
+                                        "\n");
+  fs::copy_file(root() / "moods" / image(0), root() / "torn/1.jpg");
+  write_text(root() / "torn/2.jpg", "<html>");
+  fs::create_directories(root() / "loose");
+  for (const char* name : {"1.jpg", "2.jpg"}) fs::copy_file(root() / "torn" / name, root() / "loose" / name);
+  const std::string why = "2.jpg: not a picture; JPEG, PNG, WebP, BMP, TIFF and GIF are read; ";
+  const std::vector<std::string> extract{"emotion_extract", "--checkpoint", "net.safetensors", "--out", "out", "--data"};
+  const std::vector<std::string> index{"emotion_search", "index", "--checkpoint", "net.safetensors", "--out", "out", "--data"};
+  const auto on = [](std::vector<std::string> words, const std::vector<std::string>& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  for (const auto& words : {extract,
+                            index,
+                            {"emotion_eval", "--checkpoint", "net.safetensors", "--data"},
+                            {"emotion_probe", "--no-cache", "--checkpoint", "net.safetensors", "--data"}}) {
+    refuses(on(words, {"torn"}), 3, "torn/all.jsonl:2: torn/" + why + "emotion_data verify torn lists all such pictures");
+    refuses(on(words, {"torn", "--set", "data.on_error=skip"}), 2,
+            "--set data.on_error=skip: a row stands for each sample here, none is left out; emotion_data verify lists broken "
+            "pictures");
+  }
+  // The list of a folder's pictures is the command's own: no line of it is named.
+  const std::string folder = fs::canonical(root() / "loose").string() + "/";
+  for (const auto& words : {extract, index}) refuses(on(words, {"loose"}), 3, folder + why + "take it out of the folder");
+}
+
+TEST_F(MeasureTest, FeaturesOfAFolderNameItsPictures) {
+  fs::create_directories(root() / "folder/deeper");
+  const std::vector<std::string> names{"a \"b\".jpg", "deeper/c.jpg", "z.jpg"};
+  for (const auto& name : names) fs::copy_file(root() / "moods" / image(0), root() / "folder" / name);
+  output({"emotion_extract", "--checkpoint", "net.safetensors", "--data", "folder", "--out", "named.safetensors"});
+  const auto metadata = read_safetensors_metadata(root() / "named.safetensors");
+  EXPECT_EQ(nlohmann::json::parse(metadata.at("images")).get<std::vector<std::string>>(), names);
+  EXPECT_FALSE(metadata.contains("split"));
+  output({"emotion_extract", "--checkpoint", "net.safetensors", "--data", "moods", "--out", "listed.safetensors"});
+  EXPECT_FALSE(read_safetensors_metadata(root() / "listed.safetensors").contains("images")) << "its manifest names them";
+}
+
 TEST_F(MeasureTest, ABoxIsAPictureOfItsOwn) {
   fs::create_directories(root() / "pixels");
   cv::Mat left(32, 32, CV_8UC3, cv::Scalar(20, 60, 220)), right(32, 32, CV_8UC3, cv::Scalar(200, 180, 10)), both;
@@ -118,6 +175,8 @@ TEST_F(MeasureTest, ADetectorIsAskedNothingOfClassifiers) {
     words.insert(words.end(), flags.begin(), flags.end());
     refuses(words, 2, flags[0] + ": detector.safetensors is of task detector, which does without; leave it out");
   }
+  refuses({"emotion_predict", "--checkpoint", "detector.safetensors", "moods/" + image(0)}, 3,
+          "detector.safetensors: task detector has no image network; emotion_data regions finds regions with it");
 }
 
 }  // namespace

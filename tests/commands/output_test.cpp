@@ -93,6 +93,46 @@ TEST_F(OutputTest, SearchesAreKept) {
   expect_kept("emotion_search image --index moods.search --k 48 --json found.json" + pictures, "found.json");
 }
 
+TEST_F(OutputTest, JsonGoesToStandardOutputOnRequest) {
+  const auto parsed = [](const std::string& line) {
+    const auto result = shell("$B/" + line + " --json -");
+    EXPECT_EQ(result.code, 0) << result.errors;
+    EXPECT_FALSE(fs::exists(root() / "-")) << line;
+    return nlohmann::json::parse(result.output);
+  };
+  EXPECT_EQ(parsed("emotion_predict --checkpoint net.safetensors moods/" + image(0)).size(), 1U);
+  EXPECT_EQ(parsed("emotion_data stats wide")["classes"], kClasses);
+  ASSERT_EQ(shell("$B/emotion_search index --checkpoint net.safetensors --data moods --out dash.search").code, 0);
+  EXPECT_EQ(parsed("emotion_search image --index dash.search moods/" + image(0))[0]["results"].size(), 10U);
+  write_text(root() / "words.txt", "2 2\nsun 1 0\nsea 0 1\n");
+  EXPECT_EQ(parsed("emotion_text nearest --word2vec words.txt sun")["sun"].size(), 1U);
+  write_dataset("voted", kMoods, fmt::format("{{\"image\": \"{}\", \"votes\": [\"awe\", \"awe\"]}}\n", image(0)));
+  EXPECT_EQ(parsed("emotion_data vote voted")["items"], 2) << "a sample of each of two splits";
+}
+
+TEST_F(OutputTest, ANameThatSaysAnotherFormIsRefused) {
+  const std::string picture = " moods/" + image(0);
+  const auto refused = [](const std::string& line, const std::string& error) {
+    const auto result = shell("$B/" + line);
+    EXPECT_EQ(result.code, 2) << line;
+    EXPECT_EQ(result.errors, error + "\n");
+  };
+  refused("emotion_extract --checkpoint net.safetensors --data moods --out f.npy",
+          "--out f.npy: safetensors are written, which .npy does not say; name it .safetensors");
+  refused("emotion_extract --checkpoint net.safetensors --data moods --out -",
+          "--out -: safetensors are written; a file is wanted");
+  refused("emotion_predict --checkpoint net.safetensors --json out.csv" + picture,
+          "--json out.csv: JSON is written, which .csv does not say; name it .json");
+  refused("emotion_predict --checkpoint net.safetensors --report rep.PDF" + picture,
+          "--report rep.PDF: an HTML page is written, which .pdf does not say; name it .html");
+  refused("emotion_search index --checkpoint net.safetensors --data moods --out i.pth",
+          "--out i.pth: a search index is written, which .pth does not say; name it .search");
+  refused("emotion_data stats wide --html page.json",
+          "--html page.json: an HTML page is written, which .json does not say; name it "
+          ".html");
+  EXPECT_EQ(shell("$B/emotion_predict --checkpoint net.safetensors --json p.results --report p" + picture).code, 0);
+}
+
 TEST_F(OutputTest, WhatIsOnlyPrintedIsNoFailureEither) {
   expect_kept("emotion_predict --checkpoint wide.safetensors --top 200 moods/" + image(0));
   expect_kept("emotion_convert wide.safetensors --list");

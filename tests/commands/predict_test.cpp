@@ -162,6 +162,33 @@ TEST_F(PredictTest, ADetectorThatCannotBeOfUseIsRefused) {
   EXPECT_FALSE(fs::exists(file("w.json")));
 }
 
+TEST_F(PredictTest, BrokenPicturesAreLeftOutOnRequest) {
+  write("classifier", *ImageClassifier("resnet18", 2), config("classifier", "backbone: resnet18"), {"awe", "fear"});
+  write_text(file("torn.png"), "<html>");
+  write_text(file("torn/dataset.yaml"), "name: t\nclasses: [awe, fear]\nsplits: {test: test.jsonl}\nimage_root: ..\n");
+  write_text(file("torn/test.jsonl"), "{\"image\": \"torn.png\"}\n{\"image\": \"people.png\"}\n");
+  const std::string why = "torn.png: not a picture; JPEG, PNG, WebP, BMP, TIFF and GIF are read";
+  for (const char* network : {"classifier", "global"}) {
+    EXPECT_THAT(error(3, {"--checkpoint", weights(network), "people.png", "torn.png", "--json", "torn.json"}),
+                ::testing::EndsWith(why + "; --set data.on_error=skip leaves it out\n"));
+    const std::vector<std::string> skip{"--checkpoint", weights(network), "--set", "data.on_error=skip", "--json", "torn.json"};
+    for (const std::vector<std::string>& inputs : {std::vector<std::string>{"torn.png", "people.png"}, {"torn"}}) {
+      std::vector<std::string> words = skip;
+      words.insert(words.end(), inputs.begin(), inputs.end());
+      const auto some = run(words);
+      EXPECT_EQ(some.code, 0) << some.errors;
+      EXPECT_THAT(some.errors, HasSubstr(why + ": left out\n"));
+      EXPECT_THAT(some.errors, HasSubstr("warning: 1 of 2 pictures cannot be read: left out (data.on_error)\n"));
+      EXPECT_EQ(nlohmann::json::parse(read_file(file("torn.json"))).size(), 1U);
+      fs::remove(file("torn.json"));
+    }
+    std::vector<std::string> words = skip;
+    words.insert(words.end(), {"torn.png", "torn.png"});
+    EXPECT_THAT(error(3, words), ::testing::EndsWith("no picture of 2 can be read; why stands above\n"));
+    EXPECT_FALSE(fs::exists(file("torn.json")));
+  }
+}
+
 // The face that a network sees must be cut as those were that it was trained on.
 TEST_F(PredictTest, FacesAreCutAsTheNetworksWere) {
   const std::string model = "branches: [expression], expression_backbone: resnet18";

@@ -140,10 +140,21 @@ TEST_F(ReproduceTest, ListsRowsWhatTheyNeedAndThePapersFigure) {
   const auto result = run({"--list", "--table", "toy/1"});
   EXPECT_EQ(result.code, 0) << result.errors;
   EXPECT_THAT(result.output, HasSubstr("toy/1: Toy (Nobody, 2020)\n  good  [good.yaml]\n"));
-  EXPECT_THAT(result.output, HasSubstr("Acc            paper  50.00  emotion_eval top1  data/made made\n"));
+  EXPECT_THAT(result.output, HasSubstr("Acc            paper  50.00  emotion_eval top1  data/made to be made\n"));
   EXPECT_THAT(result.output, HasSubstr("data/lost missing\n"));
   EXPECT_EQ(calls(""), "") << "--list must run nothing";
   EXPECT_FALSE(fs::exists(root_ / "out"));
+}
+
+TEST_F(ReproduceTest, WhatIsMadeOfSomethingMissingIsMissing) {
+  config("third", "lr: 0.1", "data/third");
+  write_text(root_ / "configs/tables/toy_3.yaml",
+             "table: toy/3\ntitle: Toy\nsource: Nobody, 2020\nmade:\n"
+             "  data/second:\n    run: [emotion_data split data/lost --out data/second]\n"
+             "  data/third:\n    run: [emotion_data split data/second --out data/third]\nmeasurements:\n" +
+                 measured("Acc", kMeasure) + "columns: [Acc]\nrows:\n  - {name: third, config: third.yaml, printed: [50]}\n");
+  const auto result = run({"--list", "--table", "toy/3"});
+  EXPECT_THAT(result.output, HasSubstr("data/lost missing, data/second missing, data/third missing\n")) << result.errors;
 }
 
 TEST_F(ReproduceTest, AFailingRowAndARowWithoutDataLeaveTheOthersAlone) {

@@ -83,6 +83,7 @@ TEST_F(SearchCommandTest, PicturesFindThemselvesThenTheNearestByCosine) {
     const auto [scores, rows] = at::topk(unit.matmul(unit[3]), 5);
     ASSERT_EQ(found[0]["results"].size(), 5U);
     EXPECT_EQ(found[0]["results"][0]["image"], own);
+    EXPECT_EQ(found[0]["results"][0]["file"], (fs::absolute(root()) / "moods" / own).string());
     for (std::int64_t j = 0; j < 5; ++j)
       EXPECT_NEAR(found[0]["results"][static_cast<std::size_t>(j)]["score"], scores[j].item<double>(), 1e-5);
     EXPECT_EQ(found[0]["results"][1]["image"],
@@ -130,6 +131,41 @@ TEST_F(SearchCommandTest, TheIndexKnowsTheSettingsItWasMadeWith) {
   EXPECT_NEAR(found[0]["score"], 1, 1e-6);
   EXPECT_LT(query("set", {"moods/" + own}, {"--set", "data.size=24"})[0]["results"][0]["score"], 1 - 1e-5)
       << "--set of the query is over them";
+}
+
+TEST_F(SearchCommandTest, AnIndexOfFewPicturesGivesAll) {
+  fs::create_directories(root() / "few");
+  for (int i = 0; i < 3; ++i) fs::copy_file(root() / picture(i), root() / "few" / fmt::format("{}.jpg", i));
+  index("net.safetensors", "few.search", {}, "few");
+  for (const Words& k : {Words(), {"--k", "4"}}) {
+    Words words{"emotion_search", "image", "--index", "few.search", picture(0)};
+    words.insert(words.end(), k.begin(), k.end());
+    const std::string printed = output(words);
+    EXPECT_EQ(std::count(printed.begin(), printed.end(), '\n'), 4) << "the query and three pictures: " << printed;
+  }
+}
+
+TEST_F(SearchCommandTest, AFolderIsItsPictures) {
+  fs::create_directories(root() / "queries");
+  for (int i = 0; i < 2; ++i) fs::copy_file(root() / picture(i), root() / "queries" / fmt::format("{}.jpg", i));
+  index("net.safetensors", "asked");
+  const auto found = query("asked", {"queries", picture(2)});
+  ASSERT_EQ(found.size(), 3U);
+  for (int i = 0; i < 3; ++i) {
+    const auto& answer = found[static_cast<std::size_t>(i)];
+    EXPECT_EQ(answer["query"], i < 2 ? fmt::format("queries/{}.jpg", i) : picture(2));
+    EXPECT_EQ(answer["results"], query("asked", {picture(i)})[0]["results"]);
+  }
+  write_text(root() / "queries/1.jpg", "<html>");
+  const Words words{"emotion_search", "image", "--index", "asked", "--k", "1", "queries"};
+  refuses(words, 3,
+          "queries/1.jpg: not a picture; JPEG, PNG, WebP, BMP, TIFF and GIF are read; --set data.on_error=skip leaves it out");
+  Words skip = words;
+  skip.insert(skip.end(), {"--set", "data.on_error=skip"});
+  const auto some = run(skip);
+  EXPECT_EQ(some.code, 0);
+  EXPECT_THAT(some.output, ::testing::StartsWith("queries/0.jpg\n"));
+  EXPECT_THAT(some.errors, HasSubstr("warning: 1 of 2 pictures cannot be read: left out (data.on_error)\n"));
 }
 
 TEST_F(SearchCommandTest, NamesThatAreNotUtf8AreRefused) {

@@ -77,6 +77,10 @@ TEST_F(TextCommandTest, NearestWordsAsJson) {
   EXPECT_EQ(lost.code, 3);
   EXPECT_EQ(lost.errors, "v.txt: there is no word 'sum'; did you mean sun?\n");
   EXPECT_FALSE(fs::exists(root_ / "lost.json"));
+  const auto some = run({"nearest", "--word2vec", "v.txt", "sea", "sum", "fig"});
+  EXPECT_EQ(some.code, 3);
+  EXPECT_EQ(some.output, "") << "all words are looked for before anything is printed";
+  EXPECT_EQ(some.errors, "v.txt: there are no words 'sum' (did you mean sun?), 'fig' (did you mean fog?)\n");
 }
 
 TEST_F(TextCommandTest, EmotionsInKeywords) {
@@ -93,6 +97,18 @@ TEST_F(TextCommandTest, EmotionsInKeywords) {
   const auto unknown = run({"textcnn-predict", "--checkpoint", "text.safetensors", "sun", "glee"});
   EXPECT_EQ(unknown.errors, "warning: 'glee' is not in the vocabulary\n");
   EXPECT_EQ(unknown.output, sun.output);
+  const auto emotion = run({"textcnn-predict", "--checkpoint", "text.safetensors", "joy", "sun"});
+  EXPECT_EQ(emotion.errors, "warning: 'joy' is a class: the TextCNN reads the other keywords\n");
+  EXPECT_EQ(emotion.output, sun.output);
+}
+
+TEST_F(TextCommandTest, OfUnknownWordsNothingIsSaid) {
+  write_textcnn();
+  const auto unknown = run({"textcnn-predict", "--checkpoint", "text.safetensors", "joy", "glee", "mirth"});
+  EXPECT_EQ(unknown.code, 3);
+  EXPECT_EQ(unknown.errors,
+            "text.safetensors: no keyword is in its vocabulary (glee, mirth); give words that it was trained on\n");
+  EXPECT_EQ(unknown.output, "");
 }
 
 // Old word vectors are in any encoding.
@@ -132,6 +148,27 @@ TEST_F(TextCommandTest, ALabelledSetKeepsWhatItsSourceHas) {
   ASSERT_EQ(sample.labels.size(), 1U);
   EXPECT_EQ(sample.labels[0], 0U) << "joy, by the sun";
   EXPECT_TRUE(sample.votes.empty());
+}
+
+TEST_F(TextCommandTest, LabelsOfUnknownWordsAreCounted) {
+  write_textcnn();
+  write_text(root_ / "source/dataset.yaml", "name: s\nclasses: [joy]\nsplits: {train: train.jsonl}\n");
+  const std::string strange = "{\"image\": \"1.png\", \"keywords\": [\"glee\", \"mirth\"]}\n";
+  write_text(root_ / "source/train.jsonl", strange + "{\"image\": \"2.png\", \"keywords\": [\"glee\", \"storm\"]}\n");
+  const std::vector<std::string> label{"label", "--checkpoint", "text.safetensors", "--data", "source",
+                                       "--out", "labelled",     "--log-level",      "warning"};
+  const auto some = run(label);
+  EXPECT_EQ(some.code, 0);
+  EXPECT_EQ(
+      some.errors,
+      "warning: source/train.jsonl: 1 of 2 samples have no keyword that the TextCNN knows: their labels are what it says of "
+      "unknown words\n");
+  fs::remove_all(root_ / "labelled");
+  write_text(root_ / "source/train.jsonl", strange);
+  const auto all = run(label);
+  EXPECT_EQ(all.code, 3);
+  EXPECT_EQ(all.errors, "source/train.jsonl: no sample has a keyword that the TextCNN knows; it was trained on other words\n");
+  EXPECT_FALSE(fs::exists(root_ / "labelled/dataset.yaml"));
 }
 
 TEST_F(TextCommandTest, AHalfMadeLabelledSetIsMadeAnew) {

@@ -7,12 +7,14 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/tensor.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 
 #include "../support/scratch.h"
 #include "emotion/error.h"
+#include "emotion/model/backbone.h"
 
 namespace emotion {
 namespace {
@@ -71,6 +73,26 @@ TEST(LoadState, NumbersThatAreNotFiniteAreNamedWithAllElse) {
   }
   EXPECT_EQ(error_of<WeightsError>([&] { load_module_state(*network, other, "w.pth"); }),
             "w.pth: conv1.weight is missing; did you mean conv2.weight?;" + broken.substr(broken.find(':') + 1));
+}
+
+TEST(LoadState, WeightsOfAnotherBackboneAreTold) {
+  const auto says = [](const std::string& ours, const StateDict& state) {
+    return error_of<WeightsError>([&] { init_backbone_state(*make_backbone(ours), state, "w.pth"); });
+  };
+  const auto begins = [](const std::string& theirs, const std::string& ours) {
+    return fmt::format("w.pth: the weights look like {}'s; model.backbone is {}; ", theirs, ours);
+  };
+  for (const std::string theirs : {"resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "alexnet"}) {
+    const std::string ours = theirs == "resnet50" ? "resnet18" : "resnet50";
+    EXPECT_TRUE(says(ours, copy_of(*make_backbone(theirs))).starts_with(begins(theirs, ours))) << theirs;
+  }
+  StateDict prefixed, torn;
+  for (const auto& [name, tensor] : copy_of(*make_backbone("resnet18")).entries) {
+    prefixed.add("backbone." + name, tensor);
+    if (name != "conv1.weight") torn.add(name, tensor);
+  }
+  EXPECT_TRUE(says("resnet34", prefixed).starts_with(begins("resnet18", "resnet34")));
+  EXPECT_EQ(says("resnet18", torn), "w.pth: conv1.weight is missing") << "no other backbone's";
 }
 
 // Sums that overflow are no fault of the numbers; numbers that do not fit the network's float32 are.

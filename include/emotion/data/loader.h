@@ -62,7 +62,7 @@ class ImageLoader {
   /// @throws DataError with the manifest's place and the image's path for a broken image (kStop), or for images of different
   ///         sizes in a batch without a crop
   std::optional<ImageBatch> next();
-  /// `place: path: reason` of every image skipped so far (kSkip).
+  /// `place: path: reason` of every image skipped so far (kSkip); no place where Dataset::unlisted.
   std::vector<std::string> skipped() const;
   /// Seconds next() has waited for the workers so far.
   double wait_seconds() const;

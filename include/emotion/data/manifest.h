@@ -23,6 +23,7 @@ struct Dataset {
   std::vector<std::pair<std::string, std::string>> splits;  ///< split name -> JSONL file, relative to root
   std::filesystem::path image_root = ".";                   ///< relative to root
   std::filesystem::path stimuli_root;  ///< relative to root: the set whose faces and regions this one takes over; often empty
+  bool unlisted = false;               ///< made of a folder's pictures: no file of the user's lists them. Not in dataset.yaml
 
   /// Reads and checks DIR/dataset.yaml.
   /// @throws DataError with file:line:column: missing file, duplicate class, unknown polarity class, unknown key
@@ -78,7 +79,7 @@ class Manifest {
   SampleView operator[](std::size_t i) const;
   /// Line number of sample i in the JSONL, from 1.
   std::uint64_t line(std::size_t i) const;
-  /// `train.jsonl:8841`, for error messages.
+  /// `train.jsonl:8841`, for error messages; the image's path where no file of the user's lists it (Dataset::unlisted).
   std::string place(std::size_t i) const;
   /// Absolute or working-directory path of sample i's image; checked to stay below the image root.
   std::filesystem::path image_path(std::size_t i) const;

@@ -31,7 +31,7 @@ std::vector<std::uint64_t> samples_in_view(const Manifest& manifest, const Pictu
 void check_boxes(const Manifest& manifest);
 
 /// Runs a network over a whole split in manifest order. `each` gets the sample numbers of a batch and its features, float [n, D].
-/// @throws DataError for a broken image, Interrupted
+/// @throws DataError for a broken image, with how to find all such; Interrupted
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, const PictureView& view,
                     const std::function<void(const std::vector<std::uint64_t>&, const at::Tensor&)>& each);
 /// The same for some samples of the view, in their order.

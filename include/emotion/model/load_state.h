@@ -20,7 +20,8 @@ StateDict module_state(const torch::nn::Module& module);
 const at::Tensor& size_weight(const StateDict& state, const std::string& name, at::IntArrayRef shape, const std::string& where);
 
 /// Copies `state` into `module`. Names and shapes must agree exactly, and numbers be finite, in the module's type.
-/// @throws WeightsError in one line with `where` (the file) that lists every missing, unknown, misshapen and not finite tensor
+/// @throws WeightsError in one line: `where` (the file), the backbone it is of if another, all that is missing, unknown,
+/// misshapen
 void load_module_state(torch::nn::Module& module, const StateDict& state, const std::string& where);
 
 /// For `model.init`: copies what a whole model's file or a plain torchvision backbone's file has for `module`.

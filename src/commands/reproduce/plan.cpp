@@ -132,6 +132,8 @@ std::string Plan::place(const std::string& name, const PaperTable& table, Use& u
   open_.pop_back();
   use.needs.insert(inner.needs.begin(), inner.needs.end());
   use.missing.insert(inner.missing.begin(), inner.missing.end());
+  use.unmade.insert(inner.unmade.begin(), inner.unmade.end());
+  if (!inner.missing.empty()) use.unmade.insert(name);
   if (made.job) use.after.push_back(*made.job);
   return made.path.string();
 }
@@ -258,7 +260,7 @@ CellPlan Plan::cell(const PaperTable& table, const TableRow& row, std::size_t co
   }
   for (const NamedSplit& split : splits_read(measurement.command)) need_split(split, shared);
   const auto pattern = words(measurement.command, "", table, shared);
-  CellPlan plan{.needs = shared.needs, .missing = shared.missing};
+  CellPlan plan{.needs = shared.needs, .missing = shared.missing, .unmade = shared.unmade};
   if (!row.trained && config.model.init.empty())
     throw ConfigError(file + ": the row is not trained, and model.init names no weights");
   if (!plan.missing.empty()) return plan;

@@ -26,6 +26,7 @@ struct Place {
 struct CellPlan {
   std::set<std::string> needs{};                 ///< every data/.. and runs/.. it comes down to, recipes followed
   std::set<std::string> missing;                 ///< those that are not there and that nothing makes; `split val of data/fi`
+  std::set<std::string> unmade{};                ///< what a recipe would make if what it reads were not missing
   std::string error{};                           ///< its config cannot be used
   std::vector<std::size_t> jobs{};               ///< the measurement of each seed; empty where it cannot be run
   std::vector<std::filesystem::path> metrics{};  ///< what each of them writes
@@ -46,7 +47,7 @@ class Plan {
  private:
   /// What a plan collects on its way down.
   struct Use {
-    std::set<std::string> needs, missing;
+    std::set<std::string> needs, missing, unmade;
     std::vector<std::size_t> after;
   };
 

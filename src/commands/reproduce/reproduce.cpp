@@ -79,12 +79,14 @@ std::string missing_note(const CellPlan& plan) {
   return fmt::format("not run: {} {} missing", fmt::join(plan.missing, ", "), plan.missing.size() == 1 ? "is" : "are");
 }
 
-/// Whether each of the things is there: `data/stock made, data/fi missing`.
-std::string needs_text(const std::set<std::string>& needs, const std::set<std::string>& missing, const Scale& scale) {
+/// Whether each of the things is there: `data/synth to be made, data/fi missing`. What is made of something missing is missing
+/// too.
+std::string needs_text(const std::set<std::string>& needs, const CellPlan& plan, const Scale& scale) {
   std::vector<std::string> texts;
   for (const auto& name : needs) {
     const bool there = !scale.replaces_data && fs::exists(name);
-    texts.push_back(name + (missing.contains(name) ? " missing" : there ? " there" : " made"));
+    const bool missing = plan.missing.contains(name) || plan.unmade.contains(name);
+    texts.push_back(name + (missing ? " missing" : there ? " there" : " to be made"));
   }
   return fmt::format("{}", fmt::join(texts, ", "));
 }
@@ -108,7 +110,7 @@ void list_row(const PaperTable& table, std::size_t r, const std::vector<CellPlan
   const TableRow& row = table.rows[r];
   print_out("  {}  [{}]\n", row.name, row.cited() ? "cited, not run" : config_text(row) + (row.trained ? "" : ", not trained"));
   const std::set<std::string> common = common_needs(cells);
-  if (!common.empty()) print_out("    needs {}\n", needs_text(common, cells[0].missing, scale));
+  if (!common.empty()) print_out("    needs {}\n", needs_text(common, cells[0], scale));
   for (std::size_t c = 0; c < table.columns.size(); ++c) {
     const Measurement& column = table.columns[c];
     print_out("    {:<14} paper {:>6}", column.name, row.printed[c] ? fmt::format("{:.2f}", *row.printed[c]) : "–");
@@ -116,7 +118,7 @@ void list_row(const PaperTable& table, std::size_t r, const std::vector<CellPlan
       std::set<std::string> own = cells[c].needs;
       std::erase_if(own, [&](const auto& name) { return common.contains(name); });
       print_out("  {} {}  {}", column.command.substr(0, column.command.find(' ')), column.metric,
-                cells[c].error.empty() ? needs_text(own, cells[c].missing, scale) : cells[c].error);
+                cells[c].error.empty() ? needs_text(own, cells[c], scale) : cells[c].error);
     }
     print_out("\n");
   }

@@ -1,0 +1,40 @@
+#include "broken_pictures.h"
+
+#include <fmt/format.h>
+
+#include "emotion/config/run_config.h"
+#include "emotion/error.h"
+#include "emotion/log.h"
+
+namespace emotion {
+
+BrokenPictures::BrokenPictures(const RunConfig& config) : skip_(config.data.on_error == "skip") {}
+
+bool BrokenPictures::read(const std::function<void()>& load) {
+  ++asked_;
+  try {
+    load();
+    return true;
+  } catch (const DataError& error) {
+    if (!skip_) throw DataError(fmt::format("{}; --set data.on_error=skip leaves it out", error.what()));
+    ++broken_;
+    log_warning("{}: left out", error.what());
+    return false;
+  }
+}
+
+void BrokenPictures::close() const {
+  if (broken_ == 0) return;
+  if (broken_ == asked_) throw DataError(fmt::format("no picture of {} can be read; why stands above", asked_));
+  log_warning("{} of {} pictures cannot be read: left out (data.on_error)", broken_, asked_);
+}
+
+void refuse_skipping(const std::vector<std::string>& settings) {
+  for (const auto& setting : settings) {
+    if (setting.starts_with("data.on_error="))
+      throw ConfigError(fmt::format(
+          "--set {}: a row stands for each sample here, none is left out; emotion_data verify lists broken pictures", setting));
+  }
+}
+
+}  // namespace emotion
