@@ -22,6 +22,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// Counts the changes to what a detector finds with the same weights and settings: files of another number are not kept.
+constexpr const char* kArithmetic = "arithmetic 2";
+
 /// True if an earlier run left the regions, whole and of the same making. Names are no part of what the detector found: where
 /// others are wanted now, the file gets them and nothing is looked for again.
 bool is_known(const fs::path& file, const TrainedDetector& detector, const std::string& source) {
@@ -217,6 +220,7 @@ std::string region_source(const TrainedDetector& detector, std::int64_t top) {
   ContentHash hash;
   hash.add(file_hash(detector.file));
   hash.add(print_run_config(detector.config));
+  hash.add(kArithmetic);
   return fmt::format("{}, top {}", hash.hex(), top);
 }
 

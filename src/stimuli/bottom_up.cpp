@@ -80,19 +80,20 @@ at::Tensor BottomUpImpl::region_features(const at::Tensor& map, const at::Tensor
   return features.empty() ? at::zeros({0, 2048}, map.options()) : at::cat(features);
 }
 
-Detections BottomUpImpl::choose(const at::Tensor& boxes, const at::Tensor& features) {
+Detections BottomUpImpl::choose(const at::Tensor& boxes, const at::Tensor& features, double scale) {
   const at::Tensor scores = at::softmax(cls_score_(features).to(at::kFloat), 1);
+  const at::Tensor original = boxes / scale;  // one pixel more a side is another overlap there
   const std::int64_t n = boxes.size(0);
   at::Tensor best = at::zeros({n}, scores.options());
   for (std::int64_t k = 1; k <= options_.classes; ++k) {
-    const at::Tensor own = scores.select(1, k), kept = nms(boxes, own, options_.nms, kPixel);
+    const at::Tensor own = scores.select(1, k), kept = nms(original, own, options_.nms, kPixel);
     best.index_put_({kept}, at::maximum(best.index_select(0, kept), own.index_select(0, kept)));
   }
   const auto [sorted, order] = best.sort(/*stable=*/true, 0, /*descending=*/true);
   const std::int64_t sure = sorted.ge(options_.least_score).sum().item<std::int64_t>();
   const std::int64_t count = std::min(n, std::clamp(sure, options_.least, options_.most));
   const at::Tensor rows = order.narrow(0, 0, count);
-  Detections found{.boxes = boxes.index_select(0, rows),
+  Detections found{.boxes = original.index_select(0, rows),
                    .scores = sorted.narrow(0, 0, count),
                    .labels = scores.index_select(0, rows).narrow(1, 1, options_.classes).argmax(1),
                    .features = features.index_select(0, rows).to(at::kFloat),
@@ -116,8 +117,8 @@ std::vector<Detections> BottomUpImpl::detect(const DetectorInput& input, bool wi
         input.images.narrow(0, static_cast<std::int64_t>(i), 1).narrow(2, 0, size.height).narrow(3, 0, size.width);
     const double scale = resize_scale(original, options_.transform);
     const at::Tensor features = map(picture), boxes = propose(features, size, scale);
-    Detections found = choose(boxes, region_features(features, boxes));
-    found.boxes = clip_boxes(found.boxes / scale, original);
+    Detections found = choose(boxes, region_features(features, boxes), scale);
+    found.boxes = clip_boxes(found.boxes, original);
     if (!with_features) found.features.reset();
     all.push_back(std::move(found));
   }

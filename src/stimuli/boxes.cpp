@@ -33,7 +33,7 @@ at::Tensor BoxCoder::decode(const at::Tensor& offsets, const at::Tensor& referen
   const at::Tensor y = part(1) * from.height.unsqueeze(1) + from.y.unsqueeze(1);
   const at::Tensor half_width = 0.5 * (at::exp(part(2).clamp_max(most)) * from.width.unsqueeze(1));
   const at::Tensor half_height = 0.5 * (at::exp(part(3).clamp_max(most)) * from.height.unsqueeze(1));
-  return at::stack({x - half_width, y - half_height, x + half_width - side, y + half_height - side}, 2);
+  return at::stack({x - half_width, y - half_height, x + half_width, y + half_height}, 2);
 }
 
 at::Tensor clip_boxes(const at::Tensor& boxes, const ImageSize& size, double margin) {

@@ -89,7 +89,7 @@ class BoxGraph {
     const Value moved = add(multiply(part(0, w[0], w[1]), sides), centre);
     const Value growth = g.node("Exp", {g.node("Min", {part(2, w[2], w[3]), b.number(std::log(1000.0 / 16))})});
     const Value reach = multiply(half, multiply(growth, sides));
-    return concat({subtract(moved, reach), subtract(add(moved, reach), side)}, -1);
+    return concat({subtract(moved, reach), add(moved, reach)}, -1);
   }
   /// clip_boxes: `limits` float [.., 4], the largest x, y, x, y
   Value clip(const Value& boxes, const Value& limits) { return g.node("Min", {g.node("Max", {boxes, b.number(0)}), limits}); }
@@ -281,7 +281,7 @@ class BottomUpGraph : public BoxGraph {
       map = b.residual_layer(map, fmt::format("backbone.layer{}", layer), layer > 1 ? 2 : 1, /*caffe=*/true);
     const Value sizes = unsqueeze(slice(g.node("Shape", {images}), 0, 2, 4), 0);
     const Value boxes = propose(map, limits(sizes, BottomUpImpl::kPixel), scale);
-    choose(boxes, region_features(map, boxes));
+    choose(boxes, region_features(map, boxes), scale);
   }
 
  private:
@@ -325,11 +325,11 @@ class BottomUpGraph : public BoxGraph {
     return g.node("ArgMax", {scores}, {Attribute::integer("axis", 1), Attribute::integer("keepdims", 0)});
   }
 
-  void choose(const Value& boxes, const Value& features) {
+  void choose(const Value& boxes, const Value& features, const Value& scale) {
     const std::int64_t classes = options_.classes;
     const Value scores = g.node("Softmax", {b.linear(features, "roi_heads.cls_score")}, {Attribute::integer("axis", 1)});
     const Value own = transpose(slice(scores, 1, 1, classes + 1), {1, 0});  // [classes, n]
-    const Value kept = suppress(whole_pixels(boxes), unsqueeze(own, 0), options_.proposals, options_.nms, -1);
+    const Value kept = suppress(whole_pixels(divide(boxes, scale)), unsqueeze(own, 0), options_.proposals, options_.nms, -1);
     const Value where = slice(kept, 1, 1, 3);  // class and region
     const Value survived = g.node("ScatterND", {multiply(own, b.number(0)), where, g.node("GatherND", {own, where})});
     const Value best = g.node("ReduceMax", {survived}, {Attribute::list("axes", {0}), Attribute::integer("keepdims", 0)});  // [n]

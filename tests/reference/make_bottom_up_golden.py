@@ -75,7 +75,7 @@ def propose(x, height, width, scale):
     w, h = a[:, 2] - a[:, 0] + 1, a[:, 3] - a[:, 1] + 1
     cx, cy = a[:, 0] + w / 2 + d[:, 0] * w, a[:, 1] + h / 2 + d[:, 1] * h
     w, h = w * np.exp(np.minimum(d[:, 2], math.log(1000 / 16))), h * np.exp(np.minimum(d[:, 3], math.log(1000 / 16)))
-    boxes = np.stack([cx - w / 2, cy - h / 2, cx + w / 2 - 1, cy + h / 2 - 1], 1)
+    boxes = np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], 1)  # bbox_transform_inv takes no pixel off
     boxes[:, 0::2] = boxes[:, 0::2].clip(0, width - 1)
     boxes[:, 1::2] = boxes[:, 1::2].clip(0, height - 1)
     large = (boxes[:, 2] - boxes[:, 0] + 1 >= 16 * scale) & (boxes[:, 3] - boxes[:, 1] + 1 >= 16 * scale)
@@ -116,9 +116,10 @@ def detect(image):
     features = block(roi_pool(x, boxes), "roi_heads.layer4.0", 512, 1, 2).mean((2, 3))
     logits = F.linear(features, weight("roi_heads.cls_score.weight", CLASSES + 1, 2048), weight("roi_heads.cls_score.bias", CLASSES + 1))
     scores = logits.double().softmax(1).numpy()
+    original = boxes / scale  # generate_tsv.py suppresses there
     best = np.zeros(len(boxes))
     for k in range(1, CLASSES + 1):
-        keep = nms(boxes, scores[:, k], 0.3)
+        keep = nms(original, scores[:, k], 0.3)
         best[keep] = np.maximum(best[keep], scores[keep, k])
     order = np.argsort(-best, kind="stable")
     order = order[:min(max(int((best >= 0.2).sum()), 10), 100)]
@@ -126,7 +127,7 @@ def detect(image):
     embedded = weight("attributes.embedding.weight", CLASSES + 1, 256)[torch.from_numpy(cls)]
     hidden = F.relu(F.linear(torch.cat([features[order], embedded], 1), weight("attributes.hidden.weight", 512, 2304), weight("attributes.hidden.bias", 512)))
     attributes = F.linear(hidden, weight("attributes.score.weight", ATTRIBUTES + 1, 512), weight("attributes.score.bias", ATTRIBUTES + 1))
-    found = boxes[order] / scale
+    found = original[order]
     found[:, 0::2] = found[:, 0::2].clip(0, w)
     found[:, 1::2] = found[:, 1::2].clip(0, h)
     short = lambda v: [float(f"%.7g" % x) for x in np.asarray(v, np.float64).ravel()]

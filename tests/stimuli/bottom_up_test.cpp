@@ -50,6 +50,35 @@ TEST(BottomUp, IsTheReferencesArithmetic) {
   expect_near(found.features[0].narrow(0, 0, 16), golden["first_feature"], 5e-3, "first feature");
 }
 
+/// How many regions stay of two proposals that are alike but for `apart` pixels: 7 wide in the network's 16 x 16, of equal
+/// scores. `side`: of the square picture as it was.
+std::int64_t regions_that_stay(std::int64_t side, float apart) {
+  BottomUpOptions options{.blocks = {1, 1, 1, 1}, .classes = 1, .attributes = 0, .proposal_side = 0.1, .least = 0};
+  options.transform.min_size = options.transform.max_size = 16;
+  BottomUp network(options);
+  network->eval();
+  const auto set = [&](const char* name, const at::Tensor& value) { network->named_parameters()[name].data().copy_(value); };
+  // The map is one cell: what every anchor proposes is the bias alone. encode() counts a pixel that decode() does not.
+  std::vector<float> wanted;
+  for (int anchor = 0; anchor < 12; ++anchor) {
+    const float left = anchor % 2 == 0 ? 0 : apart;
+    wanted.insert(wanted.end(), {left, 0, left + 6, 14});
+  }
+  const at::Tensor offsets = BoxCoder{.side = 1}.encode(at::tensor(wanted).view({12, 4}), BottomUpImpl::cell_anchors());
+  set("rpn.offsets.weight", at::zeros({1}));
+  set("rpn.offsets.bias", offsets.flatten());
+  set("roi_heads.cls_score.weight", at::zeros({1}));
+  set("roi_heads.cls_score.bias", at::tensor({0.F, 2.F}));
+  return network->detect(detector_input({at::zeros({3, side, side})}, options.transform), false)[0].boxes.size(0);
+}
+
+// A side counts a pixel more, and pixels differ in size. Of the network's: (8 - 5) / (8 + 5) = 0.23 and (8 - 4) / (8 + 4) = 0.33.
+// Of a picture a quarter as large: (11 - 5) / (11 + 5) = 0.38; four times as large: (29 - 16) / (29 + 16) = 0.29.
+TEST(BottomUp, RegionsOverlapInPixelsOfThePictureAsItWas) {
+  EXPECT_EQ(regions_that_stay(4, 5), 1);
+  EXPECT_EQ(regions_that_stay(64, 4), 2);
+}
+
 // detectron2's names, "none" last (airsplay) or first with two objectness numbers an anchor (MILVLG): the same network again.
 TEST(BottomUp, ConversionsAreTheSameNetwork) {
   BottomUp network = small_network();

@@ -39,6 +39,11 @@ TEST(BoxCoder, CountsPixelsAsCaffeDoes) {
   expect_close(coder.encode(box, reference), boxes({1, 0, std::log(2.0F), 0}));
 }
 
+// bbox_transform_inv: centre 8, half of 16, and no pixel taken off.
+TEST(BoxCoder, DecodesToTheFarEdgeAsCaffeDoes) {
+  expect_close(BoxCoder{.side = 1}.decode(at::zeros({1, 4}), boxes({0, 0, 15, 15})).squeeze(1), boxes({0, 0, 16, 16}));
+}
+
 TEST(Boxes, ClipResizeAndOverlap) {
   expect_close(clip_boxes(boxes({-5, 3, 120, 60}), {50, 100}), boxes({0, 3, 100, 50}));
   expect_close(resize_boxes(boxes({10, 10, 20, 20}), {50, 100}, {100, 300}), boxes({30, 20, 60, 40}));

@@ -31,7 +31,8 @@ struct BottomUpOptions {
                               .divisible = 1};
   std::int64_t candidates = 6000, proposals = 300;  ///< before and after suppression
   double proposal_nms = 0.7, proposal_side = 16;    ///< least side of a proposal, pixels of the picture as it was
-  // Regions: classes suppress each on its own; a region's score is the best that survives (generate_tsv.py of the original).
+  // Regions: classes suppress each on its own, in pixels of the picture as it was; a region's score is the best that survives
+  // (tools/generate_tsv.py of the original).
   double nms = 0.3, least_score = 0.2;
   std::int64_t least = 10, most = 100;
 };
@@ -59,7 +60,9 @@ class BottomUpImpl : public RegionDetector {
   at::Tensor propose(const at::Tensor& map, const ImageSize& size, double scale);
   /// [n, 2048], a few regions at a time: the fifth stage of 300 takes gigabytes.
   at::Tensor region_features(const at::Tensor& map, const at::Tensor& boxes);
-  Detections choose(const at::Tensor& boxes, const at::Tensor& features);
+  /// The regions among proposals [n, 4] (pixels of the network), in pixels of the picture as it was, which is `scale` times
+  /// smaller; boxes may reach a little beyond it.
+  Detections choose(const at::Tensor& boxes, const at::Tensor& features, double scale);
 
   BottomUpOptions options_;
   torch::nn::Conv2d conv1_{nullptr}, rpn_conv_{nullptr}, objectness_{nullptr}, offsets_{nullptr};

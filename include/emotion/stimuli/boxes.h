@@ -14,7 +14,8 @@ struct ImageSize {
 };
 
 /// How a box is written as offsets from another (Faster R-CNN, Ren et al. 2015, Eq 2): dx, dy in parts of the other's sides, dw,
-/// dh as logarithms, each times a weight. Boxes are x1 y1 x2 y2; torchvision's BoxCoder.
+/// dh as logarithms, each times a weight. Boxes are x1 y1 x2 y2; torchvision's BoxCoder, and with `side` 1 what bottom-up
+/// attention's Caffe code computes (lib/fast_rcnn/bbox_transform.py).
 struct BoxCoder {
   std::array<double, 4> weights{1, 1, 1, 1};  ///< of dx, dy, dw, dh
   double side = 0;                            ///< what a side counts more than x2 - x1: 1 in Caffe's pixel boxes, else 0
@@ -22,6 +23,9 @@ struct BoxCoder {
   /// boxes, references: float [n, 4] -> offsets [n, 4]
   at::Tensor encode(const at::Tensor& boxes, const at::Tensor& references) const;
   /// offsets: float [n, 4 K], references: float [n, 4] -> boxes [n, K, 4]. dw and dh are held below log(1000 / 16).
+  ///
+  /// x2 and y2 are the centre plus half a side, whatever `side` is: Caffe takes no pixel off, so that its boxes come back `side`
+  /// larger than encode() saw them. Published weights were trained and are used with that.
   at::Tensor decode(const at::Tensor& offsets, const at::Tensor& references) const;
 };
 

@@ -17,7 +17,8 @@ namespace emotion {
 /// `pictures` int64 [regions], rows of `images`; `features` float [regions, F].
 ///
 /// Bottom-up attention. One picture: `images` float [1, 3, height, width], any sides; `scale` float [1], how many times larger
-/// than the original it is. Outputs `boxes`, `scores`, `labels`, `features`, and `attributes` int64 [regions] if it has them.
+/// than the original it is: regions suppress each other in pixels of that. Outputs `boxes`, `scores`, `labels`, `features`, and
+/// `attributes` int64 [regions] if it has them.
 ///
 /// `metadata` goes into the file's metadata_props. The network is not changed. @throws RunError, WeightsError
 void write_onnx_detector(const std::filesystem::path& file, const RegionDetector& network,
