@@ -1,4 +1,4 @@
-#include "emotion/batch_norm.h"
+#include "emotion/model/stimuli_net.h"
 
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/arange.h>
