@@ -62,7 +62,7 @@ CLI::App* add_regions(CLI::App& app, emotion::RegionsOptions& o) {
   sub->add_option("--attributes", o.attributes, "names of the attributes, likewise")->type_name("FILE");
   sub->add_option("--top", o.top, "regions of an image that are kept, best first; default: 10, with --import all");
   sub->add_option("--split", o.split, "one split; default: all of them");
-  sub->add_option("--batch", o.batch, "images of a forward pass")->capture_default_str();
+  sub->add_option("--batch", o.batch, "images read together; those of one shape share a forward pass")->capture_default_str();
   sub->add_option("--device", o.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
   sub->add_option("--set", o.settings, "overrides a key of the detector's config")
       ->type_name("KEY=VALUE")

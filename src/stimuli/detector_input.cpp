@@ -7,6 +7,14 @@
 #include "emotion/error.h"
 
 namespace emotion {
+namespace {
+
+ImageSize padded(const ImageSize& size, std::int64_t divisible) {
+  const auto up = [&](std::int64_t length) { return (length + divisible - 1) / divisible * divisible; };
+  return {up(size.height), up(size.width)};
+}
+
+}  // namespace
 
 double resize_scale(const ImageSize& size, const DetectorTransform& transform) {
   const auto shorter = static_cast<double>(std::min(size.height, size.width));
@@ -53,14 +61,37 @@ DetectorInput batch_pictures(const std::vector<at::Tensor>& pictures, const std:
     input.sizes.push_back({picture.size(1), picture.size(2)});
     most = {std::max(most.height, picture.size(1)), std::max(most.width, picture.size(2))};
   }
-  const auto up = [&](std::int64_t length) { return (length + divisible - 1) / divisible * divisible; };
-  input.images =
-      at::zeros({static_cast<std::int64_t>(pictures.size()), 3, up(most.height), up(most.width)}, pictures[0].options());
+  most = padded(most, divisible);
+  input.images = at::zeros({static_cast<std::int64_t>(pictures.size()), 3, most.height, most.width}, pictures[0].options());
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     const ImageSize& size = input.sizes[i];
     input.images[static_cast<std::int64_t>(i)].narrow(1, 0, size.height).narrow(2, 0, size.width).copy_(pictures[i]);
   }
   return input;
+}
+
+std::vector<AlikePictures> alike_pictures(const DetectorInput& input, std::int64_t divisible) {
+  std::vector<AlikePictures> parts;
+  std::vector<ImageSize> sizes;  // of each part
+  for (std::size_t i = 0; i < input.sizes.size(); ++i) {
+    const ImageSize size = padded(input.sizes[i], divisible);
+    const auto part = static_cast<std::size_t>(std::find(sizes.begin(), sizes.end(), size) - sizes.begin());
+    if (part == parts.size()) {
+      parts.emplace_back();
+      sizes.push_back(size);
+    }
+    parts[part].places.push_back(i);
+    parts[part].input.sizes.push_back(input.sizes[i]);
+    parts[part].input.original.push_back(input.original[i]);
+  }
+  const at::MemoryFormat format = input.images.suggest_memory_format();
+  for (std::size_t k = 0; k < parts.size(); ++k) {
+    std::vector<at::Tensor> pictures;
+    for (const std::size_t i : parts[k].places)
+      pictures.push_back(input.images[static_cast<std::int64_t>(i)].narrow(1, 0, sizes[k].height).narrow(2, 0, sizes[k].width));
+    parts[k].input.images = parts.size() == 1 ? input.images : at::stack(pictures).contiguous(format);
+  }
+  return parts;
 }
 
 DetectorInput detector_input(const std::vector<at::Tensor>& pictures, const DetectorTransform& transform) {

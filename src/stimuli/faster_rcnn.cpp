@@ -191,6 +191,15 @@ Detections FasterRCNNImpl::choose_detections(const at::Tensor& all, const at::Te
 
 std::vector<Detections> FasterRCNNImpl::detect(const DetectorInput& input, bool with_features) {
   const at::NoGradGuard no_grad;
+  std::vector<Detections> found(input.sizes.size());
+  for (const AlikePictures& part : alike_pictures(input, options_.transform.divisible)) {
+    std::vector<Detections> own = detect_alike(part.input, with_features);
+    for (std::size_t i = 0; i < own.size(); ++i) found[part.places[i]] = std::move(own[i]);
+  }
+  return found;
+}
+
+std::vector<Detections> FasterRCNNImpl::detect_alike(const DetectorInput& input, bool with_features) {
   const auto levels = pyramid(input.images);
   const auto proposals = choose_proposals(propose(levels, input.images), input.sizes);
   const BoxOutput output = classify(box_features(levels, proposals));

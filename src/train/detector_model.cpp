@@ -210,7 +210,7 @@ std::optional<std::vector<std::pair<std::string, double>>> evaluate_detector(Reg
                                                                              const Annotations& annotations, const Device& device,
                                                                              std::size_t batch, ProcessGroup& group,
                                                                              bool per_class) {
-  // Whole batches: what a picture is padded to and computed with decides the last bits of its boxes.
+  // Whole batches: what a picture is computed with decides the last bits of its boxes.
   const std::size_t stride = batch * static_cast<std::size_t>(group.size());
   const auto batch_at = [&](std::size_t begin) {
     std::vector<std::uint64_t> samples;

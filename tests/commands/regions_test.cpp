@@ -8,7 +8,9 @@
 #include "../support/scratch.h"
 #include "emotion/data/decode.h"
 #include "emotion/data/manifest.h"
+#include "emotion/io/file.h"
 #include "emotion/io/weights.h"
+#include "emotion/report/picture.h"
 #include "emotion/report/region_picture.h"
 #include "emotion/stimuli/region_file.h"
 #include "emotion/train/checkpoint.h"
@@ -72,6 +74,37 @@ TEST_F(RegionsCommandTest, OtherNamesAreWrittenIntoTheFilesThatAreKept) {
   const auto written = fs::last_write_time(file("set/regions/people.png.safetensors"));
   regions({"--objects", "objects.txt"});
   EXPECT_EQ(fs::last_write_time(file("set/regions/people.png.safetensors")), written);
+}
+
+// A wide and a tall picture: neither is padded because of the other.
+TEST_F(RegionsCommandTest, RegionsDependOnNoOtherPicture) {
+  const Image wide = decode_image(file("set/people.png"));
+  Image tall{wide.width / 3, wide.height, {}};
+  for (int i = 0; i < tall.width * tall.height; ++i) {
+    const int from = 3 * (i / tall.width * wide.width + i % tall.width);
+    tall.pixels.insert(tall.pixels.end(), wide.pixels.begin() + from, wide.pixels.begin() + from + 3);
+  }
+  write_file_atomically(file("set/tall.png"), encode_png(tall));
+  write_text(file("set/all.jsonl"), "{\"image\": \"people.png\"}\n{\"image\": \"tall.png\"}\n");
+  const std::vector<std::string> names{"people.png", "tall.png"};
+  const auto path = [&](const std::string& name) { return file("set/regions/" + name + ".safetensors"); };
+  regions({"--batch", "1"});
+  std::vector<RegionFile> alone;
+  for (const auto& name : names) alone.push_back(read_region_file(path(name)));
+  const auto expect_same = [&](const char* when) {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const RegionFile now = read_region_file(path(names[i]));
+      ASSERT_EQ(now.boxes.sizes(), alone[i].boxes.sizes()) << when;
+      EXPECT_TRUE(at::allclose(now.boxes, alone[i].boxes, 1e-5, 1e-3)) << names[i] << " " << when;
+      EXPECT_TRUE(at::allclose(now.scores, alone[i].scores, 1e-5, 1e-5)) << names[i] << " " << when;
+      EXPECT_TRUE(at::allclose(now.features, alone[i].features, 1e-5, 1e-5)) << names[i] << " " << when;
+    }
+  };
+  regions({"--batch", "2", "--anew"});
+  expect_same("together");
+  fs::remove(path("tall.png"));
+  EXPECT_THAT(regions({"--batch", "2"}), HasSubstr("2 images; 1 looked at now"));
+  expect_same("one again");
 }
 
 TEST_F(RegionsCommandTest, PicturesShowTheRegions) {

@@ -52,6 +52,7 @@ void compare(const Detections& found, const nlohmann::json& expected) {
   expect_near(found.features[0].narrow(0, 0, 16), expected["first_feature"], 1e-3, "first feature");
 }
 
+// The golden is of each picture alone.
 TEST(FasterRCNN, ResNet18BatchOfTwoSizesAsTorchvision) {
   FasterRCNN detector = network("resnet18", 5, 96, 128, 8);
   const DetectorInput input = detector_input({detector_picture(75, 100, 0), detector_picture(96, 64, 1)}, detector->transform());

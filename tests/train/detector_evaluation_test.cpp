@@ -7,6 +7,7 @@
 
 #include <ATen/ATen.h>
 
+#include "../support/detector_weights.h"
 #include "distributed_support.h"
 #include "emotion/data/annotations.h"
 #include "emotion/data/synth.h"
@@ -148,6 +149,46 @@ TEST_F(DetectorEvaluationTest, FiguresAreThoseOfOneProcessToTheBit) {
       for (const auto& times : pictures) EXPECT_EQ(times, 1);
     }
   }
+}
+
+// Wide and tall pictures by turns; the truth is what is found in each alone.
+TEST_F(DetectorEvaluationTest, FiguresAreThoseOfAnyBatch) {
+  FasterRCNN network(FasterRCNNOptions{.backbone = "resnet18",
+                                       .classes = 2,
+                                       .channels = 8,
+                                       .head = 16,
+                                       .anchor_size = 8,
+                                       .transform = {.min_size = 64, .max_size = 96},
+                                       .proposals = 20,
+                                       .detections = 5});
+  fill_detector(*network);
+  network->eval();
+  annotations_ = {.classes = {"even", "odd"}};
+  std::string lines;
+  for (int i = 0; i < 5; ++i) {
+    Image image{i % 2 == 0 ? 96 : 40, i % 2 == 0 ? 40 : 96, {}};
+    const at::Tensor bytes = (detector_picture(image.height, image.width, i) * 255).to(at::kByte).permute({1, 2, 0}).contiguous();
+    image.pixels.assign(bytes.const_data_ptr<std::uint8_t>(), bytes.const_data_ptr<std::uint8_t>() + bytes.numel());
+    write_text(folder_.path() / fmt::format("shapes/{}.png", i), encode_png(image));
+    lines += fmt::format("{{\"image\": \"{}.png\", \"labels\": [\"a\"]}}\n", i);
+    const Detections found = network->detect(detector_input({bytes}, network->transform()), false)[0];
+    ASSERT_GT(found.boxes.size(0), 0);
+    const auto corner = [&](std::int64_t k) { return found.boxes[0][k].item<float>(); };
+    annotations_.boxes.push_back({{.box = {corner(0), corner(1), corner(2), corner(3)},
+                                   .label = static_cast<std::uint32_t>(found.labels[0].item<std::int64_t>()),
+                                   .area = 256}});
+  }
+  write_text(folder_.path() / "shapes/all.jsonl", lines);
+  write_text(folder_.path() / "shapes/dataset.yaml", "name: shapes\nclasses: [a]\nsplits: {all: all.jsonl}\n");
+  const Manifest manifest = Manifest::open(Dataset::open(folder_.path() / "shapes"), "all");
+  const auto figures = [&](std::size_t batch) {
+    ProcessGroup alone;
+    return *evaluate_detector(*network, manifest, annotations_, Device::open("cpu"), batch, alone);
+  };
+  const auto one = figures(1), three = figures(3);
+  EXPECT_GT(one.at(0).second, 0.5);  // AP
+  ASSERT_EQ(one.size(), three.size());
+  for (std::size_t i = 0; i < one.size(); ++i) EXPECT_NEAR(one[i].second, three[i].second, 1e-6) << one[i].first;
 }
 
 // Rank 1 stays at its first batch; rank 0, whose part takes three times the timeout and five seconds, says so before its end.

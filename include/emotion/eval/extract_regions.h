@@ -12,7 +12,7 @@ namespace emotion {
 
 struct RegionOptions {
   std::int64_t top = 10;      ///< regions of an image that are kept, best first
-  std::size_t batch = 4;      ///< images of a forward pass
+  std::size_t batch = 4;      ///< images read together; those that are padded alike share a forward pass
   bool channels_last = true;  ///< memory order of the images
   bool anew = false;          ///< files that are there already are made again
 };
@@ -26,8 +26,9 @@ struct RegionSummary {
 ///
 /// The processes of the group share the images; those on other hosts must see the data set's folder. A file that is there, can be
 /// read and was made by the same weights and settings is kept: a stopped run goes on where it was. What is kept gets the names of
-/// classes and attributes that the detector has now. Images that cannot be decoded are named in the log, counted and left without
-/// regions. Rank 0 writes the manifest and gets the summary of all.
+/// classes and attributes that the detector has now. What is found in an image depends neither on the batch nor on the processes,
+/// but for rounding. Images that cannot be decoded are named in the log, counted and left without regions. Rank 0 writes the
+/// manifest and gets the summary of all.
 /// @throws Interrupted (what was found is in the manifest), RunError (disk)
 RegionSummary extract_regions(const Manifest& manifest, const TrainedDetector& detector, const Device& device,
                               const RegionOptions& options, ProcessGroup& group);

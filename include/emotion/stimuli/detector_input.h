@@ -25,6 +25,12 @@ struct DetectorInput {
   std::vector<ImageSize> sizes, original;  ///< of each picture in the batch, and as it was
 };
 
+/// Pictures of a batch that are padded to the same size when each is alone.
+struct AlikePictures {
+  std::vector<std::size_t> places;  ///< in the batch, rising
+  DetectorInput input;              ///< of these alone, padded no further than that
+};
+
 /// How many times larger a picture becomes.
 double resize_scale(const ImageSize& size, const DetectorTransform& transform);
 
@@ -40,6 +46,11 @@ DetectorInput batch_pictures(const std::vector<at::Tensor>& pictures, const std:
 
 /// transform_picture() of each, then batch_pictures(). @throws DataError for no picture at all
 DetectorInput detector_input(const std::vector<at::Tensor>& pictures, const DetectorTransform& transform);
+
+/// A batch in parts, the part of its first picture first. A network's biases fill the padding with more than zeros, so that a
+/// picture is seen differently beside a larger one; in its part it is seen as it is alone.
+/// @param input  as batch_pictures() pads it, with the same `divisible`
+std::vector<AlikePictures> alike_pictures(const DetectorInput& input, std::int64_t divisible);
 
 /// The pixels of an image as uint8 [H, W, 3]; the tensor owns a copy.
 at::Tensor picture_tensor(const Image& image);

@@ -29,6 +29,8 @@ struct Detections {
 /// A network that finds regions; what `emotion_data regions` runs.
 class RegionDetector : public torch::nn::Module {
  public:
+  /// What each picture of a batch holds, in their order; the same, but for rounding, whatever pictures share the batch.
+  /// @param input  as detector_input() makes it of transform(), on the network's device
   virtual std::vector<Detections> detect(const DetectorInput& input, bool with_features) = 0;
   virtual const DetectorTransform& transform() const = 0;
 };
@@ -69,7 +71,9 @@ struct BoxOutput {
 /// Faster R-CNN (Ren et al., 2015) on a feature pyramid (Lin et al., 2017) over a ResNet, with torchvision's parameter names and
 /// arithmetic: backbone.body.*, backbone.fpn.*, rpn.head.*, roi_heads.box_head.*, roi_heads.box_predictor.*.
 ///
-/// One difference: the stride of a level is always 4, 8, 16, 32. torchvision guesses it from the size of the first batch it sees.
+/// Two differences. The stride of a level is always 4, 8, 16, 32; torchvision guesses it from the size of the first batch it
+/// sees. And detect() runs pictures of different sizes apart, each as torchvision does with that picture alone; in torchvision a
+/// larger one beside it changes what is found. Training pads a batch to its largest picture, as torchvision.
 class FasterRCNNImpl : public RegionDetector {
  public:
   /// @throws ConfigError for a backbone that is no ResNet, or without classes
@@ -97,6 +101,8 @@ class FasterRCNNImpl : public RegionDetector {
   std::shared_ptr<Backbone> body;
 
  private:
+  /// Pictures of one padded size.
+  std::vector<Detections> detect_alike(const DetectorInput& input, bool with_features);
   Detections choose_detections(const at::Tensor& boxes, const at::Tensor& scores, const ImageSize& size) const;
 
   FasterRCNNOptions options_;

@@ -62,8 +62,8 @@ DetectorInput move_input(DetectorInput input, const Device& device, bool channel
 /// `class NAME` -> AP where `per_class`. The network must be in evaluation mode.
 ///
 /// Batch b is detected by rank b mod w of the group's w processes, and all that was found is judged on rank 0 in the order of the
-/// samples: the metrics are those of one process, to the bit. Rank 0 gets them, the others none; nothing on all of them if any
-/// was asked to stop meanwhile.
+/// samples: the metrics are those of one process with the same batch, to the bit, and with another one up to rounding. Rank 0
+/// gets them, the others none; nothing on all of them if any was asked to stop meanwhile.
 /// @throws DataError as load_pictures(), PeerLost
 std::optional<std::vector<std::pair<std::string, double>>> evaluate_detector(RegionDetector& network, const Manifest& manifest,
                                                                              const Annotations& annotations, const Device& device,
