@@ -29,12 +29,6 @@ std::vector<std::string> joined(std::vector<std::string> first, const std::vecto
 
 }  // namespace
 
-std::string some_of(std::span<const std::string> names) {
-  constexpr std::size_t kShown = 5;
-  if (names.size() <= kShown) return fmt::format("{}", fmt::join(names, ", "));
-  return fmt::format("{} and {} more", fmt::join(names.first(kShown), ", "), names.size() - kShown);
-}
-
 void sort_classes(std::vector<std::string>& classes) {
   if (std::all_of(classes.begin(), classes.end(), is_number)) {
     std::sort(classes.begin(), classes.end(), [](const auto& a, const auto& b) { return by_value(a) < by_value(b); });

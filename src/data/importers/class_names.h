@@ -10,9 +10,6 @@
 
 namespace emotion {
 
-/// `a, b, c`, and of more than five names `a, b, c, d, e and 7 more`.
-std::string some_of(std::span<const std::string> names);
-
 /// By value where all of them are whole numbers, else by letter.
 void sort_classes(std::vector<std::string>& classes);
 

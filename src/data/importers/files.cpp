@@ -10,8 +10,8 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include "class_names.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/io/utf8.h"
@@ -109,6 +109,12 @@ std::vector<std::string> pieces(std::string_view text, char separator) {
     begin = end + 1;
   }
   return parts;
+}
+
+std::string some_of(std::span<const std::string> names) {
+  constexpr std::size_t kShown = 5;
+  if (names.size() <= kShown) return fmt::format("{}", fmt::join(names, ", "));
+  return fmt::format("{} and {} more", fmt::join(names.first(kShown), ", "), names.size() - kShown);
 }
 
 std::string file_name_of_url(std::string_view url) {

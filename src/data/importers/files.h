@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,8 @@ std::string_view trimmed(std::string_view text);
 std::string lower_case(std::string_view text);
 /// The pieces of `text` between `separator`, trimmed, empty ones kept.
 std::vector<std::string> pieces(std::string_view text, char separator);
+/// `a, b, c`, and of more than five names `a, b, c, d, e and 7 more`.
+std::string some_of(std::span<const std::string> names);
 /// The last part of a URL's path, fit for a file name: no query, no %-signs, `_` for what is not a letter, digit, dot, - or _.
 std::string file_name_of_url(std::string_view url);
 
