@@ -89,7 +89,7 @@ class DistributedTest : public StepTest {
     const Result stopped = wait(launcher, name);
     EXPECT_EQ(stopped.code, 1);
     EXPECT_THAT(stopped.errors, ::testing::ContainsRegex(fmt::format(
-                                    "^rank 1 \\(.*, process {}\\) was killed, hangs or lost its network: no sign of it "
+                                    "(^|\n)rank 1 \\(.*, process {}\\) was killed, hangs or lost its network: no sign of it "
                                     "for {} s; emotion_train --resume goes on from the last checkpoint\n$",
                                     both[1], seconds)));
   }
