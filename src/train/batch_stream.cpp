@@ -72,7 +72,8 @@ ImageBatch BatchStream::next_images() {
   } catch (const DataError& error) {
     const auto broken = loader_->skipped();  // the picture that stops it is listed as well
     if (std::find(broken.begin(), broken.end(), error.what()) == broken.end()) throw;
-    throw DataError(std::string(error.what()) + "; data.on_error=skip leaves such pictures out, emotion_data verify lists them");
+    throw DataError(std::string(error.what()) +
+                    "; data.on_error=skip leaves such pictures out, emotion_data verify lists broken ones");
   }
 }
 

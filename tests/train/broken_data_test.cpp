@@ -101,7 +101,7 @@ TEST_F(BrokenDataTest, AStopAtTheFirstStepSaysWhatToDoAndBlocksNoFolder) {
   EXPECT_EQ(stopped.code, 3);
   EXPECT_THAT(stopped.errors, HasSubstr((data_ / "train.jsonl").string() + ":3: "));
   EXPECT_THAT(stopped.errors,
-              ::testing::EndsWith("; data.on_error=skip leaves such pictures out, emotion_data verify lists them\n"));
+              ::testing::EndsWith("; data.on_error=skip leaves such pictures out, emotion_data verify lists broken ones\n"));
   const fs::path folder = folder_.path() / "run";
   ASSERT_TRUE(fs::exists(folder / "log.txt") && fs::exists(folder / "config.yaml"));
 

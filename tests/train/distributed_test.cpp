@@ -185,7 +185,7 @@ TEST_F(DistributedTest, ASignalToOneRankSavesAndStopsAll) {
   ::kill(both[1], SIGTERM);
   const Result stopped = wait(launcher, "run");
   EXPECT_EQ(stopped.code, 130);
-  EXPECT_THAT(stopped.errors, ContainsRegex("^interrupted after step [0-9]+; saved, go on with: .* --resume\n$"));
+  EXPECT_THAT(stopped.errors, ContainsRegex("(^|\n)interrupted after step [0-9]+; saved, go on with: .* --resume\n$"));
 }
 
 TEST_F(DistributedTest, AnotherNumberOfProcessesGoesOnAtTheSameSample) {

@@ -197,7 +197,9 @@ TEST_F(StimuliReaderTest, FacesThatCannotBeUsed) {
 TEST_F(StimuliReaderTest, PicturesSmallerThanTheCropAndClassesWithoutPolarity) {
   write_picture("1.png", 1);
   EXPECT_EQ(error({"model.branches=[global]"}),
-            place(1) + (root() / "1.png").string() + ": 1 x 1 pixels are fewer than data.size 32; set data.resize");
+            place(1) + (root() / "1.png").string() +
+                ": 1 x 1 pixels are fewer than data.size 32; set data.resize; "
+                "data.on_error=skip leaves such pictures out, emotion_data verify lists broken ones");
   EXPECT_EQ(error({"model.branches=[global]", "data.resize=36", "output=" + (root() / "b").string()}), "no error");
   describe("polarity: {positive: [joy]}\n");
   EXPECT_EQ(
