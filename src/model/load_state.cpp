@@ -27,11 +27,12 @@ class Problems {
   void add(const Text& text) {
     if (++count_ <= 20) texts_.push_back(text());
   }
-  /// cause: put before them
+  /// cause: put before them, and a problem by itself: the first blocks of ResNet-101 fit a ResNet-50
   void throw_if_any(const std::string& where, const std::string& cause = {}) const {
-    if (count_ == 0) return;
+    if (count_ == 0 && cause.empty()) return;
     const std::string more = count_ > 20 ? fmt::format("; and {} more", count_ - 20) : "";
-    throw WeightsError(fmt::format("{}: {}{}{}{}", where, cause, cause.empty() ? "" : "; ", fmt::join(texts_, "; "), more));
+    throw WeightsError(
+        fmt::format("{}: {}{}{}{}", where, cause, cause.empty() || count_ == 0 ? "" : "; ", fmt::join(texts_, "; "), more));
   }
 
  private:

@@ -80,7 +80,7 @@ TEST(LoadState, WeightsOfAnotherBackboneAreTold) {
     return error_of<WeightsError>([&] { init_backbone_state(*make_backbone(ours), state, "w.pth"); });
   };
   const auto begins = [](const std::string& theirs, const std::string& ours) {
-    return fmt::format("w.pth: the weights look like {}'s; model.backbone is {}; ", theirs, ours);
+    return fmt::format("w.pth: the weights look like {}'s; model.backbone is {}", theirs, ours);
   };
   for (const std::string theirs : {"resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "alexnet"}) {
     const std::string ours = theirs == "resnet50" ? "resnet18" : "resnet50";
@@ -92,7 +92,9 @@ TEST(LoadState, WeightsOfAnotherBackboneAreTold) {
     if (name != "conv1.weight") torn.add(name, tensor);
   }
   EXPECT_TRUE(says("resnet34", prefixed).starts_with(begins("resnet18", "resnet34")));
-  EXPECT_EQ(says("resnet18", torn), "w.pth: conv1.weight is missing") << "no other backbone's";
+  EXPECT_EQ(says("resnet18", torn), "w.pth: conv1.weight is missing; did you mean bn1.weight?") << "no other backbone's";
+  // Nothing that a ResNet-50 wants is missing in a ResNet-101.
+  EXPECT_EQ(says("resnet50", copy_of(*make_backbone("resnet101"))), begins("resnet101", "resnet50"));
 }
 
 // Sums that overflow are no fault of the numbers; numbers that do not fit the network's float32 are.
