@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <filesystem>
 
 #include <fmt/format.h>
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/io/writable.h"
 #include "emotion/print.h"
 
@@ -39,9 +39,7 @@ constexpr std::array<std::string_view, 19> kPromises{".json", ".html", ".htm", "
 void check_result_name(std::string_view flag, const std::string& file, ResultForm form) {
   const auto [what, own] = describe(form);
   if (file == "-" && form != ResultForm::kJson) throw ConfigError(fmt::format("{} -: {} written; a file is wanted", flag, what));
-  std::string ending = std::filesystem::path(file).extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string ending = small_letters(std::filesystem::path(file).extension().string());
   if (ending == own || (ending == ".htm" && form == ResultForm::kPage)) return;
   if (std::find(kPromises.begin(), kPromises.end(), ending) == kPromises.end()) return;
   throw ConfigError(fmt::format("{} {}: {} written, which {} does not say; name it {}", flag, file, what, ending, own));

@@ -9,6 +9,7 @@
 
 #include "emotion/data/derived_dataset.h"
 #include "emotion/data/pack.h"
+#include "emotion/data/picture_name.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/io/gzip.h"
@@ -121,10 +122,9 @@ class ShardReader {
   void add(const std::string& shard, const std::string& key, const std::map<std::string, std::string>& fields,
            std::vector<Sample>& samples) {
     Sample sample;
-    for (const char* kind : {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff", "gif"}) {
+    for (const std::string& kind : picture_suffixes()) {
       if (sample.image.empty() && fields.contains(kind)) sample.image = shard + "#" + fields.at(kind);
-      if (sample.face.empty() && fields.contains(std::string("face.") + kind))
-        sample.face = shard + "#" + fields.at(std::string("face.") + kind);
+      if (sample.face.empty() && fields.contains("face." + kind)) sample.face = shard + "#" + fields.at("face." + kind);
     }
     if (sample.image.empty()) {
       ++without_picture_;

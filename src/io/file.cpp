@@ -20,6 +20,7 @@
 
 #include "emotion/error.h"
 #include "emotion/random.h"
+#include "link_target.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -160,8 +161,7 @@ void write_file_atomically(const fs::path& path, const std::function<void(std::o
     if (open.get() < 0) throw fail(errno);
     return write(open.get());
   }
-  // A link stays: what it leads to is replaced.
-  const fs::path target = fs::is_symlink(path, unknown) && fs::exists(path, unknown) ? fs::canonical(path) : path;
+  const fs::path target = link_target(path);  // a link stays
   const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
   std::string temporary;
   const int fd = open_temporary(target, folder, temporary);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "emotion/error.h"
+#include "link_target.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -27,15 +28,15 @@ int refusal(const fs::path& folder) {
 
 void check_writable_file(const fs::path& file) {
   std::error_code error;
-  const bool linked = fs::is_symlink(file, error) && fs::exists(file, error);
-  const fs::path target = linked && !fs::is_other(file, error) ? fs::canonical(file) : file;
   int why = 0;
-  if (fs::is_other(file, error))  // a terminal or a pipe
+  if (fs::is_other(file, error)) {  // a terminal or a pipe
     why = ::access(file.c_str(), W_OK) == 0 ? 0 : errno;
-  else if (fs::is_directory(file, error))
+  } else if (fs::is_directory(file, error)) {
     why = EISDIR;
-  else
+  } else {
+    const fs::path target = link_target(file);
     why = refusal(target.has_parent_path() ? target.parent_path() : fs::path("."));
+  }
   if (why != 0) throw RunError(fmt::format("{}: cannot be written: {}", file.string(), std::strerror(why)));
 }
 

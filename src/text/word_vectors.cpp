@@ -299,8 +299,10 @@ std::vector<std::pair<std::size_t, float>> WordVectors::nearest(std::span<const 
   for (const float value : query) query_norm += static_cast<double>(value) * value;
   std::vector<std::pair<std::size_t, float>> scores;
   std::vector<float> row(width);
+  const bool repeated = data_->rows.size() < size();  // hardly ever: millions of words are not looked up otherwise
   for (std::size_t i = 0; i < size(); ++i) {
-    if (data_->rows.at(data_->words[i]) != i || std::find(exclude.begin(), exclude.end(), i) != exclude.end()) continue;
+    if ((repeated && data_->rows.at(data_->words[i]) != i) || std::find(exclude.begin(), exclude.end(), i) != exclude.end())
+      continue;
     copy(i, row);
     double dot = 0, norm = 0;
     for (std::size_t d = 0; d < width; ++d) {

@@ -75,8 +75,7 @@ void check_stimuli(const TrainedStimuliNet& model, const std::filesystem::path& 
   const auto text = [&](const char* what) {
     return fmt::format(
         "{0}: {1} looks at {2}, which a folder of pictures does not name; make a data set of it (emotion_data import) and find "
-        "them "
-        "with emotion_data {2}",
+        "them with emotion_data {2}",
         folder.string(), model.file.string(), what);
   };
   std::vector<Forgotten> all;

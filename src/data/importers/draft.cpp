@@ -299,10 +299,14 @@ ImportDraft::Splits ImportDraft::make_splits(const std::string& ratio_text) cons
   }
   std::vector<std::string> names = ratio.names();
   if (names.size() == 2) names[1] = "test";  // the papers' words
-  std::vector<std::uint32_t> class_of;
-  for (const Row& row : rows_) class_of.push_back(row.labels > 0 ? row.ids[0] : UINT32_MAX);
-  auto parts =
-      request_.stratify ? draw_stratified(class_of, ratio, request_.seed) : draw_split(rows_.size(), ratio, request_.seed);
+  std::vector<std::vector<std::size_t>> parts;
+  if (request_.stratify) {
+    std::vector<std::uint32_t> class_of;
+    for (const Row& row : rows_) class_of.push_back(row.labels > 0 ? row.ids[0] : UINT32_MAX);
+    parts = draw_stratified(class_of, ratio, request_.seed);
+  } else {
+    parts = draw_split(rows_.size(), ratio, request_.seed);
+  }
   Splits splits;
   for (std::size_t part = 0; part < parts.size(); ++part) splits.emplace_back(names[part], std::move(parts[part]));
   return splits;
