@@ -13,6 +13,10 @@ int main(int argc, char** argv) {
       ->type_name("IMAGE|DIR|DATASET");
   app.add_option("--detector", o.detector, "finds the regions of pictures that no data set knows, for a stimuli network")
       ->type_name("RUN|FILE");
+  app.add_option("--detector-set", o.detector_settings,
+                 "changes the detector's config, as emotion_data regions --set did for the training regions")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   constexpr auto kFaces = "Faces in pictures that no data set knows, for a stimuli network (default: as its training faces)";
   const auto face = [&](const char* name, auto& value, const char* text) {
     return app.add_option(name, value, text)->group(kFaces);

@@ -101,7 +101,7 @@ SplitPredictions predict_split(const EvalOptions& o, const Named& named, const M
     predict_text(named.file, manifest, o.batch, predictions);
   } else {
     const TrainedStimuliNet model = load_stimuli_net(o.checkpoint, o.settings, device);
-    check_stimuli(model.config, manifest);
+    check_stimuli(model, manifest);
     for_each_batch(model, device, manifest, o.batch, o.workers,
                    [&](const auto&, const StimuliNetOutput& output) { append_scores(predictions, output.logits); });
   }

@@ -77,7 +77,7 @@ void extract(const ExtractOptions& o, ProcessGroup& group) {
     stimuli = load_stimuli_net(o.checkpoint, o.settings, device);
     group.on_root([&] {
       if (is_dataset) {
-        check_stimuli(stimuli.config, manifest);
+        check_stimuli(stimuli, manifest);
       } else {
         check_stimuli(stimuli, o.data);
       }

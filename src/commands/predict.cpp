@@ -170,7 +170,9 @@ void emotion_predict(const emotion::PredictOptions& o) {
   const Device device = Device::open(o.device);
   if (task_of(find_model_file(o.checkpoint)) == "stimuli") return predict_stimuli(o, device);
   if (has_face_flags(o)) throw ConfigError("--face-..: they say how a stimuli network's faces are found; leave them out");
-  if (!o.detector.empty()) throw ConfigError("--detector: only a stimuli network looks at regions; leave it out");
+  for (const auto& [flag, given] :
+       {std::pair{"--detector", !o.detector.empty()}, {"--detector-set", !o.detector_settings.empty()}})
+    if (given) throw ConfigError(fmt::format("{}: only a stimuli network looks at regions; leave it out", flag));
   if (!o.pictures.empty()) fs::create_directories(o.pictures);
   const VisualModel model = VisualModel::open(o.checkpoint, o.settings, device);
   LoosePictures loose(model);

@@ -63,7 +63,10 @@ class StimuliFinder {
       : options_(options), model_(model), device_(device) {
     if (has_face_flags(options) && !model.network->options().expression)
       throw ConfigError("--face-..: this network looks at no faces (model.branches has no expression); leave it out");
-    if (options.detector.empty()) return;
+    if (options.detector.empty()) {
+      if (!options.detector_settings.empty()) throw ConfigError("--detector-set: it says how --detector finds regions; name one");
+      return;
+    }
     const auto refuse = [](const char* why) { throw ConfigError(std::string("--detector: ") + why); };
     if (!model.network->options().semantic)
       refuse("this network looks at no regions (model.branches has no semantic); leave it out");
@@ -71,7 +74,8 @@ class StimuliFinder {
       refuse("this network looks at no regions (model.semantic.regions is 0); leave it out");
     if (std::all_of(options.inputs.begin(), options.inputs.end(), is_dataset))
       refuse("a data set's manifest names its regions (emotion_data regions finds them); leave it out, or name pictures");
-    detector_ = load_detector(options.detector, {}, device);
+    detector_ = load_detector(options.detector, options.detector_settings, device);
+    warn_of_other_regions(model.regions, region_source(*detector_), options.detector);
   }
 
   /// Nothing for a picture that is broken and left out.

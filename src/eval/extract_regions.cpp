@@ -27,11 +27,11 @@ constexpr const char* kArithmetic = "arithmetic 2";
 
 /// True if an earlier run left the regions, whole and of the same making. Names are no part of what the detector found: where
 /// others are wanted now, the file gets them and nothing is looked for again.
-bool is_known(const fs::path& file, const TrainedDetector& detector, const std::string& source) {
+bool is_known(const fs::path& file, const TrainedDetector& detector, const std::string& source, std::int64_t top) {
   if (!fs::exists(file)) return false;
   try {
     RegionFile regions = read_region_file(file);
-    if (regions.source != source) return false;
+    if (regions.source != source || regions.top != top) return false;
     if (regions.classes != detector.classes || regions.attribute_names != detector.attributes) {
       regions.classes = detector.classes;
       regions.attribute_names = detector.attributes;
@@ -86,7 +86,7 @@ class Extraction {
         device_(device),
         options_(options),
         group_(group),
-        source_(region_source(detector, options.top)) {}
+        source_(region_source(detector)) {}
 
   RegionSummary run() {
     const auto begin = std::chrono::steady_clock::now();
@@ -165,7 +165,7 @@ class Extraction {
       has_regions_.push_back(false);
       if (stop_requested()) continue;
       const std::string path = region_path(manifest_[i]);
-      if (!options_.anew && is_known(path_below(manifest_.dataset().root, path), detector_, source_)) {
+      if (!options_.anew && is_known(path_below(manifest_.dataset().root, path), detector_, source_, options_.top)) {
         has_regions_.back() = true;
         ++summary_.known;
         continue;
@@ -216,12 +216,15 @@ std::string region_path(const SampleView& sample) {
   return path;
 }
 
-std::string region_source(const TrainedDetector& detector, std::int64_t top) {
+std::string region_source(const TrainedDetector& detector) {
   ContentHash hash;
   hash.add(file_hash(detector.file));
-  hash.add(print_run_config(detector.config));
   hash.add(kArithmetic);
-  return fmt::format("{}, top {}", hash.hex(), top);
+  std::string source = hash.hex();
+  for (const std::string& setting : detector.changed) {
+    if (setting.starts_with("model.detector.")) source += ", " + setting;
+  }
+  return source;
 }
 
 RegionFile find_regions(const at::Tensor& picture, const TrainedDetector& detector, const Device& device, std::int64_t top) {

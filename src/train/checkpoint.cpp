@@ -162,6 +162,7 @@ std::map<std::string, std::string> ModelInfo::to_metadata() const {
   if (!extra_classes.empty()) metadata["extra_classes"] = nlohmann::json(extra_classes).dump();
   if (!vocabulary.empty()) metadata["vocabulary"] = nlohmann::json(vocabulary).dump();
   if (!faces.empty()) metadata["faces"] = faces;
+  if (!regions.empty()) metadata["regions"] = regions;
   return metadata;
 }
 
@@ -170,6 +171,7 @@ ModelInfo ModelInfo::from_metadata(const std::map<std::string, std::string>& met
   if (const auto found = metadata.find("task"); found != metadata.end()) info.task = found->second;
   if (const auto found = metadata.find("config"); found != metadata.end()) info.config = found->second;
   if (const auto found = metadata.find("faces"); found != metadata.end()) info.faces = found->second;
+  if (const auto found = metadata.find("regions"); found != metadata.end()) info.regions = found->second;
   info.classes = parse_list(metadata, "classes", where);
   info.extra_classes = parse_list(metadata, "extra_classes", where);
   info.vocabulary = parse_list(metadata, "vocabulary", where);

@@ -1,6 +1,7 @@
 #include "emotion/train/detector_model.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <exception>
 #include <functional>
@@ -9,6 +10,7 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "coco_classes.h"
 #include "emotion/data/loader.h"
@@ -70,11 +72,63 @@ void describe_plain(const StateDict& state, bool old_names, const std::string& w
   for (std::int64_t k = 1; k <= classes; ++k) detector.classes.push_back(fmt::format("class {}", k));
 }
 
+/// The settings that differ, as key=value.
+std::vector<std::string> changed_values(const RunConfig& before, const RunConfig& after) {
+  std::vector<std::string> changed;
+  const auto was = config_values(before), is = config_values(after);
+  for (std::size_t i = 0; i < is.size(); ++i) {
+    if (is[i] != was[i]) changed.push_back(is[i].first + "=" + is[i].second);
+  }
+  return changed;
+}
+
+/// The numbers of bottom-up attention under a detector's keys.
+RunConfig bottom_up_config(const BottomUpOptions& options) {
+  RunConfig config;
+  config.task = "detector";
+  DetectorConfig& d = config.model.detector;
+  d.min_size = static_cast<int>(options.transform.min_size);
+  d.max_size = static_cast<int>(options.transform.max_size);
+  d.proposals = static_cast<int>(options.proposals);
+  d.nms_threshold = options.nms;
+  d.score_threshold = options.least_score;
+  d.detections = static_cast<int>(options.most);
+  return config;
+}
+
+/// The same way back. @throws ConfigError for a setting that this network has no use for
+void apply_settings(const std::vector<std::string>& changed, const RunConfig& config, const std::string& where,
+                    BottomUpOptions& options) {
+  constexpr std::array kKeys{"min_size", "max_size", "proposals", "nms_threshold", "score_threshold", "detections"};
+  for (const std::string& setting : changed) {
+    const std::string key = setting.substr(0, setting.find('='));
+    if (std::none_of(kKeys.begin(), kKeys.end(),
+                     [&](const char* known) { return key == std::string("model.detector.") + known; }))
+      throw ConfigError(
+          fmt::format("--set {}: {} is bottom-up attention, whose weights decide that; model.detector.{{{}}} can be set", setting,
+                      where, fmt::join(kKeys, ", ")));
+  }
+  const DetectorConfig& d = config.model.detector;
+  options.transform.min_size = d.min_size;
+  options.transform.max_size = d.max_size;
+  options.proposals = d.proposals;
+  options.nms = d.nms_threshold;
+  options.least_score = d.score_threshold;
+  options.most = d.detections;
+  options.least = std::min(options.least, options.most);
+}
+
 /// Weights of bottom-up attention; names of classes are not in them.
-TrainedDetector load_bottom_up(TrainedDetector detector, const StateDict& foreign, const Device& device) {
+TrainedDetector load_bottom_up(TrainedDetector detector, const StateDict& foreign, const std::vector<std::string>& settings,
+                               const Device& device) {
   const std::string where = detector.file.string();
   const StateDict state = import_bottom_up(foreign, where);
-  BottomUp network(bottom_up_options(state, where));
+  BottomUpOptions options = bottom_up_options(state, where);
+  const RunConfig usual = bottom_up_config(options);
+  detector.config = parse_run_config(print_run_config(usual), where, settings);
+  detector.changed = changed_values(usual, detector.config);
+  apply_settings(detector.changed, detector.config, where, options);
+  BottomUp network(options);
   load_module_state(*network, state, where);
   device.place(*network);
   network->eval();
@@ -164,16 +218,18 @@ TrainedDetector load_detector(const std::filesystem::path& checkpoint, const std
   const ModelInfo info = ModelInfo::from_metadata(state.metadata, where);
   if (!info.task.empty() && info.task != "detector")
     throw WeightsError(fmt::format("{}: task {} finds no regions; a detector is wanted", where, info.task));
-  if (is_bottom_up(state)) return load_bottom_up(std::move(detector), state, device);
+  if (is_bottom_up(state)) return load_bottom_up(std::move(detector), state, settings, device);
   const bool old_names = has_old_names(state);
   state = with_current_names(std::move(state));
   if (info.task.empty()) {
     describe_plain(state, old_names, where, detector);
-    detector.config = parse_run_config(print_run_config(detector.config), where, settings);
   } else {
-    detector.config = parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings);
+    detector.config = parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)");
     detector.classes = info.classes;
   }
+  const RunConfig own = std::move(detector.config);
+  detector.config = parse_run_config(print_run_config(own), where, settings);
+  detector.changed = changed_values(own, detector.config);
   FasterRCNN network(faster_rcnn_options(detector.config, static_cast<std::int64_t>(detector.classes.size())));
   load_module_state(*network, state, where);
   device.place(*network);

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/stimuli/face_settings.h"
+#include "emotion/stimuli/region_file.h"
 #include "emotion/train/stimuli_model.h"
 
 namespace emotion {
@@ -70,6 +72,11 @@ void check_stimuli(const RunConfig& config, const Manifest& manifest) {
   refuse_or_warn(forgotten_in(manifest, wanted, seen), sees);
 }
 
+void check_stimuli(const TrainedStimuliNet& model, const Manifest& manifest) {
+  check_stimuli(model.config, manifest);
+  warn_of_other_regions(model.regions, read_region_source(model.config, manifest), manifest.file().string());
+}
+
 void check_stimuli(const TrainedStimuliNet& model, const std::filesystem::path& folder) {
   const Wanted wanted(model.config);
   const auto text = [&](const char* what) {
@@ -82,6 +89,22 @@ void check_stimuli(const TrainedStimuliNet& model, const std::filesystem::path& 
   if (wanted.regions) all.push_back({"semantic", text("regions")});
   if (wanted.faces) all.push_back({"expression", text("faces")});
   refuse_or_warn(all, model.network->options().global);
+}
+
+std::string read_region_source(const RunConfig& config, const Manifest& manifest) {
+  if (!Wanted(config).regions) return {};
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    if (manifest[i].regions.empty()) continue;
+    return read_region_file(stimulus_path(manifest.dataset(), manifest[i].regions)).source;  // one run makes all of a split
+  }
+  return {};
+}
+
+void warn_of_other_regions(const std::string& trained_on, const std::string& now, const std::string& where) {
+  const auto is_unknown = [](const std::string& source) { return source.empty() || source.starts_with("imported from "); };
+  if (trained_on == now || is_unknown(trained_on) || is_unknown(now)) return;
+  log_warning("{}: other weights or settings found the regions ({}) than those of the training data ({})", where, now,
+              trained_on);
 }
 
 }  // namespace emotion

@@ -224,6 +224,7 @@ TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, cons
   trained.config = parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings);
   trained.classes = info.classes;
   trained.faces = info.faces;
+  trained.regions = info.regions;
   try {
     const Dataset dataset = Dataset::open(trained.config.data.train.dataset);
     if (trained.faces.empty()) trained.faces = read_face_settings(dataset, trained.config.data.train.split);

@@ -48,12 +48,13 @@ class PredictTest : public ::testing::Test {
   static std::string weights(const std::string& name) { return name + ".safetensors"; }
 
   static void write(const std::string& name, const torch::nn::Module& network, const RunConfig& config,
-                    const std::vector<std::string>& classes, const std::string& faces = {}) {
+                    const std::vector<std::string>& classes, const std::string& faces = {}, const std::string& regions = {}) {
     ModelInfo info;
     info.task = config.task;
     info.config = print_run_config(config);
     info.classes = classes;
     info.faces = faces;
+    info.regions = regions;
     StateDict state = module_state(network);
     state.metadata = info.to_metadata();
     write_safetensors(file(weights(name)), state);
@@ -62,10 +63,11 @@ class PredictTest : public ::testing::Test {
     return parse_run_config(
         fmt::format("task: {}\ndata: {{train: {{dataset: gone, split: train}}}}\nmodel: {{{}}}\n", task, model), task);
   }
-  static void write_stimuli(const std::string& name, const std::string& model, const std::string& faces = {}) {
+  static void write_stimuli(const std::string& name, const std::string& model, const std::string& faces = {},
+                            const std::string& regions = {}) {
     torch::manual_seed(4);
     const RunConfig made = config("stimuli", model);
-    write(name, *StimuliNet(stimuli_net_options(made, 4, kWidth)), made, {"awe", "fear", "joy", "sad"}, faces);
+    write(name, *StimuliNet(stimuli_net_options(made, 4, kWidth)), made, {"awe", "fear", "joy", "sad"}, faces, regions);
   }
   /// least: no score is above 1, so that nothing is found
   static void write_detector(const std::string& name, std::int64_t head, double least) {
@@ -116,6 +118,27 @@ TEST_F(PredictTest, TheDetectorsBestRegionsAreWhatTheNetworkLooksAt) {
   }
   EXPECT_NEAR(attention, 1, 1e-4);
   EXPECT_TRUE(json["branches"]["semantic"]["silent"].is_null());
+}
+
+TEST_F(PredictTest, RegionsThatAreFoundOtherwiseThanInTrainingAreTold) {
+  const std::string detector = weights("detector"), setting = "model.detector.min_size=48", warning = "found the regions (";
+  const std::string source = region_source(load_detector(file(detector), {setting}, Device::open("cpu")));
+  EXPECT_TRUE(source.ends_with(", " + setting)) << source;
+  write_stimuli("set", fmt::format("branches: [semantic], semantic: {{regions: {}, steps: 2, attention: 4}}", kRegions), {},
+                source);
+  const auto predict = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"--checkpoint", weights("set"), "people.png", "--detector", detector});
+    const Process::Result result = run(more);
+    EXPECT_EQ(result.code, 0) << result.errors;
+    return result;
+  };
+  const Process::Result same = predict({"--detector-set", setting}), other = predict({});
+  EXPECT_THAT(same.errors, Not(HasSubstr(warning)));
+  EXPECT_THAT(other.errors, HasSubstr(detector + ": other weights or settings found the regions (" +
+                                      source.substr(0, source.find(',')) + ") than those of the training data (" + source + ")"));
+  EXPECT_NE(same.output, other.output);
+  EXPECT_EQ(error(2, {"--checkpoint", weights("set"), "people.png", "--detector-set", setting}),
+            "--detector-set: it says how --detector finds regions; name one\n");
 }
 
 TEST_F(PredictTest, ABranchWithoutRegionsSaysWhy) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "../support/bottom_up_weights.h"
 #include "../support/detector_weights.h"
 #include "../support/scratch.h"
 #include "emotion/error.h"
@@ -84,39 +85,7 @@ TEST(BottomUp, ConversionsAreTheSameNetwork) {
   BottomUp network = small_network();
   const StateDict own = module_state(*network);
   for (const bool airsplay : {true, false}) {
-    StateDict foreign;
-    for (const auto& [name, tensor] : own.entries) {
-      if (name.ends_with("num_batches_tracked")) continue;
-      std::string theirs = name;
-      const auto replace = [&](const char* pattern, const char* text) {
-        theirs = std::regex_replace(theirs, std::regex(pattern), text);
-      };
-      replace(R"(^backbone\.conv1\.)", "backbone.stem.conv1.");
-      replace(R"(^backbone\.bn1\.)", "backbone.stem.conv1.norm.");
-      replace(R"(^backbone\.layer1\.)", "backbone.res2.");
-      replace(R"(^backbone\.layer2\.)", "backbone.res3.");
-      replace(R"(^backbone\.layer3\.)", "backbone.res4.");
-      replace(R"(^roi_heads\.layer4\.)", "roi_heads.res5.");
-      replace(R"(\.downsample\.0\.)", ".shortcut.");
-      replace(R"(\.downsample\.1\.)", ".shortcut.norm.");
-      replace(R"(\.bn([123])\.)", ".conv$1.norm.");
-      replace(R"(^rpn\.conv\.)", "proposal_generator.rpn_head.conv.");
-      replace(R"(^rpn\.objectness\.)", "proposal_generator.rpn_head.objectness_logits.");
-      replace(R"(^rpn\.offsets\.)", "proposal_generator.rpn_head.anchor_deltas.");
-      replace(R"(^roi_heads\.cls_score\.)", "roi_heads.box_predictor.cls_score.");
-      const std::string predictor = "roi_heads.box_predictor.";
-      replace(R"(^attributes\.embedding\.)", (predictor + (airsplay ? "cls_embedding." : "cls_embed.")).c_str());
-      replace(R"(^attributes\.hidden\.)", (predictor + (airsplay ? "fc_attr." : "attr_linear1.")).c_str());
-      replace(R"(^attributes\.score\.)", (predictor + (airsplay ? "attr_score." : "attr_linear2.")).c_str());
-      at::Tensor value = tensor.detach();
-      const bool listed = name.find("cls_score") != std::string::npos || name.starts_with("attributes.score") ||
-                          name.starts_with("attributes.embedding");
-      if (airsplay && listed) value = at::roll(value, -1, 0);
-      if (!airsplay && name.starts_with("rpn.objectness.")) value = at::cat({at::ones_like(value), value + 1});
-      foreign.add(theirs, value);
-    }
-    foreign.add("roi_heads.box_predictor.bbox_pred.weight", at::zeros({airsplay ? 20 : 24, 2048}));
-    foreign.add("proposal_generator.anchor_generator.cell_anchors.0", at::zeros({12, 4}));
+    const StateDict foreign = detectron_weights(own, airsplay);
     EXPECT_TRUE(is_bottom_up(foreign));
     const StateDict imported = import_bottom_up(foreign, "file");
     const BottomUpOptions options = bottom_up_options(imported, "file");

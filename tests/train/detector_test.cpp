@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "../support/bottom_up_weights.h"
+#include "../support/detector_weights.h"
 #include "../support/scratch.h"
 #include "emotion/data/synth.h"
 #include "emotion/error.h"
@@ -12,6 +14,7 @@
 #include "emotion/io/weights.h"
 #include "emotion/log.h"
 #include "emotion/model/load_state.h"
+#include "emotion/stimuli/bottom_up.h"
 #include "emotion/train/task.h"
 #include "emotion/train/trainer.h"
 
@@ -126,6 +129,9 @@ TEST_F(DetectorTest, RegionsOfADataSetGoOnWhereTheyStopped) {
   EXPECT_TRUE(at::allclose(read_region_file(gone).scores, before.scores, 1e-3, 1e-5));
   EXPECT_EQ(extract_regions(Manifest::open(dataset, "train"), detector, device, options, alone).known, 16U);
   EXPECT_EQ(extract_regions(Manifest::open(dataset, "train"), detector, device, {.top = 2, .batch = 4}, alone).known,
+            0U);  // fewer
+  const TrainedDetector lower = load_detector(folder_.path() / "run", {"model.detector.score_threshold=0.5"}, device);
+  EXPECT_EQ(extract_regions(Manifest::open(dataset, "train"), lower, device, {.top = 2, .batch = 4}, alone).known,
             0U);  // other settings
 }
 
@@ -166,6 +172,56 @@ TEST_F(DetectorTest, PlainWeightsAreReadWithoutAConfig) {
       error_of<WeightsError>([&] { load_detector(folder_.path() / "part.safetensors", {}, Device::open("cpu")); });
   EXPECT_TRUE(error.starts_with((folder_.path() / "part.safetensors").string() + ": backbone.body.conv1.weight is missing"))
       << error;
+}
+
+// Of bottom-up attention only what its weights do not decide can be set; what is set is in the region files' source.
+TEST_F(DetectorTest, BottomUpAttentionTakesSettings) {
+  BottomUp network(BottomUpOptions{.blocks = {1, 1, 1, 1}, .classes = 5, .attributes = 3});
+  fill_bottom_up(*network);
+  const fs::path file = folder_.path() / "bottom_up.safetensors";
+  write_safetensors(file, detectron_weights(module_state(*network), /*airsplay=*/true));
+  const Device device = Device::open("cpu");
+  const at::Tensor picture = detector_picture(96, 128, 0).mul(255).to(at::kByte).permute({1, 2, 0}).contiguous();
+  const auto load = [&](std::vector<std::string> settings) {
+    for (std::string& setting : settings) setting.insert(0, "model.detector.");
+    return load_detector(file, settings, device);
+  };
+  const auto count = [&](const TrainedDetector& detector) { return find_regions(picture, detector, device, 100).scores.size(0); };
+  const std::string small = "min_size=96";
+  const TrainedDetector usual = load({}), own = load({small});
+  EXPECT_EQ(usual.network->transform().min_size, 600);
+  EXPECT_EQ(usual.network->transform().max_size, 1000);
+  EXPECT_EQ(own.network->transform().min_size, 96);
+  EXPECT_EQ(load({"max_size=700"}).network->transform().max_size, 700);
+  const std::int64_t all = count(load({small, "score_threshold=0"}));
+  EXPECT_GT(all, 10);
+  EXPECT_EQ(count(load({small, "score_threshold=0", "detections=7"})), 7);
+  EXPECT_EQ(count(load({small, "score_threshold=1"})), 10);  // the best ten whatever their scores
+  EXPECT_EQ(count(load({small, "score_threshold=1", "detections=4"})), 4);
+  EXPECT_EQ(count(load({small, "score_threshold=0", "proposals=9"})), 9);
+  // No region goes at 1; at 0 the first of a class is all that is left of it, with a score of its own.
+  const auto sum = [&](const char* threshold) {
+    const std::string nms = std::string("nms_threshold=") + threshold;
+    return find_regions(picture, load({small, "score_threshold=0", "detections=1000", nms}), device, 1000)
+        .scores.sum()
+        .item<double>();
+  };
+  EXPECT_GT(sum("1"), sum("0"));
+
+  const std::string source = region_source(usual);
+  EXPECT_EQ(region_source(own), source + ", model.detector.min_size=96");
+  EXPECT_EQ(region_source(load({"min_size=600"})), source);
+  const auto refused = [&](const std::string& setting) {
+    return error_of<ConfigError>([&] { load_detector(file, {setting}, device); });
+  };
+  EXPECT_EQ(
+      refused("model.detector.anchor_size=16"),
+      "--set model.detector.anchor_size=16: " + file.string() +
+          " is bottom-up attention, whose weights decide that; model.detector.{min_size, max_size, proposals, nms_threshold, "
+          "score_threshold, detections} can be set");
+  EXPECT_TRUE(refused("model.backbone=resnet18").starts_with("--set model.backbone=resnet18: "));
+  EXPECT_TRUE(refused("model.detector.min_siz=100").starts_with("--set model.detector.min_siz=100: "))
+      << refused("model.detector.min_siz=100");
 }
 
 // As a checkpoint such a file brings its norm_eps along; a run has its own.

@@ -68,6 +68,17 @@ class StimuliReaderTest : public ::testing::Test {
     return error_of<Error>([&] { train(parse_run_config(yaml, "test", settings), false); });
   }
 
+  /// The log of a run that must not fail.
+  std::string warnings(const std::string& output, std::vector<std::string> settings) const {
+    const fs::path file = root() / (output + ".txt");
+    set_log_level(LogLevel::kWarning);
+    set_log_file(file.string());
+    settings.push_back("output=" + (root() / output).string());
+    EXPECT_EQ(error(settings), "no error");
+    set_log_level(LogLevel::kError);
+    return read_file(file);
+  }
+
  private:
   ScratchFolder folder_;
   std::deque<Manifest> manifest_;
@@ -129,20 +140,38 @@ TEST_F(StimuliReaderTest, RegionFilesThatWereCutAreTold) {
   EXPECT_EQ(cut_to(12), 6);
   EXPECT_EQ(cut_to(6), 0);
 
-  const auto log = [&](const std::string& regions, const std::string& output) {
-    const fs::path file = root() / (output + ".txt");
-    set_log_level(LogLevel::kWarning);
-    set_log_file(file.string());
-    EXPECT_EQ(error({"model.semantic.regions=" + regions, "output=" + (root() / output).string()}), "no error");
-    set_log_level(LogLevel::kError);
-    return read_file(file);
-  };
-  const std::string text = log("12", "a"), warning = (root() / "train.jsonl").string() +
-                                                     ": its region files have no more than 6 regions, model.semantic.regions is "
-                                                     "12: 6 are used; emotion_data regions --top 12 finds as many";
+  const std::string text = warnings("a", {"model.semantic.regions=12"}),
+                    warning = (root() / "train.jsonl").string() +
+                              ": its region files have no more than 6 regions, model.semantic.regions is "
+                              "12: 6 are used; emotion_data regions --top 12 finds as many";
   EXPECT_NE(text.find(warning), std::string::npos) << text;
   EXPECT_EQ(text.find(warning, text.find(warning) + 1), std::string::npos) << "once";
-  EXPECT_EQ(log("6", "b"), "");
+  EXPECT_EQ(warnings("b", {"model.semantic.regions=6"}), "");
+}
+
+// Weights say what found their regions; data of other regions is told before it is trained, validated or run on.
+TEST_F(StimuliReaderTest, RegionsOfAnotherDetectorAreTold) {
+  write_text(root() / "dataset.yaml",
+             "name: s\nclasses: [joy, fear]\nsplits: {train: train.jsonl, val: val.jsonl}\n"
+             "polarity: {positive: [joy], negative: [fear]}\n");
+  write_text(root() / "val.jsonl",
+             "{\"image\": \"3.png\", \"labels\": [0], \"regions\": \"3.safetensors\", \"face\": \"face3.png\"}\n");
+  const std::string val = (root() / "val.jsonl").string(), wanted = "first, model.detector.min_size=48";
+  const auto run = [&](const std::string& name) {
+    return warnings(name, {"data.val.dataset=" + root().string(), "data.val.split=val", "data.train.split=train"});
+  };
+  for (int i = 0; i < 3; ++i) write_regions(i, at::rand({2, 5}), 10, wanted);
+  write_regions(3, at::rand({2, 5}), 10, "second");
+  EXPECT_NE(run("a").find(val + ": other weights or settings found the regions (second) than those of the training data (" +
+                          wanted + ")\n"),
+            std::string::npos);
+  const TrainedStimuliNet model = load_stimuli_net(root() / "a", {}, Device::open("cpu"));
+  EXPECT_EQ(model.regions, wanted);
+  write_regions(3, at::rand({2, 5}), 10, wanted);
+  EXPECT_EQ(run("b").find("other weights"), std::string::npos);
+  for (int i = 0; i < 3; ++i) write_regions(i, at::rand({2, 5}), 0, "imported from train.tsv");
+  write_regions(3, at::rand({2, 5}), 0, "imported from val.tsv");
+  EXPECT_EQ(run("c").find("other weights"), std::string::npos);
 }
 
 // N = 0 of Fig 11: whatever the files hold, no region is used; none is needed either.

@@ -48,7 +48,8 @@ struct ExtractOptions : CheckpointOptions {
 struct PredictOptions : CheckpointOptions {
   std::vector<std::string> inputs;
   std::string json, report, pictures, split;
-  std::string detector;  ///< of regions in loose pictures; stimuli networks alone
+  std::string detector;                        ///< of regions in loose pictures; stimuli networks alone
+  std::vector<std::string> detector_settings;  ///< key=value, over the detector's own config
   /// How faces are found in loose pictures, likewise. What is not given is as it was when the network's faces were found.
   std::optional<int> face_size, face_upsample, face_max_side;
   std::optional<double> face_padding, face_threshold;

@@ -36,8 +36,9 @@ RegionSummary extract_regions(const Manifest& manifest, const TrainedDetector& d
 /// The regions of one picture, best first, on the CPU. @param picture  uint8 [H, W, 3]
 RegionFile find_regions(const at::Tensor& picture, const TrainedDetector& detector, const Device& device, std::int64_t top);
 
-/// What a region file says of its making: weights, settings and this library's arithmetic, all that decides what is found.
-std::string region_source(const TrainedDetector& detector, std::int64_t top);
+/// What a region file says of its making: a hash of the weights and of this library's arithmetic, then every model.detector
+/// setting that is not the weights' own. All that decides what is found, but for how many are kept.
+std::string region_source(const TrainedDetector& detector);
 
 /// regions/IMAGE.safetensors, relative to the data set's folder.
 std::string region_path(const SampleView& sample);

@@ -48,7 +48,8 @@ struct ModelInfo {
   std::string task;
   std::string config;  ///< YAML
   std::vector<std::string> classes, extra_classes, vocabulary;
-  std::string faces{};  ///< how the faces it was trained on were found: face_settings(); empty = it saw none, or not known
+  std::string faces{};    ///< how the faces it was trained on were found: face_settings(); empty = it saw none, or not known
+  std::string regions{};  ///< what the regions it was trained on were found by: RegionFile::source; empty likewise
 
   std::map<std::string, std::string> to_metadata() const;
   /// `where` is for errors. An absent field stays empty. @throws WeightsError

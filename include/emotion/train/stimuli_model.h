@@ -77,8 +77,9 @@ struct TrainedStimuliNet {
   RunConfig config;
   std::vector<std::string> classes;
   std::vector<std::int8_t>
-      polarity;       ///< of each class: 1 positive, -1 negative; empty where the training data gives none or is not there
-  std::string faces;  ///< how the faces it was trained on were found: face_settings(); empty where that is not known
+      polarity;         ///< of each class: 1 positive, -1 negative; empty where the training data gives none or is not there
+  std::string faces;    ///< how the faces it was trained on were found: face_settings(); empty where that is not known
+  std::string regions;  ///< what found the regions it was trained on: RegionFile::source; empty likewise
   std::filesystem::path file;
 };
 /// @throws WeightsError
@@ -93,7 +94,18 @@ void check_training_stimuli(const RunConfig& config, const Manifest& manifest);
 /// a warning for each that does not. Pictures in which emotion_data faces has looked for faces in vain are as they are.
 /// @throws DataError naming the step
 void check_stimuli(const RunConfig& config, const Manifest& manifest);
+/// The same, and warn_of_other_regions() of the manifest.
+void check_stimuli(const TrainedStimuliNet& model, const Manifest& manifest);
 /// The same for a folder of pictures, which names neither regions nor faces.
 void check_stimuli(const TrainedStimuliNet& model, const std::filesystem::path& folder);
+
+/// What found the regions of a split, as its first region file says; empty where a network of that config looks at none, or the
+/// file does not say. @throws DataError, WeightsError for a broken file
+std::string read_region_source(const RunConfig& config, const Manifest& manifest);
+
+/// Regions that something else found than those a network was trained on are told in the log: with other features, or another
+/// order, the network reads them wrongly. Of regions that were imported no more is known than a file's name: nothing is said.
+/// `where`: what the regions `now` are of
+void warn_of_other_regions(const std::string& trained_on, const std::string& now, const std::string& where);
 
 }  // namespace emotion

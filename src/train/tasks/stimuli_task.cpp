@@ -77,7 +77,7 @@ class StimuliTask final : public Task {
     return output;
   }
 
-  ModelInfo info() const override { return {"stimuli", print_run_config(config_), data_.classes(), {}, {}, faces_}; }
+  ModelInfo info() const override { return {"stimuli", print_run_config(config_), data_.classes(), {}, {}, faces_, regions_}; }
 
  private:
   void add_reader(Split split) {
@@ -87,9 +87,13 @@ class StimuliTask final : public Task {
     if (split == Split::kTrain) cache_ = options.cache;
     options.cache = cache_;
     readers_.emplace_back(manifest, options);
-    if (split == Split::kValidation) check_stimuli(config_, manifest);
+    if (split == Split::kValidation) {
+      check_stimuli(config_, manifest);
+      warn_of_other_regions(regions_, read_region_source(config_, manifest), manifest.file().string());
+    }
     if (split == Split::kTrain) {
       check_training_stimuli(config_, manifest);
+      regions_ = read_region_source(config_, manifest);
       if (options.faces) faces_ = read_face_settings(manifest.dataset(), manifest.split());
       if (const std::int64_t top = readers_[0].cut_to(); top > 0) {
         log_warning(
@@ -145,7 +149,7 @@ class StimuliTask final : public Task {
   TaskData data_;
   std::vector<StimuliReader> readers_;
   std::shared_ptr<CacheBudget> cache_;  // of both readers
-  std::string faces_;                   // how the training faces were found
+  std::string faces_, regions_;         // how those of the training samples were found
   std::vector<std::int8_t> polarity_;
   StimuliNet network_{nullptr};
 };
