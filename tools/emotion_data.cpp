@@ -119,6 +119,10 @@ int main(int argc, char** argv) {
   auto* verify = app.add_subcommand(
       "verify", "lists every problem of a data set: broken lines, missing and broken images, faces and regions; exit 3 if any");
   verify->add_option("data,--data", verify_options.data, "data set")->required()->type_name("DATASET");
+  verify
+      ->add_option("--out", verify_options.out,
+                   "writes a data set of the samples without a problem there; the exit code is 0 then")
+      ->type_name("DIR");
   verify->add_option("--workers", verify_options.workers, "threads; 0 = one per core")->capture_default_str();
 
   emotion::StatsOptions stats_options;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "emotion/config/node.h"
 #include "emotion/config/run_config.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
@@ -31,9 +32,14 @@ void BrokenPictures::close() const {
 
 void refuse_skipping(const std::vector<std::string>& settings) {
   for (const auto& setting : settings) {
-    if (setting.starts_with("data.on_error="))
-      throw ConfigError(fmt::format(
-          "--set {}: a row stands for each sample here, none is left out; emotion_data verify lists broken pictures", setting));
+    ConfigNode root{.kind = ConfigNode::Kind::kMapping};
+    apply_setting(root, setting);
+    const ConfigNode* data = root.find("data");  // its keys may be set one by one or as a mapping
+    if (data != nullptr && data->find("on_error") != nullptr)
+      throw ConfigError(
+          fmt::format("--set {}: a row stands for each sample here, none is left out; emotion_data verify --out writes a data "
+                      "set without the broken ones",
+                      setting));
   }
 }
 

@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "emotion/commands/data.h"
+#include "emotion/data/derived_dataset.h"
 #include "emotion/data/manifest.h"
 #include "emotion/data/verify.h"
 #include "emotion/error.h"
@@ -15,7 +17,7 @@ namespace emotion {
 namespace {
 
 /// Notes that are no errors: samples a TextCNN cannot use.
-void count_unusable(const Manifest& manifest) {
+void count_unusable(const Manifest& manifest, const std::string& where) {
   std::size_t no_emotion = 0, no_other = 0, with_keywords = 0;
   const auto& classes = manifest.dataset().classes;
   std::vector<bool> is_class(manifest.word_count());
@@ -29,13 +31,10 @@ void count_unusable(const Manifest& manifest) {
     with_keywords += !sample.keywords.empty();
     no_other += !sample.keywords.empty() && emotional == static_cast<std::ptrdiff_t>(sample.keywords.size());
   }
-  if (no_emotion > 0)
-    log_warning("{}: {} samples have neither a label nor an emotion keyword", manifest.file().string(), no_emotion);
-  if (no_other > 0)
-    log_warning("{}: {} samples have emotion keywords only; a TextCNN cannot read them", manifest.file().string(), no_other);
+  if (no_emotion > 0) log_warning("{}: {} samples have neither a label nor an emotion keyword", where, no_emotion);
+  if (no_other > 0) log_warning("{}: {} samples have emotion keywords only; a TextCNN cannot read them", where, no_other);
   if (with_keywords > 0 && with_keywords < manifest.size()) {
-    log_warning("{}: {} of {} samples have no keywords", manifest.file().string(), manifest.size() - with_keywords,
-                manifest.size());
+    log_warning("{}: {} of {} samples have no keywords", where, manifest.size() - with_keywords, manifest.size());
   }
 }
 
@@ -45,19 +44,33 @@ void count_unusable(const Manifest& manifest) {
 void emotion_data_verify(const emotion::VerifyOptions& options) {
   using namespace emotion;
   const Dataset dataset = Dataset::open(options.data);
+  std::optional<Dataset> whole_set;
+  if (!options.out.empty()) whole_set = derive_dataset(dataset, options.out);
   std::size_t problems = 0, samples = 0;
+  std::string kept;
   const ReadRegions read_regions = [](const std::filesystem::path& file) -> std::int64_t {
     const RegionFile regions = read_region_file(file);
     return regions.features.size(0) > 0 ? regions.features.size(1) : -1;
   };
   for (const auto& [split, file] : dataset.splits) {
-    const auto found = split_problems(dataset, split, options.workers, read_regions, [&](const Manifest& manifest) {
-      samples += manifest.size();
-      count_unusable(manifest);
-    });
+    const auto found = split_problems(dataset, split, options.workers, read_regions,
+                                      [&, &name = split](const Manifest& manifest, const std::vector<std::size_t>& whole) {
+                                        samples += manifest.size();
+                                        count_unusable(manifest, dataset.split_file(name).string());
+                                        if (!whole_set || whole.empty()) return;
+                                        write_split(*whole_set, name, {{&manifest, whole}});
+                                        kept += fmt::format("{} {}, ", name, whole.size());
+                                      });
     for (const auto& problem : found) print_out("{}\n", problem);
     problems += found.size();
   }
-  if (problems > 0) throw DataError(fmt::format("{}: {} problems", options.data, problems));
+  if (whole_set) {
+    if (whole_set->splits.empty()) throw DataError(options.data + ": no sample is whole; nothing was written");
+    whole_set->save();
+    return log_info("{}: {}without the {} problems of {}", options.out, kept, problems, options.data);
+  }
+  if (problems > 0)
+    throw DataError(
+        fmt::format("{}: {} problems; --out DIR writes a data set of the samples without any", options.data, problems));
   log_info("{}: {} samples, no problem", options.data, samples);
 }

@@ -46,8 +46,14 @@ Found look(const Manifest& manifest, const Dataset& dataset, std::size_t i, cons
   return found;
 }
 
-std::vector<std::string> all_file_problems(const Manifest& manifest, const Dataset& dataset, int workers,
-                                           const ReadRegions& read_regions) {
+struct SampleProblem {
+  std::size_t sample;
+  std::string text;
+};
+
+/// In manifest order.
+std::vector<SampleProblem> all_file_problems(const Manifest& manifest, const Dataset& dataset, int workers,
+                                             const ReadRegions& read_regions) {
   std::vector<Found> all(manifest.size());
   std::atomic<std::size_t> next{0}, done{0};
   const auto work = [&] {
@@ -64,15 +70,16 @@ std::vector<std::string> all_file_problems(const Manifest& manifest, const Datas
   }
   for (auto& thread : threads) thread.join();
   if (stop_requested()) throw Interrupted("verify: interrupted");
-  std::vector<std::string> problems;
+  std::vector<SampleProblem> problems;
   std::int64_t width = -1;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    problems.insert(problems.end(), all[i].problems.begin(), all[i].problems.end());
+    for (std::string& text : all[i].problems) problems.push_back({i, std::move(text)});
     if (width < 0) width = all[i].width;
     if (all[i].width >= 0 && all[i].width != width) {
       problems.push_back(
-          fmt::format("{}: regions: {}: features are {} wide, those before {}; the regions of a data set come from one detector",
-                      manifest.place(i), manifest[i].regions, all[i].width, width));
+          {i,
+           fmt::format("{}: regions: {}: features are {} wide, those before {}; the regions of a data set come from one detector",
+                       manifest.place(i), manifest[i].regions, all[i].width, width)});
     }
   }
   return problems;
@@ -104,15 +111,27 @@ Manifest without_lines(const Dataset& dataset, const std::string& split, const s
 }
 
 /// What the lines of a manifest name, in `dataset`.
-void check_usable(const Manifest& manifest, const Dataset& dataset, int workers, const ReadRegions& read_regions,
-                  std::vector<std::string>& problems) {
+std::vector<std::string> check_usable(const Manifest& manifest, const Dataset& dataset, int workers,
+                                      const ReadRegions& read_regions, const UseSplit& use) {
+  std::vector<std::string> problems;
+  std::vector<std::size_t> whole;
+  std::size_t next = 0;
+  const auto all_before = [&](std::size_t end) {
+    for (; next < end; ++next) whole.push_back(next);
+  };
+  for (SampleProblem& problem : all_file_problems(manifest, dataset, workers, read_regions)) {
+    all_before(problem.sample);
+    next = problem.sample + 1;
+    problems.push_back(std::move(problem.text));
+  }
+  all_before(manifest.size());
   try {
-    const auto files = all_file_problems(manifest, dataset, workers, read_regions);
-    problems.insert(problems.end(), files.begin(), files.end());
     if (fs::exists(Annotations::file_of(manifest.dataset(), manifest.split()))) Annotations::read(manifest);
+    use(manifest, whole);
   } catch (const DataError& error) {
     problems.emplace_back(error.what());
   }
+  return problems;
 }
 
 void replace_all(std::string& text, const std::string& from, const std::string& to) {
@@ -122,11 +141,14 @@ void replace_all(std::string& text, const std::string& from, const std::string& 
 }  // namespace
 
 std::vector<std::string> file_problems(const Manifest& manifest, int workers, const ReadRegions& read_regions) {
-  return all_file_problems(manifest, manifest.dataset(), workers, read_regions);
+  std::vector<std::string> texts;
+  for (SampleProblem& problem : all_file_problems(manifest, manifest.dataset(), workers, read_regions))
+    texts.push_back(std::move(problem.text));
+  return texts;
 }
 
 std::vector<std::string> split_problems(const Dataset& dataset, const std::string& split, int workers,
-                                        const ReadRegions& read_regions, const std::function<void(const Manifest&)>& use) {
+                                        const ReadRegions& read_regions, const UseSplit& use) {
   std::vector<std::string> problems;
   try {
     const std::string file = dataset.split_file(split).string();
@@ -139,19 +161,15 @@ std::vector<std::string> split_problems(const Dataset& dataset, const std::strin
         problems.push_back(fmt::format("{}:{}: {}", file, line, text));
       });
     }
+    std::vector<std::string> others;
     if (broken.empty()) {
-      const Manifest manifest = Manifest::open(dataset, split);
-      use(manifest);
-      check_usable(manifest, dataset, workers, read_regions, problems);
+      others = check_usable(Manifest::open(dataset, split), dataset, workers, read_regions, use);
     } else if (reinterpret_cast<const IndexHeader*>(index.data())->samples > 0) {
       const ScratchFolder scratch;
-      std::vector<std::string> others;
-      check_usable(without_lines(dataset, split, broken, scratch.path()), dataset, workers, read_regions, others);
-      for (std::string& problem : others) {
-        replace_all(problem, scratch.path().string(), dataset.root.string());
-        problems.push_back(std::move(problem));
-      }
+      others = check_usable(without_lines(dataset, split, broken, scratch.path()), dataset, workers, read_regions, use);
+      for (std::string& problem : others) replace_all(problem, scratch.path().string(), dataset.root.string());
     }
+    problems.insert(problems.end(), others.begin(), others.end());
   } catch (const DataError& error) {
     problems.emplace_back(error.what());
   }

@@ -38,15 +38,17 @@ PictureView evaluation_view(const VisualModel& model, int batch, int workers) {
   return {.transform = model.transform(), .faces = model.config().data.picture == "face", .batch = batch, .workers = workers};
 }
 
-namespace {
-
-/// What to do about a picture that cannot be read.
-std::string advice(const Manifest& manifest) {
-  if (manifest.dataset().unlisted) return "take it out of the folder";
-  return fmt::format("emotion_data verify {} lists all such pictures", manifest.dataset().root.string());
+void refuse_broken(const ImageLoader& loader, const Manifest& manifest) {
+  const auto broken = loader.skipped();
+  if (broken.empty()) return;
+  const Dataset& dataset = manifest.dataset();
+  throw DataError(broken.front() +
+                  (dataset.unlisted
+                       ? "; take it out of the folder"
+                       : fmt::format("; emotion_data verify {} lists all such pictures, with --out DIR it writes a data "
+                                     "set without them",
+                                     dataset.root.string())));
 }
-
-}  // namespace
 
 void for_each_batch(const VisualModel& model, const Device& device, const Manifest& manifest, const PictureView& view,
                     const std::vector<std::uint64_t>& samples,
@@ -65,8 +67,7 @@ void for_each_batch(const VisualModel& model, const Device& device, const Manife
   std::uint64_t done = 0;
   while (auto images = loader.next()) {
     if (stop_requested()) throw Interrupted("interrupted; nothing was written");
-    if (const auto broken = loader.skipped(); !broken.empty())
-      throw DataError(fmt::format("{}; {}", broken.front(), advice(manifest)));
+    refuse_broken(loader, manifest);
     each(images->samples, model.features(device.images(*images)).to(at::kFloat));
     progress.update(done += images->samples.size());
   }

@@ -27,12 +27,13 @@ class BatchSource {
  public:
   BatchSource(const TrainedStimuliNet& model, const Device& device, const Manifest& manifest,
               const std::vector<std::uint64_t>& order, int batch, int workers)
-      : device_(device), order_(order), batch_(static_cast<std::size_t>(batch)) {
+      : manifest_(manifest), device_(device), order_(order), batch_(static_cast<std::size_t>(batch)) {
     if (!model.network->options().global) return;
     loader_.emplace(manifest,
                     LoaderOptions{.transform = make_transform(model.config.data).deterministic(),
                                   .batch = batch_,
                                   .workers = workers,
+                                  .on_error = OnError::kSkip,  // told below, with what to do
                                   .allocate = device.allocator()},
                     order, 0);
   }
@@ -41,6 +42,7 @@ class BatchSource {
     if (loader_) {
       auto batch = loader_->next();
       if (!batch) return false;
+      refuse_broken(*loader_, manifest_);
       samples = batch->samples;
       images = device_.images(*batch);
       return true;
@@ -52,6 +54,7 @@ class BatchSource {
   }
 
  private:
+  const Manifest& manifest_;
   const Device& device_;
   const std::vector<std::uint64_t>& order_;
   std::size_t batch_, done_ = 0;

@@ -96,10 +96,17 @@ TEST_F(MeasureTest, ABrokenPictureIsNamedWithWhatToDo) {
                             index,
                             {"emotion_eval", "--checkpoint", "net.safetensors", "--data"},
                             {"emotion_probe", "--no-cache", "--checkpoint", "net.safetensors", "--data"}}) {
-    refuses(on(words, {"torn"}), 3, "torn/all.jsonl:2: torn/" + why + "emotion_data verify torn lists all such pictures");
-    refuses(on(words, {"torn", "--set", "data.on_error=skip"}), 2,
-            "--set data.on_error=skip: a row stands for each sample here, none is left out; emotion_data verify lists broken "
-            "pictures");
+    refuses(on(words, {"torn"}), 3,
+            "torn/all.jsonl:2: torn/" + why +
+                "emotion_data verify torn lists all such pictures, with --out DIR it "
+                "writes a data set without them");
+    for (const char* setting : {"data.on_error=skip", "data={on_error: skip}"}) {
+      refuses(
+          on(words, {"torn", "--set", setting}), 2,
+          std::string("--set ") + setting +
+              ": a row stands for each sample here, none is left out; emotion_data verify --out writes a data set without the "
+              "broken ones");
+    }
   }
   // The list of a folder's pictures is the command's own: no line of it is named.
   const std::string folder = fs::canonical(root() / "loose").string() + "/";

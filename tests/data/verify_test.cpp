@@ -57,6 +57,37 @@ class VerifyTest : public ::testing::Test {
   const bool made_ = fs::create_directories(root_);
 };
 
+// Training skips broken pictures if told to; what needs every sample is given a data set without them.
+TEST_F(VerifyTest, WritesADataSetOfWhatIsWhole) {
+  write_sets("train: train.jsonl, none: none.jsonl, val: val.jsonl, bad: bad.jsonl");
+  write_text(root_ / "train.jsonl",
+             "{\"image\": \"a.png\", \"keywords\": [\"sun\"]}\n\n{\"image\": \"b.png\", \"labls\": [0]}\n"
+             "{\"image\": \"broken.png\"}\n{\"image\": \"face.png\", \"labels\": [0]}\n"
+             "{\"image\": \"b.png\", \"regions\": \"torn.safetensors\"}\n");
+  write_text(root_ / "val.jsonl", "{\"image\": \"b.png\", \"labels\": [0], \"face\": \"face.png\"}\n");
+  write_text(root_ / "bad.jsonl", "{\"image\": \"broken.png\"}\n");
+  const std::string tool = std::string(EMOTION_BIN) + "/emotion_data", out = (folder_.path() / "new/whole").string();
+  const auto result = Process(folder_.path(), {tool, "verify", root_.string(), "--out", out}).wait();
+  EXPECT_EQ(result.code, 0) << result.errors;
+  EXPECT_EQ(std::count(result.output.begin(), result.output.end(), '\n'), 5) << result.output;
+  EXPECT_THAT(result.errors, HasSubstr(out + ": train 2, val 1, without the 5 problems of " + root_.string()));
+  EXPECT_EQ(read_file(fs::path(out) / "train.jsonl"),
+            "{\"image\": \"a.png\", \"keywords\": [\"sun\"]}\n"
+            "{\"image\": \"face.png\", \"labels\": [0]}\n");
+  EXPECT_EQ(read_file(fs::path(out) / "val.jsonl"), read_file(root_ / "val.jsonl"));
+  EXPECT_FALSE(fs::exists(fs::path(out) / "bad.jsonl"));
+  const auto again = Process(folder_.path(), {tool, "verify", out}).wait();
+  EXPECT_EQ(again.code, 0) << again.output;
+  EXPECT_THAT(again.errors, HasSubstr("3 samples, no problem"));
+  EXPECT_EQ(Process(folder_.path(), {tool, "verify", root_.string(), "--out", out}).wait().code, 2) << "a data set is there";
+
+  write_sets("bad: bad.jsonl");
+  const auto none = Process(folder_.path(), {tool, "verify", root_.string(), "--out", out + "2"}).wait();
+  EXPECT_EQ(none.code, 3);
+  EXPECT_THAT(none.errors, HasSubstr(": no sample is whole; nothing was written"));
+  EXPECT_FALSE(fs::exists(fs::path(out + "2") / "dataset.yaml"));
+}
+
 // A broken line hides no picture, a split without a file no other split.
 TEST_F(VerifyTest, NothingHidesBehindAnotherProblem) {
   write_sets("train: train.jsonl, none: none.jsonl, empty: empty.jsonl, val: val.jsonl");

@@ -19,7 +19,7 @@ struct ImportOptions {
 };
 
 struct VerifyOptions {
-  std::string data;
+  std::string data, out;
   int workers = 0;
 };
 

@@ -22,9 +22,14 @@ using ReadRegions = std::function<std::int64_t(const std::filesystem::path&)>;
 /// On `workers` threads (0 = one per core). @throws Interrupted
 std::vector<std::string> file_problems(const Manifest& manifest, int workers, const ReadRegions& read_regions = {});
 
+/// Gets the lines of a split that can be read (of a copy in a scratch folder, where some cannot) and those samples among them,
+/// ascending, that nothing is wrong with.
+using UseSplit = std::function<void(const Manifest& manifest, const std::vector<std::size_t>& whole)>;
+
 /// Everything that is wrong with a split: its lines, the files that the other lines name, its annotations. A split that is
-/// missing or empty is a problem as well. `use` gets the lines that can be used, where there are any. @throws Interrupted
+/// missing or empty is a problem as well. `use` is called once, if there is any line to use. @throws Interrupted, what `use`
+/// throws but for DataError, which is a problem more
 std::vector<std::string> split_problems(const Dataset& dataset, const std::string& split, int workers,
-                                        const ReadRegions& read_regions, const std::function<void(const Manifest&)>& use);
+                                        const ReadRegions& read_regions, const UseSplit& use);
 
 }  // namespace emotion

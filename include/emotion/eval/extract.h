@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "emotion/data/loader.h"
 #include "emotion/data/manifest.h"
 #include "emotion/loss/metrics.h"
 #include "emotion/stimuli/faces.h"
@@ -29,6 +30,10 @@ std::vector<std::uint64_t> samples_in_view(const Manifest& manifest, const Pictu
 
 /// Warns of samples without a box. @throws DataError if no sample has one
 void check_boxes(const Manifest& manifest);
+
+/// For those who need every sample: a loader that skips (OnError::kSkip) tells which picture is broken, this what to do about it.
+/// @throws DataError if it has skipped any
+void refuse_broken(const ImageLoader& loader, const Manifest& manifest);
 
 /// Runs a network over a whole split in manifest order. `each` gets the sample numbers of a batch and its features, float [n, D].
 /// @throws DataError for a broken image, with how to find all such; Interrupted
