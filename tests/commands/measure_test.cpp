@@ -73,7 +73,6 @@ TEST_F(MeasureTest, ABrokenNetworkIsNamedByItsTensors) {
   refuses({"emotion_probe", "--checkpoint", "broken.safetensors", "--data", "moods", "--output", "out", "--no-cache"}, 3, error);
 }
 
-// EMOTIC-B: what a box shows is what the same pixels show as a picture of their own.
 TEST_F(MeasureTest, ABrokenPictureIsNamedWithWhatToDo) {
   write_text(root() / "torn/dataset.yaml",
              fmt::format("classes: [{}]\nsplits: {{train: all.jsonl, test: all.jsonl}}\n", fmt::join(kMoods, ", ")));
@@ -125,6 +124,7 @@ TEST_F(MeasureTest, FeaturesOfAFolderNameItsPictures) {
   EXPECT_FALSE(read_safetensors_metadata(root() / "listed.safetensors").contains("images")) << "its manifest names them";
 }
 
+// EMOTIC-B: what a box shows is what the same pixels show as a picture of their own.
 TEST_F(MeasureTest, ABoxIsAPictureOfItsOwn) {
   fs::create_directories(root() / "pixels");
   cv::Mat left(32, 32, CV_8UC3, cv::Scalar(20, 60, 220)), right(32, 32, CV_8UC3, cv::Scalar(200, 180, 10)), both;

@@ -87,5 +87,18 @@ TEST_F(StimuliCommandTest, FacesThatWereLookedForInVainAreNotMissed) {
   }
 }
 
+TEST_F(StimuliCommandTest, ABrokenPictureIsNamedWithWhatToDo) {
+  write_text(root() / "cracked/dataset.yaml",
+             fmt::format("classes: [{}]\nsplits: {{test: all.jsonl}}\n", fmt::join(kMoods, ", ")));
+  write_text(root() / "cracked/all.jsonl", "{\"image\": \"1.jpg\", \"labels\": [\"awe\"]}\n");
+  write_text(root() / "cracked/1.jpg", "<html>");
+  write_net("global");
+  for (const auto& words : {extract("cracked"), eval("cracked")}) {
+    refuses(words, 3,
+            "cracked/all.jsonl:1: cracked/1.jpg: not a picture; JPEG, PNG, WebP, BMP, TIFF and GIF are read; emotion_data verify "
+            "cracked lists all such pictures, with --out DIR it writes a data set without them");
+  }
+}
+
 }  // namespace
 }  // namespace emotion
