@@ -32,7 +32,8 @@ void BrokenPictures::close() const {
 
 void refuse_skipping(const std::vector<std::string>& settings) {
   for (const auto& setting : settings) {
-    ConfigNode root{.kind = ConfigNode::Kind::kMapping};
+    ConfigNode root;
+    root.kind = ConfigNode::Kind::kMapping;
     apply_setting(root, setting);
     const ConfigNode* data = root.find("data");  // its keys may be set one by one or as a mapping
     if (data != nullptr && data->find("on_error") != nullptr)
