@@ -136,7 +136,7 @@ def check_textcnn(folder):
 
 
 class Semantic(torch.nn.Module):
-    """Eq 3-10 as the contract reads them."""
+    """Eq 3-10, with the names of docs/formats.md."""
 
     def __init__(self, width, hidden, size, steps, lag):
         super().__init__()

@@ -25,7 +25,7 @@ struct TextCNNOptions {
 };
 
 /// Keywords -> emotions: embedding -> conv k=1 -> ReLU -> mean over all positions (padding included) -> batch norm ->
-/// dropout -> hidden -> dropout -> classifier. Tensor names as in the contract.
+/// dropout -> hidden -> dropout -> classifier. Names of its tensors: docs/formats.md.
 class TextCNNImpl : public torch::nn::Module {
  public:
   explicit TextCNNImpl(const TextCNNOptions& options);

@@ -85,7 +85,7 @@ class EmotionNetTask final : public Task {
  private:
   void open_textcnn() {
     textcnn_ = load_textcnn(config_.text.textcnn);
-    // The contract's classes are names: the TextCNN's columns are put in the order of ours.
+    // A network names its classes (docs/formats.md): the TextCNN's columns are put in the order of ours.
     for (const auto& name : data_.classes()) {
       const auto found = std::find(textcnn_->classes.begin(), textcnn_->classes.end(), name);
       if (found == textcnn_->classes.end() || textcnn_->classes.size() != data_.classes().size()) {
