@@ -169,7 +169,7 @@ int run_command(CLI::App& app, int argc, char** argv, const std::function<void()
     return static_cast<int>(ExitCode::kUsage);
   }
   try {
-    call_library<std::string>("emotion_start", log_level);
+    EMOTION_CALL(emotion_start, log_level);
     action();
     return finish(app);
   } catch (const Error& error) {

@@ -35,10 +35,10 @@ inline CLI::Validator positive() {
 /// Starting LibTorch costs 0.2 to 0.4 s: `--help` and flag errors do not pay it.
 void* library_function(const char* name);
 
-/// Calls a command's entry: `call_library<ImportOptions>("emotion_data_import", options)`.
-template <class Options>
-void call_library(const char* name, const Options& options) {
-  reinterpret_cast<void (*)(const Options&)>(library_function(name))(options);
-}
-
 }  // namespace emotion
+
+/// Calls a command's entry: `EMOTION_CALL(emotion_data_import, options)`.
+///
+/// The declaration gives the type alone, so that options of another command do not compile; the function itself is looked up by
+/// its name when the call is reached, and nothing is linked.
+#define EMOTION_CALL(entry, options) reinterpret_cast<decltype(&::entry)>(::emotion::library_function(#entry))(options)

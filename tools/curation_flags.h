@@ -19,12 +19,12 @@ class CurationCommands {
 
   /// Runs the one that was asked for, if it is one of these.
   void run() const {
-    if (curate_->parsed()) call_library("emotion_data_curate", curate_options_);
-    if (dedup_->parsed()) call_library("emotion_data_dedup", dedup_options_);
-    if (split_->parsed()) call_library("emotion_data_split", split_options_);
-    if (vote_->parsed()) call_library("emotion_data_vote", vote_options_);
-    if (pack_->parsed()) call_library("emotion_data_pack", pack_options_);
-    if (fetch_->parsed()) call_library("emotion_data_fetch", fetch_options_);
+    if (curate_->parsed()) EMOTION_CALL(emotion_data_curate, curate_options_);
+    if (dedup_->parsed()) EMOTION_CALL(emotion_data_dedup, dedup_options_);
+    if (split_->parsed()) EMOTION_CALL(emotion_data_split, split_options_);
+    if (vote_->parsed()) EMOTION_CALL(emotion_data_vote, vote_options_);
+    if (pack_->parsed()) EMOTION_CALL(emotion_data_pack, pack_options_);
+    if (fetch_->parsed()) EMOTION_CALL(emotion_data_fetch, fetch_options_);
   }
 
  private:

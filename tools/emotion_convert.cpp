@@ -30,5 +30,5 @@ int main(int argc, char** argv) {
   app.footer(
       "Example: emotion_convert model_best.pth.tar emotionnet.safetensors --map emotionnet --config configs/emotionnet/base.yaml "
       "--classes data/stock");
-  return emotion::run_command(app, argc, argv, [&] { emotion::call_library("emotion_convert", options); });
+  return emotion::run_command(app, argc, argv, [&] { EMOTION_CALL(emotion_convert, options); });
 }

@@ -184,14 +184,14 @@ int main(int argc, char** argv) {
 
   app.footer("Example: emotion_data import folder --root photos --out data/photos");
   return emotion::run_command(app, argc, argv, [&] {
-    if (import->parsed()) emotion::call_library("emotion_data_import", import_options);
-    if (verify->parsed()) emotion::call_library("emotion_data_verify", verify_options);
-    if (stats->parsed()) emotion::call_library("emotion_data_stats", stats_options);
-    if (synth->parsed()) emotion::call_library("emotion_data_synth", synth_options);
-    if (regions->parsed()) emotion::call_library("emotion_data_regions", regions_options);
-    if (faces->parsed()) emotion::call_library("emotion_data_faces", faces_options);
-    if (preview->parsed()) emotion::call_library("emotion_data_preview", preview_options);
-    if (bench->parsed()) emotion::call_library("emotion_data_bench", bench_options);
+    if (import->parsed()) EMOTION_CALL(emotion_data_import, import_options);
+    if (verify->parsed()) EMOTION_CALL(emotion_data_verify, verify_options);
+    if (stats->parsed()) EMOTION_CALL(emotion_data_stats, stats_options);
+    if (synth->parsed()) EMOTION_CALL(emotion_data_synth, synth_options);
+    if (regions->parsed()) EMOTION_CALL(emotion_data_regions, regions_options);
+    if (faces->parsed()) EMOTION_CALL(emotion_data_faces, faces_options);
+    if (preview->parsed()) EMOTION_CALL(emotion_data_preview, preview_options);
+    if (bench->parsed()) EMOTION_CALL(emotion_data_bench, bench_options);
     curation.run();
   });
 }

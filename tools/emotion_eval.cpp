@@ -27,5 +27,5 @@ int main(int argc, char** argv) {
       ->type_name("FILE");
   app.add_flag("--crop-box", o.crop_box, "the sample's box is the picture, as EMOTIC-B is measured");
   app.footer("Example: emotion_eval --checkpoint runs/demo/emotionnet --output results");
-  return emotion::run_command(app, argc, argv, [&] { emotion::call_library("emotion_eval", o); });
+  return emotion::run_command(app, argc, argv, [&] { EMOTION_CALL(emotion_eval, o); });
 }

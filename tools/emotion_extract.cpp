@@ -13,5 +13,5 @@ int main(int argc, char** argv) {
       ->type_name("F.safetensors");
   add_share_flags(app, o.share);
   app.footer("Example: emotion_extract --checkpoint runs/demo/emotionnet --data data/demo/affect --out features.safetensors");
-  return emotion::run_command(app, argc, argv, [&] { emotion::call_library("emotion_extract", o); });
+  return emotion::run_command(app, argc, argv, [&] { EMOTION_CALL(emotion_extract, o); });
 }

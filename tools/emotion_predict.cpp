@@ -37,5 +37,5 @@ int main(int argc, char** argv) {
   app.add_option("--pictures", o.pictures, "writes the same pictures there as PNG")->type_name("DIR");
   app.add_option("--top", o.top, "classes shown")->capture_default_str()->check(emotion::counts(1));
   app.footer("Example: emotion_predict --checkpoint runs/demo/emotionnet photo.jpg --report photo.html");
-  return emotion::run_command(app, argc, argv, [&] { emotion::call_library("emotion_predict", o); });
+  return emotion::run_command(app, argc, argv, [&] { EMOTION_CALL(emotion_predict, o); });
 }

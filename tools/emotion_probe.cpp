@@ -51,6 +51,6 @@ int main(int argc, char** argv) {
   app.footer("Example: emotion_probe --checkpoint runs/demo/emotionnet --data data/demo/affect --sweep 0.01,0.1,1,10");
   return emotion::run_command(app, argc, argv, [&] {
     o.batch_given = app.count("--batch") > 0;
-    emotion::call_library("emotion_probe", o);
+    EMOTION_CALL(emotion_probe, o);
   });
 }

@@ -33,5 +33,5 @@ int main(int argc, char** argv) {
   app.footer(
       "What is finished is kept: the same command again goes on where it stopped. A row without its data is listed as not run.\n"
       "Example: emotion_reproduce --scale synth --table emotionnet/3");
-  return emotion::run_command(app, argc, argv, [&] { emotion::call_library("emotion_reproduce", o); });
+  return emotion::run_command(app, argc, argv, [&] { EMOTION_CALL(emotion_reproduce, o); });
 }

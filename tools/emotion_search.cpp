@@ -48,8 +48,8 @@ int main(int argc, char** argv) {
   app.footer(
       "Example: emotion_search index --checkpoint runs/demo/emotionnet --data data/demo/stock --space joint --out stock.search");
   return emotion::run_command(app, argc, argv, [&] {
-    if (*index) emotion::call_library("emotion_search_index", make);
-    if (*image) emotion::call_library("emotion_search_image", by_image);
-    if (*text) emotion::call_library("emotion_search_text", by_text);
+    if (*index) EMOTION_CALL(emotion_search_index, make);
+    if (*image) EMOTION_CALL(emotion_search_image, by_image);
+    if (*text) EMOTION_CALL(emotion_search_text, by_text);
   });
 }

@@ -50,9 +50,9 @@ int main(int argc, char** argv) {
 
   app.footer("Example: emotion_text nearest --word2vec data/word2vec.bin calm storm");
   return emotion::run_command(app, argc, argv, [&] {
-    if (word2vec->parsed()) emotion::call_library("emotion_text_word2vec", w);
-    if (nearest->parsed()) emotion::call_library("emotion_text_nearest", n);
-    if (predict->parsed()) emotion::call_library("emotion_text_textcnn_predict", p);
-    if (label->parsed()) emotion::call_library("emotion_text_label", l);
+    if (word2vec->parsed()) EMOTION_CALL(emotion_text_word2vec, w);
+    if (nearest->parsed()) EMOTION_CALL(emotion_text_nearest, n);
+    if (predict->parsed()) EMOTION_CALL(emotion_text_textcnn_predict, p);
+    if (label->parsed()) EMOTION_CALL(emotion_text_label, l);
   });
 }

@@ -24,5 +24,5 @@ int main(int argc, char** argv) {
   app.add_flag("--print-config", options.print_config, "prints the resolved config and stops");
   app.add_flag("--schema", options.schema, "prints every key: type, default, tasks, meaning");
   app.footer("Example: emotion_train --config configs/classifier/facial_expressions.yaml --output runs/faces");
-  return emotion::run_command(app, argc, argv, [&] { emotion::call_library("emotion_train", options); });
+  return emotion::run_command(app, argc, argv, [&] { EMOTION_CALL(emotion_train, options); });
 }

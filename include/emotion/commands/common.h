@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 namespace emotion {
 
 /// How a command's work is split over processes.
@@ -13,3 +15,6 @@ struct ShareOptions {
 /// Marks the entry of a command in libemotion.so: a function with C linkage, `void name(const Options&)`, that throws
 /// emotion::Error. tools/ finds it by name once the flags are parsed; C++ programs may call it like any function.
 #define EMOTION_COMMAND extern "C" __attribute__((visibility("default")))
+
+/// Every command's first call: log level, signals, and the memory of tensors. @throws emotion::ConfigError for an unknown level
+EMOTION_COMMAND void emotion_start(const std::string& log_level);
