@@ -16,13 +16,13 @@
 namespace emotion {
 namespace {
 
-/// libemotion.so in the build tree (bin/../lib) or the install tree (bin/../lib, lib64, or the linker's path).
+/// libemotion.so of this version, in the build tree (bin/../lib) or the install tree (bin/../lib, lib64, or the linker's path).
 void* open_library() {
   const auto here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   std::string reasons;
   for (const std::string& candidate :
-       {(here / "../lib/libemotion.so").string(), (here / EMOTION_LIBRARY_FROM_BIN / "libemotion.so").string(),
-        std::string("libemotion.so")}) {
+       {(here / "../lib" / EMOTION_LIBRARY).string(), (here / EMOTION_LIBRARY_FROM_BIN / EMOTION_LIBRARY).string(),
+        std::string(EMOTION_LIBRARY)}) {
     if (void* handle = ::dlopen(candidate.c_str(), RTLD_NOW | RTLD_GLOBAL)) return handle;
     reasons = ::dlerror();
   }

@@ -18,6 +18,17 @@ if [ "$printed" != "emotion $version" ]; then
 fi
 grep -q "^LibTorch_C10_LIBRARY:FILEPATH=$torch/" "$work/build/CMakeCache.txt" || { echo "the consumer took another LibTorch than $torch" >&2; exit 1; }
 
+# Another LibTorch than the library's is refused, with what to do.
+other="$work/other"
+mkdir -p "$other/include/torch/csrc/api/include/torch" "$other/lib"
+touch "$other/include/torch/csrc/api/include/torch/torch.h" "$other/lib/libtorch_cpu.so" "$other/lib/libc10.so"
+printf '#define TORCH_VERSION_MAJOR 2\n#define TORCH_VERSION_MINOR 9\n#define TORCH_VERSION_PATCH 99\n' > "$other/include/torch/csrc/api/include/torch/version.h"
+if message="$("$cmake" -S "$here" -B "$work/refused" -G Ninja -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$work/prefix;$other" 2>&1)"; then
+  echo "the consumer was configured with LibTorch 2.9.99" >&2
+  exit 1
+fi
+grep -q "libemotion.so was built with LibTorch" <<< "$message" || { echo "no word of the LibTorch that is wanted: $message" >&2; exit 1; }
+
 # The installed commands open the installed library. A folder of the wrong kind is an error of the library, code 3.
 if [ -x "$work/prefix/bin/emotion_data" ]; then
   code=0

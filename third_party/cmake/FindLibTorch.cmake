@@ -1,11 +1,11 @@
 # LibTorch::LibTorch: libtorch_cpu and libc10 only, so that starting a program never loads the CUDA libraries.
 #
 # Looks in CMAKE_PREFIX_PATH first (a user's own LibTorch), then in LibTorch_HINTS (an installed emotion names the one it was
-# built with), then in .deps/ where tools/setup.sh unpacks the pinned wheel.
+# built with), then in .deps/ where tools/setup.sh unpacks the pinned wheel. LibTorch_ADVICE is what to do where none fits.
 # The headers come after the system's own: the wheel carries a copy of fmt that must not hide Debian's.
 find_path(LibTorch_INCLUDE_DIR torch/csrc/api/include/torch/torch.h
   PATH_SUFFIXES include torch/include
-  HINTS ${LibTorch_HINTS} ${CMAKE_SOURCE_DIR}/.deps/torch)
+  HINTS ${LibTorch_HINTS} ${PROJECT_SOURCE_DIR}/.deps/torch)
 get_filename_component(LibTorch_ROOT "${LibTorch_INCLUDE_DIR}" DIRECTORY)
 find_library(LibTorch_CPU_LIBRARY torch_cpu HINTS ${LibTorch_ROOT}/lib NO_DEFAULT_PATH)
 find_library(LibTorch_C10_LIBRARY c10 HINTS ${LibTorch_ROOT}/lib NO_DEFAULT_PATH)
@@ -25,9 +25,12 @@ if(LibTorch_INCLUDE_DIR)
   endforeach()
 endif()
 include(FindPackageHandleStandardArgs)
+if(NOT LibTorch_ADVICE)
+  set(LibTorch_ADVICE "run `bash tools/setup.sh`, or set CMAKE_PREFIX_PATH to a LibTorch of 2.9 or later")
+endif()
 find_package_handle_standard_args(LibTorch
   REQUIRED_VARS LibTorch_CPU_LIBRARY LibTorch_C10_LIBRARY LibTorch_INCLUDE_DIR VERSION_VAR LibTorch_VERSION
-  REASON_FAILURE_MESSAGE "run `bash tools/setup.sh`, or set CMAKE_PREFIX_PATH to a LibTorch of 2.9 or later")
+  REASON_FAILURE_MESSAGE "${LibTorch_ADVICE}")
 if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   add_library(LibTorch::LibTorch INTERFACE IMPORTED)
   # The wheel's libtorch_cpu wants libcudart and libcupti; setup.sh puts them beside it.
