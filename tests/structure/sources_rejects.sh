@@ -9,7 +9,7 @@ mkdir -p "$root"/include/emotion/{data,model} "$root"/src/{data,model,commands} 
 echo '#include "emotion/data/batch.h"' > "$root/include/emotion/model/net.h"
 echo '#include "emotion/error.h"' > "$root/include/emotion/data/batch.h"
 echo '#include "emotion/model/net.h"' > "$root/src/model/net.cpp"
-echo 'target_sources(emotion PRIVATE net.cpp)' > "$root/src/model/CMakeLists.txt"
+echo 'emotion_sources(net.cpp)' > "$root/src/model/CMakeLists.txt"
 echo '#include "emotion/commands/train.h"' > "$root/tools/emotion_train.cpp"
 touch "$root/tools/command_line.h"
 bash "$check" "$root" || { echo "a tree that keeps the rules is refused" >&2; exit 1; }
