@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <type_traits>
+#include <unordered_map>
 
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/distributed/c10d/comm.hpp>

@@ -4,12 +4,9 @@
 
 namespace emotion {
 
-/// EmotionNet's q: 1 for every emotion keyword of the image, or 1 / their number.
-enum class HardTarget { kIndicator, kMean };
-
 /// Eq 1: (p + q) / sum(p + q), p = TextCNN softmax with entries < threshold set to 0.
 ///
-/// p [B, K] float; q [B, K] float, already indicator or mean -> [B, K]
+/// p [B, K] float; q [B, K] float, 1 for every emotion keyword of the image, or 1 / their number -> [B, K]
 at::Tensor soft_targets(const at::Tensor& p, const at::Tensor& q, double threshold);
 
 /// Eq 2: mean over the batch of -sum_k target_k log softmax_k(logits). logits, targets [B, K] -> scalar.

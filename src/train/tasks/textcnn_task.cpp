@@ -1,6 +1,5 @@
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "emotion/error.h"
 #include "emotion/log.h"
