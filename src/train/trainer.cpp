@@ -7,7 +7,6 @@
 #include <ATen/Context.h>
 #include <ATen/record_function.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "batch_stream.h"
 #include "emotion/error.h"

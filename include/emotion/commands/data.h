@@ -9,6 +9,7 @@
 
 namespace emotion {
 
+/// `emotion_data import`: a data set made from pictures and labels, or of a published one.
 struct ImportOptions {
   std::string format, file, root, out;
   std::string image_column = "image", label_column = "label", keywords_column, split_column, separator = ";", split;
@@ -18,22 +19,26 @@ struct ImportOptions {
   bool stratify = false;
 };
 
+/// `emotion_data verify`: every problem of a data set, or with `out` a data set of what is whole.
 struct VerifyOptions {
   std::string data, out;
   int workers = 0;
 };
 
+/// `emotion_data stats`: what a data set holds, and how noisy its labels are.
 struct StatsOptions {
   std::string data, json, html, cooccurrence, checked, check_list;
   std::uint64_t check_images = 1000, seed = 1;
 };
 
+/// `emotion_data synth`: a data set of drawn scenes.
 struct SynthOptions {
   std::string kind, out;
   int count = 4000, size = 128, workers = 0;
   std::uint64_t seed = 1;
 };
 
+/// `emotion_data regions`: region files made by a detector, or with `import_from` taken from elsewhere.
 struct RegionsOptions {
   std::string data, split, checkpoint, device = "auto", pictures, import_from, objects, attributes;
   std::vector<std::string> settings;
@@ -43,6 +48,7 @@ struct RegionsOptions {
   ShareOptions share;
 };
 
+/// `emotion_data faces`: the largest face of every image.
 struct FacesOptions {
   std::string data, split, landmarks, cnn, json;
   int size = 48, upsample = 1, max_side = 1024, workers = 0;
@@ -51,12 +57,14 @@ struct FacesOptions {
   ShareOptions share;
 };
 
+/// `emotion_data preview`: the pixels a run sees, as PNG.
 struct PreviewOptions {
   std::string data, split = "val", config, out;
   std::vector<std::string> settings;
   std::uint64_t count = 64;
 };
 
+/// `emotion_data bench`: how fast the loader is.
 struct BenchOptions {
   std::string data, split = "train", config;
   std::vector<std::string> settings;

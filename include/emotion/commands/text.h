@@ -8,6 +8,7 @@
 
 namespace emotion {
 
+/// `emotion_text word2vec`: word vectors of keyword lists.
 struct Word2VecCommand {
   std::string data, split = "train", out, vocabulary;
   int dimension = 300, window = 0, negative = 5, epochs = 5, min_count = 5, threads = 0;
@@ -16,18 +17,21 @@ struct Word2VecCommand {
   ShareOptions share;
 };
 
+/// `emotion_text nearest`: the words of highest cosine.
 struct NearestCommand {
   std::string word2vec, json;
   int top = 10;
   std::vector<std::string> words;
 };
 
+/// `emotion_text textcnn-predict`: the emotions in keywords.
 struct TextCNNPredictCommand {
   std::string checkpoint, json;
   int top = 5;
   std::vector<std::string> words;
 };
 
+/// `emotion_text label`: a copy of a data set, labelled by a TextCNN.
 struct LabelCommand {
   std::string checkpoint, data, out;
   int batch = 256;

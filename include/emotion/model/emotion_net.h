@@ -35,7 +35,10 @@ struct EmotionNetOutput {
 /// EmotionNet (CVPR 2020). Parameters: backbone.*, classifier.*, projection.*, extra_classifier.* (three_branch).
 class EmotionNetImpl : public torch::nn::Module {
  public:
+  /// With random weights. @throws ConfigError for a backbone that is not known
   explicit EmotionNetImpl(const EmotionNetOptions& options);
+  /// images: float [B, 3, h, w] on the network's device, normalised. The output is float, under autocast of its type.
+  /// @throws c10::Error for another shape, type or device
   EmotionNetOutput forward(const at::Tensor& images);
 
   std::shared_ptr<Backbone> backbone;

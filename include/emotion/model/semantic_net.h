@@ -36,6 +36,8 @@ struct SemanticNetOutput {
 class SemanticNetImpl : public torch::nn::Module {
  public:
   explicit SemanticNetImpl(const SemanticNetOptions& options);
+  /// N may differ from batch to batch; both tensors on the network's device.
+  /// @throws c10::Error for features of another width than options().feature, another type or device
   SemanticNetOutput forward(const RegionBatch& regions);
   const SemanticNetOptions& options() const { return options_; }
 

@@ -45,6 +45,7 @@ class StimuliNetImpl : public torch::nn::Module {
  public:
   /// @throws ConfigError without a branch
   explicit StimuliNetImpl(const StimuliNetOptions& options);
+  /// Sizes, types and device as StimuliInput has them. @throws c10::Error for others
   StimuliNetOutput forward(const StimuliInput& input);
 
   const StimuliNetOptions& options() const { return options_; }
