@@ -10,7 +10,7 @@ if [ -z "$formatter" ] || ! "$formatter" --version | grep -q "version $version\.
   echo "clang-format $version is not installed: nothing checked"
   exit 77  # ctest: skipped
 fi
-mapfile -t files < <(find include src tools tests -name '*.h' -o -name '*.cpp' | sort)
+mapfile -t files < <(find include src tools tests fuzz -name '*.h' -o -name '*.cpp' | sort)
 if [ "${2:-}" = --fix ]; then exec "$formatter" -i "${files[@]}"; fi
 broken=0
 for file in "${files[@]}"; do

@@ -83,7 +83,7 @@ while IFS=: read -r file number line; do
 done < <(grep -rnE --include='*.cpp' --include='*.h' \
   'fmt::print\((stdout|"|$)|(^|[^a-z_])(printf|puts|putchar)\(|, ?stdout\)|std::cout <<' src include tools | grep -v '^src/commands/print.cpp:' || true)
 
-for file in $(find include src tools tests -name '*.h' -o -name '*.cpp' -o -name '*.sh' -o -name '*.py' | sort); do
+for file in $(find include src tools tests fuzz -name '*.h' -o -name '*.cpp' -o -name '*.sh' -o -name '*.py' | sort); do
   lines="$(wc -l < "$file")"
   [ "$lines" -le "$longest" ] || complain "$file: $lines lines, at most $longest; part it by subject"
 done

@@ -4,7 +4,7 @@ set -euo pipefail
 check="$1"
 root="$(mktemp -d)"
 trap 'rm -rf "$root"' EXIT
-mkdir -p "$root"/include/emotion/{data,model} "$root"/src/{data,model,commands} "$root"/tools "$root"/tests
+mkdir -p "$root"/include/emotion/{data,model} "$root"/src/{data,model,commands} "$root"/tools "$root"/tests "$root"/fuzz
 
 echo '#include "emotion/data/batch.h"' > "$root/include/emotion/model/net.h"
 echo '#include "emotion/error.h"' > "$root/include/emotion/data/batch.h"
