@@ -1,6 +1,6 @@
 // read_pth: the zip form, the legacy form and the unpickler
-#include "emotion/io/weights.h"
 #include "emotion/error.h"
+#include "emotion/io/weights.h"
 #include "memory_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

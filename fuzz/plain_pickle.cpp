@@ -12,7 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::size_t i = 0; i < root.size() && i < 1000; ++i) {
       const auto item = root[i];
       sum += item.text().size() + item.array_bytes().size() + item.array_shape().size() + item.array_type().size();
-      for (std::size_t k = 0; k < item.size() && k < 100; ++k) sum += static_cast<std::size_t>(item[k].integer() & 1) + item[k].text().size();
+      for (std::size_t k = 0; k < item.size() && k < 100; ++k)
+        sum += static_cast<std::size_t>(item[k].integer() & 1) + item[k].text().size();
     }
     if (root.find("key2idx")) ++sum;
     [[maybe_unused]] static volatile std::size_t sink;
