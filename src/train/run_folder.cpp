@@ -120,8 +120,9 @@ void check_same_names(const ModelInfo& before, const ModelInfo& now, const std::
                                   fmt::join(before.classes, ", "), fmt::join(now.classes, ", ")));
   // An older checkpoint does not say the others.
   if (!before.extra_classes.empty() && before.extra_classes != now.extra_classes)
-    throw ConfigError(fmt::format("{}: the classes of data.extra were {}, are {}: the data set has changed", where,
-                                  fmt::join(before.extra_classes, ", "), fmt::join(now.extra_classes, ", ")));
+    throw ConfigError(
+        fmt::format("{}: the classes of data.extra were {}, are {}: the data set has changed; give another --output", where,
+                    fmt::join(before.extra_classes, ", "), fmt::join(now.extra_classes, ", ")));
   if (before.vocabulary.empty() || before.vocabulary == now.vocabulary) return;
   const auto [was, is] =
       std::mismatch(before.vocabulary.begin(), before.vocabulary.end(), now.vocabulary.begin(), now.vocabulary.end());

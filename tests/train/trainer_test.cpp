@@ -293,7 +293,9 @@ TEST_F(TrainerTest, ALossScaleChangesNoBitOfFloat32) {
   const StateDict first = after("1", "1e38"), plain = after("1", "0");
   EXPECT_EQ(first.metadata.at("loss_scale"), "5e+37 0");
   EXPECT_EQ(plain.metadata.at("loss_scale"), "0 0");
-  // The step was left out: the moments are still zero.
+  // The step was left out: the moments are still zero, and the average has not begun.
+  EXPECT_EQ(first.metadata.at("averaged"), "0");
+  EXPECT_EQ(plain.metadata.at("averaged"), "1");
   int moments = 0;
   for (const auto& [name, tensor] : first.entries) {
     if (!name.starts_with("optimizer.")) continue;
@@ -307,10 +309,12 @@ TEST_F(TrainerTest, ALossScaleChangesNoBitOfFloat32) {
 TEST_F(TrainerTest, ALossThatIsNotFiniteStopsTheRunAndKeepsTheCheckpoint) {
   const Result result = run(config(), "run", {"--set", "optimizer={name: sgd, lr: 1e6}", "--set", "train.epochs=1000"});
   EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.errors, ::testing::ContainsRegex("step [0-9]+: loss is (NaN|infinite); the checkpoints stay as they were"));
+  EXPECT_THAT(result.errors, ::testing::ContainsRegex(
+                                 "step [0-9]+: (the validation's )?loss is (NaN|infinite); the checkpoints stay as they were"));
   EXPECT_THAT(result.errors,
               HasSubstr("in a run with another --output; --set model.init=RUN begins it with this one's weights\n"));
-  EXPECT_THAT(read_file(folder_.path() / "run/log.txt"), ::testing::ContainsRegex("[0-9] error: step [0-9]+: loss is"));
+  EXPECT_THAT(read_file(folder_.path() / "run/log.txt"),
+              ::testing::ContainsRegex("[0-9] error: step [0-9]+: (the validation's )?loss is"));
   EXPECT_NO_THROW(read_safetensors(folder_.path() / "run/checkpoints/last/model.safetensors"));
 }
 
