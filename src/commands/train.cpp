@@ -47,8 +47,7 @@ void train_with_report(const RunConfig& config, bool resume, int profile, const 
     times.seconds = before + std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     write_times(config, times);
   };
-  // A run that is stopped has taken its time too. One that has saved nothing here begins where it began, if the folder is its
-  // own.
+  // A run that is stopped has taken its time too. One that has saved nothing may not even have had the folder.
   const double saving_before = times.stages.checkpoints;
   const auto note_time_so_far = [&] {
     if (!group.is_root() || times.stages.checkpoints <= saving_before) return;
