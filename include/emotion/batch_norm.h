@@ -61,7 +61,8 @@ TORCH_MODULE(BatchNorm2d);
 /// Makes every batch norm of a network share its statistics through `exchange`; gives their number.
 int share_batch_statistics(torch::nn::Module& network, const std::shared_ptr<StatisticsExchange>& exchange);
 
-bool has_batch_norm(const torch::nn::Module& network);
+/// True if a batch norm of the network is in training mode; frozen ones are not.
+bool takes_batch_statistics(const torch::nn::Module& network);
 /// What the batch norms of a network share their statistics through; null where they do not.
 std::shared_ptr<StatisticsExchange> statistics_exchange_of(torch::nn::Module& network);
 

@@ -47,6 +47,16 @@ void train_with_report(const RunConfig& config, bool resume, int profile, const 
     times.seconds = before + std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     write_times(config, times);
   };
+  // A run that is stopped has taken its time too. One that has saved nothing may not even have had the folder.
+  const double saving_before = times.stages.checkpoints;
+  const auto note_time_so_far = [&] {
+    if (!group.is_root() || times.stages.checkpoints <= saving_before) return;
+    try {
+      note_time();
+    } catch (const std::exception& error) {
+      log_warning("the time of this run is not noted: {}", error.what());
+    }
+  };
   TrainHooks hooks;
   hooks.profile_steps = profile;
   hooks.times = &times.stages;
@@ -57,7 +67,12 @@ void train_with_report(const RunConfig& config, bool resume, int profile, const 
     note_time();
     write_report();
   };
-  train(config, resume, hooks, group);
+  try {
+    train(config, resume, hooks, group);
+  } catch (...) {
+    note_time_so_far();
+    throw;
+  }
   if (!group.is_root()) return;
   write_data_summary(config);
   write_feature_map(config);

@@ -225,14 +225,94 @@ void check_no_home(const ConfigNode& node) {
   for (const auto& [name, value] : node.fields) check_no_home(value);
 }
 
+bool is_set_now(const ConfigNode* node) { return node && node->place.starts_with("--set "); }
+
 /// Where to look for what is wrong with some keys: the setting of one of them, else the first that a file has, else `name`.
 std::string place_of_keys(const ConfigNode& root, std::initializer_list<const char*> keys, const std::string& name) {
   std::string place;
   for (const char* key : keys) {
     const ConfigNode* node = find_key(root, key);
-    if (node && (place.empty() || node->place.starts_with("--set "))) place = node->place;
+    if (node && (place.empty() || is_set_now(node))) place = node->place;
   }
   return place.empty() ? name : place;
+}
+
+/// Keys that some values of another key have no use for. Of each `chooser` all keys stand together.
+struct KeyOfSome {
+  const char *key, *chooser;
+  std::vector<std::string> users;
+};
+
+const std::vector<KeyOfSome>& keys_of_some() {
+  static const std::vector<KeyOfSome> keys{{"optimizer.momentum", "optimizer.name", {"sgd"}},
+                                           {"optimizer.nesterov", "optimizer.name", {"sgd"}},
+                                           {"optimizer.betas", "optimizer.name", {"adam", "adamw"}},
+                                           {"optimizer.rho", "optimizer.name", {"adadelta"}},
+                                           {"optimizer.lr_decay", "optimizer.name", {"adagrad"}},
+                                           {"schedule.every", "schedule.name", {"step"}},
+                                           {"schedule.gamma", "schedule.name", {"step", "multistep"}},
+                                           {"schedule.milestones", "schedule.name", {"multistep"}},
+                                           {"schedule.min_lr", "schedule.name", {"cosine"}}};
+  return keys;
+}
+
+/// A key of this config or of --set that its `chooser` has no use for; null where it is inherited or --set has chosen otherwise.
+const ConfigNode* find_useless(const ConfigNode& root, const char* key, const char* chooser) {
+  const ConfigNode* node = find_key(root, key);
+  if (!node || node->kind == ConfigNode::Kind::kNull || node->inherited) return nullptr;
+  return is_set_now(find_key(root, chooser)) && !is_set_now(node) ? nullptr : node;
+}
+
+/// Keys that do nothing for the update rule or the schedule. A run's own config.yaml holds all of them, whatever it was made of.
+void check_choice(const ConfigNode& root, const char* chooser, const std::string& chosen) {
+  const auto& keys = keys_of_some();
+  const bool resolved = std::all_of(keys.begin(), keys.end(), [&](const KeyOfSome& one) {
+    return one.chooser != std::string(chooser) || find_key(root, one.key);
+  });
+  for (const auto& [key, decided_by, users] : keys) {
+    if (decided_by != std::string(chooser) || std::find(users.begin(), users.end(), chosen) != users.end()) continue;
+    const ConfigNode* node = find_useless(root, key, chooser);
+    if (!node || (resolved && !is_set_now(node))) continue;
+    throw ConfigError(fmt::format("{}: {} has no effect with {}: {}; it belongs to {}", node->key_place, key, chooser, chosen,
+                                  fmt::join(users, ", ")));
+  }
+}
+
+/// Validation metrics of a task that decide the best checkpoint.
+std::vector<std::string> deciding_metrics(const std::string& task) {
+  if (task == "detector") return {"AP", "AP50"};
+  return {"top1", "top5", "mAP", "balanced_accuracy", "polarity_accuracy", "loss"};
+}
+
+/// What no single key shows of the course of a training.
+void check_course(const RunConfig& config, const ConfigNode& root, const std::string& name) {
+  const auto refuse = [&](std::initializer_list<const char*> keys, const std::string& text) {
+    throw ConfigError(place_of_keys(root, keys, name) + ": " + text);
+  };
+  const ScheduleConfig& schedule = config.schedule;
+  const OptimizerConfig& optimizer = config.optimizer;
+  if (schedule.name == "multistep" && schedule.milestones.empty())
+    refuse({"schedule.milestones", "schedule.name"}, "schedule.milestones is missing; multistep wants a list of epochs");
+  check_choice(root, "schedule.name", schedule.name);
+  check_choice(root, "optimizer.name", optimizer.name);
+  if (optimizer.name == "sgd" && optimizer.nesterov && optimizer.momentum == 0)
+    refuse({"optimizer.nesterov", "optimizer.momentum"}, "optimizer.nesterov wants an optimizer.momentum above 0");
+  if (schedule.warmup > 0 && schedule.warmup >= config.train.epochs) {
+    refuse(
+        {"schedule.warmup", "train.epochs"},
+        fmt::format("schedule.warmup {} is not below train.epochs {}: nothing would follow the warm-up; give fewer epochs of it",
+                    schedule.warmup, config.train.epochs));
+  }
+  if (schedule.name == "cosine" && schedule.min_lr > optimizer.lr) {
+    refuse({"schedule.min_lr", "optimizer.lr"},
+           fmt::format("schedule.min_lr {} is above optimizer.lr {}: the rate would rise; give a lower one", schedule.min_lr,
+                       optimizer.lr));
+  }
+  const auto metrics = deciding_metrics(config.task);
+  if (std::find(metrics.begin(), metrics.end(), config.checkpoint.best) == metrics.end()) {
+    refuse({"checkpoint.best"}, fmt::format("checkpoint.best is {}, which a validation of task {} does not give; take one of {}",
+                                            config.checkpoint.best, config.task, fmt::join(metrics, ", ")));
+  }
 }
 
 /// What no single key shows. `name` is the config's, for what stands nowhere.
@@ -250,11 +330,13 @@ void check_together(const RunConfig& config, const ConfigNode& root, const std::
     refuse({"data.scale"}, "data.scale: the first number must not be above the second");
   if (config.data.ratio[0] > config.data.ratio[1])
     refuse({"data.ratio"}, "data.ratio: the first number must not be above the second");
-  if (config.data.resize != 0 && config.data.augment != "random_resized_crop" && config.data.augment != "none" &&
+  if ((task_bit(config.task) & kImages) && config.data.resize != 0 && config.data.augment != "none" &&
       config.data.resize < config.data.size) {
+    const bool resized = config.data.augment == "random_resized_crop";
     refuse({"data.resize", "data.size", "data.augment"},
-           fmt::format("data.resize {} is below data.size {}: the crop would leave the image", config.data.resize,
-                       config.data.size));
+           fmt::format("data.resize {} is below data.size {}: {}", config.data.resize, config.data.size,
+                       resized ? "validation would see pictures in a black frame; set data.resize to at least data.size"
+                               : "the crop would leave the image"));
   }
   if (config.model.channels == 2) refuse({"model.channels"}, "model.channels is 2; 3, or 1 for grey faces");
   if (config.task == "stimuli" && config.model.branches.empty())
@@ -263,9 +345,14 @@ void check_together(const RunConfig& config, const ConfigNode& root, const std::
     refuse({"model.detector.min_size", "model.detector.max_size"}, "model.detector.min_size is above max_size");
   if (config.task == "detector" && !config.model.backbone.starts_with("resnet"))
     refuse({"model.backbone"}, "model.backbone is " + config.model.backbone + "; the detector stands on a ResNet");
-  if (config.schedule.name == "multistep" && config.schedule.milestones.empty())
-    refuse({"schedule.milestones", "schedule.name"}, "schedule.milestones is missing; multistep wants a list of epochs");
+  check_course(config, root, name);
   if (config.task != "emotionnet") return;
+  // The ablation's target is the mean. A run's own config.yaml, which alone has loss.extra_weight for two branches, may say more.
+  const bool resolved = find_key(root, "loss.extra_weight") && !is_set_now(find_key(root, "loss.hard_target"));
+  if (!config.loss.soft_label && config.loss.hard_target == "indicator" && !resolved &&
+      find_useless(root, "loss.hard_target", "loss.soft_label")) {
+    refuse({"loss.hard_target"}, "loss.hard_target: indicator has no effect without loss.soft_label; mean is what is trained on");
+  }
   if (config.loss.soft_label && config.text.textcnn.empty()) {
     refuse({"loss.soft_label"}, "text.textcnn is missing; soft labels need a trained TextCNN (or loss.soft_label: false)");
   }

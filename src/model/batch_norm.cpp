@@ -26,7 +26,9 @@ Moments local_moments(const at::Tensor& x) {
   const std::int64_t channels = x.size(1);
   const auto options = at::TensorOptions().dtype(at::kDouble).device(x.device());
   if (x.numel() == 0) return {at::zeros({channels}, options), at::zeros({channels}, options), 0};
-  auto [mean, var] = at::batch_norm_update_stats(x, {}, {}, 0.0);
+  // On the CPU torch's kernel rounds the statistics to x's type, which bfloat16 has eight bits in.
+  const bool rounded = x.is_cpu() && at::isReducedFloatingType(x.scalar_type());
+  auto [mean, var] = at::batch_norm_update_stats(rounded ? x.to(at::kFloat) : x, {}, {}, 0.0);
   return {mean.to(at::kDouble), var.to(at::kDouble), static_cast<double>(x.numel() / channels)};
 }
 
@@ -125,9 +127,9 @@ at::Tensor synchronised_batch_norm(torch::nn::BatchNormOptions& options, const a
   return Normalise::apply(x, weight, bias, all.mean, all.var, std::max(all.count, 1.0), options.eps(), exchange);
 }
 
-bool has_batch_norm(const torch::nn::Module& network) {
+bool takes_batch_statistics(const torch::nn::Module& network) {
   for (const auto& module : network.modules()) {
-    if (dynamic_cast<const SharedStatistics*>(module.get())) return true;
+    if (module->is_training() && dynamic_cast<const SharedStatistics*>(module.get())) return true;
   }
   return false;
 }

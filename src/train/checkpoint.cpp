@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view kOld = ".old-";
+constexpr std::string_view kOld = ".old-", kNew = ".new-";
 
 fs::path step_name(std::int64_t step) { return "step-" + std::to_string(step); }
 
@@ -33,6 +33,16 @@ std::vector<std::string> parse_list(const std::map<std::string, std::string>& me
   } catch (const nlohmann::json::exception&) {
     throw WeightsError(fmt::format("{}: metadata {} is not a JSON list of names", where, key));
   }
+}
+
+/// What a kill has left of a save: of this step, or of one that will not come again.
+void remove_unfinished(const fs::path& folder) {
+  std::error_code none;
+  std::vector<fs::path> unfinished;
+  for (const auto& entry : fs::directory_iterator(folder, none)) {
+    if (entry.path().filename().string().starts_with(kNew)) unfinished.push_back(entry.path());
+  }
+  for (const fs::path& path : unfinished) fs::remove_all(path);
 }
 
 /// Keeps the best and the newest `keep` of the steps, `last` among them.
@@ -93,9 +103,9 @@ void CheckpointFolder::put_back() const {
 
 void CheckpointFolder::save(std::int64_t step, const StateDict& model, const StateDict& state, std::int64_t best_step,
                             int keep) const {
-  const fs::path target = folder_ / step_name(step), temporary = folder_ / (".new-" + step_name(step).string());
+  const fs::path target = folder_ / step_name(step), temporary = folder_ / (std::string(kNew) + step_name(step).string());
   try {
-    fs::remove_all(temporary);
+    remove_unfinished(folder_);
     fs::create_directories(temporary);
     write_safetensors(temporary / "model.safetensors", model);
     write_safetensors(temporary / "state.safetensors", state);

@@ -70,6 +70,8 @@ Device Device::open(const std::string& name, const std::string& amp, bool channe
   device.device_ = parse_device(name);
   if (amp == "fp16" && device.is_cpu()) throw ConfigError("train.amp is fp16, which needs a GPU; on a CPU take bf16");
   device.channels_last_ = channels_last;
+  if (!device.is_cpu())
+    device.copies_ = c10::impl::VirtualGuardImpl(device.device_.type()).getStreamFromGlobalPool(device.device_);
   if (amp != "off") device.autocast_ = amp == "bf16" ? at::kBFloat16 : at::kHalf;
   return device;
 }
@@ -112,7 +114,7 @@ at::Tensor Device::pixels(ImageBatch& batch) const {
   }
   const c10::impl::VirtualGuardImpl backend(device_.type());
   const c10::Stream compute = backend.getStream(device_);
-  const c10::Stream copy = backend.getStreamFromGlobalPool(device_);
+  const c10::Stream copy = *copies_;
   c10::Event done(device_.type());
   at::Tensor rows;
   {

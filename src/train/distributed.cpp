@@ -296,6 +296,10 @@ int decoding_threads(int workers, const ProcessGroup& group) {
 }
 
 std::string own_device(const std::string& name, const ProcessGroup& group) {
+  if (name.starts_with("cuda:") && group.local_size() > 1)
+    throw ConfigError(
+        fmt::format("device is {}, which {} processes of this host would share; take device cuda: each has its own then", name,
+                    group.local_size()));
   if (group.size() == 1 || !(name == "cuda" || (name == "auto" && !Device::open(name).is_cpu()))) return name;
   Device::open(name);  // makes the driver known
   return fmt::format("cuda:{}", own_gpu(group.local_rank(), c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount()));

@@ -86,7 +86,7 @@ std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options o
   options.loader.transform = options.loader.transform.deterministic();
   options.least = 0;  // every sample counts
   BatchStream stream(manifest, chosen, {.size = size, .shuffle = false}, options, device);
-  LossWindow losses(true);
+  LossWindow losses(true, "the validation's ");
   Predictions& predictions = result.predictions;
   predictions.classes = task.info().classes.size();
   predictions.polarity = class_polarity(manifest.dataset(), task.info().classes);

@@ -49,9 +49,8 @@ void LossWindow::flush() {
     // The parts come first in the message: the sum is only bad because of them.
     for (std::size_t i = names.size(); i-- > 0;) {
       if (!std::isfinite(value[i])) {
-        throw RunError(fmt::format(
-            "step {}: {} is {}; the checkpoints stay as they were; a lower optimizer.lr or optimizer.clip_norm may help",
-            pending.step, names[i], std::isnan(value[i]) ? "NaN" : "infinite"));
+        throw RunError(fmt::format("step {}: {}{} is {}; {}", pending.step, owner_, names[i],
+                                   std::isnan(value[i]) ? "NaN" : "infinite", kNotFiniteAdvice));
       }
     }
     for (std::size_t i = 0; i < names.size(); ++i) {

@@ -11,11 +11,16 @@
 
 namespace emotion {
 
+/// What to do where losses or weights are not finite.
+inline constexpr const char* kNotFiniteAdvice =
+    "the checkpoints stay as they were; a lower optimizer.lr or optimizer.clip_norm may help, in a run with another --output; "
+    "--set model.init=RUN begins it with this one's weights";
+
 /// Means of the losses since the last line of metrics.jsonl. On a GPU the values are read late, so that no step waits for them.
 class LossWindow {
  public:
-  /// `eager`: read every value at once (on the CPU that costs nothing).
-  explicit LossWindow(bool eager) : eager_(eager) {}
+  /// `eager`: read every value at once (on the CPU that costs nothing). `owner`: whose losses they are, for errors.
+  explicit LossWindow(bool eager, std::string owner = "") : eager_(eager), owner_(std::move(owner)) {}
   /// Takes the losses of step `step` (from 1), means over `samples` samples or of the output's weight; that of the second batch
   /// over `extra` samples.
   /// @throws RunError naming step and part if one is NaN or infinite
@@ -51,6 +56,7 @@ class LossWindow {
   std::vector<std::pair<std::string, double>> take_means(Sums& sums, ProcessGroup& group);
 
   bool eager_;
+  std::string owner_;
   double extra_weight_ = 1;
   std::vector<Pending> pending_;
   Sums sums_, epoch_;

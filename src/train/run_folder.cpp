@@ -33,6 +33,12 @@ bool is_free(const std::string& key) {
   return keys.contains(key) || key.starts_with("probe.");
 }
 
+/// True where a run has been in the folder, and has kept nothing to go on from.
+bool is_without_checkpoint(const fs::path& run) {
+  return fs::exists(run / "config.yaml") && fs::exists(run / "log.txt") &&
+         !fs::exists(fs::symlink_status(run / "checkpoints" / "last"));
+}
+
 void check_same_config(const RunConfig& config, const fs::path& stored_file) {
   const RunConfig stored = parse_run_config(read_file(stored_file), stored_file.string());
   const auto before = config_values(stored);
@@ -48,13 +54,18 @@ void check_same_config(const RunConfig& config, const fs::path& stored_file) {
     throw ConfigError(fmt::format("{}: --resume with another config: {}", stored_file.string(), fmt::join(different, "; ")));
 }
 
+/// True for a checkpoint that a kill has cut off.
+bool is_half_saved(const fs::directory_entry& entry) { return entry.path().filename().string().starts_with(".new-"); }
+
 /// What a run has written before its first step, and before a checkpoint: nobody misses it.
 bool is_from_the_start(const fs::directory_entry& entry) {
   const std::string name = entry.path().filename().string();
-  if (name == "checkpoints") return entry.is_directory() && fs::is_empty(entry.path());
+  if (name == "checkpoints")
+    return entry.is_directory() && std::all_of(fs::directory_iterator(entry.path()), fs::directory_iterator(), is_half_saved);
   if (!entry.is_regular_file()) return false;
   if (name == "metrics.jsonl") return entry.file_size() == 0;
-  return name == "config.yaml" || name == "log.txt" || name == "data.json" || name.starts_with("events.out.tfevents.");
+  return name == "config.yaml" || name == "log.txt" || name == "data.json" || name == "times.json" ||
+         name.starts_with("trace.json") || name.starts_with("events.out.tfevents.");
 }
 
 /// Makes room for a run from the start, where that loses nothing. config.yaml alone may be a user's: log.txt shows a run.
@@ -66,9 +77,12 @@ void clear_failed_start(const fs::path& run) {
     left.push_back(entry.path());
   }
   if (left.empty()) return;
-  if (!from_the_start || !fs::exists(run / "config.yaml") || !fs::exists(run / "log.txt"))
-    throw ConfigError(run.string() + ": the output folder is in use; go on with --resume, or give another --output");
-  for (const fs::path& path : left) fs::remove(path);
+  const bool failed = is_without_checkpoint(run);
+  if (failed && !from_the_start)
+    throw ConfigError(run.string() +
+                      ": the output folder holds a run without a checkpoint; --resume begins it anew, or give another --output");
+  if (!failed) throw ConfigError(run.string() + ": the output folder is in use; go on with --resume, or give another --output");
+  for (const fs::path& path : left) fs::remove_all(path);
   log_info("{}: a run that ended before its first checkpoint is replaced", run.string());
 }
 
@@ -93,6 +107,32 @@ void warn_of_new_length(const RunConfig& config, std::int64_t steps_per_epoch) {
     log_warning("train.max_steps was {} and is {}{}", before.max_steps, now.max_steps, effect);
 }
 
+void warn_of_new_processes(const RunConfig& config, std::int64_t before, std::int64_t now) {
+  if (before == now) return;
+  const std::int64_t own = std::int64_t{config.train.batch} * config.train.accumulate;
+  log_warning("the run had {} processes and has {}: a step was of {} samples and is of {}; --nproc {} goes on as before", before,
+              now, own * before, own * now, before);
+}
+
+void check_same_names(const ModelInfo& before, const ModelInfo& now, const std::string& where) {
+  if (before.classes != now.classes)
+    throw ConfigError(fmt::format("{}: the classes were {}, are {}: the data set or data.targets has changed", where,
+                                  fmt::join(before.classes, ", "), fmt::join(now.classes, ", ")));
+  // An older checkpoint does not say the others.
+  if (!before.extra_classes.empty() && before.extra_classes != now.extra_classes)
+    throw ConfigError(
+        fmt::format("{}: the classes of data.extra were {}, are {}: the data set has changed; give another --output", where,
+                    fmt::join(before.extra_classes, ", "), fmt::join(now.extra_classes, ", ")));
+  if (before.vocabulary.empty() || before.vocabulary == now.vocabulary) return;
+  const auto [was, is] =
+      std::mismatch(before.vocabulary.begin(), before.vocabulary.end(), now.vocabulary.begin(), now.vocabulary.end());
+  throw ConfigError(
+      fmt::format("{}: the vocabulary had {} words, has {}, and word {} was {}, is {}: the data set or "
+                  "text.vocabulary has changed; give another --output",
+                  where, before.vocabulary.size(), now.vocabulary.size(), was - before.vocabulary.begin() + 1,
+                  was == before.vocabulary.end() ? "none" : *was, is == now.vocabulary.end() ? "none" : *is));
+}
+
 FolderLock open_run_folder(const RunConfig& config, bool resume) {
   const fs::path run = config.output;
   constexpr const char* kHeld = "another process trains into it; wait for it, or give another --output";
@@ -101,7 +141,7 @@ FolderLock open_run_folder(const RunConfig& config, bool resume) {
     fs::create_directories(run);
     FolderLock lock(run, kHeld);
     if (!resume) clear_failed_start(run);
-    if (resume && fs::exists(run / "config.yaml")) check_same_config(config, run / "config.yaml");
+    if (resume && fs::exists(run / "config.yaml") && !is_without_checkpoint(run)) check_same_config(config, run / "config.yaml");
     return lock;
   } catch (const fs::filesystem_error& error) {
     throw RunError(run.string() + ": cannot be made: " + error.code().message());

@@ -1,5 +1,6 @@
 #include "run_header.h"
 
+#include <cmath>
 #include <filesystem>
 #include <string>
 
@@ -36,6 +37,19 @@ void log_run_header(const RunConfig& config, Task& task, std::int64_t samples, s
     log_warning("{}: data.train and data.val are the same split; the validation says nothing of samples that were not trained on",
                 train.file().string());
   }
+}
+
+void warn_of_short_run(const RunConfig& config, std::int64_t steps_per_epoch, std::int64_t steps) {
+  const double warmup = config.schedule.warmup * static_cast<double>(steps_per_epoch), all = static_cast<double>(steps);
+  if (warmup > 0 && warmup >= all)
+    log_warning("schedule.warmup {} is {:.0f} steps, and the run has {}: nothing follows the warm-up", config.schedule.warmup,
+                warmup, steps);
+  // What the first of the averaged weights, which are far from trained, still make of the average at the end.
+  constexpr double kMuch = 0.05;
+  if (const double first = std::pow(config.train.ema, all); config.train.ema > 0 && first > kMuch)
+    log_warning(
+        "train.ema {} over {} steps: {:.0f} % of the averaged weights are those after the first step; set a lower train.ema",
+        config.train.ema, steps, 100 * first);
 }
 
 }  // namespace emotion

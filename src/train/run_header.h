@@ -13,4 +13,7 @@ namespace emotion {
 void log_run_header(const RunConfig& config, Task& task, std::int64_t samples, std::int64_t steps, const Device& device,
                     const ProcessGroup& group);
 
+/// Warns where the training, of `steps` steps, is too short for its warm-up or for the average of its weights.
+void warn_of_short_run(const RunConfig& config, std::int64_t steps_per_epoch, std::int64_t steps);
+
 }  // namespace emotion

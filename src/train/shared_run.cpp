@@ -16,6 +16,7 @@
 #include "emotion/io/content_hash.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
+#include "loss_window.h"
 
 namespace emotion {
 namespace {
@@ -107,10 +108,7 @@ void report_skipped(const std::vector<std::string>& own, ProcessGroup& group) {
 void check_finite(const StateDict& weights, std::int64_t step, ProcessGroup& group) {
   const std::string name = group.broadcast(group.is_root() ? first_not_finite(weights) : "");
   if (name.empty()) return;
-  throw RunError(
-      fmt::format("step {}: {} holds NaN or infinite values; the checkpoints stay as they were; a lower optimizer.lr or "
-                  "optimizer.clip_norm may help",
-                  step, name));
+  throw RunError(fmt::format("step {}: {} holds NaN or infinite values; {}", step, name, kNotFiniteAdvice));
 }
 
 StoredRun read_last_checkpoint(const CheckpointFolder& checkpoints, ProcessGroup& group) {

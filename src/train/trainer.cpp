@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 #include <ATen/Context.h>
 #include <ATen/record_function.h>
@@ -73,6 +74,7 @@ class Trainer {
         trace_(run_ / "trace.json", group.is_root() ? hooks.profile_steps : 0, !device_.is_cpu()) {
     at::manual_seed(config.seed);
     task_ = make_task(config, device_);
+    task_->network().train();
     check_same_data(config, *task_, group_);
     gradients_.emplace(group_, task_->network());
     if (config.train.sync_batch_norm && group_.size() > 1) share_batch_statistics(task_->network(), group_.statistics_exchange());
@@ -105,9 +107,9 @@ class Trainer {
     group_.on_root([&] {
       log_.emplace(run_, resumed_ ? state_.step : -1, state_.evaluated);
       log_run_header(config_, *task_, stream_->drawn(), total_steps_, device_, group_);
+      warn_of_short_run(config_, steps_per_epoch_, total_steps_);
       if (state_.step > 0) log_info("resumed after step {}", state_.step);
     });
-    task_->network().train();
     saved_at_ = logged_at_ = Clock::now();
     if (!state_.evaluated) finish_epoch();
     while (!done()) train_epoch();
@@ -129,8 +131,9 @@ class Trainer {
     options.rank = group_.rank();
     options.ranks = group_.size();
     // Batch statistics of a single sample do not exist, and every process needs a part: a smaller last batch is left out.
-    const bool own_statistics = group_.size() > 1 && !config_.train.sync_batch_norm && has_batch_norm(task_->network());
-    options.least = config_.train.batch == 1 ? group_.size() : own_statistics ? 2 * group_.size() : std::max(2, group_.size());
+    const bool statistics = config_.train.batch > 1 && takes_batch_statistics(task_->network());
+    const bool own_statistics = group_.size() > 1 && !config_.train.sync_batch_norm;
+    options.least = !statistics ? group_.size() : own_statistics ? 2 * group_.size() : std::max(2, group_.size());
     options.loader = {.transform = make_transform(config_.data),
                       .picture = task_->picture(),
                       .seed = config_.seed,
@@ -280,6 +283,12 @@ class Trainer {
   void keep_best(const Values& metrics) {
     const auto& name = config_.checkpoint.best;
     const auto found = std::find_if(metrics.begin(), metrics.end(), [&](const auto& metric) { return metric.first == name; });
+    if (found == metrics.end() && !std::exchange(best_is_missing_, true)) {
+      std::vector<std::string> names;
+      for (const auto& metric : metrics) names.push_back(metric.first);
+      log_warning("checkpoint.best is {}, which this validation does not give (it gives {}): no checkpoint is kept as the best",
+                  name, fmt::join(names, ", "));
+    }
     if (found == metrics.end() || !std::isfinite(found->second)) return;
     if (state_.best_step < 0 || is_better(name, found->second, state_.best_value)) {
       state_.best_step = state_.step;
@@ -305,11 +314,17 @@ class Trainer {
     const auto randoms = group_.gather_to_root(bytes_of(device_.random_state())), windows = group_.gather_to_root(window_.save());
     const StreamPosition& place = stream_->position();
     const StreamPosition extra = extra_stream_ ? extra_stream_->position() : StreamPosition{};
-    state.metadata = {{"step", std::to_string(state_.step)},           {"evaluated", state_.evaluated ? "1" : "0"},
-                      {"best_step", std::to_string(state_.best_step)}, {"best_value", fmt::format("{}", state_.best_value)},
-                      {"epoch", std::to_string(place.epoch)},          {"offset", std::to_string(place.offset)},
-                      {"extra_epoch", std::to_string(extra.epoch)},    {"extra_offset", std::to_string(extra.offset)},
-                      {"processes", std::to_string(group_.size())},    {"loss_scale", loss_scale_.save()}};
+    state.metadata = {{"step", std::to_string(state_.step)},
+                      {"evaluated", state_.evaluated ? "1" : "0"},
+                      {"best_step", std::to_string(state_.best_step)},
+                      {"best_value", fmt::format("{}", state_.best_value)},
+                      {"epoch", std::to_string(place.epoch)},
+                      {"offset", std::to_string(place.offset)},
+                      {"extra_epoch", std::to_string(extra.epoch)},
+                      {"extra_offset", std::to_string(extra.offset)},
+                      {"processes", std::to_string(group_.size())},
+                      {"loss_scale", loss_scale_.save()},
+                      {"averaged", average_ && average_->begun() ? "1" : "0"}};
     for (std::size_t r = 0; r < randoms.size(); ++r) {
       state.add(of_rank("random_state", r), tensor_of(randoms[r]));
       state.metadata[of_rank("loss_window", r)] = windows[r];
@@ -342,9 +357,7 @@ class Trainer {
       return;
     }
     group_.on_root([&] { warn_of_new_length(config_, steps_per_epoch_); });
-    if (const auto before = ModelInfo::from_metadata(model.metadata, model_file).classes; before != task_->info().classes)
-      throw ConfigError(fmt::format("{}: the classes were {}, are {}: the data set or data.targets has changed", model_file,
-                                    fmt::join(before, ", "), fmt::join(task_->info().classes, ", ")));
+    check_same_names(ModelInfo::from_metadata(model.metadata, model_file), task_->info(), model_file);
     StateDict raw, optimizer;
     for (const auto& [name, tensor] : state.entries) {
       if (name.starts_with("raw.")) raw.add(name.substr(4), tensor);
@@ -352,7 +365,8 @@ class Trainer {
     }
     load_module_state(task_->network(), model, model_file);
     if (average_) {
-      average_->restore(model);
+      const auto averaged = state.metadata.find("averaged");  // older checkpoints have averaged from the beginning
+      average_->restore(model, averaged == state.metadata.end() || averaged->second == "1");
       load_module_state(task_->network(), raw, file);
     }
     optimizer_->load_state(optimizer, file);
@@ -361,6 +375,8 @@ class Trainer {
     } catch (const std::exception&) {
       throw WeightsError(file + ": its metadata is not that of a checkpoint");
     }
+    group_.on_root(
+        [&, &metadata = state.metadata] { warn_of_new_processes(config_, std::stoll(metadata.at("processes")), group_.size()); });
     const auto rank = static_cast<std::size_t>(group_.rank());
     const at::Tensor* random = state.find(of_rank("random_state", rank));
     if (!random && rank == 0) throw WeightsError(file + ": random_state is missing");
@@ -402,8 +418,12 @@ class Trainer {
 
   [[noreturn]] void interrupted() {
     tell_skipped();
-    throw Interrupted(fmt::format("interrupted after step {}; saved, go on with: emotion_train --config {} --resume", state_.step,
-                                  (run_ / "config.yaml").string()));
+    const int size = group_.size();
+    const std::string processes = size == 1                     ? ""
+                                  : group_.local_size() == size ? fmt::format(" --nproc {}", size)
+                                                                : fmt::format(", started as {} processes", size);
+    throw Interrupted(fmt::format("interrupted after step {}; saved, go on with: emotion_train --config {} --resume{}",
+                                  state_.step, (run_ / "config.yaml").string(), processes));
   }
 
   void finish() {
@@ -439,6 +459,7 @@ class Trainer {
   Clock::time_point begin_ = Clock::now(), saved_at_, logged_at_;
   double waited_at_log_ = 0, last_lr_ = 0;
   std::string detail_;
+  bool best_is_missing_ = false;
   std::vector<std::string> skipped_;  // in evaluations
 };
 

@@ -11,10 +11,17 @@ WeightAverage::WeightAverage(torch::nn::Module& network, double decay)
 
 void WeightAverage::update() {
   const at::NoGradGuard no_grad;
-  for (std::size_t i = 0; i < parameters_.size(); ++i) averages_[i].lerp_(parameters_[i].detach(), 1 - decay_);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (begun_) {
+      averages_[i].lerp_(parameters_[i].detach(), 1 - decay_);
+    } else {  // the initial weights have no part in it
+      averages_[i].copy_(parameters_[i]);
+    }
+  }
+  begun_ = true;
 }
 
-void WeightAverage::restore(const StateDict& model) {
+void WeightAverage::restore(const StateDict& model, bool begun) {
   const at::NoGradGuard no_grad;
   std::size_t i = 0;
   for (const auto& item : network_.named_parameters()) {
@@ -23,6 +30,7 @@ void WeightAverage::restore(const StateDict& model) {
       throw WeightsError("model.safetensors: " + item.key() + " is missing or has another shape");
     averages_[i++].copy_(*saved);
   }
+  begun_ = begun;
 }
 
 void WeightAverage::exchange() {

@@ -9,15 +9,17 @@
 
 namespace emotion {
 
-/// Exponential moving average of a network's parameters: a <- decay a + (1 - decay) w after every step. Buffers are the network's
-/// own.
+/// Exponential moving average of a network's parameters: a <- w after the first step, as PyTorch's AveragedModel begins, then
+/// a <- decay a + (1 - decay) w. Buffers are the network's own.
 class WeightAverage {
  public:
   /// The network must outlive the average.
   WeightAverage(torch::nn::Module& network, double decay);
   void update();
-  /// Takes the averaged parameters of a saved model. @throws WeightsError
-  void restore(const StateDict& model);
+  /// True once an update has been.
+  bool begun() const { return begun_; }
+  /// Takes the averaged parameters of a saved model, and whether an update had been. @throws WeightsError
+  void restore(const StateDict& model, bool begun);
 
   /// While it lives the network has the averaged parameters. With no average nothing changes.
   class Swap {
@@ -39,6 +41,7 @@ class WeightAverage {
   void exchange();
   torch::nn::Module& network_;
   double decay_;
+  bool begun_ = false;
   std::vector<at::Tensor> parameters_, averages_;
 };
 

@@ -64,7 +64,7 @@ def main():
     scenes = base / "scenes"
     if not scenes.exists():
         ours("emotion_data", "synth", "scenes", "--out", scenes, "--count", 20, "--size", 96, "--log-level", "warning")
-    detector.write_text(f"task: detector\noutput: {base / 'detector'}\ndata: {{train: {{dataset: {scenes}, split: train}}}}\nmodel: {{backbone: resnet50, detector: {{min_size: 800, max_size: 1333}}}}\ntrain: {{batch: 1, max_steps: 1}}\n")
+    detector.write_text(f"task: detector\noutput: {base / 'detector'}\ndata: {{train: {{dataset: {scenes}, split: train}}}}\nmodel: {{backbone: resnet50, detector: {{min_size: 800, max_size: 1333, norm: batch}}}}\ntrain: {{batch: 1, max_steps: 1}}\n")
     shutil.rmtree(base / "detector", ignore_errors=True)
     ours("emotion_train", "--config", detector, "--log-level", "warning")
     print("\n| Stage | ms an image |\n|---|---|")

@@ -149,7 +149,7 @@ TEST_F(SharedTest, RegionsOfTwoProcessesAreThoseOfOne) {
   copy("regions2");
   write_text(root() / "detector.yaml",
              "task: detector\nseed: 1\ndevice: cpu\noutput: detector\ndata: {train: {dataset: scenes, split: train}}\n"
-             "model: {backbone: resnet18, detector: {min_size: 48, max_size: 48, channels: 16, head: 32}}\n"
+             "model: {backbone: resnet18, detector: {min_size: 48, max_size: 48, channels: 16, head: 32, norm: batch}}\n"
              "train: {batch: 2, max_steps: 1}\n");
   const auto trained = run({"emotion_train", "--config", "detector.yaml"});
   ASSERT_EQ(trained.code, 0) << trained.errors;

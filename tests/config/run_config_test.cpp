@@ -35,7 +35,7 @@ TEST_F(RunConfigTest, DefaultsAndValues) {
   const RunConfig config =
       load("task: classifier\n" + kData +
                "optimizer: {lr: 1e-2}\nschedule: {name: multistep, milestones: [10, 15]}\ntrain:\n  amp: off\n  batch: 32\n",
-           {"train.epochs=5", "optimizer.betas=[0.8, 0.9]"});
+           {"train.epochs=5", "optimizer.name=adam", "optimizer.betas=[0.8, 0.9]"});
   EXPECT_EQ(config.optimizer.lr, 1e-2);
   EXPECT_EQ(config.schedule.milestones, (std::vector<int>{10, 15}));
   EXPECT_EQ(config.train.amp, "off");
@@ -90,6 +90,11 @@ TEST_F(RunConfigTest, KeysThatDoNotGoTogetherAreLookedForWhereTheyStand) {
             "paper.yaml:2:73" + outside);
   EXPECT_EQ(error("task: classifier\ndata: {train: {dataset: d, split: train}, resize: 200}\n", {"data.augment=center_crop"}),
             "--set data.augment=center_crop" + outside);
+  EXPECT_EQ(error(classifier, {"data.size=384"}),
+            "--set data.size=384: data.resize 256 is below data.size 384: validation would see pictures in a black frame; set "
+            "data.resize to at least data.size");
+  EXPECT_NO_THROW(load(classifier, {"data.size=384", "data.resize=0"}));
+  EXPECT_EQ(parse_run_config(classifier, "of an older run", {"data.size=384"}).data.size, 384);
   EXPECT_EQ(error(classifier + "schedule: {name: multistep}\n"),
             "paper.yaml:3:18: schedule.milestones is missing; multistep wants a list of epochs");
 }
@@ -130,6 +135,61 @@ TEST_F(RunConfigTest, NothingIsParsedAndIgnored) {
             "paper.yaml:3:20: model.semantic.regions has no effect on task classifier; it belongs to stimuli");
 }
 
+TEST_F(RunConfigTest, WhatTheUpdateRuleOrTheScheduleHasNoUseForIsRefused) {
+  const std::string classifier = "task: classifier\n" + kData;
+  EXPECT_EQ(error(classifier + "schedule: {name: cosine, every: 5}\n"),
+            "paper.yaml:3:26: schedule.every has no effect with schedule.name: cosine; it belongs to step");
+  EXPECT_EQ(error(classifier + "schedule: {milestones: [5]}\n"),
+            "paper.yaml:3:12: schedule.milestones has no effect with schedule.name: step; it belongs to multistep");
+  EXPECT_EQ(error(classifier + "schedule: {name: constant}\n", {"schedule.gamma=0.5"}),
+            "--set schedule.gamma=0.5: schedule.gamma has no effect with schedule.name: constant; it belongs to step, multistep");
+  EXPECT_EQ(error(classifier + "optimizer: {name: sgd, betas: [0.8, 0.9]}\n"),
+            "paper.yaml:3:24: optimizer.betas has no effect with optimizer.name: sgd; it belongs to adam, adamw");
+  for (const char* key : {"momentum=0.5", "nesterov=true", "rho=0.5", "lr_decay=0.5"}) {
+    const std::string setting = std::string("optimizer.") + key;
+    EXPECT_THAT(error(classifier + "optimizer: {name: adam}\n", {setting}), HasSubstr("has no effect with optimizer.name: adam"));
+  }
+  EXPECT_EQ(error(classifier, {"optimizer.nesterov=true", "optimizer.momentum=0"}),
+            "--set optimizer.momentum=0: optimizer.nesterov wants an optimizer.momentum above 0");
+  const std::string emotionnet = "task: emotionnet\n" + kData + "loss: {embedding_weight: 0, soft_label: false";
+  EXPECT_EQ(error(emotionnet + ", hard_target: indicator}\n"),
+            "paper.yaml:3:61: loss.hard_target: indicator has no effect without loss.soft_label; mean is what is trained on");
+  EXPECT_NO_THROW(load(emotionnet + ", hard_target: mean}\n"));
+}
+
+// An inherited key, one that a setting takes the use from, and those of a run's own config.yaml, by which it is resumed.
+TEST_F(RunConfigTest, WhatWasOfUseBeforeMayStay) {
+  const std::string base =
+      "task: classifier\n" + kData + "optimizer: {name: sgd, momentum: 0.8}\nschedule: {name: step, every: 5}\n";
+  const RunConfig changed = load(base, {"optimizer.name=adam", "schedule.name=cosine"});
+  EXPECT_EQ(load(print_run_config(changed)), changed);
+  EXPECT_THAT(error(print_run_config(changed), {"schedule.every=3"}), HasSubstr("has no effect with schedule.name: cosine"));
+  write_text(folder_.path() / "base.yaml", base);
+  EXPECT_NO_THROW(load("extends: base.yaml\noptimizer: {name: adam}\nschedule: {name: cosine}\n"));
+  const RunConfig hard = load("task: emotionnet\n" + kData + "loss: {embedding_weight: 0, soft_label: false}\n");
+  EXPECT_EQ(load(print_run_config(hard)), hard);
+}
+
+TEST_F(RunConfigTest, ACourseThatCannotBeMeantIsRefused) {
+  const std::string classifier = "task: classifier\n" + kData;
+  EXPECT_EQ(error(classifier + "schedule: {warmup: 3}\ntrain: {epochs: 3}\n"),
+            "paper.yaml:3:20: schedule.warmup 3 is not below train.epochs 3: nothing would follow the warm-up; give fewer epochs "
+            "of it");
+  EXPECT_EQ(error(classifier + "schedule: {name: cosine, min_lr: 0.5}\noptimizer: {lr: 0.1}\n"),
+            "paper.yaml:3:34: schedule.min_lr 0.5 is above optimizer.lr 0.1: the rate would rise; give a lower one");
+}
+
+TEST_F(RunConfigTest, TheBestCheckpointIsDecidedByWhatTheTaskIsValidatedBy) {
+  EXPECT_EQ(error("task: detector\n" + kData + "checkpoint: {best: top1}\n"),
+            "paper.yaml:3:20: checkpoint.best is top1, which a validation of task detector does not give; take one of AP, AP50");
+  EXPECT_EQ(
+      error("task: classifier\n" + kData, {"checkpoint.best=AP50"}),
+      "--set checkpoint.best=AP50: checkpoint.best is AP50, which a validation of task classifier does not give; take one of "
+      "top1, top5, mAP, balanced_accuracy, polarity_accuracy, loss");
+  EXPECT_EQ(load("task: detector\n" + kData).checkpoint.best, "AP");
+  EXPECT_NO_THROW(load("task: detector\n" + kData, {"checkpoint.best=AP50"}));
+}
+
 TEST_F(RunConfigTest, NestedSectionsAndLists) {
   const RunConfig config =
       load("task: stimuli\n" + kData + "model: {branches: [global, expression], semantic: {regions: 3, lag: false}}\n",
@@ -148,7 +208,7 @@ TEST_F(RunConfigTest, NestedSectionsAndLists) {
 
 TEST_F(RunConfigTest, ExtendsMergesAndNamesCircles) {
   write_text(folder_.path() / "base.yaml",
-             "task: classifier\n" + kData + "train: {batch: 8, epochs: 3}\nschedule: {milestones: [1, 2]}\n");
+             "task: classifier\n" + kData + "train: {batch: 8, epochs: 3}\nschedule: {name: multistep, milestones: [1, 2]}\n");
   const RunConfig config = load("extends: base.yaml\ntrain: {epochs: 4}\nschedule: {milestones: [5]}\n");
   EXPECT_EQ(config.train.batch, 8);
   EXPECT_EQ(config.train.epochs, 4);

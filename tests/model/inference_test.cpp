@@ -1,5 +1,6 @@
 #include "emotion/model/inference.h"
 
+#include <memory>
 #include <set>
 
 #include <ATen/ATen.h>
@@ -187,6 +188,26 @@ TEST(FusedConvolution, GivesTheNumbersWorkedByHand) {
   EXPECT_TRUE(at::equal(one, at::ones({1, 1, 2, 2})));
   norm->train();
   EXPECT_FALSE(FusedConvolution::can_fuse(*conv, norm.get()));
+}
+
+/// No other process.
+class Alone final : public StatisticsExchange {
+ public:
+  at::Tensor gather(const at::Tensor& values) override { return values.unsqueeze(0); }
+  void sum(at::Tensor&) override {}
+};
+
+// Mixed precision on the CPU: the values are of bfloat16, their mean and variance are not. Rounded, 3 is known to 0.01.
+TEST(SynchronisedBatchNorm, TakesStatisticsOfBFloat16InFloat) {
+  at::manual_seed(1);
+  const at::Tensor x = (at::randn({16, 3, 5, 5}) + 3).to(at::kBFloat16);
+  const at::Tensor wide = x.to(at::kDouble).transpose(0, 1).flatten(1);  // [3, 400]
+  BatchNorm2d norm(torch::nn::BatchNormOptions(3).momentum(1.0));
+  norm->exchange = std::make_shared<Alone>();
+  const at::NoGradGuard no_grad;
+  norm->forward(x);
+  EXPECT_LT((norm->running_mean - wide.mean(1)).abs().max().item<double>(), 1e-5);
+  EXPECT_LT((norm->running_var - wide.var(1)).abs().max().item<double>(), 1e-5);
 }
 
 }  // namespace

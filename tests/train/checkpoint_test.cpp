@@ -66,6 +66,13 @@ TEST_F(CheckpointTest, ALastThatPointsAtNothingIsNoFreshStart) {
   EXPECT_EQ(std::count(result.errors.begin(), result.errors.end(), '\n'), 1) << result.errors;
 }
 
+TEST_F(CheckpointTest, WhatAKillLeftOfASaveGoes) {
+  write_text(place(".new-step-7/model.safetensors"), "half");
+  save(100, 100, 2);
+  EXPECT_FALSE(fs::exists(place(".new-step-7")));
+  EXPECT_EQ(step_of("last"), 100);
+}
+
 // As on NFS, which cannot exchange two names.
 TEST_F(CheckpointTest, AStepIsReplacedInTwoMovesToo) {
   for (const bool at_once : {true, false}) {

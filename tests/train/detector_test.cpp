@@ -83,6 +83,25 @@ TEST_F(DetectorTest, TrainsEvaluatesAndResumesToTheSameBits) {
   EXPECT_EQ(nlohmann::json::parse(metadata.at("classes")).size(), 28U);
 }
 
+TEST_F(DetectorTest, FrozenNormsWantTrainedStatistics) {
+  EXPECT_EQ(error(config("fresh", {"model.detector.norm=frozen"})),
+            "model.detector.norm is frozen and model.init is missing: norms without trained statistics normalise nothing; set "
+            "model.detector.norm: batch, or model.init");
+  EXPECT_FALSE(fs::exists(folder_.path() / "fresh"));
+}
+
+// Sixteen pictures in batches of five: the one that is left has no batch statistics, and frozen norms want none.
+TEST_F(DetectorTest, ALastPictureIsLeftOutForBatchStatisticsAlone) {
+  const auto steps = [&](const std::string& run, const std::vector<std::string>& more) {
+    std::vector<std::string> settings{"train.epochs=1", "train.batch=5"};
+    settings.insert(settings.end(), more.begin(), more.end());
+    train(config(run, settings), false);
+    return fs::read_symlink(folder_.path() / run / "checkpoints/last").string();
+  };
+  EXPECT_EQ(steps("batch", {}), "step-3");
+  EXPECT_EQ(steps("frozen", {"model.detector.norm=frozen", "model.init=" + (folder_.path() / "batch").string()}), "step-4");
+}
+
 TEST_F(DetectorTest, BadAnnotationsAreNamed) {
   const std::string file = (data() / "annotations/train.json").string();
   auto json = nlohmann::json::parse(read_file(file));

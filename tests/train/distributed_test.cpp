@@ -178,14 +178,19 @@ TEST_F(DistributedTest, ARankThatHangsIsNamed) {
 }
 
 TEST_F(DistributedTest, ASignalToOneRankSavesAndStopsAll) {
-  const pid_t launcher = start("run", textcnn("epochs: 1000000"), {"--nproc", "2", "--log-level", "warning"});
-  wait_for_checkpoint("run");
+  // Nothing but the signal saves a step within an epoch.
+  const pid_t launcher =
+      start("run", textcnn("epochs: 1000000"),
+            {"--nproc", "2", "--log-level", "warning", "--set", "train.batch=2", "--set", "checkpoint.every_minutes=0"});
+  while (metrics("run", "train").empty()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   const auto both = ranks(launcher);
   ASSERT_EQ(both.size(), 2U);
   ::kill(both[1], SIGTERM);
   const Result stopped = wait(launcher, "run");
   EXPECT_EQ(stopped.code, 130);
-  EXPECT_THAT(stopped.errors, ContainsRegex("(^|\n)interrupted after step [0-9]+; saved, go on with: .* --resume\n$"));
+  EXPECT_THAT(stopped.errors,
+              ContainsRegex(fmt::format("(^|\n)interrupted after step {}; saved, go on with: .* --resume --nproc 2\n$",
+                                        state("run").metadata.at("step"))));
 }
 
 TEST_F(DistributedTest, AnotherNumberOfProcessesGoesOnAtTheSameSample) {
@@ -193,7 +198,11 @@ TEST_F(DistributedTest, AnotherNumberOfProcessesGoesOnAtTheSameSample) {
   ASSERT_EQ(run("run", file, {"--nproc", "2", "--set", "train.max_steps=1"}).code, 0);
   EXPECT_EQ(state("run").metadata.at("offset"), "8");
   // Half of the 16 samples are left: two steps of 4 by one process, and then the second epoch.
-  ASSERT_EQ(run("run", file, {"--resume", "--set", "train.max_steps=3"}).code, 0);
+  const Result alone = run("run", file, {"--resume", "--set", "train.max_steps=3"});
+  ASSERT_EQ(alone.code, 0) << alone.errors;
+  EXPECT_THAT(alone.errors,
+              HasSubstr("the run had 2 processes and has 1: a step was of 8 samples and is of 4; --nproc 2 goes on as "
+                        "before\n"));
   EXPECT_EQ(state("run").metadata.at("epoch"), "1");
   EXPECT_EQ(state("run").metadata.at("offset"), "0");
   ASSERT_EQ(run("run", file, {"--resume", "--nproc", "2"}).code, 0);

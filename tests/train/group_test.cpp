@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -85,6 +86,27 @@ TEST(ProcessGroupTest, OneThatStaysAtAStepIsLostAndOneThatIsBusyIsNot) {
   EXPECT_THAT(stuck, ContainsRegex("^rank 1 \\(.*\\) lives but hangs: no step of its work for [6-8] s$"));
   EXPECT_EQ(steady, "");
   EXPECT_EQ(busy, "");
+}
+
+// Before any look for a GPU: all processes of a host would take the same one.
+TEST(ProcessGroupTest, ANumberedGPUIsNotSharedByTheProcessesOfAHost) {
+  const int port = free_port();
+  std::vector<std::string> errors(2);
+  const auto member = [&](int rank) {
+    ProcessGroup group = ProcessGroup::join(
+        {.rank = rank, .world_size = 2, .local_rank = rank, .local_world_size = 2, .address = "127.0.0.1", .port = port}, {}, 30);
+    errors[static_cast<std::size_t>(rank)] = error_of<ConfigError>([&] { own_device("cuda:0", group); });
+    EXPECT_EQ(own_device("cpu", group), "cpu");
+    group.wait_for_all();
+    group.leave();
+  };
+  std::thread other([&] { member(1); });
+  member(0);
+  other.join();
+  for (const std::string& error : errors) {
+    EXPECT_EQ(error, "device is cuda:0, which 2 processes of this host would share; take device cuda: each has its own then");
+  }
+  EXPECT_EQ(own_device("cuda:0", ProcessGroup()), "cuda:0");
 }
 
 /// Environment variables for the time of a scope, those of a launcher else unset.

@@ -116,8 +116,31 @@ TEST_F(RunFolderTest, StepsWithoutACheckpointAreKept) {
   const Result result = run(config(), "run");
   EXPECT_EQ(result.code, 2);
   EXPECT_EQ(result.errors,
-            (folder_.path() / "run").string() + ": the output folder is in use; go on with --resume, or give another --output\n");
+            (folder_.path() / "run").string() +
+                ": the output folder holds a run without a checkpoint; --resume begins it anew, or give another --output\n");
   EXPECT_GT(fs::file_size(folder_.path() / "run/metrics.jsonl"), 0U);
+  // There is nothing that another config would not fit.
+  const Result anew = run(config(), "run", {"--resume", "--set", "optimizer.lr=0.001", "--set", "train.max_steps=4"});
+  ASSERT_EQ(anew.code, 0) << anew.errors;
+  EXPECT_THAT(anew.errors, HasSubstr("no checkpoint yet; the run starts from the beginning"));
+  EXPECT_THAT(read_file(folder_.path() / "run/config.yaml"), HasSubstr("lr: 0.001\n"));
+}
+
+// A trace, a time and a checkpoint that a kill has cut off are no steps.
+TEST_F(RunFolderTest, WhatAFailedStartLeavesMakesRoom) {
+  for (const char* name : {"config.yaml", "log.txt", "metrics.jsonl", "times.json", "trace.json", "checkpoints/.new-step-3/a"})
+    write_text(folder_.path() / "run" / name, "");
+  const Result result = run(config(), "run", {"--set", "train.max_steps=4"});
+  ASSERT_EQ(result.code, 0) << result.errors;
+  EXPECT_TRUE(has_step("run", 4));
+  EXPECT_FALSE(fs::exists(folder_.path() / "run/trace.json"));
+}
+
+// Four steps an epoch.
+TEST_F(RunFolderTest, AWarmUpThatNothingFollowsIsSaid) {
+  const std::string text = "schedule.warmup 2 is 8 steps, and the run has 4: nothing follows the warm-up\n";
+  EXPECT_THAT(run(config("schedule: {warmup: 2}\n"), "short", {"--set", "train.max_steps=4"}).errors, HasSubstr(text));
+  EXPECT_THAT(run(config("schedule: {warmup: 2}\n"), "long", {"--set", "train.max_steps=9"}).errors, Not(HasSubstr("warmup")));
 }
 
 // It has the name of a file that a run writes, but no run has been there.

@@ -204,7 +204,7 @@ TEST_F(OtherFilesTest, AnnotationsAreCompared) {
   write_text(folder_.path() / "b/tiny/annotations/single.json", json.dump());
   expect_told(
       "task: detector\ndevice: cpu\ndata: {train: {dataset: tiny, split: single}}\n"
-      "model: {backbone: resnet18, detector: {min_size: 64, max_size: 64, channels: 8, head: 8}}\n",
+      "model: {backbone: resnet18, detector: {min_size: 64, max_size: 64, channels: 8, head: 8, norm: batch}}\n",
       "the annotation file is not the same everywhere: .*single.json ");
 }
 

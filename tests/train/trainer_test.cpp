@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <map>
 #include <set>
 #include <thread>
@@ -52,13 +53,24 @@ TEST_F(TrainerTest, ARunKilledAnywhereAndResumedEndsWithTheSameWeights) {
 TEST_F(TrainerTest, ASignalSavesAndExitsWith130) {
   for (const int signal : {SIGTERM, SIGINT}) {
     const std::string name = "run" + std::to_string(signal);
-    const pid_t pid = start(command(config("# long\n"), name, {"--set", "train.epochs=100000"}));
-    while (!fs::exists(folder_.path() / name / "checkpoints/last")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const fs::path lines = folder_.path() / name / "metrics.jsonl";
+    // Nothing but the signal saves a step within an epoch, and nothing but its end notes the time of a run without validation.
+    const pid_t pid = start(command(
+        config("# long\n"), name,
+        {"--set", "train.epochs=100000", "--set", "train.batch=2", "--set", "checkpoint.every_minutes=0", "--set", "data.val="}));
+    while (!fs::exists(lines) || fs::file_size(lines) == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
     ::kill(pid, signal);
     const Result result = wait(pid);
     EXPECT_EQ(result.code, 130);
-    EXPECT_THAT(result.errors, HasSubstr("interrupted after step "));
-    EXPECT_EQ(run(config(), name, {"--resume", "--set", "train.max_steps=1"}).code, 0);
+    const std::string said = "interrupted after step ";
+    const auto at = result.errors.find(said);
+    ASSERT_NE(at, std::string::npos) << result.errors;
+    const int step = std::atoi(result.errors.c_str() + at + said.size());
+    EXPECT_EQ(read_safetensors(folder_.path() / name / "checkpoints/last/state.safetensors").metadata.at("step"),
+              std::to_string(step));
+    EXPECT_TRUE(fs::exists(folder_.path() / name / "times.json"));
+    EXPECT_EQ(
+        run(config(), name, {"--resume", "--set", "train.max_steps=1", "--set", "train.batch=2", "--set", "data.val="}).code, 0);
   }
 }
 
@@ -178,6 +190,39 @@ TEST_F(TrainerTest, ResumingWithOtherClassesIsRefused) {
   EXPECT_THAT(result.errors, ::testing::HasSubstr("the classes were awe, fear, calm, anger, are fear, awe, calm, anger"));
 }
 
+// The rows of the embedding are of words in their order: the same file with two of them exchanged has the same shapes.
+TEST_F(TrainerTest, ResumingWithAnotherVocabularyIsRefused) {
+  const auto words = folder_.path() / "words.txt";
+  fs::copy(kTiny + "/vocabulary.txt", words);
+  const std::string setting = "text.vocabulary=" + words.string();
+  ASSERT_EQ(run(config(), "run", {"--set", "train.max_steps=4", "--set", setting}).code, 0);
+  std::string text = read_file(words);
+  ASSERT_TRUE(text.starts_with("sky\nsea\n")) << text;
+  write_text(words, text.replace(0, 8, "sea\nsky\n"));
+  const Result result = run(config(), "run", {"--resume", "--set", setting});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.errors, HasSubstr("model.safetensors: the vocabulary had 10 words, has 10, and word 1 was sky, is sea: the "
+                                       "data set or text.vocabulary has changed; give another --output\n"));
+}
+
+TEST_F(TrainerTest, AMetricThatTheValidationDoesNotGiveIsToldOnce) {
+  const auto data = folder_.path() / "data";
+  fs::copy(kTiny, data, fs::copy_options::recursive);
+  std::string text = read_file(data / "dataset.yaml");
+  const auto at = text.find("polarity: ");
+  ASSERT_NE(at, std::string::npos) << text;
+  write_text(data / "dataset.yaml", text.erase(at, text.find('\n', at) + 1 - at));
+  const Result result = run(config(), "run",
+                            {"--set", "data.train.dataset=" + data.string(), "--set", "data.val.dataset=" + data.string(),
+                             "--set", "train.epochs=2", "--set", "checkpoint.best=polarity_accuracy"});
+  ASSERT_EQ(result.code, 0) << result.errors;
+  const std::string warning = "checkpoint.best is polarity_accuracy, which this validation does not give (it gives loss, ";
+  const auto first = result.errors.find(warning);
+  ASSERT_NE(first, std::string::npos) << result.errors;
+  EXPECT_EQ(result.errors.find(warning, first + 1), std::string::npos);
+  EXPECT_FALSE(fs::exists(folder_.path() / "run/checkpoints/best"));
+}
+
 TEST_F(TrainerTest, ResumingWithAnotherConfigNamesTheKeys) {
   ASSERT_EQ(run(config(), "run", {"--set", "train.max_steps=4"}).code, 0);
   const Result result = run(config(), "run", {"--resume", "--set", "optimizer.lr=0.5"});
@@ -209,11 +254,12 @@ TEST_F(TrainerTest, TheSavedModelIsTheMovingAverageOfTheWeights) {
     return read_safetensors(folder_.path() / name / "checkpoints/last" / file);
   };
   const StateDict first = saved("1", "model.safetensors"), second = saved("2", "model.safetensors");
-  const StateDict raw = saved("2", "state.safetensors");
+  const StateDict raw = saved("2", "state.safetensors"), raw_first = saved("1", "state.safetensors");
   int compared = 0;
   for (const auto& [name, average] : second.entries) {
     const at::Tensor *before = first.find(name), *weights = raw.find("raw." + name);
     ASSERT_TRUE(before && weights) << name;
+    EXPECT_TRUE(before->equal(*raw_first.find("raw." + name))) << name << ": the initial weights have no part in it";
     if (name.find("running_") != std::string::npos || name.ends_with("num_batches_tracked")) {
       EXPECT_TRUE(average.equal(*weights)) << name;  // buffers are not averaged
       continue;
@@ -223,6 +269,12 @@ TEST_F(TrainerTest, TheSavedModelIsTheMovingAverageOfTheWeights) {
     ++compared;
   }
   EXPECT_GT(compared, 4);
+  const Result resumed = run(config(), "steps1", {"--resume", "--set", "train.max_steps=2", "--set", "schedule.name=constant"});
+  ASSERT_EQ(resumed.code, 0) << resumed.errors;
+  const char* model = "checkpoints/last/model.safetensors";
+  EXPECT_EQ(tensors(folder_.path() / "steps1" / model), tensors(folder_.path() / "steps2" / model));
+  EXPECT_THAT(resumed.errors,
+              HasSubstr("train.ema 0.9 over 2 steps: 81 % of the averaged weights are those after the first step"));
 }
 
 TEST_F(TrainerTest, ALossScaleChangesNoBitOfFloat32) {
@@ -241,7 +293,9 @@ TEST_F(TrainerTest, ALossScaleChangesNoBitOfFloat32) {
   const StateDict first = after("1", "1e38"), plain = after("1", "0");
   EXPECT_EQ(first.metadata.at("loss_scale"), "5e+37 0");
   EXPECT_EQ(plain.metadata.at("loss_scale"), "0 0");
-  // The step was left out: the moments are still zero.
+  // The step was left out: the moments are still zero, and the average has not begun.
+  EXPECT_EQ(first.metadata.at("averaged"), "0");
+  EXPECT_EQ(plain.metadata.at("averaged"), "1");
   int moments = 0;
   for (const auto& [name, tensor] : first.entries) {
     if (!name.starts_with("optimizer.")) continue;
@@ -255,8 +309,12 @@ TEST_F(TrainerTest, ALossScaleChangesNoBitOfFloat32) {
 TEST_F(TrainerTest, ALossThatIsNotFiniteStopsTheRunAndKeepsTheCheckpoint) {
   const Result result = run(config(), "run", {"--set", "optimizer={name: sgd, lr: 1e6}", "--set", "train.epochs=1000"});
   EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.errors, ::testing::ContainsRegex("step [0-9]+: loss is (NaN|infinite); the checkpoints stay as they were"));
-  EXPECT_THAT(read_file(folder_.path() / "run/log.txt"), ::testing::ContainsRegex("[0-9] error: step [0-9]+: loss is"));
+  EXPECT_THAT(result.errors, ::testing::ContainsRegex(
+                                 "step [0-9]+: (the validation's )?loss is (NaN|infinite); the checkpoints stay as they were"));
+  EXPECT_THAT(result.errors,
+              HasSubstr("in a run with another --output; --set model.init=RUN begins it with this one's weights\n"));
+  EXPECT_THAT(read_file(folder_.path() / "run/log.txt"),
+              ::testing::ContainsRegex("[0-9] error: step [0-9]+: (the validation's )?loss is"));
   EXPECT_NO_THROW(read_safetensors(folder_.path() / "run/checkpoints/last/model.safetensors"));
 }
 
@@ -274,6 +332,11 @@ TEST_F(TrainerTest, WeightsThatAreNotFiniteAreNotSaved) {
                                        "they were; a lower optimizer.lr"));
   for (const auto& [name, tensor] : read_safetensors(folder_.path() / "run/checkpoints/last/model.safetensors").entries)
     EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
+  // A validation meets such weights first, and says that the loss is its own.
+  const Result validated = run(file.string(), "validated", {"--set", "data.val={dataset: " + kTiny + ", split: train}"});
+  EXPECT_EQ(validated.code, 1);
+  EXPECT_THAT(validated.errors, ::testing::ContainsRegex("step [0-9]+: the validation's loss[a-z_]* is (NaN|infinite); the "
+                                                         "checkpoints stay as they were"));
 }
 
 TEST_F(TrainerTest, ABrokenCheckpointIsNamedByTheFileItsTensorIsIn) {

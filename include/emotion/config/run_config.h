@@ -53,7 +53,9 @@ struct SemanticConfig {
   bool operator==(const SemanticConfig&) const = default;
 };
 
-/// detector: Faster R-CNN with a feature pyramid; the defaults are torchvision's
+/// detector: Faster R-CNN with a feature pyramid; the defaults are those of torchvision's
+/// fasterrcnn_resnet50_fpn with weights, but for the layers that are trained: there the last 3. Without weights torchvision's
+/// norms are trained, as with norm: batch, and all 5 layers.
 struct DetectorConfig {
   int min_size = 800, max_size = 1333;
   int anchor_size = 32;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Stream.h>
 #include <torch/nn/module.h>
 
 #include "emotion/data/loader.h"
@@ -51,6 +52,7 @@ class Device {
   friend class AutocastScope;
   at::Device device_ = at::kCPU;
   bool channels_last_ = true;
+  std::optional<c10::Stream> copies_;       // a GPU's side stream; always the same one, as each keeps memory of its own
   std::optional<at::ScalarType> autocast_;  // the type, where there is mixed precision
 };
 

@@ -18,6 +18,10 @@ constexpr std::uint64_t kFlipStream = 0x666c70, kSampleStream = 0x736d70;
 class DetectorTask final : public Task {
  public:
   DetectorTask(const RunConfig& config, const Device& device) : config_(config), device_(device) {
+    if (config.model.detector.norm == "frozen" && config.model.init.empty())
+      throw ConfigError(
+          "model.detector.norm is frozen and model.init is missing: norms without trained statistics normalise nothing; set "
+          "model.detector.norm: batch, or model.init");
     open(config.data.train);
     if (config.data.val) {
       open(config.data.val);
