@@ -115,6 +115,14 @@ TEST_F(ProbeCommandTest, ViewsAreTrainedOnAndFoldsAreScoredWithoutThem) {
   refuses(probe({"--views", "2", "--method", "knn"}, "out"), 2, "probe.method knn takes neither views nor one_vs_all");
 }
 
+TEST_F(ProbeCommandTest, WhatASweepChoosesIsNotGiven) {
+  for (const Words& flags : {Words{"--C", "2"}, Words{"--lr", "2", "--solver", "sgd"}, Words{"--k", "2", "--method", "knn"}}) {
+    Words more = flags;
+    more.insert(more.end(), {"--sweep", "1,3"});
+    refuses(probe(more, "out"), 2, flags[0] + " belongs to a probe without a sweep, which chooses it");
+  }
+}
+
 // Features may take hours: what does not go together is said before.
 TEST_F(ProbeCommandTest, APlanIsRefusedBeforeFeaturesAreComputed) {
   for (const auto& [more, code, error] :

@@ -203,9 +203,11 @@ TEST_F(PageTest, AnotherFrameworksRunIsComparedByItsEvents) {
     events.add_scalar("Loss/train", 7, 1.5);
     events.add_scalar("Accuracy/val", 7, 0.5);
     events.add_scalar("val/loss", 7, 2);
+    events.add_scalar("val/loss", 14, 1.125);  // more often than the accuracy
   }
   const std::string text = compare_runs({ours, peer}, folder_.path() / "compare.html");
   EXPECT_THAT(text, HasSubstr("| top1 | 0.6250 | 0.5000 |\n"));
+  EXPECT_THAT(text, HasSubstr("| loss | 1.2500 | 1.1250 |\n"));
   EXPECT_THAT(text, HasSubstr("No two of these runs have a configuration to compare.\n"));
   EXPECT_THAT(read_file(folder_.path() / "compare.html"), HasSubstr(peer.string() + ": 1.5 at the end"));
   EXPECT_EQ(error_of<ConfigError>([&] {
