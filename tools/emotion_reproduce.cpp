@@ -29,7 +29,9 @@ int main(int argc, char** argv) {
                                  "instead: puts run folders side by side, other frameworks' too, by their TensorBoard events; "
                                  "the page is --output, default compare.html")
                       ->type_name("RUN");
-  compare->excludes("--table")->excludes("--list");
+  for (const char* of_tables :
+       {"--table", "--list", "--scale", "--seeds", "--jobs", "--device", "--set", "--keep-weights", "--configs"})
+    compare->excludes(of_tables);
   app.footer(
       "What is finished is kept: the same command again goes on where it stopped. A row without its data is listed as not run.\n"
       "Example: emotion_reproduce --scale synth --table emotionnet/3");

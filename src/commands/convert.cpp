@@ -1,6 +1,7 @@
 #include "emotion/commands/convert.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -85,7 +86,7 @@ WordVectors read_word_dictionary(const fs::path& file) {
     const auto bytes = root[i].array_bytes();
     const std::int64_t length = shape.size() == 1 ? shape[0] : 0;
     const std::uint64_t width = type == "f4" ? 4 : type == "f8" ? 8 : 0;
-    if (word.empty() || length < 1 || width == 0 || (dimension != 0 && length != dimension) ||
+    if (word_form(word).empty() || length < 1 || width == 0 || (dimension != 0 && length != dimension) ||
         static_cast<std::uint64_t>(length) != bytes.size() / width || bytes.size() % width != 0) {
       throw DataError(fmt::format("{}: entry {} ('{}') is not a word and a vector of {} floats", file.string(), i,
                                   word.substr(0, 40), dimension == 0 ? "some" : std::to_string(dimension)));
@@ -98,6 +99,9 @@ WordVectors read_word_dictionary(const fs::path& file) {
       if (width == 8) std::memcpy(&wide, bytes.data() + 8 * k, 8);
       if (width == 4) std::memcpy(&narrow, bytes.data() + 4 * k, 4);
       values.push_back(width == 8 ? static_cast<float>(wide) : narrow);
+      if (!std::isfinite(values.back()))
+        throw DataError(fmt::format("{}: entry {} ('{}'): number {} is no finite float; take the entry out of the dictionary",
+                                    file.string(), i, word.substr(0, 40), k + 1));
     }
   }
   return WordVectors::from_memory(std::move(words), std::move(values), static_cast<int>(dimension));
@@ -114,7 +118,8 @@ void convert_words(const ConvertOptions& options) {
   log_info("{}: {} words of {} numbers", options.output, words.size(), words.dimension());
 }
 
-std::vector<std::string> read_classes(const fs::path& source) {
+/// A detector may look for one class; others choose between two at least.
+std::vector<std::string> read_classes(const fs::path& source, const std::string& task) {
   if (fs::is_directory(source)) return Dataset::open(source).classes;
   std::vector<std::string> classes;
   std::set<std::string> known;
@@ -130,7 +135,10 @@ std::vector<std::string> read_classes(const fs::path& source) {
       throw DataError(fmt::format("{}:{}: class '{}' is named twice", source.string(), number, line));
     classes.push_back(std::move(line));
   }
-  if (classes.size() < 2) throw DataError(source.string() + ": at least two classes, one a line, are wanted");
+  const bool detector = task == "detector";
+  if (classes.size() < (detector ? 1U : 2U))
+    throw DataError(fmt::format("{}: at least {}, one a line, {} wanted", source.string(), detector ? "one class" : "two classes",
+                                detector ? "is" : "are"));
   return classes;
 }
 
@@ -141,7 +149,7 @@ std::map<std::string, std::string> checkpoint_metadata(const StateDict& state, c
   ModelInfo info;
   info.task = config.task;
   info.config = print_run_config(config);
-  info.classes = read_classes(options.classes);
+  info.classes = read_classes(options.classes, config.task);
   const at::Tensor* weight = state.find("classifier.weight");
   if (weight != nullptr && weight->dim() > 0 && weight->size(0) != static_cast<std::int64_t>(info.classes.size())) {
     throw DataError(fmt::format("{}: {} classes, classifier.weight of {} is for {}", options.classes, info.classes.size(),

@@ -162,12 +162,16 @@ SplitPredictions predict_zero_shot(const EvalOptions& o, const Manifest& manifes
 
 /// What only a network with classes is asked.
 void check_detector_flags(const EvalOptions& o, const fs::path& file) {
+  const EvalOptions usual;
   if (o.crop_box) throw ConfigError("--crop-box: " + file.string() + " is of task detector, which reads no box");
   for (const auto& [given, name] : {std::pair{!o.compare.empty(), "--compare"},
                                     {o.zero_shot, "--zero-shot"},
                                     {!o.word2vec.empty(), "--word2vec"},
                                     {!o.textcnn.empty(), "--textcnn"},
-                                    {!o.synonyms.empty(), "--synonyms"}}) {
+                                    {!o.synonyms.empty(), "--synonyms"},
+                                    {o.bootstrap != usual.bootstrap && o.bootstrap > 0, "--bootstrap"},
+                                    {o.seed != usual.seed, "--seed"},
+                                    {o.workers != usual.workers, "--workers"}}) {
     if (given)
       throw ConfigError(fmt::format("{}: {} is of task detector, which does without; leave it out", name, file.string()));
   }

@@ -63,6 +63,13 @@ std::vector<fs::path> list_images(const std::vector<std::string>& inputs) {
 
 namespace {
 
+/// Refuses flags that say which of a data set's samples are meant, where there is none.
+void check_dataset_flags(const PredictOptions& o) {
+  if (std::any_of(o.inputs.begin(), o.inputs.end(), is_dataset)) return;
+  for (const auto& [flag, given] : {std::pair{"--split", !o.split.empty()}, {"--count", o.count > 0}})
+    if (given) throw ConfigError(fmt::format("{}: belongs to a data set, and {} is none; leave it out", flag, o.inputs[0]));
+}
+
 /// A picture to predict.
 struct Wanted {
   fs::path file;
@@ -98,7 +105,7 @@ struct Prediction {
   fs::path file;
   std::vector<float> probabilities;
   std::vector<std::size_t> order;  // best first
-  std::string picture, map;        // JPEG bytes, for the report
+  std::string picture, map;        // JPEG bytes, for the report; no map of a network that gives none
 };
 
 constexpr int kShown = 2048;  // pixels: a picture on the page is no longer, whatever the network sees
@@ -116,13 +123,11 @@ Prediction predict(const VisualModel& model, const Device& device, const fs::pat
   std::iota(prediction.order.begin(), prediction.order.end(), std::size_t{0});
   std::stable_sort(prediction.order.begin(), prediction.order.end(),
                    [&](std::size_t a, std::size_t b) { return prediction.probabilities[a] > prediction.probabilities[b]; });
-  if (!o.report.empty() || !o.pictures.empty()) {
+  if (!o.report.empty()) prediction.picture = encode_jpeg(shrink_to(image, kShown));
+  if ((!o.report.empty() || !o.pictures.empty()) && model.has_activation_maps()) {
     const at::Tensor map = model.activation_map(input, static_cast<std::int64_t>(prediction.order[0]))[0].cpu();
     const Image seen = heat_map(image, map, {0, 0, static_cast<double>(image.width), static_cast<double>(image.height)});
-    if (!o.report.empty()) {
-      prediction.picture = encode_jpeg(shrink_to(image, kShown));
-      prediction.map = encode_jpeg(shrink_to(seen, kShown));
-    }
+    if (!o.report.empty()) prediction.map = encode_jpeg(shrink_to(seen, kShown));
     if (!o.pictures.empty()) write_picture(fs::path(o.pictures) / fmt::format("{:05}-map.png", number), seen);
   }
   return prediction;
@@ -139,15 +144,17 @@ void write_json(const std::string& file, const std::vector<Prediction>& predicti
 }
 
 void write_report(const std::string& file, const std::vector<Prediction>& predictions, const VisualModel& model, int top) {
-  std::string body =
-      fmt::format("<p>Network: {}. The right picture shows where the class scored best was seen (class activation map).</p>\n",
-                  html_escape(model.file().string()));
+  std::string body = fmt::format("<p>Network: {}. {}</p>\n", html_escape(model.file().string()),
+                                 model.has_activation_maps()
+                                     ? "The right picture shows where the class scored best was seen (class activation map)."
+                                     : "This network gives no class activation map.");
   for (const auto& prediction : predictions) {
-    body += fmt::format(
-        "<section class=\"row\"><h2>{}</h2>\n<img alt=\"picture\" src=\"{}\"> <img alt=\"class activation map of {}\" "
-        "src=\"{}\">\n<table>",
-        html_escape(prediction.file.string()), data_uri("image/jpeg", prediction.picture),
-        html_escape(model.classes()[prediction.order[0]]), data_uri("image/jpeg", prediction.map));
+    body += fmt::format("<section class=\"row\"><h2>{}</h2>\n<img alt=\"picture\" src=\"{}\">",
+                        html_escape(prediction.file.string()), data_uri("image/jpeg", prediction.picture));
+    if (!prediction.map.empty())
+      body += fmt::format(" <img alt=\"class activation map of {}\" src=\"{}\">",
+                          html_escape(model.classes()[prediction.order[0]]), data_uri("image/jpeg", prediction.map));
+    body += "\n<table>";
     for (std::size_t i = 0; i < std::min(prediction.order.size(), static_cast<std::size_t>(top)); ++i) {
       const float p = prediction.probabilities[prediction.order[i]];
       body += fmt::format(
@@ -167,14 +174,18 @@ void emotion_predict(const emotion::PredictOptions& o) {
   check_result_file("--json", o.json, ResultForm::kJson);
   check_result_file("--report", o.report, ResultForm::kPage);
   if (!o.pictures.empty()) check_writable_folder(o.pictures);
+  check_dataset_flags(o);
   const Device device = Device::open(o.device);
   if (task_of(find_model_file(o.checkpoint)) == "stimuli") return predict_stimuli(o, device);
   if (has_face_flags(o)) throw ConfigError("--face-..: they say how a stimuli network's faces are found; leave them out");
   for (const auto& [flag, given] :
        {std::pair{"--detector", !o.detector.empty()}, {"--detector-set", !o.detector_settings.empty()}})
     if (given) throw ConfigError(fmt::format("{}: only a stimuli network looks at regions; leave it out", flag));
-  if (!o.pictures.empty()) fs::create_directories(o.pictures);
   const VisualModel model = VisualModel::open(o.checkpoint, o.settings, device);
+  if (!o.pictures.empty() && !model.has_activation_maps())
+    throw ConfigError(fmt::format("--pictures: {} gives no class activation map (model.backbone is {}); leave it out",
+                                  model.file().string(), model.config().model.backbone));
+  if (!o.pictures.empty()) fs::create_directories(o.pictures);
   LoosePictures loose(model);
   BrokenPictures broken(model.config());
   std::vector<Prediction> predictions;

@@ -44,6 +44,9 @@ void check_flags(const ProbeCommand& o, const ProbeConfig& probe) {
                            {o.epochs.has_value(), "--epochs", sgd, "--solver sgd"},
                            {o.epoch_samples.has_value(), "--epoch-samples", sgd, "--solver sgd"},
                            {o.k.has_value(), "--k", probe.method == "knn", "--method knn"},
+                           {o.C.has_value(), "--C", probe.sweep.empty(), "a probe without a sweep, which chooses it"},
+                           {o.lr.has_value(), "--lr", probe.sweep.empty(), "a probe without a sweep, which chooses it"},
+                           {o.k.has_value(), "--k", probe.sweep.empty(), "a probe without a sweep, which chooses it"},
                            {!o.test_split.empty(), "--test-split", probe.folds == 0, "a probe without folds"},
                            {!o.validation_split.empty(), "--val-split", probe.folds == 0, "a probe without folds"},
                            {!o.validation_split.empty(), "--val-split", chooses, "--sweep or --method fine_tune"}}) {

@@ -1,9 +1,11 @@
 #include "emotion/commands/text.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <numeric>
 #include <set>
 #include <span>
+#include <system_error>
 
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
@@ -43,6 +45,8 @@ void write_json(const std::string& file, const nlohmann::ordered_json& json) {
 void train_vectors(const Word2VecCommand& o, ProcessGroup& group) {
   const bool binary = o.out.ends_with(".bin");
   if (group.is_root()) check_writable_file(o.out);
+  if (group.is_root() && !o.vocabulary.empty()) check_writable_file(o.vocabulary);
+  const std::string state = o.out + ".state";
   const Manifest manifest = Manifest::open(Dataset::open(o.data), o.split);
   std::vector<std::string> words;
   for (std::uint32_t id = 0; id < manifest.word_count(); ++id) words.emplace_back(manifest.word(id));
@@ -71,7 +75,7 @@ void train_vectors(const Word2VecCommand& o, ProcessGroup& group) {
                                               .subsample = o.subsample,
                                               .threads = decoding_threads(o.threads, group),
                                               .seed = o.seed,
-                                              .state = o.out + ".state"},
+                                              .state = state},
                                              peers);
   if (!group.is_root()) return;
   if (binary)
@@ -83,6 +87,8 @@ void train_vectors(const Word2VecCommand& o, ProcessGroup& group) {
     for (const auto& word : all_words(vectors)) lines += word + "\n";
     write_file_atomically(o.vocabulary, lines);
   }
+  std::error_code gone;  // the result is whole without it
+  std::filesystem::remove(state, gone);
   log_info("{}: {} words of {} numbers", o.out, vectors.size(), vectors.dimension());
 }
 

@@ -8,6 +8,7 @@
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/utf8.h"
 #include "emotion/nearest.h"
 
 namespace emotion {
@@ -70,6 +71,9 @@ class DatasetReader {
     std::set<std::string> seen;
     for (const auto& item : node) {
       names.push_back(text(item, "a class name"));
+      // Results are JSON, which is UTF-8: writing one at the end of the work would fail.
+      if (!is_utf8(names.back()))
+        refuse(item.Mark(), "class '" + shown_utf8(names.back()) + "' is not UTF-8; save the file as that");
       if (!seen.insert(names.back()).second) refuse(item.Mark(), "class " + names.back() + " stands twice");
     }
     return names;

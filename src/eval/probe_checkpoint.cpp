@@ -1,4 +1,6 @@
 #include <memory>
+#include <string_view>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -35,7 +37,17 @@ namespace {
 
 Manifest open_manifest(const SplitConfig& split) { return Manifest::open(Dataset::open(split.dataset), split.split); }
 
-/// A split's manifest, labels and features.
+/// The number of the picture that each sample shows; empty where no two show the same.
+std::vector<std::uint32_t> picture_numbers(const Manifest& manifest, const std::vector<std::uint64_t>& samples) {
+  std::unordered_map<std::string_view, std::uint32_t> known;
+  std::vector<std::uint32_t> numbers;
+  for (const std::uint64_t i : samples)
+    numbers.push_back(known.emplace(manifest[i].picture(), static_cast<std::uint32_t>(known.size())).first->second);
+  if (known.size() == numbers.size()) numbers.clear();
+  return numbers;
+}
+
+/// A split's manifest, labels and, once read, features.
 struct LoadedSplit {
   Manifest manifest;
   ProbeSplit split;
@@ -44,46 +56,53 @@ struct LoadedSplit {
 class SplitLoader {
  public:
   SplitLoader(const ProbeRequest& request, const VisualModel& model, const Device& device)
-      : request_(request), model_(model), device_(device) {}
+      : request_(request), model_(model), device_(device), pictures_(request.pictures ? *request.pictures : model.config().data) {
+    if (request_.crop_box && sees_faces())
+      throw ConfigError("probe: box crops do not go with " + model_.file().string() + ", which sees faces (data.picture)");
+  }
 
-  /// `views`: augmented views, 0 for the one without chance; `scored`: that one beside augmented ones.
-  std::unique_ptr<LoadedSplit> operator()(Manifest manifest, const std::vector<std::string>& classes, int views,
-                                          bool scored) const {
+  /// All but the features, which take long.
+  std::unique_ptr<LoadedSplit> open(Manifest manifest, const std::vector<std::string>& classes) const {
     auto loaded = std::make_unique<LoadedSplit>(LoadedSplit{std::move(manifest), {}});
     const Manifest& m = loaded->manifest;
-    const DataConfig& pictures = request_.pictures ? *request_.pictures : model_.config().data;
-    const Transform transform = make_transform(pictures);
-    FeatureOptions options{.cache = request_.cache, .views = views, .view = {}};
-    options.view = {.transform = views > 0 ? transform : transform.deterministic(),
-                    .crop_box = request_.crop_box,
-                    .faces = pictures.picture == "face",
-                    .seed = request_.plan.seed,
-                    .batch = request_.batch,
-                    .workers = request_.workers};
-    if (request_.crop_box && options.view.faces)
-      throw ConfigError("probe: box crops do not go with " + model_.file().string() + ", which sees faces (data.picture)");
     if (request_.crop_box) check_boxes(m);
     const auto labels = true_labels(m, classes, request_.targets);
-    const auto samples = samples_in_view(m, options.view);
+    const auto samples = samples_in_view(m, feature_options(0).view);
     for (const std::uint64_t i : samples) loaded->split.labels.push_back(labels[i]);
     if (samples.size() < m.size())
       log_warning("{}: {} of {} samples have no face: left out", m.file().string(), m.size() - samples.size(), m.size());
-    loaded->split.features = split_features(model_, device_, m, options);
-    if (views > 0 && scored) {
-      options.views = 0;
-      options.view.transform = transform.deterministic();
-      loaded->split.scored = split_features(model_, device_, m, options)[0];
-    }
+    loaded->split.pictures = picture_numbers(m, samples);
     loaded->split.place = [&m, samples](std::size_t row) {
       return m.place(samples[row]) + ": " + std::string(m[samples[row]].image);
     };
     return loaded;
   }
 
+  /// `views`: augmented views, 0 for the one without chance; `scored`: that one beside augmented ones.
+  void read_features(LoadedSplit& loaded, int views, bool scored) const {
+    loaded.split.features = split_features(model_, device_, loaded.manifest, feature_options(views));
+    if (views > 0 && scored) loaded.split.scored = split_features(model_, device_, loaded.manifest, feature_options(0))[0];
+  }
+
  private:
+  bool sees_faces() const { return pictures_.picture == "face"; }
+
+  FeatureOptions feature_options(int views) const {
+    const Transform transform = make_transform(pictures_);
+    FeatureOptions result{.cache = request_.cache, .views = views, .view = {}};
+    result.view = {.transform = views > 0 ? transform : transform.deterministic(),
+                   .crop_box = request_.crop_box,
+                   .faces = sees_faces(),
+                   .seed = request_.plan.seed,
+                   .batch = request_.batch,
+                   .workers = request_.workers};
+    return result;
+  }
+
   const ProbeRequest& request_;
   const VisualModel& model_;
   const Device& device_;
+  const DataConfig& pictures_;
 };
 
 }  // namespace
@@ -106,10 +125,15 @@ ProbeReport probe_checkpoint(const ProbeRequest& request) {
   if (!folds && request.validation && !plan.sweep.empty()) validation_manifest = open_manifest(request.validation);
   const SplitLoader load(request, model, device);
   const bool scores_training_samples = folds || (!plan.sweep.empty() && !validation_manifest);
-  const auto train = load(std::move(train_manifest), report.classes, request.views, scores_training_samples);
+  const auto train = load.open(std::move(train_manifest), report.classes);
   std::unique_ptr<LoadedSplit> validation, test;
-  if (validation_manifest) validation = load(std::move(*validation_manifest), report.classes, 0, false);
-  if (test_manifest) test = load(std::move(*test_manifest), report.classes, 0, false);
+  if (validation_manifest) validation = load.open(std::move(*validation_manifest), report.classes);
+  if (test_manifest) test = load.open(std::move(*test_manifest), report.classes);
+  check_plan(plan, request.views, report.classes, train->split);
+  load.read_features(*train, request.views, scores_training_samples);
+  for (LoadedSplit* other : {validation.get(), test.get()}) {
+    if (other) load.read_features(*other, 0, false);
+  }
   plan.fit.multi_label =
       plan.fit.multi_label || several_labels(train->split.labels) || (test && several_labels(test->split.labels));
   log_info("probe: {} features of {}, {} training samples, {}", model.dimension(), model.file().string(), train->manifest.size(),

@@ -6,7 +6,9 @@
 #include <map>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <span>
+#include <unordered_map>
 
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/tensor.h>
@@ -30,10 +32,25 @@ constexpr int kHeldOut = 5;  // without validation data, one part in five choose
 
 at::Tensor as_tensor(const Rows& rows) { return at::tensor(rows, at::kLong); }
 
-/// A part number for each of `rows`, 0 .. parts - 1. Stratified: every class (by first label) is dealt out in turn.
+/// For each of `rows` the place of the first that shows its picture.
+std::vector<std::size_t> first_of_picture(const ProbeSplit& split, const Rows& rows) {
+  std::vector<std::size_t> first(rows.size());
+  std::iota(first.begin(), first.end(), std::size_t{0});
+  if (split.pictures.empty()) return first;
+  std::unordered_map<std::uint32_t, std::size_t> known;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    first[i] = known.emplace(split.pictures[static_cast<std::size_t>(rows[i])], i).first->second;
+  return first;
+}
+
+/// A part number for each of `rows`, 0 .. parts - 1, the same for all of a picture. Stratified: the pictures of every class (by
+/// first label) are dealt out in turn.
 std::vector<int> deal(const ProbeSplit& split, const Rows& rows, int parts, std::uint64_t seed) {
+  const std::vector<std::size_t> first = first_of_picture(split, rows);
   std::map<std::uint32_t, std::vector<std::size_t>> of_class;
-  for (std::size_t i = 0; i < rows.size(); ++i) of_class[split.labels[static_cast<std::size_t>(rows[i])][0]].push_back(i);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (first[i] == i) of_class[split.labels[static_cast<std::size_t>(rows[i])][0]].push_back(i);
+  }
   std::vector<int> part(rows.size());
   int next = 0;
   for (auto& [label, places] : of_class) {
@@ -41,6 +58,7 @@ std::vector<int> deal(const ProbeSplit& split, const Rows& rows, int parts, std:
     random.shuffle(std::span(places));
     for (const std::size_t place : places) part[place] = next++ % parts;
   }
+  for (std::size_t i = 0; i < rows.size(); ++i) part[i] = part[first[i]];
   return part;
 }
 
@@ -63,6 +81,36 @@ Rows all_rows(const ProbeSplit& split) {
   Rows rows(split.labels.size());
   std::iota(rows.begin(), rows.end(), std::int64_t{0});
   return rows;
+}
+
+/// The class with the fewest samples, of those that have any.
+std::size_t smallest_class(const std::vector<std::uint64_t>& counts) {
+  std::size_t smallest = counts.size();
+  for (std::size_t k = 0; k < counts.size(); ++k) {
+    if (counts[k] > 0 && (smallest == counts.size() || counts[k] < counts[smallest])) smallest = k;
+  }
+  return smallest;
+}
+
+/// Of each class, how many pictures show it.
+std::vector<std::uint64_t> picture_counts(const ProbeSplit& split, std::size_t classes) {
+  const std::vector<std::size_t> first = first_of_picture(split, all_rows(split));
+  std::vector<std::set<std::size_t>> pictures(classes);
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    for (const std::uint32_t id : split.labels[i]) pictures[id].insert(first[i]);
+  }
+  std::vector<std::uint64_t> counts;
+  for (const auto& of_class : pictures) counts.push_back(of_class.size());
+  return counts;
+}
+
+void check_folds(const ProbePlan& plan, const std::vector<std::string>& classes, const ProbeSplit& train) {
+  if (plan.folds < 2) return;
+  const auto counts = picture_counts(train, classes.size());
+  const std::size_t smallest = smallest_class(counts);
+  if (smallest == counts.size() || static_cast<std::uint64_t>(plan.folds) <= counts[smallest]) return;
+  throw DataError(fmt::format("probe: {} folds, but class '{}' has {} {}; at most as many folds as those", plan.folds,
+                              classes[smallest], counts[smallest], train.pictures.empty() ? "samples" : "pictures"));
 }
 
 class Experiment {
@@ -99,18 +147,7 @@ class Experiment {
 
  private:
   void check() const {
-    if (plan_.method != "linear" && plan_.method != "knn")
-      throw ConfigError("probe.method is '" + plan_.method + "'; linear or knn");
-    if (train_.labels.empty()) throw DataError("probe: there is no training sample");
-    if (plan_.folds == 1) throw ConfigError("probe.folds is 1; 0 (none) or at least 2");
-    if (plan_.folds > 1 && plan_.fraction < 1)
-      throw ConfigError("probe.folds and a fraction of the training data do not go together");
-    if (plan_.method == "knn" && (train_.features.size(0) > 1 || plan_.one_vs_all))
-      throw ConfigError("probe.method knn takes neither views nor one_vs_all");
-    for (const double k : plan_.sweep) {
-      if (plan_.method == "knn" && (k < 1 || k != std::floor(k)))
-        throw ConfigError(fmt::format("probe.sweep: {:g} is no number of neighbours", k));
-    }
+    check_plan(plan_, train_.features.size(0), classes_, train_);
     check_classes();
     check_finite(train_, "training");
     if (validation_) check_finite(*validation_, "validation");
@@ -127,10 +164,9 @@ class Experiment {
     return result;
   }
 
-  /// Fails for a single class, and for folds or k that a class is too small for; names classes that are missing. What counts are
+  /// Fails for a single class, and for a k that there are too few samples for; names classes that are missing. What counts are
   /// the samples that are trained on.
   void check_classes() const {
-    check_folds();
     std::vector<std::uint64_t> fewest(classes_.size(), train_.labels.size()), most(classes_.size());
     std::size_t samples = train_.labels.size();
     for (int i = 0; i < plan_.seeds; ++i) {
@@ -167,23 +203,6 @@ class Experiment {
       if (counts[k] == 0) names.push_back(classes_[k]);
     }
     return names;
-  }
-
-  /// The class with the fewest samples, of those that have any.
-  std::size_t smallest_class(const std::vector<std::uint64_t>& counts) const {
-    std::size_t smallest = counts.size();
-    for (std::size_t k = 0; k < counts.size(); ++k) {
-      if (counts[k] > 0 && (smallest == counts.size() || counts[k] < counts[smallest])) smallest = k;
-    }
-    return smallest;
-  }
-
-  void check_folds() const {
-    const auto counts = class_counts(train_, all_rows(train_), classes_.size());
-    const std::size_t smallest = smallest_class(counts);
-    if (plan_.folds < 2 || smallest == counts.size() || static_cast<std::uint64_t>(plan_.folds) <= counts[smallest]) return;
-    throw DataError(fmt::format("probe: {} folds, but class '{}' has {} samples; at most as many folds as those", plan_.folds,
-                                classes_[smallest], counts[smallest]));
   }
 
   /// fewest: samples of each class in the fit that has the fewest of it; samples: in the smallest fit
@@ -255,6 +274,9 @@ class Experiment {
     if (plan_.sweep.empty()) return {default_setting(), kNaN};
     Rows fit = rows, held_out;
     if (!validation_) std::tie(held_out, fit) = divide(rows, deal(train_, rows, kHeldOut, seed ^ kFoldStream), 0);
+    if (fit.empty())
+      throw DataError(
+          "probe: all training samples are of one picture: none is left to choose from the sweep; name a split that does");
     double best = kNaN, best_score = -1;
     for (const double setting : plan_.sweep) {
       const ProbeSplit& on = validation_ ? *validation_ : train_;
@@ -325,6 +347,21 @@ std::vector<double> binary_accuracies(const Predictions& predictions) {
 }
 
 }  // namespace
+
+void check_plan(const ProbePlan& plan, std::int64_t views, const std::vector<std::string>& classes, const ProbeSplit& train) {
+  if (plan.method != "linear" && plan.method != "knn") throw ConfigError("probe.method is '" + plan.method + "'; linear or knn");
+  if (train.labels.empty()) throw DataError("probe: there is no training sample");
+  if (plan.folds == 1) throw ConfigError("probe.folds is 1; 0 (none) or at least 2");
+  if (plan.folds > 1 && plan.fraction < 1)
+    throw ConfigError("probe.folds and a fraction of the training data do not go together");
+  if (plan.method == "knn" && (views > 1 || plan.one_vs_all))
+    throw ConfigError("probe.method knn takes neither views nor one_vs_all");
+  for (const double k : plan.sweep) {
+    if (plan.method == "knn" && (k < 1 || k != std::floor(k)))
+      throw ConfigError(fmt::format("probe.sweep: {:g} is no number of neighbours", k));
+  }
+  check_folds(plan, classes, train);
+}
 
 ProbeOutcome run_probe(const ProbePlan& plan, const std::vector<std::string>& classes, const ProbeSplit& train,
                        const ProbeSplit* validation, const ProbeSplit* test) {

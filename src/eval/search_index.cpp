@@ -146,7 +146,47 @@ struct StreamWriter final : faiss::IOWriter {
   std::uint64_t count = 0;
 };
 
-/// FAISS's reader that never leaves its bytes.
+/// Walks over what FAISS has written, for has_its_form.
+struct Walk {
+  std::span<const std::byte> left;
+  bool pass(std::uint64_t bytes) {
+    const bool there = bytes <= left.size();
+    if (there) left = left.subspan(bytes);
+    return there;
+  }
+  template <class T>
+  bool is_next(T wanted) {
+    T found{};
+    if (left.size() < sizeof(T)) return false;
+    std::memcpy(&found, left.data(), sizeof(T));
+    return pass(sizeof(T)) && found == wanted;
+  }
+  /// A number of items, and those.
+  bool pass_vector(std::uint64_t item_size) {
+    std::uint64_t items = 0;
+    if (left.size() < sizeof(items)) return false;
+    std::memcpy(&items, left.data(), sizeof(items));
+    return pass(sizeof(items)) && items <= left.size() / item_size && pass(items * item_size);
+  }
+  /// Dimension, rows, two numbers without use and whether it is trained; then the metric: others than this have an argument.
+  bool pass_head() { return pass(4 + 3 * 8 + 1) && is_next(static_cast<std::int32_t>(faiss::METRIC_INNER_PRODUCT)); }
+  bool pass_flat() { return is_next(faiss::fourcc("IxFI")) && pass_head() && pass_vector(sizeof(float)) && left.empty(); }
+};
+
+/// The bytes are laid out as FAISS writes an index of that kind, all sizes among them. FAISS makes room for any size before it
+/// reads what is there, and reads kinds whose room is what a product of numbers says.
+bool has_its_form(std::span<const std::byte> bytes, const std::string& kind) {
+  Walk walk{bytes};
+  if (kind == "exact") return walk.pass_flat();
+  // Probabilities of the levels, links up to each, levels and offsets of the rows, links; entry, highest level, three settings.
+  if (kind != "hnsw" || !walk.is_next(faiss::fourcc("IHNf")) || !walk.pass_head()) return false;
+  for (const std::uint64_t item_size : {8, 4, 4, 8, 4}) {
+    if (!walk.pass_vector(item_size)) return false;
+  }
+  return walk.pass(5 * 4) && walk.pass_flat();
+}
+
+/// FAISS's reader that never leaves its bytes; the sizes in them are has_its_form's to check.
 struct SpanReader final : faiss::IOReader {
   explicit SpanReader(std::span<const std::byte> given) : bytes(given) {}
   std::size_t operator()(void* data, std::size_t size, std::size_t items) override {
@@ -268,6 +308,7 @@ SearchIndex SearchIndex::open(const std::filesystem::path& file) {
   for (std::size_t end; (end = names.find(last)) != std::string_view::npos; names.remove_prefix(end + 1))
     result.images_.emplace_back(names.substr(0, end));
   result.faiss_ = std::make_shared<Faiss>();
+  if (!has_its_form(payload, result.info_.kind)) refuse(file, "FAISS cannot read it");
   SpanReader reader(payload);
   try {
     result.faiss_->index.reset(faiss::read_index(&reader));

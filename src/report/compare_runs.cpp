@@ -52,8 +52,10 @@ Rows last_evaluations(const std::vector<Run>& runs) {
   for (const auto& key : keys) {
     auto& [heading, cells] = table.rows.emplace_back(key, std::vector<std::string>{});
     for (const Run& run : runs) {
-      const bool there = !run.lines.val.empty() && run.lines.val.back().contains(key);
-      cells.push_back(there ? cell_text(run.lines.val.back()[key]) : "–");
+      // Another framework's run may write some figures more rarely than others.
+      const auto last =
+          std::find_if(run.lines.val.rbegin(), run.lines.val.rend(), [&](const Json& line) { return line.contains(key); });
+      cells.push_back(last != run.lines.val.rend() ? cell_text((*last)[key]) : "–");
     }
   }
   return table;

@@ -153,11 +153,12 @@ std::string svg_plot(const std::string& title, const std::string& x_label, const
   std::vector<std::string> names;
   for (std::size_t i = 0; i < curves.size(); ++i) {
     std::string points;
-    double last = NAN;
+    double last_x = NAN, last = NAN;
     std::size_t count = 0;
     for (const auto& [x, y] : curves[i].points) {
       if (!is_drawable(y)) continue;
       points += fmt::format("{:.1f},{:.1f} ", px(x), py(y));
+      last_x = x;
       last = y;
       ++count;
     }
@@ -168,8 +169,7 @@ std::string svg_plot(const std::string& title, const std::string& x_label, const
         fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\" stroke-linejoin=\"round\"{} points=\"{}\"/>\n",
                     color, dash, points);
     if (count == 1)
-      lines += fmt::format("<circle r=\"3\" cx=\"{:.1f}\" cy=\"{:.1f}\" fill=\"{}\"/>\n", px(curves[i].points.back().first),
-                           py(last), color);
+      lines += fmt::format("<circle r=\"3\" cx=\"{:.1f}\" cy=\"{:.1f}\" fill=\"{}\"/>\n", px(last_x), py(last), color);
     names.push_back(curves[i].name);
     summary += fmt::format("{}{}: {:.4g} at the end", summary.empty() ? "" : "; ", curves[i].name, last);
   }

@@ -97,9 +97,10 @@ Curve curve_of(const std::string& name, const std::vector<Json>& lines, const st
 
 std::vector<std::string> keys_with(const std::vector<Json>& lines, const std::string& prefix) {
   std::vector<std::string> keys;
-  if (lines.empty()) return keys;
-  for (const auto& [key, value] : lines.back().items()) {
-    if (key.starts_with(prefix)) keys.push_back(key);
+  for (const Json& line : lines) {
+    for (const auto& [key, value] : line.items()) {
+      if (key.starts_with(prefix) && std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    }
   }
   return keys;
 }

@@ -33,7 +33,7 @@ double number_of(const Json& json);
 std::string cell_text(const Json& json);
 /// One key of the lines over the step.
 Curve curve_of(const std::string& name, const std::vector<Json>& lines, const std::string& key);
-/// The keys of the last line that begin with `prefix`, in the order they stand there.
+/// The keys of the lines that begin with `prefix`, in the order they are met.
 std::vector<std::string> keys_with(const std::vector<Json>& lines, const std::string& prefix);
 
 }  // namespace emotion

@@ -36,10 +36,8 @@ std::string curves(const MetricLines& lines) {
 /// Every evaluation as a table: the numbers behind the curves.
 std::string evaluations(const MetricLines& lines) {
   if (lines.val.empty()) return {};
-  std::vector<std::string> keys;
-  for (const auto& [key, value] : lines.val.back().items()) {
-    if (key != "split") keys.push_back(key);
-  }
+  std::vector<std::string> keys = keys_with(lines.val, "");
+  std::erase(keys, "split");
   std::vector<std::vector<std::string>> rows;
   for (const Json& line : lines.val) {
     auto& row = rows.emplace_back();

@@ -137,11 +137,11 @@ std::string time_html(const Json& times, const MetricLines& lines, double sample
   for (const Json& line : lines.train) {
     const double step = number_of(line["step"]), rate = number_of(line.value("samples_per_second", Json())),
                  waited = number_of(line.value("data_wait", Json()));
-    if (rate > 0 && samples_a_step > 0) {
-      const double seconds = (step - last) * samples_a_step / rate;
-      training += seconds;
-      if (std::isfinite(waited)) waiting += waited * seconds;
-    }
+    double seconds = number_of(line.value("seconds", Json()));
+    // Lines of older versions have the rate alone, which says little of short epochs and several processes.
+    if (!std::isfinite(seconds)) seconds = rate > 0 && samples_a_step > 0 ? (step - last) * samples_a_step / rate : 0;
+    training += seconds;
+    if (std::isfinite(waited)) waiting += waited * seconds;
     last = step;
   }
   if (training <= 0) return {};

@@ -15,7 +15,8 @@ std::string feature_map_html(const Json& features);
 std::string nearest_pictures_html(const Json& features, const std::filesystem::path& images);
 /// data.json: how many samples, labels and keywords each split has, and the classes of the training split.
 std::string data_html(const Json& data);
-/// times.json (evaluations, checkpoints) and the rates in metrics.jsonl (training steps): where the time went.
+/// times.json (evaluations, checkpoints) and the seconds in metrics.jsonl (training steps; where there are none, an estimate
+/// from its rates): where the time went.
 std::string time_html(const Json& times, const MetricLines& lines, double samples_a_step);
 /// Programs and machine.
 std::string versions_html();

@@ -83,6 +83,15 @@ void update_sse(const SkipGramTile& tile, std::size_t width, float alpha) { upda
 
 }  // namespace
 
+std::size_t targets_of_a_tile(std::span<float* const> targets) {
+  const auto first = targets.first(std::min(kTileOutputs, targets.size()));
+  for (std::size_t t = 1; t < first.size(); ++t) {
+    const auto before = first.first(t);
+    if (std::find(before.begin(), before.end(), first[t]) != before.end()) return t;
+  }
+  return first.size();
+}
+
 void skip_gram_update(const SkipGramTile& tile, std::size_t width, float alpha) {
   static const auto chosen = best_for_processor(update_avx512, update_avx2, update_sse);
   chosen(tile, width, alpha);

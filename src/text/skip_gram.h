@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <span>
 
 namespace emotion {
 
@@ -10,7 +11,11 @@ inline std::size_t padded_width(int dimension) { return (static_cast<std::size_t
 
 inline constexpr std::size_t kTileInputs = 4, kTileOutputs = 6;
 
-/// Some context words against some target words, all with all. Rows that are not needed point to a row of zeros of their own.
+/// How many of the targets, from the first on, make up one tile: of a word that noise draws twice, one update would be lost.
+std::size_t targets_of_a_tile(std::span<float* const> targets);
+
+/// Some context words against some target words, all with all, no target twice. Rows that are not needed point to a row of zeros
+/// of their own.
 struct SkipGramTile {
   std::array<float*, kTileInputs> inputs;    ///< input vectors of the contexts
   std::array<float*, kTileOutputs> outputs;  ///< output vectors of the targets

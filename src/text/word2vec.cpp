@@ -178,7 +178,6 @@ class Trainer {
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     log_info("word2vec: {:.0f} words/s in {:.1f} s", peers_.size * static_cast<double>(done_.load() - before) / seconds, seconds);
-    if (peers_.rank == 0 && !options_.state.empty()) std::filesystem::remove(options_.state);
     return result();
   }
 
@@ -299,7 +298,8 @@ class Trainer {
   double learning_rate() const {
     const double part =
         static_cast<double>(done_.load(std::memory_order_relaxed)) / (static_cast<double>(own_tokens_) * options_.epochs);
-    return std::max(options_.min_alpha, options_.alpha - (options_.alpha - options_.min_alpha) * part);
+    const double last = std::min(options_.min_alpha, options_.alpha);  // never above the first
+    return std::max(last, options_.alpha - (options_.alpha - last) * part);
   }
 
   /// What a kept training must have in common with this one.
@@ -388,8 +388,8 @@ class Trainer {
     }
     SkipGramTile tile{.inputs = {}, .outputs = {}, .input_count = count, .output_count = 0, .first_is_positive = true};
     for (std::size_t c = 0; c < kTileInputs; ++c) tile.inputs[c] = c < count ? tiles.contexts[c] : tiles.zeros.data();
-    for (std::size_t first = 0; first < tiles.targets.size(); first += kTileOutputs) {
-      tile.output_count = std::min(kTileOutputs, tiles.targets.size() - first);
+    for (std::size_t first = 0; first < tiles.targets.size(); first += tile.output_count) {
+      tile.output_count = targets_of_a_tile(std::span(tiles.targets).subspan(first));
       for (std::size_t t = 0; t < kTileOutputs; ++t)
         tile.outputs[t] = t < tile.output_count ? tiles.targets[first + t] : tiles.zeros.data();
       skip_gram_update(tile, width_, alpha);

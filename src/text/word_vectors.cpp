@@ -199,7 +199,8 @@ WordVectors WordVectors::open(const std::filesystem::path& file) {
   data->map.emplace(file);
   const std::string name = data->name = file.string();
   if (data->map->text().starts_with("\x1f\x8b")) data->map.emplace(unpacked(file, data->map->text().size()));
-  const std::string_view text = data->map->text();
+  const std::string_view text = without_byte_order_mark(data->map->text());
+  const std::size_t mark = data->map->text().size() - text.size();
   if (text.empty()) throw DataError(name + ": the file is empty");
   const auto header = parse_header(text);
   if (header &&
@@ -241,7 +242,7 @@ WordVectors WordVectors::open(const std::filesystem::path& file) {
       throw DataError(fmt::format("{}: truncated or damaged at byte {}, in word {} of {}", name, at, row + 1, header->words));
     }
     data->words.push_back(text.substr(at, space - at));
-    data->offsets.push_back(space + 1);
+    data->offsets.push_back(mark + space + 1);
     at = space + 1 + row_size;
   }
   data->index(name);

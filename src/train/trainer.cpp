@@ -238,6 +238,7 @@ class Trainer {
     values.emplace_back("samples_per_second", static_cast<double>(samples_since_log_) / std::max(seconds, 1e-9));
     values.emplace_back("data_wait", std::clamp((waited - waited_at_log_) / std::max(seconds, 1e-9), 0.0, 1.0));
     detail_ = progress_text(values);
+    values.emplace_back("seconds", seconds + std::exchange(unlogged_seconds_, 0.0));
     log_->write("train", state_.step, epoch, values);
     logged_at_ = Clock::now();
     waited_at_log_ = waited;
@@ -246,6 +247,7 @@ class Trainer {
 
   /// Evaluation, then a checkpoint: what is due at the end of an epoch and of the run.
   void finish_epoch() {
+    unlogged_seconds_ += seconds_since(logged_at_);
     const std::optional<double> train_loss = window_.take_epoch(group_);
     if (task_->has_validation()) {
       const std::optional<EvaluationResult> result = evaluate();
@@ -458,6 +460,7 @@ class Trainer {
   std::int64_t steps_per_epoch_ = 0, total_steps_ = 0, samples_since_log_ = 0;
   Clock::time_point begin_ = Clock::now(), saved_at_, logged_at_;
   double waited_at_log_ = 0, last_lr_ = 0;
+  double unlogged_seconds_ = 0;  // of training, in epochs that have ended since the last line
   std::string detail_;
   bool best_is_missing_ = false;
   std::vector<std::string> skipped_;  // in evaluations

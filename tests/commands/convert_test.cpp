@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -254,6 +256,53 @@ TEST_F(ConvertTest, ClassesThatCannotBeTheNetworksAreRefused) {
   EXPECT_EQ(refused("awe\nfear\njoy\nsad\n"), "classes.txt: 4 classes, classifier.weight of a.safetensors is for 3\n");
   write_text(file("classes.txt"), "awe\nfear\njoy\n");
   good({"a.safetensors", "b.safetensors", "--config", "c.yaml", "--classes", "classes.txt"});
+}
+
+/// Opcodes as Python's pickletools.dis names them: SHORT_BINUNICODE.
+std::string pickled(const std::string& text) { return "\x8c" + std::string(1, static_cast<char>(text.size())) + text; }
+
+/// {word: float32 array}: STACK_GLOBAL, MARK, SHORT_BINBYTES, TUPLE1, REDUCE, BININT1, TUPLE.
+std::string word_dictionary(const std::vector<std::pair<std::string, std::vector<float>>>& entries) {
+  std::string pickle = "\x80\x04}(";
+  for (const auto& [word, values] : entries) {
+    const std::string bytes(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+    pickle += pickled(word) + pickled("numpy.core.numeric") + pickled("_frombuffer") + "\x93(";
+    pickle += "C" + std::string(1, static_cast<char>(bytes.size())) + bytes;
+    pickle += pickled("numpy") + pickled("dtype") + "\x93" + pickled("f4") + "\x85R";
+    pickle += "K" + std::string(1, static_cast<char>(values.size())) + "\x85" + pickled("C") + "tR";
+  }
+  return pickle + "u.";
+}
+
+// What the reader of word vectors refuses is not written.
+TEST_F(ConvertTest, AWordDictionaryOfWordsAndNumbers) {
+  write_text(file("w.pkl"), word_dictionary({{"sun", {1, 0}}, {"hot air", {0, 2}}}));
+  good({"w.pkl", "w.txt"});
+  EXPECT_EQ(read_file(file("w.txt")), "2 2\nsun 1 0\nhot_air 0 2\n");
+  for (const char* out : {"v.txt", "v.bin"}) {
+    write_text(file("w.pkl"), word_dictionary({{"sun", {1, 0}}, {"storm", {0, NAN}}}));
+    EXPECT_EQ(error(3, {"w.pkl", out}),
+              "w.pkl: entry 1 ('storm'): number 2 is no finite float; take the entry out of the dictionary\n");
+    write_text(file("w.pkl"), word_dictionary({{"sun", {1, 0}}, {"  ", {0, 1}}}));
+    EXPECT_EQ(error(3, {"w.pkl", out}), "w.pkl: entry 1 ('  ') is not a word and a vector of 2 floats\n");
+    EXPECT_FALSE(fs::exists(file(out)));
+  }
+}
+
+TEST_F(ConvertTest, ADetectorMayHaveOneClass) {
+  StateDict state;
+  state.add("x", at::ones({1}));
+  write_safetensors(file("a.safetensors"), state);
+  write_text(file("classes.txt"), "smoke\n");
+  write_text(file("d.yaml"), "task: detector\ndata: {train: {dataset: d, split: train}}\n");
+  write_text(file("c.yaml"), "task: classifier\ndata: {train: {dataset: d, split: train}}\n");
+  good({"a.safetensors", "b.safetensors", "--config", "d.yaml", "--classes", "classes.txt"});
+  EXPECT_EQ(read_safetensors_metadata(file("b.safetensors")).at("classes"), "[\"smoke\"]");
+  EXPECT_EQ(error(3, {"a.safetensors", "c.safetensors", "--config", "c.yaml", "--classes", "classes.txt"}),
+            "classes.txt: at least two classes, one a line, are wanted\n");
+  write_text(file("classes.txt"), "\n");
+  EXPECT_EQ(error(3, {"a.safetensors", "c.safetensors", "--config", "d.yaml", "--classes", "classes.txt"}),
+            "classes.txt: at least one class, one a line, is wanted\n");
 }
 
 TEST_F(ConvertTest, FlagsThatNothingWouldReadAreRefused) {

@@ -178,7 +178,10 @@ TEST_F(MeasureTest, ADetectorIsAskedNothingOfClassifiers) {
                                                 {"--zero-shot"},
                                                 {"--word2vec", "w"},
                                                 {"--textcnn", "t"},
-                                                {"--synonyms", "s"}}) {
+                                                {"--synonyms", "s"},
+                                                {"--bootstrap", "20"},
+                                                {"--seed", "2"},
+                                                {"--workers", "2"}}) {
     std::vector<std::string> words{"emotion_eval", "--checkpoint", "detector.safetensors", "--data", "moods", "--output", "out"};
     words.insert(words.end(), flags.begin(), flags.end());
     refuses(words, 2, flags[0] + ": detector.safetensors is of task detector, which does without; leave it out");

@@ -288,6 +288,34 @@ TEST_F(FaceNetworkTest, ThePictureIsTheFace) {
       << "the face of the data set's sample";
 }
 
+// AlexNet's classifier does not stand right behind a mean over places: there is no map.
+TEST_F(FaceNetworkTest, ANetworkWithoutMapsHasAReportWithoutThem) {
+  ImageClassifier network("alexnet", 2);
+  write("alexnet", *network,
+        parse_run_config("task: classifier\nmodel: {backbone: alexnet}\ndata: {resize: 64, size: 64}\n", "made"),
+        {"awe", "fear"});
+  const auto result =
+      run({"--checkpoint", weights("alexnet"), "people.png", "--report", "a.html", "--json", "a.json", "--log-level", "warning"});
+  EXPECT_EQ(result.code, 0) << result.errors;
+  const std::string html = read_file(file("a.html"));
+  EXPECT_THAT(html, HasSubstr("<p>Network: alexnet.safetensors. This network gives no class activation map.</p>"));
+  EXPECT_THAT(html, HasSubstr("<img alt=\"picture\" src=\"data:image/jpeg;base64,"));
+  EXPECT_THAT(html, Not(HasSubstr("<img alt=\"class activation map")));
+  EXPECT_EQ(nlohmann::json::parse(read_file(file("a.json"))).size(), 1U);
+  EXPECT_EQ(error(2, {"--checkpoint", weights("alexnet"), "people.png", "--pictures", "maps", "--log-level", "warning"}),
+            "--pictures: alexnet.safetensors gives no class activation map (model.backbone is alexnet); leave it out\n");
+  EXPECT_FALSE(fs::exists(file("maps")));
+}
+
+TEST_F(FaceNetworkTest, ADataSetsFlagsAreRefusedForPictures) {
+  for (const char* network : {"image", "global"}) {
+    EXPECT_EQ(error(2, {"--checkpoint", weights(network), "people.png", "--split", "test"}),
+              "--split: belongs to a data set, and people.png is none; leave it out\n");
+    EXPECT_EQ(error(2, {"--checkpoint", weights(network), ".", "--count", "3"}),
+              "--count: belongs to a data set, and . is none; leave it out\n");
+  }
+}
+
 TEST_F(FaceNetworkTest, PicturesWithoutAFaceAreLeftOutAndNamed) {
   const std::string warning = "warning: blank.png: no face was found, and face.safetensors sees faces (data.picture): left out\n";
   const auto some = run({"--checkpoint", weights("face"), "blank.png", "people.png", "--log-level", "warning"});

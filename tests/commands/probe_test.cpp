@@ -115,6 +115,30 @@ TEST_F(ProbeCommandTest, ViewsAreTrainedOnAndFoldsAreScoredWithoutThem) {
   refuses(probe({"--views", "2", "--method", "knn"}, "out"), 2, "probe.method knn takes neither views nor one_vs_all");
 }
 
+TEST_F(ProbeCommandTest, WhatASweepChoosesIsNotGiven) {
+  for (const Words& flags : {Words{"--C", "2"}, Words{"--lr", "2", "--solver", "sgd"}, Words{"--k", "2", "--method", "knn"}}) {
+    Words more = flags;
+    more.insert(more.end(), {"--sweep", "1,3"});
+    refuses(probe(more, "out"), 2, flags[0] + " belongs to a probe without a sweep, which chooses it");
+  }
+}
+
+// Features may take hours: what does not go together is said before.
+TEST_F(ProbeCommandTest, APlanIsRefusedBeforeFeaturesAreComputed) {
+  for (const auto& [more, code, error] :
+       {std::tuple{Words{"--views", "2", "--method", "knn"}, 2, "probe.method knn takes neither views nor one_vs_all"},
+        {Words{"--set", "probe.folds=1"}, 2, "probe.folds is 1; 0 (none) or at least 2"},
+        {Words{"--folds", "2", "--fraction", "0.5"}, 2, "probe.folds and a fraction of the training data do not go together"},
+        {Words{"--method", "knn", "--sweep", "1,2.5"}, 2, "probe.sweep: 2.5 is no number of neighbours"},
+        {Words{"--folds", "6"}, 3, "probe: 6 folds, but class 'amusement' has 5 samples; at most as many folds as those"}}) {
+    Words words = probe(more, "out");
+    std::erase(words, "--no-cache");
+    words.insert(words.end(), {"--cache", "early"});
+    refuses(words, code, error);
+    EXPECT_FALSE(fs::exists(root() / "early")) << error;
+  }
+}
+
 TEST_F(ProbeCommandTest, RandomWeightsArePinnedByTheirSeed) {
   const Words random{"--checkpoint", "random",         "--set", "model.backbone=resnet18",
                      "--set",        "data.resize=32", "--set", "data.size=32"};

@@ -349,6 +349,24 @@ TEST_F(ReproduceTest, RefusesUnknownNames) {
   EXPECT_EQ(run({"--compare", "fake"}).errors, "--compare: two run folders at least are wanted\n");
   EXPECT_EQ(run({"--compare", "fake", "--compare", "out"}).errors,
             "fake: not a run folder: there is no config.yaml, and no scalar in a TensorBoard event file\n");
+  EXPECT_EQ(run({"--seeds", "1,2,1"}).errors,
+            "--seeds: 1 stands twice, and would be one training counted as two; leave one out\n");
+  EXPECT_EQ(run({"--seeds", "1,2,1"}).code, 2);
+}
+
+// Nothing is run where runs are compared.
+TEST_F(ReproduceTest, AComparisonTakesNoFlagsOfTables) {
+  for (const auto& [flag, value] : {std::pair<std::string, std::string>{"--scale", "synth"},
+                                    {"--seeds", "1"},
+                                    {"--jobs", "1"},
+                                    {"--device", "cpu"},
+                                    {"--set", "train.epochs=1"},
+                                    {"--configs", "configs"}}) {
+    const auto result = run({"--compare", "fake", "--compare", "out", flag, value});
+    EXPECT_EQ(result.code, 2) << flag;
+    EXPECT_THAT(result.errors, HasSubstr("excludes")) << flag;
+    EXPECT_THAT(result.errors, HasSubstr(flag));
+  }
 }
 
 TEST_F(ReproduceTest, AMetricThatIsNotThereIsAFailureNotAZero) {

@@ -83,6 +83,24 @@ TEST_F(TextCommandTest, NearestWordsAsJson) {
   EXPECT_EQ(some.errors, "v.txt: there are no words 'sum' (did you mean sun?), 'fig' (did you mean fog?)\n");
 }
 
+// A training may take hours: where its words go is asked before, and what was kept of it goes last.
+TEST_F(TextCommandTest, BothFilesOfATrainingAreAskedForBefore) {
+  write_text(root_ / "d/dataset.yaml", "classes: [awe]\nsplits: {train: train.jsonl}\n");
+  write_text(root_ / "d/train.jsonl", "{\"image\": \"a.jpg\", \"keywords\": [\"sun\", \"sea\"]}\n");
+  const std::vector<std::string> words{"word2vec", "--data", "d",           "--split", "train",
+                                       "--out",    "v.txt",  "--min-count", "1",       "--vocabulary"};
+  auto lost = words, good = words;
+  lost.emplace_back("nowhere/words");
+  const auto result = run(lost);
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.errors, "nowhere/words: cannot be written: No such file or directory\n");
+  EXPECT_FALSE(fs::exists(root_ / "v.txt"));
+  good.emplace_back("words.txt");
+  EXPECT_EQ(run(good).code, 0);
+  EXPECT_EQ(read_file(root_ / "words.txt"), "sea\nsun\n");
+  EXPECT_FALSE(fs::exists(root_ / "v.txt.state"));
+}
+
 TEST_F(TextCommandTest, EmotionsInKeywords) {
   write_textcnn();
   const auto sun = run({"textcnn-predict", "--checkpoint", "text.safetensors", "sun"});

@@ -119,6 +119,8 @@ TEST_F(ManifestTest, DatasetYamlErrorsNameLineAndColumn) {
   EXPECT_EQ(yaml_error("classes: [a, b, a]\nsplits: {train: x}\n"), "dataset.yaml:1:17: class a stands twice");
   EXPECT_EQ(yaml_error("classes: [aw, b]\nsplits: {t: x}\npolarity: {positive: [awe]}\n"),
             "dataset.yaml:3:23: polarity names the unknown class awe; did you mean aw?");
+  EXPECT_EQ(yaml_error("classes: [awe, s\xe9r\xe9nit\xe9]\nsplits: {train: x}\n"),
+            "dataset.yaml:1:16: class 's\\xe9r\\xe9nit\\xe9' is not UTF-8; save the file as that");
   EXPECT_THAT(yaml_error("classes: [a\n"), HasSubstr("not valid YAML"));
   EXPECT_EQ(yaml_error("classes: [a]\nsplits:\n\ttrain: x\n"),
             "dataset.yaml:3:7: not valid YAML: illegal map value; the line is indented with a tab: YAML wants spaces");

@@ -83,6 +83,35 @@ TEST(ProbeExperimentTest, FoldsPredictEverySampleOnceUnseenAndAreStratified) {
   EXPECT_LT(run_probe(nearest, kClasses, noise, nullptr, nullptr).mean, 0.5) << "k = 1 would be right on a sample it has seen";
 }
 
+// Every picture stands twice, with labels that say nothing about features: k = 1 is right where it has seen the other one.
+TEST(ProbeExperimentTest, SamplesOfOnePictureAreNotParted) {
+  ProbeSplit train = train_split();
+  const ProbeSplit test = test_split();
+  ProbeSplit each = train;
+  for (std::uint32_t i = 0; i < 120; ++i) each.pictures.push_back(119 - i);
+  EXPECT_EQ(run_probe({.folds = 5}, kClasses, each, nullptr, nullptr).mean,
+            run_probe({.folds = 5}, kClasses, train, nullptr, nullptr).mean)
+      << "pictures of their own change nothing";
+  std::uint64_t state = 1;
+  for (auto& ids : train.labels)
+    ids[0] = static_cast<std::uint32_t>((state = state * 6364136223846793005ULL + 1442695040888963407ULL) >> 62);
+  train.features = at::cat({train.features, train.features}, 1);
+  train.labels.insert(train.labels.end(), train.labels.begin(), train.labels.begin() + 120);
+  for (std::uint32_t i = 0; i < 240; ++i) train.pictures.push_back(i % 120);
+  EXPECT_LT(run_probe({.method = "knn", .k = 1, .folds = 5}, kClasses, train, nullptr, nullptr).mean, 0.5);
+  EXPECT_LT(run_probe({.method = "knn", .sweep = {1}}, kClasses, train, nullptr, &test).trials[0].validation, 0.5);
+  // 60 samples of 'joy' that two pictures show.
+  for (std::size_t i = 0; i < 240; ++i) {
+    train.labels[i] = {static_cast<std::uint32_t>(i % 4)};
+    if (i % 4 == 3) train.pictures[i] = i % 8 == 3 ? 1000 : 1001;
+  }
+  EXPECT_EQ(error_of<DataError>([&] { run_probe({.folds = 3}, kClasses, train, nullptr, nullptr); }),
+            "probe: 3 folds, but class 'joy' has 2 pictures; at most as many folds as those");
+  for (auto& number : train.pictures) number = 7;
+  EXPECT_EQ(error_of<DataError>([&] { run_probe({.sweep = {1}}, kClasses, train, nullptr, &test); }),
+            "probe: all training samples are of one picture: none is left to choose from the sweep; name a split that does");
+}
+
 TEST(ProbeExperimentTest, SeedsAndFraction) {
   const ProbeSplit train = train_split(), test = test_split();
   const ProbeOutcome outcome = run_probe({.seeds = 4, .fraction = 0.25}, kClasses, train, nullptr, &test);

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "../support/limited_memory.h"
 #include "../support/scratch.h"
 #include "emotion/error.h"
 #include "emotion/io/content_hash.h"
@@ -103,6 +104,45 @@ TEST(SearchTest, LinksThatLeaveTheGraphAreNotFollowed) {
   write_text(file, altered(bytes, 200 * 32 + 2000, std::string(8, '\x7f')));
   EXPECT_EQ(error_of<DataError>([&] { SearchIndex::open(file); }),
             file.string() + ": its header does not fit its vectors; make it again with emotion_search index");
+}
+
+long peak_kilobytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss;
+}
+
+// A size in FAISS's bytes is no reason to make room: that there is as much behind it is.
+TEST(SearchTest, SizesBeyondTheFileTakeNoMemory) {
+  const ScratchFolder folder;
+  const auto file = folder.path() / "x.search";
+  const std::string error = "3: " + file.string() + ": FAISS cannot read it; make it again with emotion_search index";
+  const auto opened = [&](const std::string& bytes) {
+    write_text(file, bytes);
+    return error_within(2000, [&] {
+      const long before = peak_kilobytes();
+      try {
+        SearchIndex::open(file);
+      } catch (const DataError&) {
+        if (peak_kilobytes() - before > 100'000) throw RunError("memory was taken");
+        throw;
+      }
+    });
+  };
+  const std::string many{"\0\0\0\4\0\0\0\0", 8};  // 2^26 numbers, 256 MB and more
+  constexpr std::size_t kVectors = 3 * 4 * sizeof(float), kFlat = 4 + 33 + 8 + kVectors;
+  for (const char* kind : {"exact", "hnsw"}) {
+    index_of(clustered(3, 4), {.kind = kind}).save(file);
+    const std::string bytes = read_file(file);
+    EXPECT_EQ(opened(bytes), "no error");
+    EXPECT_EQ(opened(altered(bytes, kVectors + 8, many)), error) << "of the vectors";
+    EXPECT_EQ(opened(altered(bytes, kFlat, "IxPq")), error) << "a kind that is never written";
+    EXPECT_EQ(opened(altered(bytes, kVectors + 12, std::string(4, '\7'))), error) << "a metric that is never written";
+  }
+  const std::string bytes = read_file(file);
+  const std::size_t begin = bytes.find("IHNf");
+  ASSERT_NE(begin, std::string::npos);
+  EXPECT_EQ(opened(altered(bytes, bytes.size() - 40 - begin - 37, many)), error) << "of the levels' probabilities";
 }
 
 TEST(SearchTest, AFileGivesTheSameAnswersAndDamageIsSeen) {

@@ -148,6 +148,18 @@ TEST_F(PageTest, ARunsPageIsWholeAndHoldsItsNumbers) {
   EXPECT_THAT(html, HasSubstr("peak memory</th><td>1.23 GB</td>"));
 }
 
+// The rate counts samples of all processes, in short epochs but a few of them: no steps' length follows from it.
+TEST_F(PageTest, TrainingTookTheSecondsOfItsLines) {
+  const fs::path folder = run("run", 0.1, 0.5);
+  write_text(folder / "metrics.jsonl",
+             "{\"split\": \"train\", \"step\": 10, \"samples_per_second\": 100, \"data_wait\": 0.5, \"seconds\": 3}\n"
+             "{\"split\": \"train\", \"step\": 20, \"samples_per_second\": 50, \"data_wait\": 0.1, \"seconds\": 4}\n");
+  write_run_report(folder, {});
+  const std::string html = read_file(folder / "report.html");
+  EXPECT_THAT(html, HasSubstr("<th scope=\"row\">training steps</th><td>7.0 s</td>"));
+  EXPECT_THAT(html, HasSubstr("<th scope=\"row\">of that, waiting for data</th><td>1.9 s</td>"));
+}
+
 TEST_F(PageTest, ARunThatHasJustBegunHasAPageToo) {
   const fs::path folder = folder_.path() / "new";
   write_text(folder / "config.yaml", "task: classifier\n");
@@ -191,9 +203,11 @@ TEST_F(PageTest, AnotherFrameworksRunIsComparedByItsEvents) {
     events.add_scalar("Loss/train", 7, 1.5);
     events.add_scalar("Accuracy/val", 7, 0.5);
     events.add_scalar("val/loss", 7, 2);
+    events.add_scalar("val/loss", 14, 1.125);  // more often than the accuracy
   }
   const std::string text = compare_runs({ours, peer}, folder_.path() / "compare.html");
   EXPECT_THAT(text, HasSubstr("| top1 | 0.6250 | 0.5000 |\n"));
+  EXPECT_THAT(text, HasSubstr("| loss | 1.2500 | 1.1250 |\n"));
   EXPECT_THAT(text, HasSubstr("No two of these runs have a configuration to compare.\n"));
   EXPECT_THAT(read_file(folder_.path() / "compare.html"), HasSubstr(peer.string() + ": 1.5 at the end"));
   EXPECT_EQ(error_of<ConfigError>([&] {
@@ -251,6 +265,8 @@ TEST(Plot, LongTextsAndOddNumbersStayWithinTheirBounds) {
   const std::string one = svg_plot("t", "x", {{"c", {{3, 0}}}});
   EXPECT_THAT(one, HasSubstr("<circle"));
   EXPECT_THAT(one, Not(HasSubstr("nan")));
+  // The range of 3 alone is 2.5 to 3.5, its middle at 56 + 452 / 2 pixels; the last point has no place.
+  EXPECT_THAT(svg_plot("t", "x", {{"c", {{3, 0}, {9, NAN}}}}), HasSubstr("<circle r=\"3\" cx=\"282.0\""));
   // Numbers that half a step does not move, apart by less than a double shows, or further apart than it can say.
   for (const auto& values :
        {std::vector{1e17}, {-1e17}, {1e300, 1e299}, {1e17, 1e17 + 16}, {-1e299, 1e299}, {1e308, -1e308, 2.0}}) {

@@ -51,6 +51,21 @@ void expect_equations(std::size_t inputs, std::size_t outputs, bool positive) {
   }
 }
 
+TEST(SkipGramTest, NoTargetStandsTwiceInATile) {
+  std::vector<float> rows(8);
+  const auto size = [&](const std::vector<std::size_t>& words) {
+    std::vector<float*> targets;
+    for (const std::size_t word : words) targets.push_back(&rows[word]);
+    return targets_of_a_tile(targets);
+  };
+  EXPECT_EQ(size({}), 0U);
+  EXPECT_EQ(size({3}), 1U);
+  EXPECT_EQ(size({0, 1, 2, 3, 4, 5, 6}), kTileOutputs);
+  EXPECT_EQ(size({0, 1, 2, 1, 4, 5}), 3U);
+  EXPECT_EQ(size({0, 1, 2, 3, 4, 5, 0}), kTileOutputs) << "in the next one";
+  EXPECT_EQ(size({7, 7}), 1U);
+}
+
 TEST(SkipGramTest, ATileIsTheEquationsForEveryPair) {
   for (const std::size_t inputs : {1, 2, 3, 4}) {
     for (const std::size_t outputs : {1, 5, 6}) {

@@ -78,6 +78,21 @@ TEST_F(WordVectorsTest, WordsWithSpacesComeBack) {
   }
 }
 
+// Editors of Windows write one in front.
+TEST_F(WordVectorsTest, AByteOrderMarkIsNoPartOfTheFirstWord) {
+  const std::string mark = "\xef\xbb\xbf";
+  for (const std::string& text : {std::string("calm 1 2\nstorm 3 4\n"), std::string("2 2\ncalm 1 2\nstorm 3 4\n"),
+                                  "2 2\ncalm " + floats({1, 2}) + "storm " + floats({3, 4})}) {
+    write_text(folder_.path() / "w.txt", mark + text);
+    const WordVectors vectors = WordVectors::open(folder_.path() / "w.txt");
+    ASSERT_EQ(vectors.size(), 2U);
+    EXPECT_EQ(vectors.word(0), "calm");
+    std::vector<float> row(2);
+    vectors.copy(1, row);
+    EXPECT_THAT(row, ElementsAre(3, 4));
+  }
+}
+
 TEST_F(WordVectorsTest, GooglesBinaryByHand) {
   write_text(folder_.path() / "w.bin", "2 2\na " + floats({0, 1}) + "b " + floats({1, 1}));  // no line ends behind the rows
   const WordVectors vectors = WordVectors::open(folder_.path() / "w.bin");
@@ -322,17 +337,20 @@ TEST(Word2VecTest, AnInterruptedTrainingEndsWithTheSameBits) {
     return train_word2vec(words, lists, options, peers);
   };
   const auto whole = values_of(train(0));
-  EXPECT_FALSE(std::filesystem::exists(options.state));
+  EXPECT_TRUE(std::filesystem::exists(options.state)) << "the result is on no disk yet";
+  std::filesystem::remove(options.state);
   EXPECT_THAT(error_of<Interrupted>([&] { train(8); }), HasSubstr("the same command goes on where it last saved"));
   ASSERT_TRUE(std::filesystem::exists(options.state));
   EXPECT_EQ(values_of(train(6)), whole) << "five parts were left";
-  EXPECT_FALSE(std::filesystem::exists(options.state));
+  EXPECT_EQ(values_of(train(2)), whole) << "the last part once more, as after a disk that was full";
+  std::filesystem::remove(options.state);
 
   // Of another training: nothing of it is used.
   EXPECT_THAT(error_of<Interrupted>([&] { train(8); }), HasSubstr("interrupted"));
   options.seed = 2;
   const auto other = values_of(train(0));
   EXPECT_NE(other, whole);
+  std::filesystem::remove(options.state);
   EXPECT_EQ(values_of(train(0)), other);
 }
 
@@ -350,6 +368,16 @@ TEST(Word2VecTest, OneThreadAndOneSeedGiveTheSameBits) {
   EXPECT_NE(first(1), first(2));
   EXPECT_THAT(error_of<DataError>([&] { train_word2vec({"a"}, {{0}}, {.min_count = 5}); }),
               HasSubstr("no word stands 5 times or more in 1 keyword lists"));
+}
+
+// The rate falls to min_alpha, which is 1e-4, and never rises to it.
+TEST(Word2VecTest, ASmallRateStaysSmall) {
+  set_log_level(LogLevel::kOff);
+  const auto [words, lists] = topic_lists();
+  Word2VecOptions options{.dimension = 16, .epochs = 1, .min_count = 1, .alpha = 1e-4, .threads = 1};
+  const auto usual = values_of(train_word2vec(words, lists, options));
+  options.alpha = 1e-6;
+  EXPECT_NE(values_of(train_word2vec(words, lists, options)), usual);
 }
 
 // 1e30 is no learning rate: the first steps overflow.

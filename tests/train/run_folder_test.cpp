@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -182,6 +183,29 @@ TEST_F(RunFolderTest, EpochLinesSayWhatIsMeasured) {
   EXPECT_THAT(rarely.errors, HasSubstr(fmt::format("epoch 1/1  step 4  train loss {:.4f}  val loss ", sums[1] / 4)));
   EXPECT_THAT(run(config(), "two", {"--set", "train.epochs=1", "--set", "train.batch=2", "--nproc", "2"}).errors,
               ContainsRegex("epoch 1/1  step 4  train loss [0-9.]+  val loss "));
+}
+
+// Three epochs of four steps, a line every eighth: it counts the time of those epochs, not of the last one's steps alone.
+TEST_F(RunFolderTest, LinesSayHowLongTheirStepsTook) {
+  const auto begin = std::chrono::steady_clock::now();
+  const Result result = run(config(), "run", {"--set", "train.epochs=3", "--set", "train.log_every=8"});
+  ASSERT_EQ(result.code, 0) << result.errors;
+  const double whole = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  std::ifstream in(folder_.path() / "run/metrics.jsonl");
+  double sum = 0;
+  int lines = 0;
+  for (std::string line; std::getline(in, line);) {
+    const auto json = nlohmann::json::parse(line);
+    if (json["split"] != "train") continue;
+    ASSERT_TRUE(json.contains("seconds")) << line;
+    // The rate counts the last epoch's 16 samples.
+    EXPECT_GE(json["seconds"].get<double>(), 16 / json["samples_per_second"].get<double>()) << line;
+    sum += json["seconds"].get<double>();
+    ++lines;
+  }
+  EXPECT_EQ(lines, 2) << "after steps 8 and 12";
+  EXPECT_GT(sum, 0);
+  EXPECT_LT(sum, whole);
 }
 
 }  // namespace

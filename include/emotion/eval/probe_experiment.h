@@ -23,7 +23,9 @@ struct ProbeSplit {
   at::Tensor
       scored;  ///< float [n, D]: without augmentation, what samples of augmented views are scored on; undefined: features[0]
   std::vector<std::vector<std::uint32_t>> labels;  ///< [n], one or more class ids each
-  std::function<std::string(std::size_t)> place;   ///< names a row in errors; empty: by its number
+  /// [n], the number of the picture that a row shows: folds and what is held out do not part rows of one. Empty: each its own.
+  std::vector<std::uint32_t> pictures;
+  std::function<std::string(std::size_t)> place;  ///< names a row in errors; empty: by its number
 };
 
 /// How representations are measured.
@@ -59,6 +61,11 @@ struct ProbeOutcome {
   std::vector<std::pair<double, double>> tried;  ///< first trial: setting and validation score
   LinearModel model;                             ///< of the first trial; undefined for knn
 };
+
+/// What run_probe refuses without looking at a feature, for `views` of each training sample: asked before features are computed.
+/// @throws ConfigError for settings that do not go together; DataError: no training sample, more folds than the smallest class
+///         has samples (pictures, where several are of one)
+void check_plan(const ProbePlan& plan, std::int64_t views, const std::vector<std::string>& classes, const ProbeSplit& train);
 
 /// Fits and measures as the plan says. `validation` chooses from the sweep; where it is null a fifth of the training samples is
 /// held out for that, and all of them are used for the fit that is measured. `test` is null with folds.

@@ -54,14 +54,14 @@ struct Word2VecOptions {
   int window = 5;    ///< words each side; a keyword list has no order, so a window of the list's length is usual: 0 = whole list
   int negative = 5;  ///< noise words a pair
   int epochs = 5;
-  int min_count = 5;     ///< rarer words are dropped
-  double alpha = 0.025;  ///< first learning rate, falling linearly to min_alpha
-  double min_alpha = 0.0001;
+  int min_count = 5;          ///< rarer words are dropped
+  double alpha = 0.025;       ///< first learning rate, falling linearly to min_alpha
+  double min_alpha = 0.0001;  ///< no more than alpha
   double subsample = 1e-3;  ///< frequent words are dropped with 1 - sqrt(t/f) - t/f as in the reference implementation; 0 = never
   int threads = 0;          ///< 0 = one per core; with 1 the same seed gives the same bits
   std::uint64_t seed = 1;
   /// Where an unfinished training is kept, at most every `save_seconds`; a training with the same words, lists and options goes
-  /// on there. Removed at the end. Empty: nothing is kept.
+  /// on there. It stays until whoever asked has the result on the disk, and removes it. Empty: nothing is kept.
   std::filesystem::path state;
   double save_seconds = 60;
 };

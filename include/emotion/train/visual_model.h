@@ -44,6 +44,7 @@ class VisualModel {
   /// Class activation maps (Zhou et al., 2016) of class k: the classifier's weights over the last feature map, float [n, h, w].
   /// @throws WeightsError where the network does not pool by a mean (VGG, AlexNet)
   at::Tensor activation_map(const at::Tensor& images, std::int64_t k) const;
+  bool has_activation_maps() const { return config_.model.backbone.starts_with("resnet"); }
 
  private:
   RunConfig config_;

@@ -54,6 +54,15 @@ Scale find_scale(const ReproduceOptions& o) {
   throw ConfigError(fmt::format("--scale {}: there are {}{}", o.scale, fmt::join(known, ", "), did_you_mean(o.scale, known)));
 }
 
+/// The deviation over seeds would be too small.
+void check_seeds(const std::vector<std::uint64_t>& seeds) {
+  std::set<std::uint64_t> seen;
+  for (const std::uint64_t seed : seeds) {
+    if (!seen.insert(seed).second)
+      throw ConfigError(fmt::format("--seeds: {} stands twice, and would be one training counted as two; leave one out", seed));
+  }
+}
+
 /// `emotionnet/2`, or `emotionnet` for all of its tables.
 std::vector<PaperTable> find_tables(const ReproduceOptions& o, const Scale& scale) {
   std::vector<PaperTable> all, chosen;
@@ -227,6 +236,7 @@ JobOptions job_options(const ReproduceOptions& o, const Scale& scale) {
 
 void run_tables(const ReproduceOptions& given) {
   ReproduceOptions o = given;
+  check_seeds(o.seeds);
   const Scale scale = find_scale(o);
   if (o.output.empty()) o.output = scale.name == "paper" ? "runs/reproduce" : "runs/reproduce-" + scale.name;
   const std::vector<std::uint64_t> seeds = !o.seeds.empty()      ? o.seeds
