@@ -1,2 +1,2 @@
-// Its target holds the precompiled header of the tests: an executable, since theirs are compiled as such.
+// Its target holds the precompiled header of the tests: an executable or a library of objects, as those who use it.
 int main() { return 0; }
