@@ -101,6 +101,14 @@ TEST_F(FolderImportTest, TheSetIsCalledAsItsFolder) {
 }
 
 // 8 classes of 6: each gives 4.8, 0.6 and 0.6, which is 5 and one for val or test, so that both get four.
+// What `..` leads to from behind a link is not what it leads to from the link's name.
+TEST_F(FolderImportTest, ALinkedOutFindsItsPictures) {
+  write_pictures("joy", 10);
+  fs::create_directories(folder_.path() / "disk/deep");
+  fs::create_directory_symlink("disk/deep", out_);
+  EXPECT_TRUE(fs::exists(Manifest::open(import_photos(), "train").image_path(0)));
+}
+
 TEST_F(FolderImportTest, StratifyDividesEachClass) {
   for (const char* cls : {"a", "b", "c", "d", "e", "f", "g", "h"}) write_pictures(cls, 6);
   const Dataset dataset = import_photos({.split = "80/10/10", .seed = 3, .stratify = true});

@@ -82,7 +82,7 @@ void write(const BoxImport& request, const BoxedData& data) {
   dataset.root = request.out;
   dataset.name = request.format;
   dataset.classes = data.classes;
-  dataset.image_root = relative_root(request.root, request.out);
+  dataset.image_root = image_root_from(request.root, request.out);
   for (const BoxedSplit& split : data.splits) {
     ManifestWriter manifest(request.out / (split.name + ".jsonl"));
     AnnotationWriter annotations(data.classes);
