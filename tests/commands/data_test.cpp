@@ -85,6 +85,40 @@ TEST_F(DataCommandTest, CurateInTwoSteps) {
   EXPECT_THAT(error(3, "curate gone.jsonl --candidates w"), HasSubstr("gone.jsonl: cannot be read"));
 }
 
+TEST_F(DataCommandTest, CurateReplacesNoCollection) {
+  const std::string collection = "{\"image\": \"1.jpg\", \"keywords\": [\"sky\", \"joy\"]}\n";
+  write_text(file("coll/all.jsonl"), collection);
+  write_text(file("words.txt"), "joy\n");
+  EXPECT_EQ(error(2, "curate coll/all.jsonl --categories words.txt --out coll"),
+            "coll/all.jsonl: there is such a file already; give another --out\n");
+  EXPECT_EQ(read_file(file("coll/all.jsonl")), collection);
+  write_text(file("none.txt"), "grief\n");
+  EXPECT_THAT(error(3, "curate coll/all.jsonl --categories none.txt --out made"), HasSubstr("no image has enough keywords"));
+  EXPECT_EQ(run("curate coll/all.jsonl --categories words.txt --out made").code, 0) << "what failed left nothing";
+}
+
+// As training does: faces in the place of images where there is one, broken ones left out.
+TEST_F(DataCommandTest, PreviewShowsFacesAndLeavesBrokenOnesOut) {
+  write_picture("set/img/0.png", 8, 0);
+  write_picture("set/face/0.png", 5, 1);
+  write_text(file("set/face/2.png"), "broken");
+  write_dataset("set",
+                "{\"image\": \"img/0.png\", \"labels\": [0], \"face\": \"face/0.png\"}\n{\"image\": \"img/1.png\", \"labels\": "
+                "[0]}\n{\"image\": \"img/2.png\", \"labels\": [0], \"face\": \"face/2.png\"}\n",
+                "val");
+  write_text(file("faces.yaml"),
+             "task: classifier\noutput: run\ndata: {train: {dataset: set, split: val}, picture: face, on_error: skip, resize: 0, "
+             "augment: none, flip: false}\n");
+  const auto result = run("preview --data set --config faces.yaml --out seen");
+  ASSERT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(result.errors,
+              AllOf(HasSubstr("seen: 1 pictures"), HasSubstr("face/2.png: "), HasSubstr("left out (data.on_error)")));
+  EXPECT_EQ(cv::imread(file("seen/000000.png").string()).cols, 5);
+  EXPECT_FALSE(fs::exists(file("seen/000001.png")));
+  const auto rate = run("bench --data set --split val --config faces.yaml --seconds 0.1");
+  EXPECT_EQ(rate.code, 0) << rate.errors;
+}
+
 TEST_F(DataCommandTest, VoteSaysHowFarAnnotatorsAgree) {
   write_dataset("data",
                 "{\"image\": \"a\", \"votes\": [0, 0, 0, 1]}\n{\"image\": \"b\", \"votes\": [1, 1, 1, 1]}\n"
