@@ -263,10 +263,32 @@ TEST_F(DataCommandTest, ImportOfAFolderAsAUserGivesIt) {
   EXPECT_THAT(Dataset::open(file("set")).positive, ElementsAre("awe", "calm"));
   EXPECT_THAT(error(2, "import ube --root photos --out x --positive awe"),
               HasSubstr("import ube: --positive and --negative are for folder and csv"));
-  EXPECT_THAT(error(2, "import webdataset --root photos --out x --stratify"),
-              HasSubstr("import webdataset: the names of the shards are the splits; emotion_data split draws others"));
+  EXPECT_THAT(
+      error(2, "import webdataset --root photos --out x --stratify"),
+      HasSubstr("import webdataset: --stratify: the names of the shards are the splits; emotion_data split draws others"));
   for (const char* name : {"val/a/1.png", "train/a/1.png"}) write_picture("parts/" + std::string(name), 8, 0);
   EXPECT_THAT(error(2, "import folder --root parts --out x --split 80/20"), HasSubstr("leave out --split and --stratify"));
+}
+
+TEST_F(DataCommandTest, ImportRefusesWhatTheFormatDoesNotRead) {
+  const auto refusal = [&](const std::string& words) {
+    const std::string text = error(2, "import " + words + " --root photos --out x");
+    return text.substr(0, text.find('\n'));
+  };
+  for (const char* flag : {"--split 80/20", "--seed 3"}) {
+    const std::string name = std::string(flag).substr(0, std::string(flag).find(' '));
+    EXPECT_EQ(refusal("webdataset " + std::string(flag)),
+              "import webdataset: " + name + ": the names of the shards are the splits; emotion_data split draws others");
+    EXPECT_EQ(refusal("coco " + std::string(flag)),
+              "import coco: " + name + ": the files of annotations are the splits; emotion_data split draws others");
+  }
+  EXPECT_EQ(refusal("webdataset --folds 5"), "import webdataset: --folds is for published data sets");
+  EXPECT_EQ(refusal("webdataset --without joy"), "import webdataset: --without is for published data sets");
+  for (const char* flag : {"--split-column", "--keywords-column", "--image-column", "--label-column", "--separator"}) {
+    for (const char* format : {"folder", "ube", "coco", "webdataset"})
+      EXPECT_EQ(refusal(fmt::format("{} {} x", format, flag)), fmt::format("import {}: {} is for csv", format, flag));
+  }
+  EXPECT_THAT(refusal("cvs --label-column x"), HasSubstr("import format 'cvs' is not known"));
 }
 
 TEST_F(DataCommandTest, ImportWithoutTheTrainingPicturesFails) {
