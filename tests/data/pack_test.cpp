@@ -261,6 +261,21 @@ TEST_F(ShardTest, PackingGoesOnAfterAStop) {
             file("again").string() + ": there is a data set already; give another --out");
 }
 
+TEST_F(ShardTest, PackedAnewNothingOfAnEarlierRunStays) {
+  const Dataset source = dataset(6);
+  pack_dataset(source, {.out = file("packed"), .samples = 1});
+  read_file_or_member(file("packed/train-000005.tar").string() + "#000000005.json");  // writes an index
+  fs::remove(file("packed/dataset.yaml"));
+  write_text(file("data/r/1.safetensors"), "REGIONS");  // of the same size
+  pack_dataset(source, {.out = file("packed"), .samples = 3});
+  EXPECT_EQ(read_file(file("packed/r/1.safetensors")), "REGIONS");
+  EXPECT_TRUE(fs::exists(file("packed/train-000001.tar")));
+  for (int k = 2; k < 6; ++k) {
+    EXPECT_FALSE(fs::exists(file(fmt::format("packed/train-{:06}.tar", k))));
+    EXPECT_FALSE(fs::exists(file(fmt::format("packed/train-{:06}.tar.index", k))));
+  }
+}
+
 // What is of the same size may be another picture.
 TEST_F(ShardTest, AShardOlderThanItsPicturesIsPackedAnew) {
   const Dataset source = dataset(6);

@@ -20,7 +20,7 @@ struct PackConfig {
 /// shards.
 ///
 /// Shards are whole or not there. A second run after a stop keeps those that hold what they should and are newer than
-/// their pictures and faces, and makes the others.
+/// their pictures and faces, makes the others, and removes those of one with fewer samples in a shard.
 /// @throws DataError with the manifest's place for a picture that cannot be read; ConfigError; RunError; Interrupted
 void pack_dataset(const Dataset& source, const PackConfig& config);
 
