@@ -355,13 +355,6 @@ class FetchRun {
   Verifier verifier_;
 };
 
-void sync_disk(const fs::path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  ::syncfs(fd);
-  ::close(fd);
-}
-
 }  // namespace
 
 FetchSummary fetch_pictures(const std::vector<UrlEntry>& list, const FetchConfig& config) {

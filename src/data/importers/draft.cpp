@@ -382,7 +382,8 @@ void ImportDraft::write(const Splits& splits) const {
     dataset.splits.emplace_back(split, split + ".jsonl");
     summary += fmt::format("{}{} {}", summary.empty() ? "" : ", ", split, rows.size());
   }
-  dataset.save();  // last: a folder without dataset.yaml is no data set
+  if (!made_.empty()) sync_disk(out());  // pictures that the importer wrote
+  dataset.save();                        // last: a folder without dataset.yaml is no data set
   log_info("{}: {} classes; {}", out().string(), classes.size(), summary);
 }
 
