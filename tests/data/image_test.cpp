@@ -1,3 +1,4 @@
+#include <array>
 #include <cmath>
 #include <iostream>
 
@@ -124,6 +125,16 @@ TEST(ResizeTest, CroppingTheWholeToItsOwnSizeChangesNothing) {
   const Image image = decode_image(kFixtures / "odd420.jpg");
   EXPECT_EQ(crop_image(image, 0, 0, image.width, image.height).pixels, image.pixels);
   EXPECT_EQ(resize_image(image, image.width, image.height).pixels, image.pixels);
+}
+
+TEST(TrainingCropTest, ABoxMayReachFarOutOfThePicture) {
+  const Transform whole{.resize = 0, .crop = Crop::kNone, .flip = false};
+  const Image image = load_image(kFixtures / "rgb.png", whole, {});
+  EXPECT_EQ(load_image(kFixtures / "rgb.png", whole, {}, std::array<float, 4>{-1e30F, 0, 3e38F, 1e30F}).pixels, image.pixels);
+  EXPECT_EQ(error_of<DataError>([&] {
+              load_image(kFixtures / "rgb.png", whole, {}, std::array<float, 4>{3e38F, 0, 3e38F, 5});
+            }),
+            (kFixtures / "rgb.png").string() + ": the sample's box lies outside the picture");
 }
 
 TEST(TrainingCropTest, RegionDecodingShowsWhatDecodingTheWholeShows) {

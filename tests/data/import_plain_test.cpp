@@ -144,6 +144,12 @@ TEST_F(FolderImportTest, RatiosOfAnySumSayWhatTheyAre) {
   EXPECT_THAT(log(), HasSubstr("1 classes; train 70, val 10, test 10\n"));
 }
 
+TEST_F(FolderImportTest, ARatioWithoutAFiniteSumIsRefused) {
+  write_pictures("joy", 9);
+  EXPECT_EQ(folder_error({.split = "1e308/1e308"}),
+            "--split is '1e308/1e308'; 80/20 (train/val) or 80/5/15 (train/val/test) is wanted");
+}
+
 TEST_F(FolderImportTest, PolarityFollowsNamesThatAreAllKnown) {
   write_pictures("Joy", 5);
   write_pictures("angry", 5);
