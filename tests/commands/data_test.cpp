@@ -184,6 +184,20 @@ TEST_F(DataCommandTest, DedupWritesTheSetTheGroupsAndAPage) {
   EXPECT_THAT(error(2, "dedup --data data --groups g --radius 40"), HasSubstr("radius is 40, 0 to 32 bits are possible"));
 }
 
+// Before the work, not after it.
+TEST_F(DataCommandTest, AResultThatCannotBeWrittenIsToldAtTheStart) {
+  write_picture("data/a.png", 60, 0);
+  write_dataset("data", "{\"image\": \"a.png\", \"votes\": [0, 0, 0]}\n");
+  const std::string told = ": cannot be written: No such file or directory\n";
+  EXPECT_EQ(error(1, "dedup data --out unique --html gone/p.html"), "gone/p.html" + told);
+  EXPECT_EQ(error(1, "vote data --out major --json gone/v.json"), "gone/v.json" + told);
+  EXPECT_EQ(error(1, "stats nothing --json gone/s.json"), "gone/s.json" + told);
+  EXPECT_EQ(error(1, "stats nothing --html gone/s.html"), "gone/s.html" + told);
+  EXPECT_EQ(error(1, "faces --data nothing --json gone/f.json"), "gone/f.json" + told);
+  for (const char* made : {"unique", "major"}) EXPECT_FALSE(fs::exists(file(made)));
+  EXPECT_EQ(run("dedup data --out unique --html unique/p.html").code, 0) << "a folder that it makes itself";
+}
+
 TEST_F(DataCommandTest, SplitByRatioCountsAndFolds) {
   std::string lines;
   for (int i = 0; i < 20; ++i) lines += fmt::format("{{\"image\": \"{}.png\", \"labels\": [{}]}}\n", i, i < 10 ? 0 : 1);
