@@ -1,6 +1,9 @@
 #include "emotion/commands/curation.h"
 
 #include <cmath>
+#include <filesystem>
+#include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -15,6 +18,24 @@
 #include "emotion/report/duplicate_page.h"
 #include "result_file.h"
 
+namespace emotion {
+namespace {
+
+/// check_result_file(); a file in the data set that the command makes needs no folder yet.
+void check_result_beside(std::string_view flag, const std::string& file, ResultForm form, const std::string& out) {
+  namespace fs = std::filesystem;
+  const auto plain = [](const fs::path& folder) { return (fs::absolute(folder) / "").lexically_normal(); };
+  const fs::path folder = fs::path(file).parent_path();
+  if (!out.empty() && !folder.empty() && plain(folder) == plain(out)) {
+    check_result_name(flag, file, form);
+  } else {
+    check_result_file(flag, file, form);
+  }
+}
+
+}  // namespace
+}  // namespace emotion
+
 void emotion_data_dedup(const emotion::DedupOptions& o) {
   using namespace emotion;
   if (o.out.empty() && o.groups.empty() && o.html.empty())
@@ -22,7 +43,7 @@ void emotion_data_dedup(const emotion::DedupOptions& o) {
   const Dataset dataset = Dataset::open(o.data);
   if (!o.out.empty() && std::filesystem::exists(std::filesystem::path(o.out) / "dataset.yaml"))
     throw ConfigError(o.out + ": there is a data set already; give another --out");
-  check_result_name("--html", o.html, ResultForm::kPage);
+  check_result_beside("--html", o.html, ResultForm::kPage, o.out);
   const DuplicateReport report = find_duplicates(dataset, {.radius = o.radius, .mirrored = o.mirrored, .workers = o.workers});
   log_info("{} pictures, {} groups of near-duplicates, {} pictures not kept", report.pictures.size(), report.groups.size(),
            report.dropped());
@@ -71,7 +92,7 @@ nlohmann::ordered_json agreement_json(const emotion::Agreement& agreement, const
 void emotion_data_vote(const emotion::VoteOptions& o) {
   using namespace emotion;
   if (o.at_least < 1) throw ConfigError(fmt::format("--at-least is {}, 1 or more is needed", o.at_least));
-  check_result_name("--json", o.json, ResultForm::kJson);
+  check_result_beside("--json", o.json, ResultForm::kJson, o.out);
   const Dataset dataset = Dataset::open(o.data);
   std::vector<std::vector<std::uint32_t>> items;
   for (const auto& [split, file] : dataset.splits) {

@@ -1,26 +1,66 @@
 #include "emotion/commands/data.h"
 
+#include <algorithm>
+
+#include <fmt/format.h>
+
 #include "emotion/data/import.h"
+#include "emotion/data/import_formats.h"
 #include "emotion/data/importers.h"
 #include "emotion/data/pack.h"
 #include "emotion/data/synth.h"
 #include "emotion/error.h"
 
+namespace emotion {
+namespace {
+
+bool is_known_format(const std::string& name) {
+  return name == "folder" || name == "csv" || name == "webdataset" ||
+         std::any_of(kImportFormatNames.begin(), kImportFormatNames.end(), [&](const auto& known) { return known.name == name; });
+}
+
+/// Refuses flags that the format would not read.
+void check_flags(const ImportOptions& o) {
+  if (!is_known_format(o.format)) return;  // which is told as that
+  const ImportOptions none;
+  const bool csv = o.format == "csv", plain = csv || o.format == "folder", shards = o.format == "webdataset";
+  const bool drawn = !shards && o.format != "coco", published = !plain && !shards;
+  const char* const own = shards ? ": the names of the shards are the splits; emotion_data split draws others"
+                                 : ": the files of annotations are the splits; emotion_data split draws others";
+  if (!plain && (!o.positive.empty() || !o.negative.empty()))
+    throw ConfigError("import " + o.format + ": --positive and --negative are for folder and csv");
+  struct Flag {
+    bool given;
+    const char* name;
+    bool read;
+    const char* problem;
+  };
+  for (const Flag& flag : {Flag{!o.file.empty(), "--file", csv || shards, " is for csv and webdataset"},
+                           {o.image_column != none.image_column, "--image-column", csv, " is for csv"},
+                           {o.label_column != none.label_column, "--label-column", csv, " is for csv"},
+                           {o.keywords_column != none.keywords_column, "--keywords-column", csv, " is for csv"},
+                           {o.split_column != none.split_column, "--split-column", csv, " is for csv"},
+                           {o.separator != none.separator, "--separator", csv, " is for csv"},
+                           {!o.split.empty(), "--split", drawn, own},
+                           {o.seed != none.seed, "--seed", drawn, own},
+                           {o.stratify, "--stratify", !shards, own},
+                           {o.folds != 0, "--folds", published, " is for published data sets"},
+                           {!o.without.empty(), "--without", published, " is for published data sets"}}) {
+    if (flag.given && !flag.read) throw ConfigError(fmt::format("import {}: {}{}", o.format, flag.name, flag.problem));
+  }
+}
+
+}  // namespace
+}  // namespace emotion
+
 void emotion_data_import(const emotion::ImportOptions& o) {
   using namespace emotion;
   if (o.root.empty() || o.out.empty()) throw ConfigError("import needs --root DIR and --out DATASET");
-  if (o.format == "webdataset" && o.stratify)
-    throw ConfigError("import webdataset: the names of the shards are the splits; emotion_data split draws others");
-  const bool plain = o.format == "folder" || o.format == "csv";
-  if (!plain && (!o.positive.empty() || !o.negative.empty()))
-    throw ConfigError("import " + o.format + ": --positive and --negative are for folder and csv");
+  check_flags(o);
   if (o.format == "webdataset") {
     import_shards({.root = o.root, .out = o.out, .classes = o.file});
     return;
   }
-  if (plain && o.folds != 0) throw ConfigError("import " + o.format + ": --folds is for published data sets");
-  if (plain && !o.without.empty()) throw ConfigError("import " + o.format + ": --without is for published data sets");
-  if (!plain && !o.file.empty()) throw ConfigError("import " + o.format + ": --file is for csv");
   const ClassPolarity polarity{o.positive, o.negative};
   if (o.format == "folder") {
     import_folder({.root = o.root, .out = o.out, .split = o.split, .seed = o.seed, .stratify = o.stratify, .polarity = polarity});

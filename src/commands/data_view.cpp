@@ -1,6 +1,8 @@
 #include <chrono>
 #include <filesystem>
-#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <opencv2/imgcodecs.hpp>
@@ -28,6 +30,26 @@ Transform run_transform(const RunConfig& config, const std::string& data, const 
   return training ? transform : transform.deterministic();
 }
 
+/// The samples that a run of `config` sees: `data.picture: face` leaves out those without one.
+std::vector<std::uint64_t> run_samples(const RunConfig& config, const Manifest& manifest) {
+  std::vector<std::uint64_t> samples;
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    if (config.data.picture != "face" || !manifest[i].face.empty()) samples.push_back(i);
+  }
+  if (samples.empty()) throw DataError(manifest.file().string() + ": no sample has a face; emotion_data faces finds them");
+  return samples;
+}
+
+LoaderOptions run_loader(const RunConfig& config, const std::string& data, const std::string& split) {
+  return {.transform = run_transform(config, data, split),
+          .picture = config.data.picture == "face" ? Picture::kFace : Picture::kImage,
+          .seed = config.seed,
+          .batch = static_cast<std::size_t>(config.train.batch),
+          .workers = config.data.workers,
+          .on_error = config.data.on_error == "skip" ? OnError::kSkip : OnError::kStop,
+          .allocate = {}};
+}
+
 void write_png(const std::filesystem::path& file, const std::uint8_t* pixels, int width, int height) {
   const cv::Mat rgb(height, width, CV_8UC3, const_cast<std::uint8_t*>(pixels));
   cv::Mat bgr;
@@ -47,23 +69,21 @@ void emotion_data_preview(const emotion::PreviewOptions& options) {
   std::error_code error;
   std::filesystem::create_directories(options.out, error);
   if (error) throw RunError(options.out + ": cannot be made: " + error.message());
-  const std::uint64_t count = options.count == 0 ? manifest.size() : std::min<std::uint64_t>(options.count, manifest.size());
-  std::vector<std::uint64_t> samples(count);
-  std::iota(samples.begin(), samples.end(), std::uint64_t{0});
-  // A batch of one: without a crop every picture has its own size.
-  ImageLoader loader(manifest,
-                     {.transform = run_transform(config, options.data, options.split),
-                      .seed = config.seed,
-                      .batch = 1,
-                      .workers = config.data.workers,
-                      .allocate = {}},
-                     std::move(samples), /*epoch=*/0);
+  std::vector<std::uint64_t> samples = run_samples(config, manifest);
+  if (options.count > 0 && options.count < samples.size()) samples.resize(options.count);
+  LoaderOptions loader_options = run_loader(config, options.data, options.split);
+  loader_options.batch = 1;  // without a crop every picture has its own size
+  ImageLoader loader(manifest, std::move(loader_options), std::move(samples), /*epoch=*/0);
   const Device device = Device::open("cpu");
+  std::uint64_t count = 0;
   while (auto batch = loader.next()) {
     if (stop_requested()) throw Interrupted("preview: interrupted");
+    if (batch->samples.empty()) continue;  // a broken one
     write_png(std::filesystem::path(options.out) / fmt::format("{:06}.png", batch->samples[0]),
               device.pixels(*batch).const_data_ptr<std::uint8_t>(), batch->width, batch->height);
+    ++count;
   }
+  for (const auto& problem : loader.skipped()) log_warning("{}; left out (data.on_error)", problem);
   log_info("{}: {} pictures", options.out, count);
 }
 
@@ -71,14 +91,10 @@ void emotion_data_bench(const emotion::BenchOptions& options) {
   using namespace emotion;
   const RunConfig config = load_run_config(options.config, options.settings);
   const Manifest manifest = Manifest::open(Dataset::open(options.data), options.split);
-  LoaderOptions loader_options{.transform = run_transform(config, options.data, options.split),
-                               .seed = config.seed,
-                               .batch = static_cast<std::size_t>(config.train.batch),
-                               .workers = config.data.workers,
-                               .on_error = config.data.on_error == "skip" ? OnError::kSkip : OnError::kStop,
-                               .cache = make_picture_cache(config.data, manifest.size()),
-                               .allocate = {}};
-  const Sampler sampler{.size = manifest.size(),
+  const std::vector<std::uint64_t> samples = run_samples(config, manifest);
+  LoaderOptions loader_options = run_loader(config, options.data, options.split);
+  loader_options.cache = make_picture_cache(config.data, manifest.size());
+  const Sampler sampler{.size = samples.size(),
                         .shuffle = config.data.shuffle,
                         .window = static_cast<std::uint64_t>(config.data.shuffle_window),
                         .seed = config.seed};
@@ -87,10 +103,12 @@ void emotion_data_bench(const emotion::BenchOptions& options) {
   double seconds = 0;
   const auto begin = std::chrono::steady_clock::now();
   while (seconds < options.seconds) {
-    ImageLoader loader(manifest, loader_options, sampler.order(epoch), epoch);
+    std::vector<std::uint64_t> order = sampler.order(epoch);
+    for (std::uint64_t& place : order) place = samples[place];
+    ImageLoader loader(manifest, loader_options, std::move(order), epoch);
     while (auto batch = loader.next()) {
       if (stop_requested()) throw Interrupted("bench: interrupted");
-      device.pixels(*batch);  // mirrored, as the DataLoaders do whose rates stand beside this one
+      if (!batch->samples.empty()) device.pixels(*batch);  // mirrored, as the DataLoaders do whose rates stand beside this one
       images += batch->samples.size();
       seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
       if (seconds >= options.seconds) break;

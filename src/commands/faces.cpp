@@ -70,11 +70,11 @@ void find_faces(const FacesOptions& o, ProcessGroup& group) {
 }  // namespace emotion
 
 void emotion_data_faces(const emotion::FacesOptions& o) {
-  emotion::check_result_name("--json", o.json, emotion::ResultForm::kJson);
+  emotion::check_result_file("--json", o.json, emotion::ResultForm::kJson);
   const std::vector<std::pair<std::string, std::string>> same{
       {"data set", o.data},
       {"--split", o.split},
-      {"options",
-       fmt::format("{} {} {} {} {} {} {}", o.landmarks, o.cnn, o.size, o.padding, o.upsample, o.max_side, o.threshold)}};
+      {"options", fmt::format("{} {} {} {} {} {} {} {}", o.landmarks, o.cnn, o.size, o.padding, o.upsample, o.max_side,
+                              o.threshold, o.anew)}};
   emotion::run_shared(o.share, same, [&](emotion::ProcessGroup& group) { emotion::find_faces(o, group); });
 }

@@ -45,8 +45,8 @@ void print(const SplitStatistics& s, const std::vector<std::string>& classes) {
 
 void emotion_data_stats(const emotion::StatsOptions& o) {
   using namespace emotion;
-  check_result_name("--json", o.json, ResultForm::kJson);
-  check_result_name("--html", o.html, ResultForm::kPage);
+  check_result_file("--json", o.json, ResultForm::kJson);
+  check_result_file("--html", o.html, ResultForm::kPage);
   const Dataset dataset = Dataset::open(o.data);
   if (!o.check_list.empty()) {
     write_check_list(dataset, o.check_images, o.seed, o.check_list);

@@ -3,11 +3,16 @@
 #include <gif_lib.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <streambuf>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
@@ -24,9 +29,12 @@ bool starts_with(std::span<const std::byte> bytes, std::string_view magic, std::
   return bytes.size() >= at + magic.size() && std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
 }
 
-std::uint32_t big_endian(std::span<const std::byte> bytes, std::size_t at) {
+/// A number of `size` bytes; 0 where the file ends before them.
+std::uint32_t number_at(std::span<const std::byte> bytes, std::size_t at, std::size_t size, bool big_endian) {
+  if (at > bytes.size() || bytes.size() - at < size) return 0;
   std::uint32_t value = 0;
-  for (std::size_t i = 0; i < 4; ++i) value = value << 8 | std::to_integer<std::uint32_t>(bytes[at + i]);
+  for (std::size_t i = 0; i < size; ++i)
+    value |= std::to_integer<std::uint32_t>(bytes[at + i]) << 8 * (big_endian ? size - 1 - i : i);
   return value;
 }
 
@@ -150,25 +158,77 @@ class QuietOpenCV {
   QuietOpenCV& operator=(const QuietOpenCV&) = delete;
 };
 
-/// A WebP file of several pictures has a chunk ANIM; chunks are a name, a size and as many bytes, made even.
-bool is_animated_webp(std::span<const std::byte> bytes) {
-  if (!starts_with(bytes, "RIFF") || !starts_with(bytes, "WEBP", 8)) return false;
+bool is_webp(std::span<const std::byte> bytes) { return starts_with(bytes, "RIFF") && starts_with(bytes, "WEBP", 8); }
+
+/// What the first chunk of that name in a WebP file holds; chunks are a name, a size and as many bytes, made even.
+std::optional<std::span<const std::byte>> webp_chunk(std::span<const std::byte> bytes, std::string_view name) {
   for (std::size_t at = 12; at + 8 <= bytes.size();) {
-    if (starts_with(bytes, "ANIM", at)) return true;
-    std::size_t size = 0;
-    for (std::size_t i = 0; i < 4; ++i) size |= std::to_integer<std::size_t>(bytes[at + 4 + i]) << 8 * i;
+    const std::size_t size = number_at(bytes, at + 4, 4, false);
+    if (starts_with(bytes, name, at)) return bytes.subspan(at + 8, std::min(size, bytes.size() - at - 8));
     at += 8 + size + size % 2;
   }
-  return false;
+  return std::nullopt;
+}
+
+/// A WebP file of several pictures has a chunk ANIM.
+bool is_animated_webp(std::span<const std::byte> bytes) { return is_webp(bytes) && webp_chunk(bytes, "ANIM").has_value(); }
+
+/// As Pillow has it: the chunk EXIF counts where VP8X says that there is one.
+int webp_orientation(std::span<const std::byte> bytes) {
+  constexpr std::byte kHasExif{0x08};
+  const auto header = webp_chunk(bytes, "VP8X"), exif = webp_chunk(bytes, "EXIF");
+  if (!header || header->empty() || !exif || (header->front() & kHasExif) == std::byte{0}) return 1;
+  constexpr std::string_view kPrefix("Exif\0\0", 6);  // as in a JPEG, which some programs write here as well
+  std::vector<std::uint8_t> marker;
+  if (!starts_with(*exif, kPrefix)) marker.assign(kPrefix.begin(), kPrefix.end());
+  for (const std::byte byte : *exif) marker.push_back(std::to_integer<std::uint8_t>(byte));
+  return exif_orientation(marker);
+}
+
+struct Size {
+  std::int64_t width = 0, height = 0;
+};
+
+Size bmp_size(std::span<const std::byte> bytes) {
+  // OS/2's header has 16 bits a side. A negative height: rows from the top.
+  if (number_at(bytes, 14, 4, false) == 12) return {number_at(bytes, 18, 2, false), number_at(bytes, 20, 2, false)};
+  const auto side = [&](std::size_t at) { return std::int64_t{static_cast<std::int32_t>(number_at(bytes, at, 4, false))}; };
+  return {side(18), std::abs(side(22))};
+}
+
+/// Of the first directory, whose picture is read.
+Size tiff_size(std::span<const std::byte> bytes) {
+  constexpr std::uint32_t kWidth = 256, kHeight = 257, kShort = 3;
+  const bool big = starts_with(bytes, "MM");
+  const std::size_t directory = number_at(bytes, 4, 4, big), entries = number_at(bytes, directory, 2, big);
+  Size size;
+  for (std::size_t i = 0; i < entries; ++i) {
+    const std::size_t entry = directory + 2 + 12 * i;
+    const std::uint32_t tag = number_at(bytes, entry, 2, big), type = number_at(bytes, entry + 2, 2, big);
+    const std::int64_t value = number_at(bytes, entry + 8, type == kShort ? 2 : 4, big);
+    if (tag == kWidth) size.width = value;
+    if (tag == kHeight) size.height = value;
+  }
+  return size;
+}
+
+/// OpenCV makes room for all pixels before it reads one: what the header says is checked first.
+void check_told_size(std::span<const std::byte> bytes, const std::filesystem::path& file) {
+  if (is_webp(bytes)) return;  // its sides have 14 bits
+  const Size size = starts_with(bytes, "BM") ? bmp_size(bytes) : tiff_size(bytes);
+  if (size.width > 0 && size.height > 0) check_image_size(size.width, size.height, file);
 }
 
 /// WebP, BMP, TIFF: 8-bit colours, upright, alpha dropped.
 Image decode_with_opencv(std::span<const std::byte> bytes, const std::filesystem::path& file) {
+  check_told_size(bytes, file);
   const QuietOpenCV quiet;
+  // A WebP is turned below: versions of OpenCV that do so as well would turn it twice.
+  const int flags = is_webp(bytes) ? cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION : cv::IMREAD_COLOR;
   const cv::Mat input(1, static_cast<int>(bytes.size()), CV_8U, const_cast<std::byte*>(bytes.data()));
   cv::Mat bgr;
   try {
-    bgr = cv::imdecode(input, cv::IMREAD_COLOR);
+    bgr = cv::imdecode(input, flags);
   } catch (const cv::Exception& error) {
     throw DataError(file.string() + ": broken picture: " + error.err);
   }
@@ -180,7 +240,7 @@ Image decode_with_opencv(std::span<const std::byte> bytes, const std::filesystem
   image.pixels.resize(bgr.total() * 3);
   cv::Mat rgb(bgr.rows, bgr.cols, CV_8UC3, image.pixels.data());
   cv::cvtColor(bgr, rgb, cv::COLOR_BGR2RGB);
-  return image;
+  return is_webp(bytes) ? orient_image(std::move(image), webp_orientation(bytes)) : image;
 }
 
 }  // namespace
@@ -192,12 +252,11 @@ Image decode_image(std::span<const std::byte> bytes, const std::filesystem::path
   const bool png = starts_with(bytes, "\x89PNG\r\n\x1a\n");
   if (png) {
     if (bytes.size() < 24) throw DataError(file.string() + ": broken picture, or truncated");
-    check_image_size(big_endian(bytes, 16), big_endian(bytes, 20), file);
+    check_image_size(number_at(bytes, 16, 4, true), number_at(bytes, 20, 4, true), file);
     return decode_png(bytes, file);
   }
-  const bool webp = starts_with(bytes, "RIFF") && starts_with(bytes, "WEBP", 8);
   const bool tiff = starts_with(bytes, std::string_view("II*\0", 4)) || starts_with(bytes, std::string_view("MM\0*", 4));
-  if (!webp && !tiff && !starts_with(bytes, "BM")) {
+  if (!is_webp(bytes) && !tiff && !starts_with(bytes, "BM")) {
     throw DataError(file.string() + ": not a picture; JPEG, PNG, WebP, BMP, TIFF and GIF are read");
   }
   return decode_with_opencv(bytes, file);

@@ -14,9 +14,12 @@ namespace emotion {
 namespace fs = std::filesystem;
 
 fs::path image_root_from(const fs::path& root, const fs::path& out) {
-  const fs::path relative = fs::weakly_canonical(root).lexically_relative(fs::weakly_canonical(out));
+  const fs::path there = fs::weakly_canonical(root), relative = there.lexically_relative(fs::weakly_canonical(out));
+  if (relative == ".") return relative;
   const auto ups = std::count(relative.begin(), relative.end(), "..");
-  return relative.empty() || ups > 2 ? fs::weakly_canonical(root) : relative;
+  // Dataset::images() takes `..` by the names of folders: where `out` is a link, or lies behind one, that leads elsewhere.
+  const bool found = fs::weakly_canonical((out / relative).lexically_normal()) == there;
+  return relative.empty() || ups > 2 || !found ? there : relative;
 }
 
 namespace {

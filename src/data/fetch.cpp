@@ -25,6 +25,7 @@
 
 #include "download.h"
 #include "emotion/data/decode.h"
+#include "emotion/data/picture_name.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
@@ -256,6 +257,12 @@ void check(const FetchConfig& c) {
     throw ConfigError("sizes, redirects, retries and waits must not be negative");
 }
 
+/// A table or a list that is there, by its name: it may be the user's. A page in the place of a picture is fetched anew.
+bool is_kept(const fs::path& file) {
+  std::error_code ignored;
+  return file.has_extension() && !has_picture_name(file) && fs::is_regular_file(file, ignored) && !fs::is_empty(file, ignored);
+}
+
 /// What is not there yet, each URL once; a path whose URL another path has already is copied from there. What is there is judged
 /// by its first bytes: to decode a million pictures again would take longer than many a fetch.
 std::vector<Job> open_jobs(const std::vector<UrlEntry>& list, const FetchConfig& config, FailureFile& failures,
@@ -276,6 +283,11 @@ std::vector<Job> open_jobs(const std::vector<UrlEntry>& list, const FetchConfig&
   for (const UrlEntry* entry : missing) {
     if (!config.retry_failed && failures.is_final(entry->path, entry->url)) {
       ++summary.given_up;
+      continue;
+    }
+    if (is_kept(path_below(config.out, entry->path))) {
+      failures.add(entry->path, entry->url, true, "there is a file already that is called as no picture");
+      ++summary.failed;
       continue;
     }
     const auto [found, fresh] = job_of_url.emplace(entry->url, jobs.size());
@@ -354,13 +366,6 @@ class FetchRun {
   Downloader downloader_;
   Verifier verifier_;
 };
-
-void sync_disk(const fs::path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  ::syncfs(fd);
-  ::close(fd);
-}
 
 }  // namespace
 

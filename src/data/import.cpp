@@ -85,6 +85,7 @@ SplitRatio SplitRatio::parse(const std::string& text, const char* flag) {
     ratio.parts.push_back(part);
     begin = end + 1;
   }
+  valid = valid && std::isfinite(std::accumulate(ratio.parts.begin(), ratio.parts.end(), 0.0));
   if (!valid || ratio.parts.size() < 2 || ratio.parts.size() > 3) {
     throw ConfigError(fmt::format("{} is '{}'; 80/20 (train/val) or 80/5/15 (train/val/test) is wanted", flag, text));
   }

@@ -1,8 +1,13 @@
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
+#include <cmath>
+#include <limits>
 #include <map>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -17,6 +22,7 @@
 #include "emotion/io/utf8.h"
 #include "emotion/log.h"
 #include "emotion/signals.h"
+#include "image_path.h"
 #include "importers/class_names.h"
 
 namespace emotion {
@@ -100,9 +106,36 @@ class ShardReader {
     return list;
   }
 
+  /// The picture's name before it was packed, as pack_dataset() writes it; empty where the text is no plain path.
+  static std::string name_before(const nlohmann::json& value) {
+    if (!value.is_string()) return {};
+    const auto& name = value.get_ref<const std::string&>();
+    try {
+      path_below(".", name);
+    } catch (const DataError&) {
+      return {};
+    }
+    return plain_path(name) == name ? name : std::string();
+  }
+
+  std::array<float, 4> read_box(const nlohmann::json& json, const std::string& member) const {
+    std::array<float, 4> box{};
+    const bool list = json.is_array() && json.size() == box.size();
+    bool valid = list && std::all_of(json.begin(), json.end(), [](const auto& x) { return x.is_number(); });
+    for (std::size_t i = 0; valid && i < box.size(); ++i) {
+      const auto number = json[i].get<double>();
+      valid = std::abs(number) <= std::numeric_limits<float>::max();
+      box[i] = valid ? static_cast<float>(number) : 0;
+    }
+    if (!valid) refuse(member, "\"box\": [x, y, width, height] is wanted");
+    if (box[2] <= 0 || box[3] <= 0) refuse(member, "\"box\": width and height must be above 0");
+    return box;
+  }
+
   void read_json(const std::string& member, Sample& sample) const {
     const auto json = nlohmann::json::parse(content(member), nullptr, false);
     if (!json.is_object()) refuse(member, "not a JSON object");
+    if (json.contains("image")) sample.source = name_before(json["image"]);
     for (const char* name : {"labels", "label"}) {
       if (json.contains(name) && sample.labels.empty()) sample.labels = names(json[name], member, true);
     }
@@ -110,13 +143,7 @@ class ShardReader {
     std::erase_if(sample.labels, [&](const auto& label) { return !seen.insert(label).second; });
     if (json.contains("keywords")) sample.keywords = names(json["keywords"], member, false);
     if (json.contains("votes")) sample.votes = names(json["votes"], member, true);
-    if (json.contains("box")) {
-      const auto& box = json["box"];
-      const bool valid =
-          box.is_array() && box.size() == 4 && std::all_of(box.begin(), box.end(), [](auto& x) { return x.is_number(); });
-      if (!valid) refuse(member, "\"box\": [x, y, width, height] is wanted");
-      sample.box = {box[0].get<float>(), box[1].get<float>(), box[2].get<float>(), box[3].get<float>()};
-    }
+    if (json.contains("box")) sample.box = read_box(json["box"], member);
   }
 
   void add(const std::string& shard, const std::string& key, const std::map<std::string, std::string>& fields,
@@ -148,6 +175,16 @@ class ShardReader {
   const std::vector<std::string>& class_names_;
   std::uint64_t without_picture_ = 0;
 };
+
+/// Names that do not tell samples apart, as pack_dataset()'s do with their boxes, are none of pictures.
+void drop_shared_names(std::vector<Sample>& samples) {
+  std::set<std::pair<std::string, std::optional<std::array<float, 4>>>> seen;
+  const bool shared = std::any_of(samples.begin(), samples.end(), [&](const Sample& sample) {
+    return !sample.source.empty() && !seen.emplace(sample.source, sample.box).second;
+  });
+  if (!shared) return;
+  for (Sample& sample : samples) sample.source.clear();
+}
 
 /// Numbers by value, then names by letter.
 struct ClassOrder {
@@ -227,7 +264,8 @@ void import_shards(const ShardImport& options) {
   std::map<std::string, std::vector<Sample>> splits;
   for (const auto& shard : folder.shards) reader.read(folder.root, shard, splits[split_of(shard)]);
   std::set<std::string, ClassOrder> found;
-  for (const auto& [split, samples] : splits) {
+  for (auto& [split, samples] : splits) {
+    drop_shared_names(samples);
     for (const auto& sample : samples) {
       found.insert(sample.labels.begin(), sample.labels.end());
       found.insert(sample.votes.begin(), sample.votes.end());

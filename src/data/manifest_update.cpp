@@ -7,6 +7,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/file_lock.h"
 
 namespace emotion {
 namespace {
@@ -32,6 +33,8 @@ std::string updated_line(std::string_view text, std::string_view image, std::str
 void update_manifest(const Manifest& manifest, std::string_view field, const std::vector<std::optional<std::string>>& values) {
   if (values.size() != manifest.size())
     throw DataError(fmt::format("{}: {} values for {} samples", manifest.file().string(), values.size(), manifest.size()));
+  // Two commands that end together each write one field: the second reads what the first has written.
+  const FileLock lock(manifest.file().string() + ".lock");
   const MappedFile file(manifest.file());
   const std::string_view text = file.text();
   write_file_atomically(manifest.file(), [&](std::ostream& out) {

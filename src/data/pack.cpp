@@ -61,6 +61,18 @@ class Packer {
     return false;
   }
 
+  /// Takes away what an earlier run with fewer samples in a shard left behind the last one: imported, the folder would have them
+  /// as well.
+  void remove_others() const {
+    std::error_code ignored;
+    for (std::uint64_t k = shards(); fs::exists(config_.out / shard_name(k)); ++k) {
+      const fs::path shard = config_.out / shard_name(k);
+      log_info("{}: of an earlier run with other --samples; removed", shard.string());
+      if (!fs::remove(shard, ignored)) throw RunError(shard.string() + ": cannot be removed");
+      fs::remove(shard.string() + ".index", ignored);
+    }
+  }
+
   /// The packed split's lines: where each shard has what. Gives the name of each sample's picture.
   std::vector<std::string> write_lines(ManifestWriter& writer) {
     std::vector<std::string> images;
@@ -151,10 +163,12 @@ void copy_regions(const Manifest& manifest, const fs::path& out) {
   for (std::size_t i = 0; i < manifest.size(); ++i) {
     if (manifest[i].regions.empty()) continue;
     const fs::path from = stimulus_path(manifest.dataset(), manifest[i].regions), to = path_below(out, manifest[i].regions);
-    if (file_or_member_state(to).bytes == file_or_member_state(from).bytes && fs::exists(to)) continue;
+    const std::string content = read_file(from);
+    // Found anew they may have the size of those that an earlier run copied.
+    if (fs::exists(to) && file_or_member_state(to).bytes == content.size() && read_file(to) == content) continue;
     std::error_code error;
     fs::create_directories(to.parent_path(), error);
-    write_file_atomically(to, read_file(from));
+    write_file_atomically(to, content);
   }
 }
 
@@ -179,6 +193,7 @@ void pack_dataset(const Dataset& source, const PackConfig& config) {
     ManifestWriter writer(config.out / (split + ".jsonl"));
     const std::vector<std::string> images = packer.write_lines(writer);
     writer.close();
+    packer.remove_others();
     CopiedLines all{&manifest, std::vector<std::size_t>(manifest.size())};
     std::iota(all.samples.begin(), all.samples.end(), std::size_t{0});
     copy_annotations(dataset, split, {all}, [&](const Manifest&, std::size_t i) { return images[i]; });

@@ -2,6 +2,7 @@
 #include <charconv>
 #include <fstream>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <unordered_map>
 
@@ -84,7 +85,8 @@ class HashFile {
         known_.insert_or_assign(std::string(line), known);
       }
     }
-    if (begin < text.size()) std::filesystem::resize_file(file, begin);
+    std::error_code ignored;  // of a set that can only be read: nothing is appended then
+    if (begin < text.size()) std::filesystem::resize_file(file, begin, ignored);
   }
 
   bool usable_ = false;

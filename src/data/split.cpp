@@ -8,6 +8,7 @@
 #include <regex>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -18,6 +19,7 @@
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/random.h"
+#include "image_path.h"
 #include "importers/class_names.h"
 
 namespace emotion {
@@ -49,22 +51,40 @@ std::vector<std::uint64_t> ratio_counts(std::span<const double> parts, std::uint
   return counts;
 }
 
-/// All samples of a data set, split after split.
+/// What two samples have in common that are one: the picture and the box.
+std::string key_of(const SampleView& sample) {
+  std::string key = plain_path(sample.picture());
+  if (sample.box) key.append(1, '\0').append(reinterpret_cast<const char*>(sample.box->data()), sizeof *sample.box);
+  return key;
+}
+
+/// All samples of a data set, split after split; of a sample that several splits have, as folds do, the first.
 struct AllSamples {
   std::vector<Manifest> manifests;
+  std::vector<std::vector<std::size_t>> taken;  // of each manifest
   std::vector<std::size_t> begins{0};
 
   explicit AllSamples(const Dataset& dataset) {
+    std::unordered_set<std::string> seen;
+    std::size_t repeated = 0;
     for (const auto& [split, file] : dataset.splits) {
-      manifests.push_back(Manifest::open(dataset, split));
-      begins.push_back(begins.back() + manifests.back().size());
+      const Manifest& manifest = manifests.emplace_back(Manifest::open(dataset, split));
+      std::vector<std::size_t>& own = taken.emplace_back();
+      for (std::size_t i = 0; i < manifest.size(); ++i) {
+        if (seen.insert(key_of(manifest[i])).second) own.push_back(i);
+      }
+      repeated += manifest.size() - own.size();
+      begins.push_back(begins.back() + own.size());
     }
+    if (repeated > 0)
+      log_info("{}: {} samples stand in another split as well; the first of each is taken", dataset.root.string(), repeated);
   }
   std::size_t size() const { return begins.back(); }
   template <class Visit>
   void each(Visit&& visit) const {
     for (std::size_t m = 0; m < manifests.size(); ++m) {
-      for (std::size_t i = 0; i < manifests[m].size(); ++i) visit(static_cast<std::uint32_t>(begins[m] + i), manifests[m], i);
+      for (std::size_t k = 0; k < taken[m].size(); ++k)
+        visit(static_cast<std::uint32_t>(begins[m] + k), manifests[m], taken[m][k]);
     }
   }
 };
@@ -392,8 +412,8 @@ void write_new_splits(const Dataset& source, const NewSplits& config, const std:
     std::size_t count = 0;
     for (const Manifest& manifest : samples.manifests) lines.push_back({&manifest, {}});
     for (std::size_t m = 0; m < lines.size(); ++m) {
-      for (std::size_t i = 0; i < samples.manifests[m].size(); ++i) {
-        if (chosen(part_of[samples.begins[m] + i])) lines[m].samples.push_back(i);
+      for (std::size_t k = 0; k < samples.taken[m].size(); ++k) {
+        if (chosen(part_of[samples.begins[m] + k])) lines[m].samples.push_back(samples.taken[m][k]);
       }
       count += lines[m].samples.size();
     }

@@ -1,7 +1,9 @@
 #include "emotion/data/transform.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <optional>
 
 #include "decode_jpeg.h"
 #include "emotion/config/run_config.h"
@@ -39,11 +41,9 @@ Region random_resized_crop(const Transform& t, int width, int height, Random& ra
 }
 
 Image crop_to_box(const Image& image, const std::array<float, 4>& box, const std::filesystem::path& file) {
-  const int left = std::clamp(static_cast<int>(std::floor(box[0])), 0, image.width),
-            top = std::clamp(static_cast<int>(std::floor(box[1])), 0, image.height);
-  const int right = std::clamp(static_cast<int>(std::ceil(box[0] + box[2])), 0, image.width);
-  const int bottom = std::clamp(static_cast<int>(std::ceil(box[1] + box[3])), 0, image.height);
-  if (left >= right || top >= bottom) throw DataError(file.string() + ": the sample's box lies outside the picture");
+  const auto within = box_within(box, image.width, image.height);
+  if (!within) throw DataError(file.string() + ": the sample's box lies outside the picture");
+  const auto& [left, top, right, bottom] = *within;
   return crop_image(image, left, top, right - left, bottom - top);
 }
 
@@ -115,6 +115,17 @@ struct Draws {
 };
 
 }  // namespace
+
+std::optional<std::array<int, 4>> box_within(const std::array<float, 4>& box, int width, int height) {
+  // Clamped before they become int: a manifest's numbers may be larger than one holds.
+  const auto pixel = [](float value, int most) {
+    return static_cast<int>(std::clamp(static_cast<double>(value), 0.0, static_cast<double>(most)));
+  };
+  const int left = pixel(std::floor(box[0]), width), top = pixel(std::floor(box[1]), height),
+            right = pixel(std::ceil(box[0] + box[2]), width), bottom = pixel(std::ceil(box[1] + box[3]), height);
+  if (left >= right || top >= bottom) return std::nullopt;
+  return std::array{left, top, right, bottom};
+}
 
 Crop parse_crop(std::string_view name) {
   if (name == "none") return Crop::kNone;

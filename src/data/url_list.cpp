@@ -64,6 +64,13 @@ std::string encode_blanks(std::string_view url) {
   return encoded;
 }
 
+/// A file by which a data set is what it is, however deep its folder: what a list may not put a picture in the place of.
+bool is_own_file(std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);  // npos + 1 = 0
+  if (name == "dataset.yaml" || name.ends_with(".jsonl") || name.ends_with(".index")) return true;
+  return name == path && name.ends_with(".tsv");
+}
+
 }  // namespace
 
 bool is_public_address(std::string_view address) {
@@ -99,6 +106,7 @@ std::vector<UrlEntry> read_url_list(const std::filesystem::path& file) {
     const std::string path = std::filesystem::path(entry.path).lexically_normal().generic_string();  // each file has one
     if (path.ends_with('/') || path == ".") refuse(fmt::format("'{}' names a folder", entry.path));
     if (path == "failures.tsv") refuse(fmt::format("'{}' is where fetch lists what failed; give it another name", entry.path));
+    if (is_own_file(path)) refuse(fmt::format("'{}' is a name of a data set's own files; give it another name", entry.path));
     entry.path = path;
     const auto [first, fresh] = seen.emplace(entry.path, std::pair(number, list.size()));
     if (fresh) {

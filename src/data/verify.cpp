@@ -7,10 +7,12 @@
 #include <thread>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "emotion/data/annotations.h"
 #include "emotion/data/decode.h"
 #include "emotion/data/stimulus_path.h"
+#include "emotion/data/transform.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/progress.h"
@@ -39,7 +41,14 @@ Found look(const Manifest& manifest, const Dataset& dataset, std::size_t i, cons
     }
   };
   const SampleView sample = manifest[i];
-  attempt("", [&] { decode_image(path_below(dataset.images(), sample.image)); });
+  attempt("", [&] {
+    const fs::path file = path_below(dataset.images(), sample.image);
+    const Image picture = decode_image(file);
+    if (sample.box && !box_within(*sample.box, picture.width, picture.height)) {
+      throw DataError(fmt::format("{}: its box {:g} lies outside the picture, which has {} x {} pixels", file.string(),
+                                  fmt::join(*sample.box, " "), picture.width, picture.height));
+    }
+  });
   if (!sample.face.empty()) attempt("face: ", [&] { decode_image(stimulus_path(dataset, sample.face)); });
   if (!sample.regions.empty() && read_regions)
     attempt("regions: ", [&] { found.width = read_regions(stimulus_path(dataset, sample.regions)); });

@@ -185,6 +185,11 @@ void sync_path(const fs::path& path) {
   }
 }
 
+void sync_disk(const fs::path& folder) {
+  Descriptor guard(::open(folder.c_str(), O_RDONLY | O_CLOEXEC));
+  if (guard.get() >= 0) ::syncfs(guard.get());
+}
+
 void replace_link(const fs::path& target, const fs::path& link) {
   const fs::path temporary = link.parent_path() / fmt::format(".{}.{}", link.filename().string(), ::getpid());
   std::error_code ignored;

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -30,6 +32,7 @@ class LineReader {
     simdjson::dom::object object;
     record_.line = number;
     record_.image = {};
+    record_.box.reset();
     rest_.clear();
     std::size_t count = 0;
     if (parser_.parse(line).get(object)) refuse("not a JSON object");
@@ -38,7 +41,8 @@ class LineReader {
         if (value.get(record_.image)) refuse("\"image\" is not text");
       } else if (key == "keywords") {
         count = read_keywords(value);
-      } else if (key == "box" || key == "face" || key == "regions") {
+      } else if (key == "box" || key == "face" || key == "regions" || key == "source") {
+        if (key == "box") record_.box = box_of(value);
         rest_ += fmt::format(",\"{}\":{}", key, simdjson::minify(value));
       }
     }
@@ -56,6 +60,20 @@ class LineReader {
  private:
   [[noreturn]] void refuse(const std::string& what) const {
     throw DataError(fmt::format("{}:{}: {}", file_.string(), record_.line, what));
+  }
+
+  /// Nothing for what is no box: the manifest's reader says so.
+  static std::optional<std::array<float, 4>> box_of(const simdjson::dom::element& value) {
+    simdjson::dom::array list;
+    std::array<float, 4> box{};
+    if (value.get(list) || list.size() != box.size()) return std::nullopt;
+    std::size_t i = 0;
+    for (const simdjson::dom::element item : list) {
+      double number = 0;
+      if (item.get(number)) return std::nullopt;
+      box[i++] = static_cast<float>(number);
+    }
+    return box;
   }
 
   /// Strings of earlier lines are used again: a list costs no allocation.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <ostream>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -62,11 +63,14 @@ struct Curator::Data {
   std::unordered_set<NameHash, NameHashHash> seen;
   std::vector<const std::string*> emotional, words;
   fmt::memory_buffer line;
+  std::string key;  // what makes the line another than those before
 
   /// Fills `line`; false if the image is left out.
   bool take(const CollectionRecord& record) {
     ++summary.images;
-    if (!seen.emplace(record.image).second) {
+    key.assign(record.image);
+    if (record.box) key.append(1, '\0').append(reinterpret_cast<const char*>(record.box->data()), sizeof *record.box);
+    if (!seen.emplace(key).second) {
       ++summary.repeated;
       return false;
     }

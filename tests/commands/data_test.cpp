@@ -85,6 +85,40 @@ TEST_F(DataCommandTest, CurateInTwoSteps) {
   EXPECT_THAT(error(3, "curate gone.jsonl --candidates w"), HasSubstr("gone.jsonl: cannot be read"));
 }
 
+TEST_F(DataCommandTest, CurateReplacesNoCollection) {
+  const std::string collection = "{\"image\": \"1.jpg\", \"keywords\": [\"sky\", \"joy\"]}\n";
+  write_text(file("coll/all.jsonl"), collection);
+  write_text(file("words.txt"), "joy\n");
+  EXPECT_EQ(error(2, "curate coll/all.jsonl --categories words.txt --out coll"),
+            "coll/all.jsonl: there is such a file already; give another --out\n");
+  EXPECT_EQ(read_file(file("coll/all.jsonl")), collection);
+  write_text(file("none.txt"), "grief\n");
+  EXPECT_THAT(error(3, "curate coll/all.jsonl --categories none.txt --out made"), HasSubstr("no image has enough keywords"));
+  EXPECT_EQ(run("curate coll/all.jsonl --categories words.txt --out made").code, 0) << "what failed left nothing";
+}
+
+// As training does: faces in the place of images where there is one, broken ones left out.
+TEST_F(DataCommandTest, PreviewShowsFacesAndLeavesBrokenOnesOut) {
+  write_picture("set/img/0.png", 8, 0);
+  write_picture("set/face/0.png", 5, 1);
+  write_text(file("set/face/2.png"), "broken");
+  write_dataset("set",
+                "{\"image\": \"img/0.png\", \"labels\": [0], \"face\": \"face/0.png\"}\n{\"image\": \"img/1.png\", \"labels\": "
+                "[0]}\n{\"image\": \"img/2.png\", \"labels\": [0], \"face\": \"face/2.png\"}\n",
+                "val");
+  write_text(file("faces.yaml"),
+             "task: classifier\noutput: run\ndata: {train: {dataset: set, split: val}, picture: face, on_error: skip, resize: 0, "
+             "augment: none, flip: false}\n");
+  const auto result = run("preview --data set --config faces.yaml --out seen");
+  ASSERT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(result.errors,
+              AllOf(HasSubstr("seen: 1 pictures"), HasSubstr("face/2.png: "), HasSubstr("left out (data.on_error)")));
+  EXPECT_EQ(cv::imread(file("seen/000000.png").string()).cols, 5);
+  EXPECT_FALSE(fs::exists(file("seen/000001.png")));
+  const auto rate = run("bench --data set --split val --config faces.yaml --seconds 0.1");
+  EXPECT_EQ(rate.code, 0) << rate.errors;
+}
+
 TEST_F(DataCommandTest, VoteSaysHowFarAnnotatorsAgree) {
   write_dataset("data",
                 "{\"image\": \"a\", \"votes\": [0, 0, 0, 1]}\n{\"image\": \"b\", \"votes\": [1, 1, 1, 1]}\n"
@@ -148,6 +182,20 @@ TEST_F(DataCommandTest, DedupWritesTheSetTheGroupsAndAPage) {
   EXPECT_THAT(error(2, "dedup --data data"), HasSubstr("dedup has nothing to write"));
   EXPECT_THAT(error(2, "dedup --data data --out unique"), HasSubstr("unique: there is a data set already"));
   EXPECT_THAT(error(2, "dedup --data data --groups g --radius 40"), HasSubstr("radius is 40, 0 to 32 bits are possible"));
+}
+
+// Before the work, not after it.
+TEST_F(DataCommandTest, AResultThatCannotBeWrittenIsToldAtTheStart) {
+  write_picture("data/a.png", 60, 0);
+  write_dataset("data", "{\"image\": \"a.png\", \"votes\": [0, 0, 0]}\n");
+  const std::string told = ": cannot be written: No such file or directory\n";
+  EXPECT_EQ(error(1, "dedup data --out unique --html gone/p.html"), "gone/p.html" + told);
+  EXPECT_EQ(error(1, "vote data --out major --json gone/v.json"), "gone/v.json" + told);
+  EXPECT_EQ(error(1, "stats nothing --json gone/s.json"), "gone/s.json" + told);
+  EXPECT_EQ(error(1, "stats nothing --html gone/s.html"), "gone/s.html" + told);
+  EXPECT_EQ(error(1, "faces --data nothing --json gone/f.json"), "gone/f.json" + told);
+  for (const char* made : {"unique", "major"}) EXPECT_FALSE(fs::exists(file(made)));
+  EXPECT_EQ(run("dedup data --out unique --html unique/p.html").code, 0) << "a folder that it makes itself";
 }
 
 TEST_F(DataCommandTest, SplitByRatioCountsAndFolds) {
@@ -229,10 +277,32 @@ TEST_F(DataCommandTest, ImportOfAFolderAsAUserGivesIt) {
   EXPECT_THAT(Dataset::open(file("set")).positive, ElementsAre("awe", "calm"));
   EXPECT_THAT(error(2, "import ube --root photos --out x --positive awe"),
               HasSubstr("import ube: --positive and --negative are for folder and csv"));
-  EXPECT_THAT(error(2, "import webdataset --root photos --out x --stratify"),
-              HasSubstr("import webdataset: the names of the shards are the splits; emotion_data split draws others"));
+  EXPECT_THAT(
+      error(2, "import webdataset --root photos --out x --stratify"),
+      HasSubstr("import webdataset: --stratify: the names of the shards are the splits; emotion_data split draws others"));
   for (const char* name : {"val/a/1.png", "train/a/1.png"}) write_picture("parts/" + std::string(name), 8, 0);
   EXPECT_THAT(error(2, "import folder --root parts --out x --split 80/20"), HasSubstr("leave out --split and --stratify"));
+}
+
+TEST_F(DataCommandTest, ImportRefusesWhatTheFormatDoesNotRead) {
+  const auto refusal = [&](const std::string& words) {
+    const std::string text = error(2, "import " + words + " --root photos --out x");
+    return text.substr(0, text.find('\n'));
+  };
+  for (const char* flag : {"--split 80/20", "--seed 3"}) {
+    const std::string name = std::string(flag).substr(0, std::string(flag).find(' '));
+    EXPECT_EQ(refusal("webdataset " + std::string(flag)),
+              "import webdataset: " + name + ": the names of the shards are the splits; emotion_data split draws others");
+    EXPECT_EQ(refusal("coco " + std::string(flag)),
+              "import coco: " + name + ": the files of annotations are the splits; emotion_data split draws others");
+  }
+  EXPECT_EQ(refusal("webdataset --folds 5"), "import webdataset: --folds is for published data sets");
+  EXPECT_EQ(refusal("webdataset --without joy"), "import webdataset: --without is for published data sets");
+  for (const char* flag : {"--split-column", "--keywords-column", "--image-column", "--label-column", "--separator"}) {
+    for (const char* format : {"folder", "ube", "coco", "webdataset"})
+      EXPECT_EQ(refusal(fmt::format("{} {} x", format, flag)), fmt::format("import {}: {} is for csv", format, flag));
+  }
+  EXPECT_THAT(refusal("cvs --label-column x"), HasSubstr("import format 'cvs' is not known"));
 }
 
 TEST_F(DataCommandTest, ImportWithoutTheTrainingPicturesFails) {

@@ -94,6 +94,17 @@ TEST_F(FetchFilesTest, WhatIsThereMustBeginAsAPicture) {
   for (const auto& entry : list) EXPECT_EQ(read_file(out() / entry.path), picture()) << entry.path;
 }
 
+TEST_F(FetchFilesTest, WhatIsCalledAsNoPictureStays) {
+  HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
+  write_text(out() / "annotations/train.json", "{}");
+  const std::vector<UrlEntry> list{{"annotations/train.json", server.url("/1")}, {"good.jpg", server.url("/2")}};
+  const FetchSummary summary = fetch_pictures(list, config());
+  EXPECT_EQ(summary.fetched, 1U);
+  EXPECT_EQ(summary.failed, 1U);
+  EXPECT_EQ(read_file(out() / "annotations/train.json"), "{}");
+  EXPECT_EQ(failure("annotations/train.json"), "final there is a file already that is called as no picture");
+}
+
 TEST_F(FetchFilesTest, OnlyAWholePictureIsCopiedToTheOtherPathsOfItsUrl) {
   HttpServer server(
       [](const std::string& path, int) { return path == "/gone" ? HttpAnswer{.status = 404} : HttpAnswer{.body = picture()}; });

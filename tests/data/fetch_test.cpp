@@ -323,6 +323,9 @@ TEST_F(FetchTest, BadListsAreNamedWithTheirLine) {
   EXPECT_EQ(error("a.jpg\thttp://h/1\n./b/../a.jpg\thttp://h/2\n"), "2: 'a.jpg' has another URL in line 1");
   EXPECT_EQ(error("a.jpg\thttp://h/1\nb/failures.tsv\thttp://h/2\n./failures.tsv\thttp://h/3\n"),
             "3: './failures.tsv' is where fetch lists what failed; give it another name");
+  for (const char* own : {"dataset.yaml", "train.jsonl", "train.jsonl.index", "hashes.tsv", "deep/dataset.yaml"})
+    EXPECT_EQ(error(std::string(own) + "\thttp://h/1\n"),
+              fmt::format("1: '{}' is a name of a data set's own files; give it another name", own));
 }
 
 TEST_F(FetchTest, ListsMayHaveBareCarriageReturnsAndBlanksInUrls) {

@@ -1,3 +1,4 @@
+#include <array>
 #include <cmath>
 #include <iostream>
 
@@ -126,6 +127,16 @@ TEST(ResizeTest, CroppingTheWholeToItsOwnSizeChangesNothing) {
   EXPECT_EQ(resize_image(image, image.width, image.height).pixels, image.pixels);
 }
 
+TEST(TrainingCropTest, ABoxMayReachFarOutOfThePicture) {
+  const Transform whole{.resize = 0, .crop = Crop::kNone, .flip = false};
+  const Image image = load_image(kFixtures / "rgb.png", whole, {});
+  EXPECT_EQ(load_image(kFixtures / "rgb.png", whole, {}, std::array<float, 4>{-1e30F, 0, 3e38F, 1e30F}).pixels, image.pixels);
+  EXPECT_EQ(error_of<DataError>([&] {
+              load_image(kFixtures / "rgb.png", whole, {}, std::array<float, 4>{3e38F, 0, 3e38F, 5});
+            }),
+            (kFixtures / "rgb.png").string() + ": the sample's box lies outside the picture");
+}
+
 TEST(TrainingCropTest, RegionDecodingShowsWhatDecodingTheWholeShows) {
   // The same draws on a JPEG (region decoding) and on a PNG of its pixels (whole decoding): equal but for the DCT's scaling.
   const ScratchFolder folder;
@@ -168,6 +179,13 @@ TEST(BrokenImageTest, EveryErrorNamesTheFileAndTheReason) {
   std::string huge = read_file(kFixtures / "rgb.png");
   huge.replace(16, 8, std::string("\x00\x01\x00\x00\x00\x01\x00\x00", 8));
   EXPECT_EQ(error("huge.png", huge), "huge.png: a picture of 65536 x 65536 pixels is refused; at most 2^28 are read");
+  // Half a gigabyte of pixels that are not there, told by headers alone: 32768 x 16384.
+  const std::string bmp =
+      "BM" + std::string(8, '\0') + std::string("\x36\0\0\0\x28\0\0\0\0\x80\0\0\0\xc0\xff\xff\x01\0\x18\0", 20);
+  EXPECT_EQ(error("huge.bmp", bmp + std::string(24, '\0')),
+            "huge.bmp: a picture of 32768 x 16384 pixels is refused; at most 2^28 are read");
+  const std::string tiff("II*\0\x08\0\0\0\x02\0\0\x01\x04\0\x01\0\0\0\0\x80\0\0\x01\x01\x03\0\x01\0\0\0\0\x40\0\0\0\0\0\0", 38);
+  EXPECT_EQ(error("huge.tiff", tiff), "huge.tiff: a picture of 32768 x 16384 pixels is refused; at most 2^28 are read");
   EXPECT_EQ(error_of<DataError>([&] { decode_image(folder.path() / "none.jpg"); }).substr(folder.path().string().size() + 1, 9),
             "none.jpg:");
   const std::string animated = std::string("RIFF\x28\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\x07\0\0\x07\0\0", 30) +
@@ -216,14 +234,13 @@ std::string png_chunk(const std::string& type, const std::string& data) {
   return number(static_cast<std::uint32_t>(data.size())) + body + number(static_cast<std::uint32_t>(sum));
 }
 
-TEST(PngTest, TheOrientationOfItsExifIsApplied) {
-  const std::string plain = read_file(kFixtures / "tall.png");
-  // Big-endian TIFF: one entry, orientation (0x0112), a SHORT: 6 = the stored picture lies on its left side.
-  const std::string exif("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0", 26);
-  std::string turned = plain;
-  turned.insert(33, png_chunk("eXIf", exif));  // behind the signature and the header
-  const auto decode = [](const std::string& bytes) { return decode_image(std::as_bytes(std::span(bytes)), "tall.png"); };
-  const Image stored = decode(plain), upright = decode(turned);
+/// Big-endian TIFF: one entry, orientation (0x0112), a SHORT: 6 = the stored picture lies on its left side.
+const std::string kLying("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0", 26);
+
+Image decode_bytes(const std::string& bytes) { return decode_image(std::as_bytes(std::span(bytes)), "picture"); }
+
+/// That `upright` is `stored` turned by orientation 6.
+void expect_turned(const Image& upright, const Image& stored) {
   ASSERT_EQ(upright.width, stored.height);
   ASSERT_EQ(upright.height, stored.width);
   for (int y = 0; y < upright.height; ++y) {
@@ -233,6 +250,37 @@ TEST(PngTest, TheOrientationOfItsExifIsApplied) {
                   stored.pixels[static_cast<std::size_t>(((stored.height - 1 - x) * stored.width + y) * 3 + c)]);
     }
   }
+}
+
+TEST(PngTest, TheOrientationOfItsExifIsApplied) {
+  const std::string plain = read_file(kFixtures / "tall.png");
+  std::string turned = plain;
+  turned.insert(33, png_chunk("eXIf", kLying));  // behind the signature and the header
+  expect_turned(decode_bytes(turned), decode_bytes(plain));
+}
+
+/// A WebP's chunk: name, size and data, made even.
+std::string webp_chunk(const std::string& name, const std::string& data) {
+  std::string size;
+  for (int shift = 0; shift < 32; shift += 8) size += static_cast<char>(data.size() >> shift);
+  return name + size + data + std::string(data.size() % 2, '\0');
+}
+
+// Pillow's exif_transpose() turns the first two; where VP8X (its first byte, bit 3) names no EXIF there is none.
+TEST(WebpTest, TheOrientationOfItsExifIsApplied) {
+  const std::string plain = read_file(kFixtures / "lossy.webp");
+  const Image stored = decode_bytes(plain);
+  ASSERT_NE(stored.width, stored.height);
+  const auto with_exif = [&](char flags, const std::string& exif) {
+    const std::string sides{static_cast<char>(stored.width - 1), 0, 0, static_cast<char>(stored.height - 1), 0, 0};
+    const std::string body =
+        "WEBP" + webp_chunk("VP8X", std::string{flags, 0, 0, 0} + sides) + plain.substr(12) + webp_chunk("EXIF", exif);
+    return webp_chunk("RIFF", body);
+  };
+  expect_turned(decode_bytes(with_exif(0x08, kLying)), stored);
+  expect_turned(decode_bytes(with_exif(0x08, std::string("Exif\0\0", 6) + kLying)), stored);
+  EXPECT_EQ(decode_bytes(with_exif(0, kLying)).pixels, stored.pixels);
+  EXPECT_EQ(decode_bytes(with_exif(0x08, kLying.substr(0, 9))).pixels, stored.pixels) << "malformed";
 }
 
 TEST(BrokenImageTest, ACutFileNeverCrashesTheDecoder) {

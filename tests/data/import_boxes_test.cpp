@@ -156,6 +156,14 @@ TEST_F(BoxImportTest, CocoErrors) {
   text.replace(text.find("\"9.jpg\""), 7, "\"../x\"");
   write_text(file, text);
   EXPECT_NE(error("coco").find("../x"), std::string::npos);
+  text = kTrain;
+  text.replace(text.find("[1, 2, 3, 4]"), 12, "[1, 2, 1e39, 4]");
+  write_text(file, text);
+  EXPECT_EQ(error("coco"), file.string() + ": annotation 1: its box 1 2 1e+39 4 is out of range");
+  text = kTrain;
+  text.replace(text.find("\"width\": 50"), 11, "\"width\": 4294967346");
+  write_text(file, text);
+  EXPECT_EQ(error("coco"), file.string() + ": image 9: 'width' is 4294967346; 1 to 2^20 pixels are possible");
   EXPECT_FALSE(fs::exists(out() / "dataset.yaml"));
 }
 
@@ -208,6 +216,19 @@ TEST_F(VisualGenomeTest, WithoutThemTheMostFrequentNamesAndADrawnSplit) {
   const Dataset dataset = Dataset::open(out());
   EXPECT_EQ(dataset.classes, (std::vector<std::string>{"tree", "stopsign", "unheard of"}));
   EXPECT_EQ(Manifest::open(dataset, "train").size() + Manifest::open(dataset, "val").size(), 3U);
+}
+
+TEST_F(VisualGenomeTest, NumbersOutOfRangeAreRefused) {
+  std::string text = read_file(root() / "objects.json");
+  text.replace(text.find("\"w\": 3"), 6, "\"w\": 1e39");
+  write_text(root() / "objects.json", text);
+  EXPECT_EQ(error("visualgenome"),
+            (root() / "objects.json").string() + ": image 1: an object: its box 1 2 1e+39 4 is out of range");
+  text = read_file(root() / "image_data.json");
+  text.replace(text.find("\"height\": 40"), 12, "\"height\": 4294967336");
+  write_text(root() / "image_data.json", text);
+  EXPECT_EQ(error("visualgenome"),
+            (root() / "image_data.json").string() + ": image 1: 'height' is 4294967336; 1 to 2^20 pixels are possible");
 }
 
 TEST_F(VisualGenomeTest, AnUnknownImageIsNamed) {

@@ -101,6 +101,14 @@ TEST_F(FolderImportTest, TheSetIsCalledAsItsFolder) {
 }
 
 // 8 classes of 6: each gives 4.8, 0.6 and 0.6, which is 5 and one for val or test, so that both get four.
+// What `..` leads to from behind a link is not what it leads to from the link's name.
+TEST_F(FolderImportTest, ALinkedOutFindsItsPictures) {
+  write_pictures("joy", 10);
+  fs::create_directories(folder_.path() / "disk/deep");
+  fs::create_directory_symlink("disk/deep", out_);
+  EXPECT_TRUE(fs::exists(Manifest::open(import_photos(), "train").image_path(0)));
+}
+
 TEST_F(FolderImportTest, StratifyDividesEachClass) {
   for (const char* cls : {"a", "b", "c", "d", "e", "f", "g", "h"}) write_pictures(cls, 6);
   const Dataset dataset = import_photos({.split = "80/10/10", .seed = 3, .stratify = true});
@@ -134,6 +142,12 @@ TEST_F(FolderImportTest, RatiosOfAnySumSayWhatTheyAre) {
   EXPECT_THAT(lines(dataset, "train"), SizeIs(70));
   EXPECT_THAT(log(), HasSubstr("the parts of the ratio 70/10/10 add up to 90, not 100: train 77.8 %, val 11.1 %, test 11.1 %\n"));
   EXPECT_THAT(log(), HasSubstr("1 classes; train 70, val 10, test 10\n"));
+}
+
+TEST_F(FolderImportTest, ARatioWithoutAFiniteSumIsRefused) {
+  write_pictures("joy", 9);
+  EXPECT_EQ(folder_error({.split = "1e308/1e308"}),
+            "--split is '1e308/1e308'; 80/20 (train/val) or 80/5/15 (train/val/test) is wanted");
 }
 
 TEST_F(FolderImportTest, PolarityFollowsNamesThatAreAllKnown) {

@@ -1,6 +1,9 @@
 #include "emotion/data/manifest.h"
 
+#include <chrono>
 #include <cstring>
+#include <memory>
+#include <thread>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -8,9 +11,11 @@
 
 #include "../support/scratch.h"
 #include "emotion/data/import.h"
+#include "emotion/data/manifest_update.h"
 #include "emotion/data/targets.h"
 #include "emotion/data/verify.h"
 #include "emotion/error.h"
+#include "emotion/io/file_lock.h"
 #include "emotion/log.h"
 
 namespace emotion {
@@ -219,6 +224,19 @@ TEST_F(ManifestTest, TheWriterWritesWhatTheManifestReads) {
   const Manifest manifest = Manifest::open(data, "train");
   EXPECT_EQ(manifest[0].image, sample.image);
   EXPECT_EQ(manifest.word(manifest[0].keywords[0]), "a\tb");
+}
+
+// emotion_data faces and regions that end together: neither's field is lost.
+TEST_F(ManifestTest, AnUpdateWaitsForAnother) {
+  const Manifest manifest = Manifest::open(dataset("{\"image\":\"a.png\"}\n"), "train");
+  const fs::path file = folder_.path() / "train.jsonl";
+  auto other = std::make_unique<FileLock>(file.string() + ".lock");
+  std::thread update([&] { update_manifest(manifest, "face", {"f.png"}); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  write_text(file, "{\"image\":\"a.png\",\"regions\":\"r.safetensors\"}\n");
+  other.reset();
+  update.join();
+  EXPECT_EQ(read_file(file), "{\"image\":\"a.png\",\"regions\":\"r.safetensors\",\"face\":\"f.png\"}\n");
 }
 
 TEST_F(ManifestTest, TargetsComeFromLabelsKeywordsOrAFile) {

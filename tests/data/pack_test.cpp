@@ -261,6 +261,21 @@ TEST_F(ShardTest, PackingGoesOnAfterAStop) {
             file("again").string() + ": there is a data set already; give another --out");
 }
 
+TEST_F(ShardTest, PackedAnewNothingOfAnEarlierRunStays) {
+  const Dataset source = dataset(6);
+  pack_dataset(source, {.out = file("packed"), .samples = 1});
+  read_file_or_member(file("packed/train-000005.tar").string() + "#000000005.json");  // writes an index
+  fs::remove(file("packed/dataset.yaml"));
+  write_text(file("data/r/1.safetensors"), "REGIONS");  // of the same size
+  pack_dataset(source, {.out = file("packed"), .samples = 3});
+  EXPECT_EQ(read_file(file("packed/r/1.safetensors")), "REGIONS");
+  EXPECT_TRUE(fs::exists(file("packed/train-000001.tar")));
+  for (int k = 2; k < 6; ++k) {
+    EXPECT_FALSE(fs::exists(file(fmt::format("packed/train-{:06}.tar", k))));
+    EXPECT_FALSE(fs::exists(file(fmt::format("packed/train-{:06}.tar.index", k))));
+  }
+}
+
 // What is of the same size may be another picture.
 TEST_F(ShardTest, AShardOlderThanItsPicturesIsPackedAnew) {
   const Dataset source = dataset(6);
@@ -328,6 +343,50 @@ TEST_F(ShardTest, ImportsShardsOfPythonsWebdataset) {
   write_text(file("names.txt"), "sea\n");
   EXPECT_EQ(error_of<DataError>([&] { import_shards({.root = file("web"), .out = file("b"), .classes = file("names.txt")}); }),
             file("web/train-000000.tar").string() + "#pictures/0000.json: class id 2 is out of range; there are 1 names");
+}
+
+// What is of one picture stays together in a split after the way through shards, too.
+TEST_F(ShardTest, ImportedShardsKeepTheNamesOfTheirPictures) {
+  pack_dataset(dataset(3), {.out = file("packed"), .samples = 2});
+  import_shards({.root = file("packed"), .out = file("set")});
+  EXPECT_EQ(Manifest::open(Dataset::open(file("set")), "train")[2].source, "img/2.png");
+  int cases = 0;
+  const auto names = [&](const std::string& first, const std::string& second) {
+    const fs::path web = file(fmt::format("web{}", ++cases)), set = web / "set";
+    fs::create_directories(web);
+    TarWriter writer(web / "a.tar");
+    const std::string picture = read_file(file("data/img/0.png"));
+    for (const auto& [key, name] : {std::pair("0", first), std::pair("1", second)}) {
+      writer.add(std::string(key) + ".png", picture);
+      writer.add(std::string(key) + ".json", "{\"label\": \"joy\", \"image\": \"" + name + "\"}");
+    }
+    writer.close();
+    import_shards({.root = web, .out = set});
+    const Manifest manifest = Manifest::open(Dataset::open(set), "a");
+    return fmt::format("{},{}", manifest[0].source, manifest[1].source);
+  };
+  EXPECT_EQ(names("x/1.png", "http://host/2.png"), "x/1.png,");
+  EXPECT_EQ(names("x/1.png", "../2.png"), "x/1.png,");
+  EXPECT_EQ(names("image.png", "image.png"), ",") << "no names of pictures";
+}
+
+TEST_F(ShardTest, ImportedBoxesAreThoseOfAManifest) {
+  dataset(1);
+  int cases = 0;
+  const auto error = [&](const std::string& box) {
+    const fs::path shard = file(fmt::format("web{}/a.tar", ++cases));
+    fs::create_directories(shard.parent_path());
+    TarWriter writer(shard);
+    writer.add("0.png", read_file(file("data/img/0.png")));
+    writer.add("0.json", "{\"label\": \"joy\", \"box\": " + box + "}");
+    writer.close();
+    const std::string text = error_of<DataError>([&] { import_shards({.root = shard.parent_path(), .out = file("set")}); });
+    return text.starts_with(shard.string()) ? text.substr(shard.string().size()) : text;
+  };
+  EXPECT_EQ(error("[0, 0, 1e39, 5]"), "#0.json: \"box\": [x, y, width, height] is wanted");
+  EXPECT_EQ(error("[0, 0, 5]"), "#0.json: \"box\": [x, y, width, height] is wanted");
+  EXPECT_EQ(error("[0, 0, 5, 0]"), "#0.json: \"box\": width and height must be above 0");
+  EXPECT_EQ(error("[0, 0, -3, 5]"), "#0.json: \"box\": width and height must be above 0");
 }
 
 void write_gzip(const fs::path& file, const std::string& bytes) {

@@ -353,6 +353,27 @@ TEST_F(SplitTest, OwnFacesComeBeforeTheSourcesAndThoseAmongThePictures) {
   EXPECT_EQ(face(root()), "among the pictures");
 }
 
+TEST_F(SplitTest, ALinkedFolderFindsThePicturesOfItsSource) {
+  const Dataset source = dataset({{"all", lines(0, 4)}});
+  fs::create_directories(folder_.path() / "disk/deep");
+  fs::create_directory_symlink("disk/deep", out());
+  write_new_splits(source, {.counts = "2/2"}, out());
+  EXPECT_EQ(fs::weakly_canonical(Dataset::open(out()).images() / "x"), fs::weakly_canonical(root() / "x"));
+}
+
+// Folds have every sample in several splits; a picture may also stand in train and val, under another spelling of its path.
+TEST_F(SplitTest, ASampleOfSeveralSplitsIsTakenOnce) {
+  const Dataset source = dataset(
+      {{"train", lines(0, 6)}, {"val", lines(4, 10, "./img/{}.png") + "{\"image\": \"img/0.png\", \"box\": [1, 2, 3, 4]}\n"}});
+  write_new_splits(source, {.counts = "8/3"}, out());
+  std::vector<std::string> all = images(out(), "train");
+  for (const std::string& image : images(out(), "val")) all.push_back(image);
+  EXPECT_THAT(all, SizeIs(11)) << "10 pictures, one of them with a box of it as well";
+  write_new_splits(source, {.folds = 3}, folder_.path() / "folds");
+  write_new_splits(Dataset::open(folder_.path() / "folds"), {.counts = "8/3"}, folder_.path() / "again");
+  EXPECT_THAT(images(folder_.path() / "again", "train"), SizeIs(8));
+}
+
 TEST_F(SplitTest, CopiesLinesAsTheyStand) {
   const std::string line = "{\"image\": \"a.png\",  \"labels\": [2], \"keywords\": [\"s\\u00e9\", \"x\"]}";
   write_new_splits(dataset({{"train", "\n" + line + "\r\n\n" + lines(0, 3)}}), {.counts = "2/2"}, out());

@@ -124,6 +124,15 @@ TEST_F(VerifyTest, FacesAndRegionsAreRead) {
                   "set come from one detector"));
 }
 
+// A network that crops to boxes stops at one; a box that reaches out of the picture is cut.
+TEST_F(VerifyTest, ABoxOutsideThePictureIsAProblem) {
+  write_sets("train: train.jsonl");
+  write_text(root_ / "train.jsonl",
+             "{\"image\": \"a.png\", \"box\": [-2, 1, 1e9, 5]}\n{\"image\": \"b.png\", \"box\": [9000, 0, 5, 5.5]}\n");
+  EXPECT_THAT(verify(3),
+              ElementsAre(HasSubstr("train.jsonl:2: b.png: its box 9000 0 5 5.5 lies outside the picture, which has ")));
+}
+
 TEST_F(VerifyTest, AnnotationsAreRead) {
   write_sets("train: train.jsonl");
   write_text(root_ / "train.jsonl", "{\"image\": \"a.png\"}\nnonsense\n");

@@ -153,6 +153,18 @@ TEST_F(CollectionTest, CuratedLinesAreAManifest) {
   EXPECT_EQ(strict.curate(collection(), folder_.path() / "two.jsonl"), 2U);  // 2.jpg and 4.jpg
 }
 
+TEST_F(CollectionTest, BoxesOfOneImageAreSeveralLines) {
+  const fs::path people = file("people.jsonl",
+                               "{\"image\": \"1.jpg\", \"box\": [1, 2, 3, 4], \"source\": \"a.jpg\", \"keywords\": [\"joy\"]}\n"
+                               "{\"image\": \"1.jpg\", \"box\": [5, 2, 3, 4], \"keywords\": [\"joy\"]}\n"
+                               "{\"image\": \"1.jpg\", \"box\": [5.0, 2, 3, 4], \"keywords\": [\"joy\"]}\n");
+  Curator curator({.categories = {"joy"}, .min_other = 0});
+  EXPECT_EQ(curator.curate(people, folder_.path() / "all.jsonl"), 2U);
+  EXPECT_EQ(curator.summary().repeated, 1U);
+  write_text(folder_.path() / "dataset.yaml", "name: c\nclasses: [joy]\nsplits: {all: all.jsonl}\n");
+  EXPECT_EQ(Manifest::open(Dataset::open(folder_.path()), "all")[0].source, "a.jpg");
+}
+
 TEST_F(CollectionTest, OddCharactersSurvive) {
   const std::string image = R"(a\"b\\c\u0001\u00e9.jpg)";
   Curator curator({.categories = {"joy"}, .min_other = 0});

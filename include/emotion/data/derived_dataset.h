@@ -10,7 +10,8 @@
 
 namespace emotion {
 
-/// Folder `root` as the dataset.yaml in `out` names it: relative where both lie below one folder, else absolute.
+/// Folder `root` as the dataset.yaml in `out` names it: relative where both lie below one folder and no link is in between, else
+/// absolute.
 std::filesystem::path image_root_from(const std::filesystem::path& root, const std::filesystem::path& out);
 
 /// Makes the folder of a data set. @throws ConfigError if there is a data set in it already, RunError

@@ -12,6 +12,8 @@ namespace emotion {
 /// Writes one text field ("face", "regions") of a split's lines anew, the whole file or nothing of it; every other field stays
 /// as it stands there.
 ///
+/// Another command that does so waits meanwhile (SPLIT.jsonl.lock).
+///
 /// values[i] belongs to sample i: nothing = its line stays as it is, empty text = the field goes.
 /// @throws DataError if the file is no longer the one that `manifest` was opened from; RunError (disk)
 void update_manifest(const Manifest& manifest, std::string_view field, const std::vector<std::optional<std::string>>& values);

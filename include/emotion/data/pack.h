@@ -20,7 +20,7 @@ struct PackConfig {
 /// shards.
 ///
 /// Shards are whole or not there. A second run after a stop keeps those that hold what they should and are newer than
-/// their pictures and faces, and makes the others.
+/// their pictures and faces, makes the others, and removes those of one with fewer samples in a shard.
 /// @throws DataError with the manifest's place for a picture that cannot be read; ConfigError; RunError; Interrupted
 void pack_dataset(const Dataset& source, const PackConfig& config);
 
@@ -33,7 +33,7 @@ struct ShardImport {
 /// Makes a data set of WebDataset shards, which stay as they are; where all are compressed (.tar.gz), they are unpacked into OUT,
 /// one shard a time and each at most 100 to 1 (64 MiB in any case). Shards of one NAME are a split. A sample's picture is its
 /// field jpg, jpeg, png, webp, bmp, tif, tiff or gif; labels and keywords come from json ("labels" or "label", "keywords",
-/// "votes", "box"), else the label from cls.
+/// "votes", "box"), else the label from cls; "image" of json, where it tells a split's samples apart, is the line's "source".
 /// @throws DataError naming the shard (and member) for what cannot be used; ConfigError, RunError (disk), Interrupted
 void import_shards(const ShardImport& options);
 

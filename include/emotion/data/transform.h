@@ -30,6 +30,10 @@ struct Transform {
   Transform deterministic() const;
 };
 
+/// What of a sample's box (x, y, width, height) lies in a picture of that size, by whole pixels: left, top, right, bottom.
+/// Nothing where the box lies outside.
+std::optional<std::array<int, 4>> box_within(const std::array<float, 4>& box, int width, int height);
+
 /// The training transform of a config. @throws ConfigError
 Transform make_transform(const DataConfig& config);
 

@@ -28,6 +28,10 @@ void write_file_atomically(const std::filesystem::path& path, const std::functio
 /// fsync of a file or a folder. @throws RunError
 void sync_path(const std::filesystem::path& path);
 
+/// Brings all that was written to the disk of `folder` to it, by whatever process: for many files that are not synchronised one
+/// by one, before the file that names them. Does nothing where the system cannot.
+void sync_disk(const std::filesystem::path& folder);
+
 /// Makes `link` a symbolic link to `target` (a relative name), replacing an older link in one step. @throws RunError
 void replace_link(const std::filesystem::path& target, const std::filesystem::path& link);
 

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +21,8 @@ std::string keyword_form(std::string_view word);
 struct CollectionRecord {
   std::string_view image;
   std::vector<std::string> keywords;  ///< distinct, in keyword_form(), in the line's order
-  std::string_view rest;              ///< the line's other fields as JSON text, each with a comma in front: `,"box":[..]`
+  std::optional<std::array<float, 4>> box;
+  std::string_view rest;  ///< the line's other fields as JSON text, each with a comma in front: `,"box":[..]`
   std::uint64_t line = 0;
 };
 
@@ -72,7 +75,7 @@ struct CurateSummary {
 };
 
 /// Writes the images of `jsonl` that have enough keywords to `out`, labelled with their emotion keywords in the line's order.
-/// An image that came before (by name, over all calls with one `seen`) is left out.
+/// An image that came before (by name and box, over all calls) is left out.
 class Curator {
  public:
   explicit Curator(CurateOptions options);

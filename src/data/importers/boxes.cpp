@@ -1,6 +1,8 @@
 #include "boxes.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -31,6 +33,23 @@ double JsonFile::real(const simdjson::dom::element& entry, const char* key, cons
   double value = 0;
   if (entry[key].get(value) != simdjson::SUCCESS) refuse(fmt::format("{}: '{}' is not a number", what, key));
   return value;
+}
+
+int JsonFile::side(const simdjson::dom::element& entry, const char* key, const std::string& what) const {
+  const std::int64_t value = number(entry, key, what);
+  if (value < 1 || value > 1 << 20) refuse(fmt::format("{}: '{}' is {}; 1 to 2^20 pixels are possible", what, key, value));
+  return static_cast<int>(value);
+}
+
+std::array<float, 4> JsonFile::corners(double x, double y, double width, double height, const std::string& what) const {
+  std::array<float, 4> box{};
+  std::size_t i = 0;
+  for (const double value : {x, y, x + width, y + height}) {
+    if (!(std::abs(value) <= std::numeric_limits<float>::max()))
+      refuse(fmt::format("{}: its box {:g} {:g} {:g} {:g} is out of range", what, x, y, width, height));
+    box[i++] = static_cast<float>(value);
+  }
+  return box;
 }
 
 std::string JsonFile::text(const simdjson::dom::element& entry, const char* key, const std::string& what) const {
@@ -82,7 +101,7 @@ void write(const BoxImport& request, const BoxedData& data) {
   dataset.root = request.out;
   dataset.name = request.format;
   dataset.classes = data.classes;
-  dataset.image_root = relative_root(request.root, request.out);
+  dataset.image_root = image_root_from(request.root, request.out);
   for (const BoxedSplit& split : data.splits) {
     ManifestWriter manifest(request.out / (split.name + ".jsonl"));
     AnnotationWriter annotations(data.classes);

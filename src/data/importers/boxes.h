@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -50,6 +51,10 @@ class JsonFile {
   /// @throws DataError `file: WHAT: 'KEY' is not a ..`
   std::int64_t number(const simdjson::dom::element& entry, const char* key, const std::string& what) const;
   double real(const simdjson::dom::element& entry, const char* key, const std::string& what) const;
+  /// A side of a picture, in pixels, as Annotations::read() takes it. @throws DataError
+  int side(const simdjson::dom::element& entry, const char* key, const std::string& what) const;
+  /// x1 y1 x2 y2 of a box. @throws DataError for numbers that a float does not hold
+  std::array<float, 4> corners(double x, double y, double width, double height, const std::string& what) const;
   std::string text(const simdjson::dom::element& entry, const char* key, const std::string& what) const;
   simdjson::dom::array list(const simdjson::dom::element& entry, const char* key) const;
 

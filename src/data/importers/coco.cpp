@@ -133,10 +133,8 @@ class CocoSplit {
       const auto [namesake, fresh] = id_of_name.emplace(name, id);
       if (!fresh) json_.refuse(fmt::format("image '{}' has the ids {} and {}", name, namesake->second, id));
       ids_.push_back(id);
-      pictures.push_back({.image = name,
-                          .width = static_cast<int>(json_.number(entry, "width", what)),
-                          .height = static_cast<int>(json_.number(entry, "height", what)),
-                          .boxes = {}});
+      pictures.push_back(
+          {.image = name, .width = json_.side(entry, "width", what), .height = json_.side(entry, "height", what), .boxes = {}});
     }
     return pictures;
   }
@@ -165,11 +163,7 @@ class CocoSplit {
     std::int64_t crowd = 0;
     if (entry["iscrowd"].get(crowd) != simdjson::SUCCESS) crowd = 0;
     pictures[static_cast<std::size_t>(place->second)].boxes.push_back(
-        {{static_cast<float>(box[0]), static_cast<float>(box[1]), static_cast<float>(box[0] + box[2]),
-          static_cast<float>(box[1] + box[3])},
-         *label,
-         area,
-         crowd != 0});
+        {json_.corners(box[0], box[1], box[2], box[3], what), *label, area, crowd != 0});
   }
 
   const fs::path& root_;

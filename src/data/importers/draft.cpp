@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "class_names.h"
+#include "emotion/data/derived_dataset.h"
 #include "emotion/data/split.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
@@ -372,7 +373,7 @@ void ImportDraft::write(const Splits& splits) const {
   dataset.classes = classes;
   dataset.positive = positive;
   dataset.negative = negative;
-  dataset.image_root = fs::weakly_canonical(image_root) == fs::weakly_canonical(out()) ? "." : relative_root(image_root, out());
+  dataset.image_root = image_root_from(image_root, out());
   std::string summary;
   for (const auto& [split, rows] : splits) {
     ManifestWriter writer(out() / (split + ".jsonl"));
@@ -381,7 +382,8 @@ void ImportDraft::write(const Splits& splits) const {
     dataset.splits.emplace_back(split, split + ".jsonl");
     summary += fmt::format("{}{} {}", summary.empty() ? "" : ", ", split, rows.size());
   }
-  dataset.save();  // last: a folder without dataset.yaml is no data set
+  if (!made_.empty()) sync_disk(out());  // pictures that the importer wrote
+  dataset.save();                        // last: a folder without dataset.yaml is no data set
   log_info("{}: {} classes; {}", out().string(), classes.size(), summary);
 }
 
@@ -398,12 +400,6 @@ void ImportDraft::finish(const std::string& ratio, const PublishedCounts& publis
   // Folds tell of small classes themselves.
   if (request_.folds == 0) warn_of_classes(splits, !request_.stratify && (!has_given_split() || !request_.split.empty()));
   made_.clear();
-}
-
-fs::path relative_root(const fs::path& root, const fs::path& out) {
-  const fs::path relative = fs::weakly_canonical(root).lexically_relative(fs::weakly_canonical(out));
-  const auto ups = std::count(relative.begin(), relative.end(), "..");
-  return relative.empty() || ups > 2 ? fs::weakly_canonical(root) : relative;
 }
 
 Sample labelled(std::string image, std::string label) {

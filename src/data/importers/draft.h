@@ -125,9 +125,6 @@ std::vector<std::vector<std::size_t>> draw_split(std::size_t count, const SplitR
 std::vector<std::vector<std::size_t>> draw_stratified(std::span<const std::uint32_t> class_of_sample, const SplitRatio& ratio,
                                                       std::uint64_t seed);
 
-/// image_root as dataset.yaml has it: relative to the data set where both lie below one folder, else absolute.
-std::filesystem::path relative_root(const std::filesystem::path& root, const std::filesystem::path& out);
-
 /// A sample with one label.
 Sample labelled(std::string image, std::string label);
 

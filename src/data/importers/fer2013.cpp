@@ -60,7 +60,7 @@ Pixels parse_pixels(const std::string& text, const std::string& place) {
 void write_png(const fs::path& file, Pixels& pixels) {
   std::vector<unsigned char> bytes;
   cv::imencode(".png", cv::Mat(kSide, kSide, CV_8UC1, pixels.data()), bytes);
-  std::ofstream out(file, std::ios::binary);  // no fsync each: the data set exists once dataset.yaml does
+  std::ofstream out(file, std::ios::binary);  // no fsync each: one syncfs comes before dataset.yaml
   out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   if (!out.flush()) throw RunError(file.string() + ": cannot be written; is the disk full?");
 }

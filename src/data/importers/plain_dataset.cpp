@@ -7,6 +7,7 @@
 
 #include "class_names.h"
 #include "draft.h"
+#include "emotion/data/derived_dataset.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/nearest.h"
@@ -72,7 +73,7 @@ void PlainDataset::write() {
   dataset.classes = classes;
   dataset.positive = polarity.positive;
   dataset.negative = polarity.negative;
-  dataset.image_root = relative_root(image_root, out);
+  dataset.image_root = image_root_from(image_root, out);
   std::error_code error;
   fs::create_directories(out, error);
   if (error) throw RunError(out.string() + ": cannot be made: " + error.message());

@@ -76,10 +76,8 @@ std::unordered_map<std::int64_t, BoxedPicture> read_pictures(const fs::path& roo
     std::int64_t id = 0;  // `id` in version 1.0
     if (image["image_id"].get(id) != simdjson::SUCCESS) id = json.number(image, "id", "an image");
     const std::string what = fmt::format("image {}", id);
-    BoxedPicture picture{.image = {},
-                         .width = static_cast<int>(json.number(image, "width", what)),
-                         .height = static_cast<int>(json.number(image, "height", what)),
-                         .boxes = {}};
+    BoxedPicture picture{
+        .image = {}, .width = json.side(image, "width", what), .height = json.side(image, "height", what), .boxes = {}};
     std::string problem = "no such file in VG_100K, VG_100K_2 and images";
     for (const char* folder : {"VG_100K", "VG_100K_2", "images"}) {
       const std::string name = fmt::format("{}/{}.jpg", folder, id);
@@ -111,10 +109,7 @@ void add_objects(const JsonFile& json, const Vocabulary& vocabulary, std::unorde
         if (name.get(text) != simdjson::SUCCESS) continue;
         const auto label = vocabulary.ids.find(lower_case(trimmed(text)));
         if (label == vocabulary.ids.end()) continue;
-        picture->second.boxes.push_back(
-            {{static_cast<float>(x), static_cast<float>(y), static_cast<float>(x + w), static_cast<float>(y + h)},
-             label->second,
-             w * h});
+        picture->second.boxes.push_back({json.corners(x, y, w, h, what), label->second, w * h});
         break;
       }
     }

@@ -208,6 +208,7 @@ void draw(const SynthConfig& config) {
     if (config.kind == "scenes") annotations.write(Annotations::file_of(dataset, split));
     dataset.splits.emplace_back(split, std::string(split) + ".jsonl");
   }
+  sync_disk(config.out);
   dataset.save();  // last: a folder without it is no data set
   log_info("{}: {} pictures of {} x {}, {} classes", config.out.string(), config.count, config.size, config.size,
            dataset.classes.size());
