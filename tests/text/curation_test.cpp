@@ -33,7 +33,7 @@ class CollectionTest : public ::testing::Test {
                 "\n"
                 "{\"image\": \"3.jpg\", \"keywords\": [\"sky\", \"rare\"]}\n"
                 "{\"keywords\": [\"joy\", \"grief\"], \"image\": \"4.jpg\"}\n"
-                "{\"image\": \"1.jpg\", \"keywords\": [\"sky\"]}\n");
+                "{\"image\": \"1.jpg\", \"keywords\": [\"sky\"], \"box\": [1, 2, 3, 4.5]}\n");
   }
   std::string error(const std::string& text) const {
     const fs::path path = file("bad.jsonl", text);
