@@ -38,6 +38,8 @@ void count_unusable(const Manifest& manifest, const std::string& where) {
   }
 }
 
+std::string counted(std::size_t problems) { return fmt::format("{} problem{}", problems, problems == 1 ? "" : "s"); }
+
 }  // namespace
 }  // namespace emotion
 
@@ -67,10 +69,10 @@ void emotion_data_verify(const emotion::VerifyOptions& options) {
   if (whole_set) {
     if (whole_set->splits.empty()) throw DataError(options.data + ": no sample is whole; nothing was written");
     whole_set->save();
-    return log_info("{}: {}without the {} problems of {}", options.out, kept, problems, options.data);
+    return log_info("{}: {}without the {} of {}", options.out, kept, counted(problems), options.data);
   }
   if (problems > 0)
     throw DataError(
-        fmt::format("{}: {} problems; --out DIR writes a data set of the samples without any", options.data, problems));
+        fmt::format("{}: {}; --out DIR writes a data set of the samples without any", options.data, counted(problems)));
   log_info("{}: {} samples, no problem", options.data, samples);
 }

@@ -48,7 +48,8 @@ class VerifyTest : public ::testing::Test {
         line.erase(at, root_.string().size() + 1);
       lines.push_back(line);
     }
-    EXPECT_THAT(result.errors, HasSubstr(code == 0 ? "no problem" : fmt::format("{} problems", lines.size())));
+    EXPECT_THAT(result.errors,
+                HasSubstr(code == 0 ? "no problem" : fmt::format("{} problem{}", lines.size(), lines.size() == 1 ? "" : "s")));
     return lines;
   }
 
