@@ -49,7 +49,7 @@ TEST_F(CollectionTest, ReadsWordsInTheirNormalForm) {
     seen.push_back(fmt::format("{} {} {}{}", record.line, record.image, fmt::join(record.keywords, ","), record.rest));
   });
   EXPECT_THAT(seen, ElementsAre("1 1.jpg sky,joy,sea,\"box\":[1,2,3,4.5]", "2 2.jpg sky,grief,joy,sea", "4 3.jpg sky,rare",
-                                "5 4.jpg joy,grief", "6 1.jpg sky"));
+                                "5 4.jpg joy,grief", "6 1.jpg sky,\"box\":[1,2,3,4.5]"));
 }
 
 TEST_F(CollectionTest, BrokenLinesAreNamed) {
