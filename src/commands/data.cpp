@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "emotion/data/import.h"
-#include "emotion/data/import_formats.h"
 #include "emotion/data/importers.h"
 #include "emotion/data/pack.h"
 #include "emotion/data/synth.h"
@@ -14,14 +13,9 @@
 namespace emotion {
 namespace {
 
-bool is_known_format(const std::string& name) {
-  return name == "folder" || name == "csv" || name == "webdataset" ||
-         std::any_of(kImportFormatNames.begin(), kImportFormatNames.end(), [&](const auto& known) { return known.name == name; });
-}
-
 /// Refuses flags that the format would not read.
 void check_flags(const ImportOptions& o) {
-  if (!is_known_format(o.format)) return;  // which is told as that
+  if (std::ranges::count(all_import_formats(), o.format) == 0) return;  // which is told as that
   const ImportOptions none;
   const bool csv = o.format == "csv", plain = csv || o.format == "folder", shards = o.format == "webdataset";
   const bool drawn = !shards && o.format != "coco", published = !plain && !shards;

@@ -13,6 +13,7 @@
 #include "emotion/data/loader.h"
 #include "emotion/data/sampler.h"
 #include "emotion/error.h"
+#include "emotion/eval/extract.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
 #include "emotion/print.h"
@@ -30,14 +31,9 @@ Transform run_transform(const RunConfig& config, const std::string& data, const 
   return training ? transform : transform.deterministic();
 }
 
-/// The samples that a run of `config` sees: `data.picture: face` leaves out those without one.
+/// The samples that a run of `config` sees.
 std::vector<std::uint64_t> run_samples(const RunConfig& config, const Manifest& manifest) {
-  std::vector<std::uint64_t> samples;
-  for (std::size_t i = 0; i < manifest.size(); ++i) {
-    if (config.data.picture != "face" || !manifest[i].face.empty()) samples.push_back(i);
-  }
-  if (samples.empty()) throw DataError(manifest.file().string() + ": no sample has a face; emotion_data faces finds them");
-  return samples;
+  return samples_in_view(manifest, {.transform = {}, .faces = config.data.picture == "face"});
 }
 
 LoaderOptions run_loader(const RunConfig& config, const std::string& data, const std::string& split) {

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include "emotion/data/box_key.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/io/utf8.h"
@@ -188,7 +189,7 @@ class IndexBuilder {
 
   void check_duplicate(const IndexSample& sample) {
     std::string key = plain_path(image_);
-    if (sample.has_box) key.append(1, '\0').append(reinterpret_cast<const char*>(sample.box), sizeof sample.box);
+    if (sample.has_box) append_box(key, sample.box);
     const auto [first, added] = seen_.emplace(std::move(key), sample.line);
     if (!added) throw LineProblem{fmt::format("image {} stands twice; the first is in line {}", image_, first->second)};
   }

@@ -1,4 +1,5 @@
 #include "emotion/data/split.h"
+#include "emotion/data/box_key.h"
 
 #include <algorithm>
 #include <charconv>
@@ -54,7 +55,7 @@ std::vector<std::uint64_t> ratio_counts(std::span<const double> parts, std::uint
 /// What two samples have in common that are one: the picture and the box.
 std::string key_of(const SampleView& sample) {
   std::string key = plain_path(sample.picture());
-  if (sample.box) key.append(1, '\0').append(reinterpret_cast<const char*>(sample.box->data()), sizeof *sample.box);
+  if (sample.box) append_box(key, *sample.box);
   return key;
 }
 

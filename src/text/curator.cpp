@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "emotion/data/box_key.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/random.h"
@@ -69,7 +70,7 @@ struct Curator::Data {
   bool take(const CollectionRecord& record) {
     ++summary.images;
     key.assign(record.image);
-    if (record.box) key.append(1, '\0').append(reinterpret_cast<const char*>(record.box->data()), sizeof *record.box);
+    if (record.box) append_box(key, *record.box);
     if (!seen.emplace(key).second) {
       ++summary.repeated;
       return false;

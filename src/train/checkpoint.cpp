@@ -14,13 +14,14 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/model/load_state.h"
+#include "unfinished_save.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view kOld = ".old-", kNew = ".new-";
+constexpr std::string_view kOld = ".old-";
 
 fs::path step_name(std::int64_t step) { return "step-" + std::to_string(step); }
 
@@ -40,7 +41,7 @@ void remove_unfinished(const fs::path& folder) {
   std::error_code none;
   std::vector<fs::path> unfinished;
   for (const auto& entry : fs::directory_iterator(folder, none)) {
-    if (entry.path().filename().string().starts_with(kNew)) unfinished.push_back(entry.path());
+    if (is_unfinished_save(entry)) unfinished.push_back(entry.path());
   }
   for (const fs::path& path : unfinished) fs::remove_all(path);
 }
@@ -103,7 +104,7 @@ void CheckpointFolder::put_back() const {
 
 void CheckpointFolder::save(std::int64_t step, const StateDict& model, const StateDict& state, std::int64_t best_step,
                             int keep) const {
-  const fs::path target = folder_ / step_name(step), temporary = folder_ / (std::string(kNew) + step_name(step).string());
+  const fs::path target = folder_ / step_name(step), temporary = folder_ / (std::string(kUnfinished) + step_name(step).string());
   try {
     remove_unfinished(folder_);
     fs::create_directories(temporary);

@@ -72,14 +72,14 @@ void describe_plain(const StateDict& state, bool old_names, const std::string& w
   for (std::int64_t k = 1; k <= classes; ++k) detector.classes.push_back(fmt::format("class {}", k));
 }
 
-/// The settings that differ, as key=value.
-std::vector<std::string> changed_values(const RunConfig& before, const RunConfig& after) {
-  std::vector<std::string> changed;
-  const auto was = config_values(before), is = config_values(after);
+/// The config that weights bring along, with the settings, and which of its values those have changed.
+void read_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& settings,
+                 TrainedDetector& detector) {
+  detector.config = parse_run_config(yaml, name, settings);
+  const auto was = config_values(parse_run_config(yaml, name)), is = config_values(detector.config);
   for (std::size_t i = 0; i < is.size(); ++i) {
-    if (is[i] != was[i]) changed.push_back(is[i].first + "=" + is[i].second);
+    if (is[i] != was[i]) detector.changed.push_back(is[i].first + "=" + is[i].second);
   }
-  return changed;
 }
 
 /// The numbers of bottom-up attention under a detector's keys.
@@ -124,9 +124,7 @@ TrainedDetector load_bottom_up(TrainedDetector detector, const StateDict& foreig
   const std::string where = detector.file.string();
   const StateDict state = import_bottom_up(foreign, where);
   BottomUpOptions options = bottom_up_options(state, where);
-  const RunConfig usual = bottom_up_config(options);
-  detector.config = parse_run_config(print_run_config(usual), where, settings);
-  detector.changed = changed_values(usual, detector.config);
+  read_config(print_run_config(bottom_up_config(options)), where, settings, detector);
   apply_settings(detector.changed, detector.config, where, options);
   BottomUp network(options);
   load_module_state(*network, state, where);
@@ -223,13 +221,11 @@ TrainedDetector load_detector(const std::filesystem::path& checkpoint, const std
   state = with_current_names(std::move(state));
   if (info.task.empty()) {
     describe_plain(state, old_names, where, detector);
+    read_config(print_run_config(detector.config), where, settings, detector);
   } else {
-    detector.config = parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)");
+    read_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings, detector);
     detector.classes = info.classes;
   }
-  const RunConfig own = std::move(detector.config);
-  detector.config = parse_run_config(print_run_config(own), where, settings);
-  detector.changed = changed_values(own, detector.config);
   FasterRCNN network(faster_rcnn_options(detector.config, static_cast<std::int64_t>(detector.classes.size())));
   load_module_state(*network, state, where);
   device.place(*network);

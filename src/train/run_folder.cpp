@@ -10,6 +10,7 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
+#include "unfinished_save.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -54,14 +55,12 @@ void check_same_config(const RunConfig& config, const fs::path& stored_file) {
     throw ConfigError(fmt::format("{}: --resume with another config: {}", stored_file.string(), fmt::join(different, "; ")));
 }
 
-/// True for a checkpoint that a kill has cut off.
-bool is_half_saved(const fs::directory_entry& entry) { return entry.path().filename().string().starts_with(".new-"); }
-
 /// What a run has written before its first step, and before a checkpoint: nobody misses it.
 bool is_from_the_start(const fs::directory_entry& entry) {
   const std::string name = entry.path().filename().string();
   if (name == "checkpoints")
-    return entry.is_directory() && std::all_of(fs::directory_iterator(entry.path()), fs::directory_iterator(), is_half_saved);
+    return entry.is_directory() &&
+           std::all_of(fs::directory_iterator(entry.path()), fs::directory_iterator(), is_unfinished_save);
   if (!entry.is_regular_file()) return false;
   if (name == "metrics.jsonl") return entry.file_size() == 0;
   return name == "config.yaml" || name == "log.txt" || name == "data.json" || name == "times.json" ||

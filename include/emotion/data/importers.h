@@ -18,6 +18,9 @@ struct ImportRequest {
   bool stratify = false;               ///< a split that is drawn divides each class by the ratio
 };
 
+/// What emotion_data import takes: folder, csv, webdataset, then kImportFormatNames.
+std::vector<std::string> all_import_formats();
+
 /// Makes a data set of a published one, in its published class order and split; what differs from the published counts is told in
 /// the log, what cannot be used is listed in OUT/missing.txt (`path<TAB>reason`), what must be fetched first in OUT/urls.tsv
 /// (`path below the image root<TAB>url`). Pictures stay where they are.

@@ -124,6 +124,12 @@ const std::vector<Format>& formats() {
 
 }  // namespace
 
+std::vector<std::string> all_import_formats() {
+  std::vector<std::string> names{"folder", "csv", "webdataset"};
+  for (const auto& format : kImportFormatNames) names.emplace_back(format.name);
+  return names;
+}
+
 void import_published(const ImportRequest& request) {
   if (has_boxes(request.format)) {
     if (request.stratify) throw ConfigError("import " + request.format + ": --stratify is for data sets of labels, not of boxes");
@@ -135,8 +141,7 @@ void import_published(const ImportRequest& request) {
   }
   const auto found = std::find_if(formats().begin(), formats().end(), [&](const Format& f) { return f.name == request.format; });
   if (found == formats().end()) {
-    std::vector<std::string> names{"folder", "csv", "webdataset"};
-    for (const auto& format : kImportFormatNames) names.emplace_back(format.name);
+    const std::vector<std::string> names = all_import_formats();
     throw ConfigError(fmt::format("import format '{}' is not known{}; there are {}", request.format,
                                   did_you_mean(request.format, names), fmt::join(names, ", ")));
   }
