@@ -13,7 +13,7 @@
 #include "../support/scratch.h"
 
 // Runs the command itself. Its trainings and measurements are small scripts under the commands' names, so that failures, kills
-// and what is run again can be seen; the last tests read the project's own tables and run the real commands.
+// and what is run again can be seen; the last test runs the real commands. The project's own tables: project_tables_test.cpp.
 namespace emotion {
 namespace {
 
@@ -379,62 +379,6 @@ TEST_F(ReproduceTest, AMetricThatIsNotThereIsAFailureNotAZero) {
   EXPECT_EQ(run({"--table", "toy/2"}).code, 1);
   EXPECT_THAT(csv(), HasSubstr("metrics.json: it has no figure 'per_class.joy.ap'"));
   EXPECT_THAT(csv(), HasSubstr("toy/2,same,Acc,per_class.joy.ap,50,,,0,,failed"));
-}
-
-// The project's own tables can be read at every scale, and each row's config with them.
-TEST(ReproduceTables, AllOfTheProjectsTablesCanBePlanned) {
-  const std::string source = fs::path(EMOTION_TEST_DATA).parent_path().parent_path().string();
-  const ScratchFolder folder;
-  for (const std::string scale : {"paper", "synth"}) {
-    const auto result = Process(folder.path(), {std::string(EMOTION_BIN) + "/emotion_reproduce", "--list", "--scale", scale,
-                                                "--configs", source + "/configs", "--output", "out"})
-                            .wait();
-    EXPECT_EQ(result.code, 0) << result.errors;
-    EXPECT_THAT(result.output, HasSubstr("emotionnet/2"));
-    EXPECT_THAT(result.output, Not(HasSubstr(".yaml:"))) << "a config cannot be read";
-    if (scale == "synth") {
-      EXPECT_THAT(result.output, Not(HasSubstr(" missing"))) << "the scale does not make all data";
-    }
-  }
-}
-
-// A published data set, imported as it comes by default, has the splits that the tables read.
-TEST(ReproduceTables, DefaultImportsHaveTheSplitsThatAreRead) {
-  const fs::path source = fs::path(EMOTION_TEST_DATA).parent_path().parent_path();
-  const ScratchFolder folder;
-  struct Import {
-    std::string name, format, miniature;
-    std::vector<std::string> more{};
-  };
-  for (const auto& [name, format, miniature, more] :
-       {Import{"fi", "fi", "fi_folders"}, Import{"deep_emotion", "fi", "fi_folders", {"--split", "80/20"}},
-        Import{"unbiased_emotion", "ube", "ube"}, Import{"affectnet", "affectnet", "affectnet_lists"},
-        Import{"emotic", "emotic", "emotic"}, Import{"emotionroi", "emotionroi", "emotionroi"},
-        Import{"fer2013", "fer2013", "fer2013"}, Import{"se30k8", "se30k8", "se30k8"},
-        Import{"stock", "stockemotion", "stockemotion"}}) {
-    std::vector<std::string> command{std::string(EMOTION_BIN) + "/emotion_data",
-                                     "import",
-                                     format,
-                                     "--root",
-                                     (source / "tests/data/fixtures/import" / miniature).string(),
-                                     "--out",
-                                     "data/" + name};
-    command.insert(command.end(), more.begin(), more.end());
-    const auto result = Process(folder.path(), command).wait();
-    ASSERT_EQ(result.code, 0) << name << ": " << result.errors;
-  }
-  const auto list = [&] {
-    const auto result = Process(folder.path(), {std::string(EMOTION_BIN) + "/emotion_reproduce", "--list", "--configs",
-                                                (source / "configs").string()})
-                            .wait();
-    EXPECT_EQ(result.code, 0) << result.errors;
-    return result.output;
-  };
-  EXPECT_THAT(list(), Not(HasSubstr("split ")));
-  EXPECT_THAT(list(), HasSubstr("data/affectnet there"));
-  fs::remove(folder.path() / "data/affectnet/dataset.yaml");
-  write_text(folder.path() / "data/affectnet/dataset.yaml", "classes: [a]\nsplits: {train: train.jsonl, test: test.jsonl}\n");
-  EXPECT_THAT(list(), HasSubstr("split val of data/affectnet missing")) << "the check sees the set";
 }
 
 // A tiny table through the real commands: data drawn, two networks trained for a few steps, both measured.
