@@ -1,5 +1,10 @@
 #include "emotion/config/run_config.h"
 
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <vector>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -284,18 +289,52 @@ TEST_F(RunConfigTest, TheSchemaSaysWhichSolverAProbeTakes) {
                 "emotion_probe without --config takes lbfgs by default\n"));
 }
 
-TEST_F(RunConfigTest, EveryConfigOfTheProjectLoads) {
-  std::size_t seen = 0;
+/// The project's own configs of runs.
+std::vector<std::filesystem::path> project_configs() {
+  std::vector<std::filesystem::path> files;
   for (const auto& entry :
        std::filesystem::recursive_directory_iterator(std::filesystem::path(EMOTION_TEST_DATA) / "../../configs")) {
     const std::string path = entry.path().string();
     // What emotion_reproduce reads: tests/commands/.
     if (path.find("/configs/tables/") != std::string::npos || path.find("/configs/scales/") != std::string::npos) continue;
-    if (entry.path().extension() != ".yaml") continue;
-    EXPECT_NO_THROW(load_run_config(entry.path(), {})) << entry.path();
-    ++seen;
+    if (entry.path().extension() == ".yaml") files.push_back(entry.path());
   }
-  EXPECT_GE(seen, 10U);
+  return files;
+}
+
+TEST_F(RunConfigTest, EveryConfigOfTheProjectLoads) {
+  for (const auto& file : project_configs()) EXPECT_NO_THROW(load_run_config(file, {})) << file;
+  EXPECT_GE(project_configs().size(), 10U);
+}
+
+// emotion_reproduce makes whatever a row's config names, and the row waits for it.
+TEST_F(RunConfigTest, NoConfigOfTheProjectNamesAnInputThatItsTrainingDoesNotRead) {
+  for (const auto& file : project_configs()) {
+    const RunConfig c = load_run_config(file, {});
+    if (c.task == "emotionnet") {
+      EXPECT_EQ(c.text.textcnn.empty(), !c.loss.soft_label) << file;
+      EXPECT_EQ(c.text.word2vec.empty(), c.loss.embedding_weight == 0) << file;
+    }
+    if (c.task == "stimuli") {
+      const auto has = [&](const char* branch) {
+        return std::find(c.model.branches.begin(), c.model.branches.end(), branch) != c.model.branches.end();
+      };
+      EXPECT_EQ(c.model.init.empty(), !has("global")) << file;
+      EXPECT_EQ(c.model.expression_init.empty(), !has("expression")) << file;
+    }
+  }
+}
+
+// T = N: the LSTMs take a step for each region.
+TEST_F(RunConfigTest, Fig11VariesTheStepsWithTheRegions) {
+  std::set<int> regions;
+  for (const auto& file : project_configs()) {
+    if (!file.stem().string().starts_with("fig11_regions_")) continue;
+    const SemanticConfig semantic = load_run_config(file, {}).model.semantic;
+    EXPECT_EQ(semantic.steps, std::max(semantic.regions, 1)) << file;
+    regions.insert(semantic.regions);
+  }
+  EXPECT_THAT(regions, ::testing::ElementsAre(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20));
 }
 
 }  // namespace
