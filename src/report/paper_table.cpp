@@ -201,25 +201,28 @@ class TableReader {
     return chosen;
   }
 
-  /// `increasing: [a, b, c]` claims a < b and b < c and, plainest, a < c.
+  /// `increasing: [a, b, c]` claims a < b and b < c and, plainest, a < c. `each: true` makes an ordering of every column: in a
+  /// mean over columns one that gains much hides others that lose.
   void read_ordering(const ConfigNode& node) {
-    check_keys(node, "an ordering", {"claim", "better", "worse", "increasing", "columns"});
+    check_keys(node, "an ordering", {"claim", "better", "worse", "increasing", "columns", "each"});
     const std::string claim = text(wanted(node, "claim", "an ordering"), "claim");
     const auto columns = ordering_columns(node);
+    const bool each = flag_or(node, "each", false);
+    const auto add = [&](const std::string& what, const ConfigNode& high, const ConfigNode& low) {
+      const std::size_t better = row_index(high), worse = row_index(low);
+      if (!each) table_.orderings.push_back({what, better, worse, columns});
+      for (std::size_t i = 0; each && i < columns.size(); ++i)
+        table_.orderings.push_back({what + ": " + table_.columns[columns[i]].name, better, worse, {columns[i]}});
+    };
     const ConfigNode* increasing = node.find("increasing");
-    if (!increasing) {
-      table_.orderings.push_back(
-          {claim, row_index(wanted(node, "better", "an ordering")), row_index(wanted(node, "worse", "an ordering")), columns});
-      return;
-    }
+    if (!increasing) return add(claim, wanted(node, "better", "an ordering"), wanted(node, "worse", "an ordering"));
     const auto& names = items(*increasing, "increasing");
     if (names.size() < 2) throw ConfigError(increasing->place + ": increasing wants two rows at least");
-    const auto add = [&](const ConfigNode& low, const ConfigNode& high) {
-      table_.orderings.push_back(
-          {fmt::format("{}: {} above {}", claim, high.text, low.text), row_index(high), row_index(low), columns});
+    const auto step = [&](const ConfigNode& low, const ConfigNode& high) {
+      add(fmt::format("{}: {} above {}", claim, high.text, low.text), high, low);
     };
-    if (names.size() > 2) add(names.front(), names.back());
-    for (std::size_t i = 1; i < names.size(); ++i) add(names[i - 1], names[i]);
+    if (names.size() > 2) step(names.front(), names.back());
+    for (std::size_t i = 1; i < names.size(); ++i) step(names[i - 1], names[i]);
   }
 
   const ConfigNode& root_;

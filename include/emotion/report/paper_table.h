@@ -37,7 +37,8 @@ struct TableRow {
   std::vector<std::optional<double>> printed;  ///< the paper's figure for each column, where it prints one
 };
 
-/// A claim of the paper: row `better` is above row `worse`, on the mean of some columns.
+/// A claim of the paper: row `better` is above row `worse`, on the mean of some columns. One about each of several columns is as
+/// many of these.
 struct Ordering {
   std::string claim;
   std::size_t better = 0, worse = 0;
