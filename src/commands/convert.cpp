@@ -203,8 +203,7 @@ void write_onnx(const StateDict& state, const fs::path& input, const ConvertOpti
   const fs::path output = options.output;
   if (info.task == "detector" || is_detector(state)) return write_detector(input, output, options);
   if (info.task == "textcnn") {
-    load_textcnn(input);
-    return write_onnx_textcnn(output, state, metadata);
+    return write_onnx_textcnn(output, state, load_textcnn(input).max_keywords, metadata);
   }
   if (info.task == "stimuli") {
     const TrainedStimuliNet trained = load_stimuli_net(input, options.settings, Device::open("cpu"));

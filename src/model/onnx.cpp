@@ -182,13 +182,13 @@ void write_onnx_emotion_net(const std::filesystem::path& file, const StateDict& 
   finish(b, file, metadata);
 }
 
-void write_onnx_textcnn(const std::filesystem::path& file, const StateDict& state,
+void write_onnx_textcnn(const std::filesystem::path& file, const StateDict& state, std::int64_t max_keywords,
                         const std::map<std::string, std::string>& metadata) {
   OnnxBuilder b(state);
   OnnxGraph& g = b.graph;
-  const Value ids = g.input("ids", at::kLong, {"batch", "length"});
+  const Value ids = g.input("ids", at::kLong, {"batch", max_keywords});
   const Value words = g.node("Gather", {b.weight("embedding.weight"), ids}, {Attribute::integer("axis", 0)});
-  // A convolution of one word is a product: [batch, length, d]
+  // A convolution of one word is a product: [batch, max_keywords, d]
   const Value w = g.constant("conv.weight.transposed", b.tensor("conv.weight").squeeze(2).t());
   const Value hidden = b.relu(g.node("Add", {g.node("MatMul", {words, w}), b.weight("conv.bias")}));
   const Value mean = g.node("ReduceMean", {hidden}, {Attribute::list("axes", {1}), Attribute::integer("keepdims", 0)});

@@ -92,12 +92,17 @@ TEST_F(ConvertOnnxTest, TextCnn) {
   TextCNN network(TextCNNOptions{.vocabulary = 5, .classes = 3, .dimension = 16});
   fill_by_noise(*network);
   ModelInfo about = info("textcnn", "{}", {"a", "b", "c"});
+  about.config = "{task: textcnn, text: {max_keywords: 9}}";
   about.vocabulary = {"v", "w", "x", "y", "z"};
   const OnnxRun file(convert(*network, about));
   for (const std::int64_t batch : {1, 4}) {
     const at::Tensor ids = at::randint(0, 7, {batch, 9}, at::kLong);
     EXPECT_LT(difference(file.run({{"ids", ids}}).at("logits"), network->forward(ids)), 1e-4);
   }
+  // Its mean is over nine positions: a list without its padding would give other emotions.
+  EXPECT_EQ(file.input_shape("ids"), (std::vector<std::int64_t>{-1, 9}));
+  about.config.clear();
+  EXPECT_EQ(OnnxRun(convert(*network, about)).input_shape("ids"), (std::vector<std::int64_t>{-1, 100}));
 }
 
 /// Three images: all regions and a face, no region and no face, two regions and a face.

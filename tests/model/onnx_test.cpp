@@ -69,7 +69,7 @@ TEST(Onnx, AMissingTensorIsNamed) {
   const ScratchFolder folder;
   StateDict state;
   state.add("embedding.weight", at::rand({5, 3}));
-  EXPECT_EQ(error_of<Error>([&] { write_onnx_textcnn(folder.path() / "t.onnx", state, {}); }),
+  EXPECT_EQ(error_of<Error>([&] { write_onnx_textcnn(folder.path() / "t.onnx", state, 100, {}); }),
             "ONNX: the network has no tensor conv.weight");
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "t.onnx"));
 }

@@ -33,12 +33,17 @@ class OnnxRun {
     for (const Field& field : fields(graph_)) {
       if (field.number == 1) nodes_.push_back(read_node(field.bytes));
       if (field.number == 5) read_initializer(field.bytes);
+      if (field.number == 11) read_input(field.bytes);
       if (field.number == 12) outputs_.emplace_back(text(field.bytes, 1));
     }
   }
 
+  /// Lengths of an input's dimensions; -1 for one that is free.
+  const std::vector<std::int64_t>& input_shape(const std::string& name) const { return inputs_.at(name); }
+
   /// All outputs, by name.
   Tensors run(Tensors values) const {
+    for (const auto& [name, lengths] : inputs_) check_shape(name, values.at(name), lengths);
     values.insert(initializers_.begin(), initializers_.end());
     for (const Node& node : nodes_) {
       std::vector<at::Tensor> inputs;
@@ -147,6 +152,23 @@ class OnnxRun {
     if (tensor.nbytes() != raw.size()) throw std::runtime_error(name + ": its data does not fit its shape");
     if (!raw.empty()) std::memcpy(tensor.data_ptr(), raw.data(), raw.size());
     initializers_[name] = tensor;
+  }
+
+  void read_input(std::string_view message) {
+    const std::string shape = text(text(text(message, 2), 1), 2);  // its TypeProto, the tensor of that, its shape
+    std::vector<std::int64_t>& lengths = inputs_[text(message, 1)];
+    for (const Field& dimension : fields(shape)) {
+      lengths.push_back(-1);
+      for (const Field& part : fields(dimension.bytes)) {
+        if (part.number == 1) lengths.back() = static_cast<std::int64_t>(part.integer);
+      }
+    }
+  }
+  static void check_shape(const std::string& name, const at::Tensor& value, const std::vector<std::int64_t>& lengths) {
+    bool fits = value.dim() == static_cast<std::int64_t>(lengths.size());
+    for (std::size_t i = 0; fits && i < lengths.size(); ++i)
+      fits = lengths[i] == -1 || lengths[i] == value.size(static_cast<std::int64_t>(i));
+    if (!fits) throw std::runtime_error(name + ": not the shape that the file names");
   }
 
   static at::ScalarType type_of(std::int64_t data_type) {
@@ -300,6 +322,7 @@ class OnnxRun {
   std::string_view graph_;
   std::vector<Node> nodes_;
   Tensors initializers_;
+  std::map<std::string, std::vector<std::int64_t>> inputs_;
   std::vector<std::string> outputs_;
 };
 

@@ -21,8 +21,9 @@ void write_onnx_classifier(const std::filesystem::path& file, const StateDict& s
 /// Also `projection`, and `extra_logits` for three_branch.
 void write_onnx_emotion_net(const std::filesystem::path& file, const StateDict& state, Head head,
                             const std::map<std::string, std::string>& metadata);
-/// Input `ids` [batch, length] int64, as TextCNN::forward takes them.
-void write_onnx_textcnn(const std::filesystem::path& file, const StateDict& state,
+/// Input `ids` [batch, max_keywords] int64, as TextCNN::forward takes them: the network averages over all positions, padding
+/// included, so that lists of another length are not what it was trained on.
+void write_onnx_textcnn(const std::filesystem::path& file, const StateDict& state, std::int64_t max_keywords,
                         const std::map<std::string, std::string>& metadata);
 /// Inputs by branch: `images`; `region_features` [batch, regions, F] and `region_counts` [batch] int64; `faces` [batch, 3, 48,
 /// 48] (any size) and `has_face` [batch] float, 1 or 0. Output `attention` [batch, steps, regions] too, if the LSTM branch is on.
