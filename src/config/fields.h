@@ -283,7 +283,7 @@ void visit_fields(Config& c, Visit&& visit) {
   visit(Field{"checkpoint.best",
               kAllTasks,
               "validation metric that decides the best checkpoint",
-              {"top1", "top5", "mAP", "balanced_accuracy", "polarity_accuracy", "AP", "AP50", "loss"}},
+              {"top1", "top2", "top5", "mAP", "balanced_accuracy", "polarity_accuracy", "AP", "AP50", "loss"}},
         c.checkpoint.best);
 }
 

@@ -281,7 +281,7 @@ void check_choice(const ConfigNode& root, const char* chooser, const std::string
 /// Validation metrics of a task that decide the best checkpoint.
 std::vector<std::string> deciding_metrics(const std::string& task) {
   if (task == "detector") return {"AP", "AP50"};
-  return {"top1", "top5", "mAP", "balanced_accuracy", "polarity_accuracy", "loss"};
+  return {"top1", "top2", "top5", "mAP", "balanced_accuracy", "polarity_accuracy", "loss"};
 }
 
 /// What no single key shows of the course of a training.

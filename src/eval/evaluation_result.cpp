@@ -65,8 +65,9 @@ std::string evaluation_text(const EvaluationSummary& r) {
   std::string text = metrics_text(r.metrics, r.classes, r.predictions.size());
   if (r.intervals) {
     const MetricIntervals& i = *r.intervals;
-    text += fmt::format("95 % intervals: top1 {}, top5 {}, balanced accuracy {}, mAP {}", interval_text(i.top1),
-                        interval_text(i.top5), interval_text(i.balanced_accuracy), interval_text(i.mean_average_precision));
+    text += fmt::format("95 % intervals: top1 {}, top2 {}, top5 {}, balanced accuracy {}, mAP {}", interval_text(i.top1),
+                        interval_text(i.top2), interval_text(i.top5), interval_text(i.balanced_accuracy),
+                        interval_text(i.mean_average_precision));
     if (!r.predictions.polarity.empty()) {
       text += fmt::format(", polarity {}, easy errors {}, hard errors {}", interval_text(i.polarity_accuracy),
                           interval_text(i.easy_errors), interval_text(i.hard_errors));
@@ -93,6 +94,7 @@ void write_evaluation(const std::filesystem::path& folder, const EvaluationSumma
   Json json = Json::parse(metrics_json(r.metrics, r.classes, r.predictions.size(), r.examples));
   if (r.intervals) {
     json["intervals"] = {{"top1", interval(r.intervals->top1)},
+                         {"top2", interval(r.intervals->top2)},
                          {"top5", interval(r.intervals->top5)},
                          {"balanced_accuracy", interval(r.intervals->balanced_accuracy)},
                          {"mAP", interval(r.intervals->mean_average_precision)}};

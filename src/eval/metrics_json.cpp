@@ -53,6 +53,7 @@ std::string metrics_json(const ClassificationMetrics& metrics, const std::vector
                          const std::vector<Example>& examples) {
   nlohmann::ordered_json json{{"samples", samples},
                               {"top1", number(metrics.top1)},
+                              {"top2", number(metrics.top2)},
                               {"top5", number(metrics.top5)},
                               {"balanced_accuracy", number(metrics.balanced_accuracy)},
                               {"mAP", number(metrics.mean_average_precision)},
@@ -93,9 +94,9 @@ std::string metrics_json(const ClassificationMetrics& metrics, const std::vector
 }
 
 std::string metrics_text(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples) {
-  std::string text =
-      fmt::format("{} samples: top1 {}, top5 {}, balanced accuracy {}, mAP {}\n", samples, metric_text(metrics.top1),
-                  metric_text(metrics.top5), metric_text(metrics.balanced_accuracy), metric_text(metrics.mean_average_precision));
+  std::string text = fmt::format("{} samples: top1 {}, top2 {}, top5 {}, balanced accuracy {}, mAP {}\n", samples,
+                                 metric_text(metrics.top1), metric_text(metrics.top2), metric_text(metrics.top5),
+                                 metric_text(metrics.balanced_accuracy), metric_text(metrics.mean_average_precision));
   if (!std::isnan(metrics.polarity_accuracy)) {
     text += fmt::format(
         "polarity {:.4f}; of all samples {:.4f} are wrong with the right polarity (easy), {:.4f} with the wrong one (hard)\n",

@@ -44,13 +44,13 @@ double confidence_of(const Predictions& p, std::size_t i, std::size_t best) {
   return 1 / sum;
 }
 
-enum Metric : std::size_t { kTop1, kTop5, kBalanced, kMAP, kPolarity, kEasy, kHard, kECE, kMetrics };
+enum Metric : std::size_t { kTop1, kTop2, kTop5, kBalanced, kMAP, kPolarity, kEasy, kHard, kECE, kMetrics };
 using Values = std::array<double, kMetrics>;
 
 /// What a draw needs of one sample.
 struct Outcome {
   std::uint32_t truth = 0;  // its row of the confusion
-  bool labelled = false, right = false, right5 = false, right_polarity = false;
+  bool labelled = false, right = false, right2 = false, right5 = false, right_polarity = false;
   std::size_t bin = 0;
   double confidence = 0;
 };
@@ -59,6 +59,7 @@ Outcome outcome_of(const Predictions& p, std::size_t i, std::vector<std::size_t>
   const float* scores = row(p, i);
   const auto& labels = p.labels[i];
   std::iota(ids.begin(), ids.end(), std::size_t{0});
+  const auto two = static_cast<std::ptrdiff_t>(std::min<std::size_t>(2, p.classes));
   const auto five = static_cast<std::ptrdiff_t>(std::min<std::size_t>(5, p.classes));
   std::partial_sort(ids.begin(), ids.begin() + five, ids.end(),
                     [&](std::size_t a, std::size_t b) { return scores[a] > scores[b] || (scores[a] == scores[b] && a < b); });
@@ -66,7 +67,9 @@ Outcome outcome_of(const Predictions& p, std::size_t i, std::vector<std::size_t>
   outcome.labelled = !labels.empty();
   if (outcome.labelled) outcome.truth = truth_of(labels, static_cast<std::uint32_t>(ids[0]), p.polarity);
   outcome.right = has(labels, ids[0]);
-  outcome.right5 = std::any_of(ids.begin(), ids.begin() + five, [&](std::size_t k) { return has(labels, k); });
+  const auto hit = [&](std::size_t k) { return has(labels, k); };
+  outcome.right2 = std::any_of(ids.begin(), ids.begin() + two, hit);
+  outcome.right5 = std::any_of(ids.begin(), ids.begin() + five, hit);
   outcome.right_polarity = outcome.labelled && !p.polarity.empty() && p.polarity[outcome.truth] == p.polarity[ids[0]];
   outcome.confidence = confidence_of(p, i, ids[0]);
   outcome.bin = bin_of(outcome.confidence, kReliabilityBins);
@@ -84,6 +87,7 @@ Values metrics_of(const std::vector<Outcome>& outcomes, const std::vector<std::u
     const Outcome& o = outcomes[i];
     const double w = weights[i];
     sums[kTop1] += w * o.right;
+    sums[kTop2] += w * o.right2;
     sums[kTop5] += w * o.right5;
     surplus[o.bin] += w * (o.right - o.confidence);
     if (!o.labelled) continue;
@@ -102,7 +106,7 @@ Values metrics_of(const std::vector<Outcome>& outcomes, const std::vector<std::u
   }
   for (const double s : surplus) sums[kECE] += std::abs(s);
   const auto n = static_cast<double>(outcomes.size());
-  for (const Metric m : {kTop1, kTop5, kECE}) sums[m] /= n;
+  for (const Metric m : {kTop1, kTop2, kTop5, kECE}) sums[m] /= n;
   sums[kBalanced] = occurring ? sums[kBalanced] / occurring : kNaN;
   for (const Metric m : {kPolarity, kEasy, kHard}) sums[m] = polarity && labelled > 0 ? sums[m] / labelled : kNaN;
   return sums;
@@ -263,6 +267,7 @@ MetricIntervals bootstrap_intervals(const Predictions& predictions, int resample
   }
   MetricIntervals result;
   result.top1 = percentiles(values[kTop1]);
+  result.top2 = percentiles(values[kTop2]);
   result.top5 = percentiles(values[kTop5]);
   result.balanced_accuracy = percentiles(values[kBalanced]);
   result.mean_average_precision = percentiles(values[kMAP]);

@@ -140,18 +140,21 @@ ClassificationMetrics classification_metrics(const Predictions& predictions) {
     throw DataError(fmt::format("metrics: {} polarities for {} classes", predictions.polarity.size(), classes));
   ClassificationMetrics metrics;
   metrics.confusion = ConfusionMatrix(classes);
-  std::uint64_t top1 = 0, top5 = 0;
+  std::uint64_t top1 = 0, top2 = 0, top5 = 0;
   for (std::size_t i = 0; i < n; ++i) {
     const std::span<const float> row(predictions.scores.data() + i * classes, classes);
     if (std::any_of(row.begin(), row.end(), [](float score) { return std::isnan(score); }))
       throw DataError(fmt::format("metrics: the scores of sample {} are NaN", i));
     const auto& labels = predictions.labels[i];
     const auto best = best_classes(row, 5);
-    top1 += contains(labels, best[0]);
-    top5 += std::any_of(best.begin(), best.end(), [&](std::uint32_t id) { return contains(labels, id); });
+    const auto hit = [&](std::uint32_t id) { return contains(labels, id); };
+    top1 += hit(best[0]);
+    top2 += std::any_of(best.begin(), best.begin() + std::min<std::ptrdiff_t>(2, std::ssize(best)), hit);
+    top5 += std::any_of(best.begin(), best.end(), hit);
     if (!labels.empty()) metrics.confusion.add(truth_of(labels, best[0], predictions.polarity), best[0]);
   }
   metrics.top1 = ratio(top1, n);
+  metrics.top2 = ratio(top2, n);
   metrics.top5 = ratio(top5, n);
   metrics.balanced_accuracy = metrics.confusion.balanced_accuracy();
   if (!predictions.polarity.empty()) add_polarity(predictions, metrics);

@@ -21,6 +21,7 @@ std::string figures(const EvaluationSummary& r) {
     rows.push_back({name, cell(value), std::isnan(i.low) ? "–" : cell(i.low) + " to " + cell(i.high)});
   };
   row("top1", r.metrics.top1, intervals.top1);
+  row("top2", r.metrics.top2, intervals.top2);
   row("top5", r.metrics.top5, intervals.top5);
   row("balanced accuracy", r.metrics.balanced_accuracy, intervals.balanced_accuracy);
   row("mAP", r.metrics.mean_average_precision, intervals.mean_average_precision);

@@ -27,6 +27,7 @@ class EvaluationScope {
 void add_metrics(EvaluationResult& result) {
   const ClassificationMetrics& metrics = result.metrics;
   result.values.insert(result.values.end(), {{"top1", metrics.top1},
+                                             {"top2", metrics.top2},
                                              {"top5", metrics.top5},
                                              {"balanced_accuracy", metrics.balanced_accuracy},
                                              {"mAP", metrics.mean_average_precision}});

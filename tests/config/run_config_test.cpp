@@ -190,7 +190,7 @@ TEST_F(RunConfigTest, TheBestCheckpointIsDecidedByWhatTheTaskIsValidatedBy) {
   EXPECT_EQ(
       error("task: classifier\n" + kData, {"checkpoint.best=AP50"}),
       "--set checkpoint.best=AP50: checkpoint.best is AP50, which a validation of task classifier does not give; take one of "
-      "top1, top5, mAP, balanced_accuracy, polarity_accuracy, loss");
+      "top1, top2, top5, mAP, balanced_accuracy, polarity_accuracy, loss");
   EXPECT_EQ(load("task: detector\n" + kData).checkpoint.best, "AP");
   EXPECT_NO_THROW(load("task: detector\n" + kData, {"checkpoint.best=AP50"}));
 }

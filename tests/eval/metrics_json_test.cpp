@@ -58,14 +58,16 @@ TEST(MetricsTextTest, WhatDoesNotExistIsADash) {
   EvaluationSummary summary{.classes = {"awe", "joy", "fear"},
                             .predictions = {.classes = 3, .scores = {1, 0, 0, /**/ 0, 1, 0}, .labels = {{0}, {0}}}};
   summary.metrics = classification_metrics(summary.predictions);
-  summary.intervals = MetricIntervals{{0, 1}, {1, 1}, {0.5, 1}, {NAN, NAN}};
-  EXPECT_EQ(evaluation_text(summary),
-            "2 samples: top1 0.5000, top5 1.0000, balanced accuracy 0.5000, mAP 1.0000\n"
-            "class                    positives       AP precision   recall\n"
-            "awe                              2   1.0000    1.0000   0.5000\n"
-            "joy                              0        -    0.0000        -\n"
-            "fear                             0        -         -        -\n"
-            "95 % intervals: top1 0.0000 to 1.0000, top5 1.0000 to 1.0000, balanced accuracy 0.5000 to 1.0000, mAP -\n");
+  summary.intervals = MetricIntervals{{0, 1}, {0.5, 1}, {1, 1}, {0.5, 1}, {NAN, NAN}};
+  EXPECT_EQ(
+      evaluation_text(summary),
+      "2 samples: top1 0.5000, top2 1.0000, top5 1.0000, balanced accuracy 0.5000, mAP 1.0000\n"
+      "class                    positives       AP precision   recall\n"
+      "awe                              2   1.0000    1.0000   0.5000\n"
+      "joy                              0        -    0.0000        -\n"
+      "fear                             0        -         -        -\n"
+      "95 % intervals: top1 0.0000 to 1.0000, top2 0.5000 to 1.0000, top5 1.0000 to 1.0000, balanced accuracy 0.5000 to 1.0000, "
+      "mAP -\n");
   const ScratchFolder folder;
   write_evaluation(folder.path(), summary);
   const auto json = nlohmann::json::parse(read_file(folder.path() / "metrics.json"));
@@ -119,7 +121,7 @@ TEST(EvaluationFilesTest, CalibrationComparisonAndIntervalsInJson) {
   // Six against none: p = 2 / 2^6.
   EXPECT_EQ(json["comparison"], nlohmann::json::parse(R"({"checkpoint": "other", "both": 1, "only_first": 6, "only_second": 0,
       "neither": 2, "test": "exact", "statistic": 0.0, "p": 0.03125})"));
-  EXPECT_EQ(json["intervals"], nlohmann::json::parse(R"({"top1": [0.25, 1.0], "top5": [null, null],
+  EXPECT_EQ(json["intervals"], nlohmann::json::parse(R"({"top1": [0.25, 1.0], "top2": [null, null], "top5": [null, null],
       "balanced_accuracy": [null, null], "mAP": [null, null], "polarity_accuracy": [0.25, 0.75], "easy_errors": [0.0, 0.0],
       "hard_errors": [0.25, 0.5], "ece": [0.1, 0.2]})"));
   const std::string text = evaluation_text(summary);

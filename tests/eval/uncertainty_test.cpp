@@ -66,6 +66,7 @@ TEST(BootstrapTest, HoldsTheValueIsSeededAndNarrowsWithSamples) {
   EXPECT_EQ(a.mean_average_precision.high, b.mean_average_precision.high);
   EXPECT_NE(a.mean_average_precision.high, bootstrap_intervals(small, 400, 2).mean_average_precision.high);
   for (const auto& [interval, value] : {std::pair{a.top1, metrics.top1},
+                                        {a.top2, metrics.top2},
                                         {a.balanced_accuracy, metrics.balanced_accuracy},
                                         {a.mean_average_precision, metrics.mean_average_precision}}) {
     EXPECT_LT(interval.low, value);

@@ -77,6 +77,7 @@ TEST(MetricsTest, ByHand) {
   predictions.labels = {{0}, {2, 1}, {1}, {0}};
   const ClassificationMetrics m = classification_metrics(predictions);
   EXPECT_DOUBLE_EQ(m.top1, 3.0 / 4) << "the second sample's best score is one of its labels; ties go to the lower id";
+  EXPECT_DOUBLE_EQ(m.top2, 1.0) << "the third sample's label has the second score";
   EXPECT_DOUBLE_EQ(m.top5, 1.0);
   EXPECT_EQ(m.confusion(1, 1), 1U) << "in the row of the label that was hit, not of the first";
   EXPECT_EQ(m.confusion(2, 1), 0U);
@@ -90,6 +91,18 @@ TEST(MetricsTest, ByHand) {
   EXPECT_TRUE(has_several_labels(m));
   predictions.scores[4] = NAN;
   EXPECT_THROW(classification_metrics(predictions), DataError);
+}
+
+// The label's place among the scores: second, third, sixth; of a tie, the lower id is before it.
+TEST(MetricsTest, TheBestTwoAndTheBestFive) {
+  Predictions predictions{
+      .classes = 6, .scores = {6, 5, 4, 3, 2, 1, /**/ 6, 5, 5, 3, 2, 1, /**/ 6, 5, 4, 3, 2, 1}, .labels = {{1}, {2}, {5}}};
+  const ClassificationMetrics m = classification_metrics(predictions);
+  EXPECT_DOUBLE_EQ(m.top1, 0.0);
+  EXPECT_DOUBLE_EQ(m.top2, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(m.top5, 2.0 / 3);
+  // One class: there is no second.
+  EXPECT_DOUBLE_EQ(classification_metrics({.classes = 1, .scores = {0}, .labels = {{0}}}).top2, 1.0);
 }
 
 TEST(MetricsTest, ErrorsAndTop1OfSamplesWithSeveralLabelsAddUp) {

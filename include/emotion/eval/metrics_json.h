@@ -32,9 +32,9 @@ inline constexpr const char* kSeveralLabels =
     "Some samples have several labels: precision and recall count every label; confusion and balanced accuracy hold each sample "
     "against one, the predicted class where it is a label, else the first label of its polarity, else the first.";
 
-/// metrics.json: top1, top5, balanced_accuracy, mAP, per_class.NAME.{ap, precision, recall, f1, positives}, confusion (rows =
-/// truth; up to kConfusionClasses); with a polarity also polarity_accuracy, easy_errors and hard_errors. Values that do not exist
-/// (a class without a positive) are null. Classes that are Mikels' eight have the confusion a second time, as
+/// metrics.json: top1, top2, top5, balanced_accuracy, mAP, per_class.NAME.{ap, precision, recall, f1, positives}, confusion (rows
+/// = truth; up to kConfusionClasses); with a polarity also polarity_accuracy, easy_errors and hard_errors. Values that do not
+/// exist (a class without a positive) are null. Classes that are Mikels' eight have the confusion a second time, as
 /// confusion_wheel.{classes, counts} in the order of the wheel. `examples`, where there are any, are listed with image, labels,
 /// prediction, probability and right. With kSeveralLabels as `note` where it applies.
 std::string metrics_json(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples,

@@ -28,7 +28,7 @@ struct Interval {
 };
 /// Of the metrics of the same names in ClassificationMetrics, and of Calibration's expected error.
 struct MetricIntervals {
-  Interval top1, top5, balanced_accuracy, mean_average_precision;
+  Interval top1, top2, top5, balanced_accuracy, mean_average_precision;
   Interval polarity_accuracy, easy_errors, hard_errors;  ///< with a polarity
   Interval expected_error;                               ///< means something where scores are logits
 };

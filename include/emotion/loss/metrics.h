@@ -70,9 +70,9 @@ struct ClassMetrics {
 };
 
 struct ClassificationMetrics {
-  double top1 = 0, top5 = 0;          ///< the best (one of the best five) scores is one of the sample's labels
-  double balanced_accuracy = 0;       ///< of `confusion`
-  double mean_average_precision = 0;  ///< over classes with a positive
+  double top1 = 0, top2 = 0, top5 = 0;  ///< the best score, one of the best two, of the best five is one of the sample's labels
+  double balanced_accuracy = 0;         ///< of `confusion`
+  double mean_average_precision = 0;    ///< over classes with a positive
   /// Parts of all samples, of `confusion`; NaN without a polarity. Stimuli-aware VEA, Fig 7: an easy false
   /// prediction names a wrong class of the right polarity, a hard one a class of the wrong polarity.
   double polarity_accuracy = std::numeric_limits<double>::quiet_NaN(), easy_errors = polarity_accuracy,
