@@ -93,7 +93,7 @@ std::map<std::string, Recipe> read_made(const ConfigNode& root) {
 
 Measurement read_measurement(const std::string& name, const ConfigNode& node) {
   const std::string what = "measurement '" + name + "'";
-  check_keys(node, what, {"command", "metric", "factor", "lower_is_better", "settings"});
+  check_keys(node, what, {"command", "metric", "factor", "lower_is_better", "settings", "folds"});
   Measurement m;
   m.name = name;
   m.command = text(wanted(node, "command", what), "command");
@@ -103,6 +103,10 @@ Measurement read_measurement(const std::string& name, const ConfigNode& node) {
   if (const ConfigNode* factor = node.find("factor")) m.factor = number(*factor, "factor");
   m.lower_is_better = flag_or(node, "lower_is_better", false);
   if (const ConfigNode* settings = node.find("settings")) m.settings = texts(*settings, "settings");
+  if (const ConfigNode* folds = node.find("folds")) m.folds = texts(*folds, "folds");
+  const auto names_fold = [](const std::string& text) { return text.find("{fold}") != std::string::npos; };
+  if ((names_fold(m.command) || std::any_of(m.settings.begin(), m.settings.end(), names_fold)) == m.folds.empty())
+    throw ConfigError(node.place + ": " + what + ": folds: [..] and {fold} in its command or settings go together");
   return m;
 }
 
@@ -153,10 +157,11 @@ class TableReader {
   }
 
   void read_row(const ConfigNode& node) {
-    check_keys(node, "a row", {"name", "config", "trained", "printed"});
+    check_keys(node, "a row", {"name", "config", "settings", "trained", "printed"});
     TableRow row;
     row.name = text(wanted(node, "name", "a row"), "name");
     if (const ConfigNode* config = node.find("config")) row.configs = read_configs(*config);
+    if (const ConfigNode* settings = node.find("settings")) row.settings = texts(*settings, "settings");
     row.trained = flag_or(node, "trained", true);
     const ConfigNode& printed = wanted(node, "printed", "row '" + row.name + "'");
     for (const auto& figure : items(printed, "printed")) {

@@ -26,6 +26,8 @@ TEST(ProjectTables, AllOfTheProjectsTablesCanBePlanned) {
                             .wait();
     EXPECT_EQ(result.code, 0) << result.errors;
     EXPECT_THAT(result.output, HasSubstr("emotionnet/2"));
+    EXPECT_THAT(result.output, HasSubstr("    Top-1          paper  50.00  emotion_eval top1  "));
+    EXPECT_THAT(result.output, HasSubstr("    Top-2          paper  90.00  emotion_eval top2  "));
     EXPECT_THAT(result.output, Not(HasSubstr(".yaml:"))) << "a config cannot be read";
     if (scale == "synth") {
       EXPECT_THAT(result.output, Not(HasSubstr(" missing"))) << "the scale does not make all data";
@@ -69,7 +71,8 @@ TEST(ProjectTables, DefaultImportsHaveTheSplitsThatAreRead) {
         Import{"unbiased_emotion", "ube", "ube"}, Import{"affectnet", "affectnet", "affectnet_lists"},
         Import{"emotic", "emotic", "emotic"}, Import{"emotionroi", "emotionroi", "emotionroi"},
         Import{"fer2013", "fer2013", "fer2013"}, Import{"se30k8", "se30k8", "se30k8"},
-        Import{"stock", "stockemotion", "stockemotion"}}) {
+        Import{"stock", "stockemotion", "stockemotion"},
+        Import{"iapsa", "iapsa", "iapsa_folders", {"--folds", "5", "--without", "anger"}}}) {
     std::vector<std::string> command{std::string(EMOTION_BIN) + "/emotion_data",
                                      "import",
                                      format,
@@ -90,6 +93,7 @@ TEST(ProjectTables, DefaultImportsHaveTheSplitsThatAreRead) {
   };
   EXPECT_THAT(list(), Not(HasSubstr("split ")));
   EXPECT_THAT(list(), HasSubstr("data/affectnet there"));
+  EXPECT_THAT(list(), HasSubstr("data/iapsa there"));
   fs::remove(folder.path() / "data/affectnet/dataset.yaml");
   write_text(folder.path() / "data/affectnet/dataset.yaml", "classes: [a]\nsplits: {train: train.jsonl, test: test.jsonl}\n");
   EXPECT_THAT(list(), HasSubstr("split val of data/affectnet missing")) << "the check sees the set";

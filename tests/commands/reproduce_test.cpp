@@ -305,6 +305,63 @@ TEST_F(ReproduceTest, AColumnMayHaveAConfigOfItsOwn) {
   EXPECT_THAT(rates, ::testing::ElementsAre("  lr: 0.1", "  lr: 0.7"));
 }
 
+/// top1 = fold / 10 + seed / 100; fails where there is a file refuse-FOLD-SEED.
+constexpr const char* kFoldEval = R"(#!/bin/bash
+echo "eval $*" >> calls
+while [ $# -gt 0 ]; do
+  case "$1" in --checkpoint) run="$2";; --split) fold="${2#fold}"; fold="${fold%-test}";; --output) out="$2";; esac; shift
+done
+seed="${run##*seed-}"
+[ -e "refuse-$fold-$seed" ] && { echo 'no such fold' >&2; exit 3; }
+printf '{"top1": 0.%s%s}' "$fold" "$seed" > "$out/metrics.json"
+)";
+
+// Two folds of each of two rows that differ by a setting alone.
+TEST_F(ReproduceTest, ASeedsFigureIsTheMeanOfItsFolds) {
+  write_text(root_ / "fake/emotion_eval", kFoldEval);
+  write_table(
+      "toy_2", "toy/2",
+      measured("Acc", "emotion_eval --checkpoint {checkpoint} --data data/made --split fold{fold}-test --output {output}") +
+          "    folds: [2, 4]\n"
+          "    settings: ['data.train.split=fold{fold}-train', 'data.val.split=fold{fold}-test']\n",
+      "Acc",
+      "  - {name: plain, config: good.yaml, printed: [50]}\n"
+      "  - {name: changed, config: good.yaml, settings: [optimizer.lr=0.7], printed: [null]}\n");
+  // A fold that is missing is missing before any other of them runs.
+  dataset("data/made", {"fold2-train", "fold2-test", "fold4-train"});
+  EXPECT_EQ(run({"--table", "toy/2"}).code, 0);
+  EXPECT_THAT(csv(), HasSubstr("toy/2,plain,Acc,top1,50,,,0,,not run: split fold4-test of data/made is missing,\n"));
+  EXPECT_EQ(calls(""), "");
+  fs::remove_all(root_ / "data");
+
+  const auto result = run({"--table", "toy/2", "--seeds", "1,3"});
+  EXPECT_EQ(result.code, 0) << result.errors;
+  EXPECT_EQ(count("train"), 8) << calls("train");
+  EXPECT_EQ(count("eval"), 8) << calls("eval");
+  // Seed 1: (0.21 + 0.41) / 2, seed 3: (0.23 + 0.43) / 2.
+  EXPECT_THAT(csv(), HasSubstr("toy/2,plain,Acc,top1,50,32.0000,1.4142,2,-18.0000,,31.0000 33.0000\n"));
+  EXPECT_THAT(csv(), HasSubstr("toy/2,changed,Acc,top1,,32.0000,1.4142,2,,,31.0000 33.0000\n"));
+  std::set<std::string> trained;
+  for (const auto& entry : fs::recursive_directory_iterator(root_ / "out/runs")) {
+    if (entry.path().filename() != "config.yaml") continue;
+    const std::string text = read_file(entry.path());
+    trained.insert(text.substr(text.find("split: "), 18) + text.substr(text.find("  lr: "), 9));
+  }
+  EXPECT_THAT(trained, ::testing::ElementsAre("split: fold2-train  lr: 0.1", "split: fold2-train  lr: 0.7",
+                                              "split: fold4-train  lr: 0.1", "split: fold4-train  lr: 0.7"));
+  const std::string html = read_file(root_ / "out/tables.html");
+  const auto link = [&](const std::string& row) {
+    const std::size_t end = html.find("\">" + row + "</a>");
+    return html.substr(html.rfind('"', end - 1), end - html.rfind('"', end - 1));
+  };
+  EXPECT_NE(link("plain"), link("changed"));
+
+  write_text(root_ / "refuse-4-3", "");
+  EXPECT_EQ(run({"--table", "toy/2", "--seeds", "1,3", "--set", "train.epochs=2"}).code, 1);
+  EXPECT_THAT(csv(),
+              HasSubstr("toy/2,plain,Acc,top1,50,31.0000,,1,-19.0000,failed: emotion_eval ended with 3: no such fold,31.0000\n"));
+}
+
 TEST_F(ReproduceTest, ARowThatIsNotTrainedIsMeasuredAsItsWeightsAre) {
   write_text(root_ / "configs/plain.yaml",
              "task: classifier\ndata: {train: {dataset: data/lost, split: train}, resize: 40, size: 32}\n"

@@ -134,6 +134,12 @@ TEST_F(TableTest, RefusesWhatItCannotMean) {
             "t.yaml:17:16: 'rm -rf data/x' is none of this project's commands; a recipe runs emotion_.. alone");
   EXPECT_EQ(refuse(kHead + "made: {/etc/x: {train: a.yaml}}\n"), "t.yaml:17:8: '/etc/x' is neither below data/ nor below runs/");
   EXPECT_EQ(refuse(kHead + "made: {data/x: {}}\n"), "t.yaml:17:16: a recipe is either train: CONFIG or run: [COMMAND, ..]");
+  const std::string folds = ": folds: [..] and {fold} in its command or settings go together";
+  for (const std::string wrong : {"folds: [0, 1]", "settings: ['data.val.split=fold{fold}']"}) {
+    std::string text = kHead;
+    EXPECT_THAT(refuse(text.insert(text.find("metric: top1"), wrong + "\n    ")),
+                ::testing::EndsWith("measurement 'Acc'" + folds));
+  }
 }
 
 TEST_F(TableTest, OrderingIsTheMeanOverColumnsOfPairsThatShareASeed) {

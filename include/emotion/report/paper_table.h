@@ -20,6 +20,9 @@ struct Measurement {
   double factor = 100;  ///< the papers print per cent
   bool lower_is_better = false;
   std::vector<std::string> settings;  ///< changes of the row's config for this column: another training
+  /// Names that stand for `{fold}` in command and settings: a training and a measurement for each, of which a seed's figure is
+  /// the mean. Empty: one.
+  std::vector<std::string> folds;
 };
 
 /// How something that configs name, `data/..` or `runs/..`, is made: a training, or commands one after the other.
@@ -32,7 +35,8 @@ struct TableRow {
   std::string name;
   /// Config of each column, relative to the folder of configs: mostly one for all. Empty: another work's figures, cited only.
   std::vector<std::string> configs;
-  bool trained = true;  ///< false: the features of the config's model.init, as they are
+  std::vector<std::string> settings;  ///< changes of its configs: rows that differ in little need no files of their own
+  bool trained = true;                ///< false: the features of the config's model.init, as they are
   bool cited() const { return configs.empty(); }
   std::vector<std::optional<double>> printed;  ///< the paper's figure for each column, where it prints one
 };

@@ -45,12 +45,26 @@ fs::path weights_of(const fs::path& run, const RunConfig& config) {
   return run / "checkpoints" / (config.data.val ? "best" : "last") / "model.safetensors";
 }
 
-/// A word of a command with its `{placeholders}` replaced.
-std::string filled(std::string word, const std::map<std::string, std::string>& values) {
+/// A text with its `{placeholders}` replaced.
+std::string filled(std::string text, const std::map<std::string, std::string>& values) {
   for (const auto& [name, value] : values) {
-    if (const std::size_t at = word.find(name); at != std::string::npos) word.replace(at, name.size(), value);
+    for (std::size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + value.size()))
+      text.replace(at, name.size(), value);
   }
-  return word;
+  return text;
+}
+
+/// The measurement of one of its folds.
+Measurement of_fold(Measurement measurement, const std::string& fold) {
+  const std::map<std::string, std::string> values{{"{fold}", fold}};
+  measurement.command = filled(measurement.command, values);
+  for (auto& setting : measurement.settings) setting = filled(setting, values);
+  return measurement;
+}
+
+/// What tells the trainings of rows apart.
+std::string row_key(const std::string& file, const TableRow& row) {
+  return fmt::format("{} {}", file, fmt::join(row.settings, " "));
 }
 
 void remove_checkpoints(const fs::path& run) {
@@ -83,9 +97,12 @@ std::vector<std::vector<CellPlan>> Plan::add(const PaperTable& table) {
   return cells;
 }
 
+/// The run folders of a training, one a seed. Not by the row's name: rows may share a training.
+fs::path Plan::runs_of(const RunConfig& config) const { return out_ / "runs" / (config.task + "-" + digest(essence(config))); }
+
 fs::path Plan::run_of(const TableRow& row) const {
-  const auto found = run_of_config_.find(row.cited() ? "" : row.configs[0]);
-  return found == run_of_config_.end() ? fs::path() : fs::path(found->second) / fmt::format("seed-{}", seeds_[0]);
+  const auto found = run_of_row_.find(row.cited() ? "" : row_key(row.configs[0], row));
+  return found == run_of_row_.end() ? fs::path() : fs::path(found->second) / fmt::format("seed-{}", seeds_[0]);
 }
 
 RunConfig Plan::load(const std::string& file, const std::vector<std::string>& more) const {
@@ -248,53 +265,70 @@ std::size_t Plan::add_measurement(const Measurement& measurement, const std::vec
   return add_job((folder / "metrics.json").string(), std::move(job));
 }
 
+Plan::Trial Plan::prepare(const PaperTable& table, const TableRow& row, const std::string& file, Measurement measurement) {
+  Trial trial;
+  std::vector<std::string> settings = measurement.settings;
+  settings.insert(settings.end(), row.settings.begin(), row.settings.end());
+  trial.config = load(file, settings);
+  if (row.trained) {
+    place_config(trial.config, table, trial.use);
+  } else if (is_named(trial.config.model.init)) {
+    trial.config.model.init = place(trial.config.model.init, table, trial.use);
+  }
+  for (const NamedSplit& split : splits_read(measurement.command)) need_split(split, trial.use);
+  trial.command = words(measurement.command, "", table, trial.use);
+  if (!row.trained && trial.config.model.init.empty())
+    throw ConfigError(file + ": the row is not trained, and model.init names no weights");
+  trial.measurement = std::move(measurement);
+  return trial;
+}
+
 CellPlan Plan::cell(const PaperTable& table, const TableRow& row, std::size_t column) {
   const Measurement& measurement = table.columns[column];
   const std::string& file = row.configs[column];
-  Use shared;
-  RunConfig config = load(file, measurement.settings);
-  if (row.trained) {
-    place_config(config, table, shared);
-  } else if (is_named(config.model.init)) {
-    config.model.init = place(config.model.init, table, shared);
+  std::vector<Trial> trials;
+  if (measurement.folds.empty()) trials.push_back(prepare(table, row, file, measurement));
+  for (const auto& fold : measurement.folds) trials.push_back(prepare(table, row, file, of_fold(measurement, fold)));
+  CellPlan plan;
+  for (const Trial& trial : trials) {
+    plan.needs.insert(trial.use.needs.begin(), trial.use.needs.end());
+    plan.missing.insert(trial.use.missing.begin(), trial.use.missing.end());
+    plan.unmade.insert(trial.use.unmade.begin(), trial.use.unmade.end());
   }
-  for (const NamedSplit& split : splits_read(measurement.command)) need_split(split, shared);
-  const auto pattern = words(measurement.command, "", table, shared);
-  CellPlan plan{.needs = shared.needs, .missing = shared.missing, .unmade = shared.unmade};
-  if (!row.trained && config.model.init.empty())
-    throw ConfigError(file + ": the row is not trained, and model.init names no weights");
   if (!plan.missing.empty()) return plan;
-
-  const std::string name = config.task + "-" + digest(essence(config));  // not the row's name: rows may share a training
-  const fs::path runs = out_ / "runs" / name;
-  if (row.trained) run_of_config_.emplace(file, runs.string());
+  if (row.trained) run_of_row_.emplace(row_key(file, row), runs_of(trials[0].config).string());
   for (const std::uint64_t seed : seeds_) {
-    Use use = shared;
-    const std::string part = fmt::format("seed-{}", seed);
-    fs::path checkpoint = config.model.init;
-    if (row.trained) {
-      config.seed = seed;
-      const bool keep = options_.keep_weights || !scale_.replaces_data;
-      use.after.push_back(add_training(runs / part, config, use, keep));
-      checkpoint = runs / part;
-    }
-    const fs::path folder =
-        out_ / "results" / name / part / (measurement.name + "-" + digest(fmt::format("{}", fmt::join(pattern, " "))));
-    std::vector<std::string> command;
-    for (const auto& word : pattern) {
-      command.push_back(
-          filled(word, {{"{checkpoint}", checkpoint.string()}, {"{seed}", std::to_string(seed)}, {"{output}", folder.string()}}));
-    }
-    if (!row.trained) {
-      for (const auto& setting : {"model.backbone=" + config.model.backbone, fmt::format("data.resize={}", config.data.resize),
-                                  fmt::format("data.size={}", config.data.size)})
-        command.insert(command.end(), {"--set", setting});
-    }
-    if (!options_.device.empty()) command.insert(command.end(), {"--device", options_.device});
-    plan.jobs.push_back(add_measurement(measurement, command, folder, fmt::format("{}, {}", name, part), use));
-    plan.metrics.push_back(folder / "metrics.json");
+    for (const Trial& trial : trials) add_trial(plan, row, trial, seed);
   }
   return plan;
+}
+
+void Plan::add_trial(CellPlan& plan, const TableRow& row, Trial trial, std::uint64_t seed) {
+  RunConfig& config = trial.config;
+  const fs::path runs = runs_of(config);
+  const std::string name = runs.filename().string(), part = fmt::format("seed-{}", seed);
+  fs::path checkpoint = config.model.init;
+  if (row.trained) {
+    config.seed = seed;
+    const bool keep = options_.keep_weights || !scale_.replaces_data;
+    trial.use.after.push_back(add_training(runs / part, config, trial.use, keep));
+    checkpoint = runs / part;
+  }
+  const std::string measured = trial.measurement.name + "-" + digest(fmt::format("{}", fmt::join(trial.command, " ")));
+  const fs::path folder = out_ / "results" / name / part / measured;
+  std::vector<std::string> command;
+  for (const auto& word : trial.command) {
+    command.push_back(
+        filled(word, {{"{checkpoint}", checkpoint.string()}, {"{seed}", std::to_string(seed)}, {"{output}", folder.string()}}));
+  }
+  if (!row.trained) {
+    for (const auto& setting : {"model.backbone=" + config.model.backbone, fmt::format("data.resize={}", config.data.resize),
+                                fmt::format("data.size={}", config.data.size)})
+      command.insert(command.end(), {"--set", setting});
+  }
+  if (!options_.device.empty()) command.insert(command.end(), {"--device", options_.device});
+  plan.jobs.push_back(add_measurement(trial.measurement, command, folder, fmt::format("{}, {}", name, part), trial.use));
+  plan.metrics.push_back(folder / "metrics.json");
 }
 
 }  // namespace emotion

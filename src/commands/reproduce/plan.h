@@ -28,7 +28,7 @@ struct CellPlan {
   std::set<std::string> missing;                 ///< those that are not there and that nothing makes; `split val of data/fi`
   std::set<std::string> unmade{};                ///< what a recipe would make if what it reads were not missing
   std::string error{};                           ///< its config cannot be used
-  std::vector<std::size_t> jobs{};               ///< the measurement of each seed; empty where it cannot be run
+  std::vector<std::size_t> jobs{};               ///< measurements, a seed's folds side by side; empty where it cannot be run
   std::vector<std::filesystem::path> metrics{};  ///< what each of them writes
 };
 
@@ -41,7 +41,7 @@ class Plan {
   /// The cells of a table, [row][column], and their jobs behind those of earlier tables.
   std::vector<std::vector<CellPlan>> add(const PaperTable& table);
   std::vector<Job>& jobs() { return jobs_; }
-  /// Run folder of a row's first seed; empty for one that is not trained.
+  /// Run folder of a row's first seed and fold; empty for one that is not trained.
   std::filesystem::path run_of(const TableRow& row) const;
 
  private:
@@ -51,7 +51,18 @@ class Plan {
     std::vector<std::size_t> after;
   };
 
+  /// A training and its measurement, but for the seed.
+  struct Trial {
+    Measurement measurement;
+    RunConfig config;
+    std::vector<std::string> command;  ///< {checkpoint}, {seed} and {output} are still to be filled
+    Use use;
+  };
+
   CellPlan cell(const PaperTable& table, const TableRow& row, std::size_t column);
+  Trial prepare(const PaperTable& table, const TableRow& row, const std::string& file, Measurement measurement);
+  void add_trial(CellPlan& plan, const TableRow& row, Trial trial, std::uint64_t seed);
+  std::filesystem::path runs_of(const RunConfig& config) const;
   RunConfig load(const std::string& file, const std::vector<std::string>& more) const;
   void place_config(RunConfig& config, const PaperTable& table, Use& use);
   std::string place(const std::string& name, const PaperTable& table, Use& use);
@@ -70,9 +81,9 @@ class Plan {
   std::vector<std::uint64_t> seeds_;
   std::filesystem::path out_;
   std::vector<Job> jobs_;
-  std::map<std::string, std::size_t> job_of_;  ///< by what it makes
-  std::map<std::string, std::string> run_of_config_;
-  std::vector<std::string> open_;  ///< recipes being followed: one that needs itself is found
+  std::map<std::string, std::size_t> job_of_;      ///< by what it makes
+  std::map<std::string, std::string> run_of_row_;  ///< by config and settings
+  std::vector<std::string> open_;                  ///< recipes being followed: one that needs itself is found
 };
 
 }  // namespace emotion

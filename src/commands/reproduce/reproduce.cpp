@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -153,24 +154,38 @@ double read_metric(const fs::path& file, const Measurement& measurement) {
   throw DataError(fmt::format("{}: it has no figure '{}'", file.string(), measurement.metric));
 }
 
+/// A measurement's figure, or nothing and why in `note`.
+std::optional<double> read_figure(const Job& job, const fs::path& metrics, const Measurement& column, std::string& note) {
+  if (!job.error.empty()) {
+    note = "failed: " + job.error;
+  } else if (job.done) {
+    try {
+      return read_metric(metrics, column);
+    } catch (const DataError& error) {
+      note = std::string("failed: ") + error.what();
+    }
+  } else if (note.empty()) {
+    note = "open: not finished yet";
+  }
+  return std::nullopt;
+}
+
+/// A seed's figure is the mean over its folds, once all of them are measured.
 TableCell read_cell(const CellPlan& plan, const Measurement& column, const std::vector<Job>& jobs, std::size_t seeds) {
   TableCell cell;
   cell.by_seed.resize(seeds);
   if (!plan.error.empty()) cell.note = "failed: " + plan.error;
   if (!plan.missing.empty()) cell.note = missing_note(plan);
-  for (std::size_t s = 0; s < plan.jobs.size(); ++s) {
-    const Job& job = jobs[plan.jobs[s]];
-    if (!job.error.empty()) {
-      cell.note = "failed: " + job.error;
-    } else if (job.done) {
-      try {
-        cell.by_seed[s] = read_metric(plan.metrics[s], column);
-      } catch (const DataError& error) {
-        cell.note = std::string("failed: ") + error.what();
-      }
-    } else if (cell.note.empty()) {
-      cell.note = "open: not finished yet";
+  const std::size_t folds = std::max<std::size_t>(column.folds.size(), 1);
+  for (std::size_t s = 0; s < plan.jobs.size() / folds; ++s) {
+    double sum = 0;
+    bool whole = true;
+    for (std::size_t i = s * folds; i < (s + 1) * folds; ++i) {
+      const auto figure = read_figure(jobs[plan.jobs[i]], plan.metrics[i], column, cell.note);
+      whole = whole && figure;
+      sum += figure.value_or(0);
     }
+    if (whole) cell.by_seed[s] = sum / static_cast<double>(folds);
   }
   return cell;
 }
