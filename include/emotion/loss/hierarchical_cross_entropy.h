@@ -13,9 +13,12 @@ struct HierarchicalLoss {
   at::Tensor total;     ///< scalar, Eq 18: emotion + polarity_weight * polarity
 };
 
-/// Stimuli-aware VEA (TIP 2021), Eq 13-18, with the minus sign that the paper's text leaves out.
+/// Stimuli-aware VEA (TIP 2021), Eq 13-18, with the minus sign that the paper's text leaves out. Of a sample of class y:
 ///
-/// p_pol sums p_emo over the classes of a polarity (Eq 14, 15), taken as a logsumexp of the log-softmax so that nothing
+///     p = softmax(logits)                                                              Eq 13
+///     L = -log p_y + lambda * -log(sum of p_k over the classes k of y's polarity)      Eq 14-18
+///
+/// and the mean over the batch; lambda is polarity_weight. The sum is taken as a logsumexp of the log-softmax, so that nothing
 /// underflows. logits [B, C] float; labels int64 [B]; polarity: 1 or -1 for each class (unused, and may be empty, at weight 0).
 /// @throws DataError if polarity has another size than C
 HierarchicalLoss hierarchical_cross_entropy(const at::Tensor& logits, const at::Tensor& labels,

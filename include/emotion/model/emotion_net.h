@@ -32,7 +32,15 @@ struct EmotionNetOutput {
   at::Tensor extra_logits;  ///< [B, extra_classes]; undefined without a third branch
 };
 
-/// EmotionNet (CVPR 2020). Parameters: backbone.*, classifier.*, projection.*, extra_classifier.* (three_branch).
+/// EmotionNet (CVPR 2020). Of images x [B, 3, h, w]:
+///
+///     v = backbone(x)      features [B, D]; of a ResNet after global average pooling
+///     u = W_p v + b_p      projection [B, E]: W f_v(x) of Eq 3, a point among the word vectors
+///     l = W_c v + b_c      logits [B, K]: softmax(l) is P(x) of Eq 2.  joint: l = W_c u + b_c
+///     e = W_e v + b_e      extra_logits [B, extra_classes], three_branch alone
+///
+/// Parameters: backbone.*, classifier.{weight [K, D] (joint: [K, E]), bias}, projection.{weight [E, D], bias}, and
+/// extra_classifier.* with three branches.
 class EmotionNetImpl : public torch::nn::Module {
  public:
   /// With random weights. @throws ConfigError for a backbone that is not known

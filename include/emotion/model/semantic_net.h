@@ -29,10 +29,20 @@ struct SemanticNetOutput {
   at::Tensor attention;  ///< alpha float [B, T, N], each step sums to 1 over the image's regions; undefined for fc
 };
 
-/// Semantic-Net (Stimuli-aware VEA, Eq 3-10): an attention LSTM weighs the regions, a correlation LSTM gathers what is seen.
+/// Semantic-Net (Stimuli-aware VEA, Eq 3-10): an attention LSTM weighs the regions, a correlation LSTM gathers what is seen. Of
+/// an image's n regions f_i [F], all states 0 at t = 0, for t = 1 .. T:
 ///
-/// Parameters: attention_lstm.*, correlation_lstm.* (gates in PyTorch's order), attention.{feature, hidden, score}.weight; for
-/// fc: fc.{0, 2}.{weight, bias}, whose output is averaged over an image's regions.
+///     h_att(t) = LSTM_att([h_cor(t-1), mean of f], h_att(t-1))            [H]   Eq 3, 4
+///     a_i(t) = w^T tanh(W_f f_i + W_h h_att(t))                                 Eq 5
+///     alpha(t) = softmax of a(t) over the n regions                       [n]   Eq 6
+///     f_att(t) = sum of alpha_i(t) f_i                                    [F]   Eq 7
+///     h_cor(t) = LSTM_cor([h_att(t-1), f_att(t)], h_cor(t-1))             [H]   Eq 8, 9; without lag: h_att(t)
+///     v_s = h_cor(T)                                                      [H]   Eq 10
+///
+/// fc, which the paper does not write out: v_s = mean over the regions of relu(W_2 relu(W_1 f_i + b_1) + b_2).
+///
+/// Parameters: attention_lstm.*, correlation_lstm.* (weight_ih [4H, H + F], weight_hh [4H, H], gates in PyTorch's order),
+/// attention.{feature [M, F], hidden [M, H], score [1, M]}.weight, which are W_f, W_h, w; for fc: fc.{0, 2}.{weight, bias}.
 class SemanticNetImpl : public torch::nn::Module {
  public:
   explicit SemanticNetImpl(const SemanticNetOptions& options);

@@ -36,7 +36,16 @@ struct StimuliNetOutput {
   at::Tensor attention;  ///< as SemanticNetOutput::attention; undefined without the branch
 };
 
-/// Stimuli-aware VEA (TIP 2021), Fig 3. Parameters: global.* (Eq 1, 2), semantic.*, expression.* (Eq 11), classifier.* (Eq 13).
+/// Stimuli-aware VEA (TIP 2021), Fig 3:
+///
+///     v_g = global(image)                                 [d1]       Eq 1, 2: of a ResNet after global average pooling
+///     v_s = semantic(regions), 0 without a region         [d2]       Eq 3-10
+///     v_e = expression(face), 0 without a face            [d3]       Eq 11
+///     v_emo = [v_g, v_s, v_e]                             features   Eq 12: of the branches that are on
+///     l = W v_emo + b                                     logits     Eq 13: p_emo = softmax(l), in the paper without b
+///
+/// d1, d3 are the widths of the backbones (2048 and 512), d2 = 512. Parameters: global.*, semantic.*, expression.*,
+/// classifier.{weight [C, d1 + d2 + d3], bias}.
 ///
 /// An image without a face has v_e = 0, and the expression branch (its batch statistics too) sees only the images that have one.
 /// In a batch without any face it is left out, its parameters without gradient; where processes share batch statistics, in a step
