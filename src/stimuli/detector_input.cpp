@@ -37,7 +37,7 @@ at::Tensor picture_tensor(const Image& image) {
   return pixels;
 }
 
-at::Tensor transform_picture(const at::Tensor& picture, const DetectorTransform& transform) {
+at::Tensor detector_pixels(const at::Tensor& picture, const DetectorTransform& transform) {
   const bool bytes = picture.scalar_type() == at::kByte;
   at::Tensor x = bytes ? picture.permute({2, 0, 1}).to(at::kFloat) : picture;
   const ImageSize size = resized({x.size(1), x.size(2)}, transform);
@@ -100,7 +100,7 @@ DetectorInput detector_input(const std::vector<at::Tensor>& pictures, const Dete
   for (const at::Tensor& picture : pictures) {
     const bool bytes = picture.scalar_type() == at::kByte;
     original.push_back({picture.size(bytes ? 0 : 1), picture.size(bytes ? 1 : 2)});
-    transformed.push_back(transform_picture(picture, transform));
+    transformed.push_back(detector_pixels(picture, transform));
   }
   return batch_pictures(transformed, original, transform.divisible);
 }

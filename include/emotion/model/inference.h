@@ -35,7 +35,7 @@ class FusedConvolution {
   at::Tensor operator()(torch::nn::Conv2dImpl& convolution, torch::nn::BatchNorm2dImpl* norm, const at::Tensor& x, bool relu,
                         const at::Tensor& residual = {});
 
-  /// The next use folds anew.
+  /// The next use folds again.
   void forget();
 
  private:

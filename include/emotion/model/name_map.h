@@ -16,7 +16,7 @@ namespace emotion {
 class NameMap {
  public:
   /// Lines of `pattern<TAB>replacement`: a regular expression (ECMAScript), and a text with $1 .. for its groups or `-` to leave
-  /// the tensor out. Empty lines and lines that begin with # are passed over. @throws DataError with file:line
+  /// the tensor out. Empty lines and lines that begin with # are ignored. @throws DataError with file:line
   static NameMap read(const std::filesystem::path& file);
   /// `emotionnet`: the released EmotionNet's names to this project's (fc -> classifier, proj -> projection, fc_aux ->
   /// extra_classifier, the rest below backbone.). `torchvision`: this project's names to torchvision's, or to the released

@@ -30,7 +30,7 @@ struct SemanticNetOutput {
 };
 
 /// Semantic-Net (Stimuli-aware VEA, Eq 3-10): an attention LSTM weighs the regions, a correlation LSTM gathers what is seen. Of
-/// an image's n regions f_i [F], all states 0 at t = 0, for t = 1 .. T:
+/// an image's n regions f_i [F], for t = 1 .. T, all states 0 at t = 0 (the LSTMs' cell states are not written out):
 ///
 ///     h_att(t) = LSTM_att([h_cor(t-1), mean of f], h_att(t-1))            [H]   Eq 3, 4
 ///     a_i(t) = w^T tanh(W_f f_i + W_h h_att(t))                                 Eq 5

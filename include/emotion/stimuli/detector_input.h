@@ -38,13 +38,13 @@ double resize_scale(const ImageSize& size, const DetectorTransform& transform);
 ImageSize resized(const ImageSize& size, const DetectorTransform& transform);
 
 /// uint8 RGB [H, W, 3] (or float RGB [3, H, W] of 0 .. 1) -> normalised float [3, h, w], bilinear without antialiasing
-at::Tensor transform_picture(const at::Tensor& picture, const DetectorTransform& transform);
+at::Tensor detector_pixels(const at::Tensor& picture, const DetectorTransform& transform);
 
 /// Pads transformed pictures to one size. `original`: their sizes before.
 DetectorInput batch_pictures(const std::vector<at::Tensor>& pictures, const std::vector<ImageSize>& original,
                              std::int64_t divisible);
 
-/// transform_picture() of each, then batch_pictures(). @throws DataError for no picture at all
+/// detector_pixels() of each, then batch_pictures(). @throws DataError for no picture at all
 DetectorInput detector_input(const std::vector<at::Tensor>& pictures, const DetectorTransform& transform);
 
 /// A batch in parts, the part of its first picture first. A network's biases fill the padding with more than zeros, so that a

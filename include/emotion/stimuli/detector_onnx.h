@@ -14,7 +14,7 @@ namespace emotion {
 /// Faster R-CNN. Inputs: `images` float [batch, 3, height, width], sides multiples of 32 (see DetectorInput); `sizes` int64
 /// [batch, 2], height and width of each picture in them. A graph cannot part a batch as detect() does: one that holds no picture
 /// padded further than it would be alone finds the same. Outputs, pictures in order and the best regions of each first: `boxes`
-/// float [regions, 4], pixels of `images`; `scores` float [regions]; `labels` int64 [regions], places in the list of classes;
+/// float [regions, 4], pixels of `images`; `scores` float [regions]; `labels` int64 [regions], indices into the list of classes;
 /// `pictures` int64 [regions], rows of `images`; `features` float [regions, F].
 ///
 /// Bottom-up attention. One picture: `images` float [1, 3, height, width], any sides; `scale` float [1], how many times larger

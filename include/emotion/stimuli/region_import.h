@@ -28,7 +28,7 @@ void read_region_tsv(const std::filesystem::path& file, const std::function<void
 /// @throws WeightsError naming the file
 ImportedRegions read_region_npz(const std::filesystem::path& file);
 
-/// Standard base64; line breaks within are passed over. False if the text is broken.
+/// Standard base64; line breaks within are ignored. False if the text is broken.
 bool decode_base64(std::string_view text, std::string& bytes);
 
 /// Names of a vocabulary, a line each: the first of comma-separated synonyms, lower-case, without blanks at its ends.

@@ -126,7 +126,7 @@ class Schedule {
 
   void ended(std::size_t i, std::size_t command, int code) {
     Job& job = jobs_[i];
-    if (stop_requested() && (code != 0 || command + 1 < job.commands.size())) {  // what it saved, the next call goes on from
+    if (stop_requested() && (code != 0 || command + 1 < job.commands.size())) {  // the next call resumes from what it saved
       states_[i] = State::kWaiting;
       return;
     }

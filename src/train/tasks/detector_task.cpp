@@ -50,7 +50,7 @@ class DetectorTask final : public Task {
     for (std::size_t i = 0; i < pictures.size(); ++i) {
       const std::uint64_t sample = batch.samples[i];
       const bool flip = config_.data.flip && Random{config_.seed, batch.epoch, sample, kFlipStream}.uniform() < 0.5;
-      transformed[i] = transform_picture(flip ? pictures[i].flip({1}) : pictures[i], network_->transform());
+      transformed[i] = detector_pixels(flip ? pictures[i].flip({1}) : pictures[i], network_->transform());
       original.push_back({pictures[i].size(0), pictures[i].size(1)});
       targets.push_back(target(at(split), sample, original.back(), {transformed[i].size(1), transformed[i].size(2)}, flip));
       draws.push_back(Random{config_.seed, batch.epoch, sample, kSampleStream});
