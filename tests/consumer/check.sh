@@ -7,6 +7,10 @@ here="$(cd "$(dirname "$0")/project" && pwd)"
 work="$build/install_check"
 rm -rf "$work"
 
+# predict.cpp is the example of README.md, word for word.
+diff <(sed -n '/^```cpp$/,/^```$/p' "$here/../../../README.md" | sed '1d;$d') "$here/predict.cpp" >&2 ||
+  { echo "README.md's C++ example is not tests/consumer/project/predict.cpp" >&2; exit 1; }
+
 "$cmake" --install "$build" --prefix "$work/first" >/dev/null
 mv "$work/first" "$work/prefix"  # nothing may depend on where the tree was first
 "$cmake" -S "$here" -B "$work/build" -G Ninja -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$work/prefix" >/dev/null
@@ -34,5 +38,27 @@ if [ -x "$work/prefix/bin/emotion_data" ]; then
   code=0
   message="$("$work/prefix/bin/emotion_data" stats "$work/nothing" 2>&1)" || code=$?
   [ "$code" -eq 3 ] || { echo "the installed emotion_data exits $code, expected 3: $message" >&2; exit 1; }
+
+  # The example says of a picture what emotion_predict says of it: a network of one training step.
+  "$work/prefix/bin/emotion_data" synth affect --out "$work/data" --count 20 --size 32 --workers 1 --log-level warning
+  cat > "$work/small.yaml" <<END
+task: classifier
+output: $work/run
+device: cpu
+data: {train: {dataset: $work/data, split: train}, resize: 32, size: 32, workers: 1}
+model: {backbone: resnet18}
+train: {epochs: 1, batch: 8, max_steps: 1}
+END
+  "$work/prefix/bin/emotion_train" --config "$work/small.yaml" --log-level warning
+  picture="$work/data/images/000/0000000.jpg"
+  answer="$("$work/build/predict" "$work/run" "$picture")"
+  awk '{ sum += $2 } END { exit !(NR == 8 && sum > 0.999 && sum < 1.001) }' <<< "$answer" ||
+    { echo "README.md's example printed no probabilities of eight classes: $answer" >&2; exit 1; }
+  best="$(LC_ALL=C sort -k2,2gr <<< "$answer" | head -n 1 | cut -d ' ' -f 1)"
+  expected="$("$work/prefix/bin/emotion_predict" --checkpoint "$work/run" --device cpu "$picture" | awk 'NR == 2 { print $1 }')"
+  [ "$best" = "$expected" ] || { echo "README.md's example sees $best in $picture, emotion_predict $expected" >&2; exit 1; }
+  code=0
+  message="$("$work/build/predict" "$work/run" "$work/nothing.jpg" 2>&1)" || code=$?
+  [ "$code" -eq 3 ] || { echo "README.md's example exits $code without its picture, expected 3: $message" >&2; exit 1; }
 fi
 rm -rf "$work"
