@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <span>
 #include <utility>
 
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -25,7 +25,7 @@
 #include "emotion/log.h"
 #include "emotion/print.h"
 #include "emotion/report/evaluation_page.h"
-#include "emotion/text/keywords.h"
+#include "emotion/text/textcnn_input.h"
 #include "emotion/train/checkpoint.h"
 #include "eval_detector.h"
 
@@ -47,17 +47,15 @@ PictureView picture_view(const EvalOptions& o, const VisualModel& model, const M
   return view;
 }
 
-/// TextCNN logits of a split's keywords.
-void predict_text(const fs::path& file, const Manifest& manifest, int batch, Predictions& predictions) {
+/// TextCNN logits of samples' keywords.
+void predict_text(const fs::path& file, const Manifest& manifest, const std::vector<std::uint64_t>& samples, int batch,
+                  Predictions& predictions) {
   const at::NoGradGuard no_grad;
   TrainedTextCNN trained = load_textcnn(file);
-  const KeywordEncoder encoder(manifest, trained.vocabulary, trained.classes, trained.max_keywords);
-  for (std::size_t begin = 0; begin < manifest.size(); begin += static_cast<std::size_t>(batch)) {
-    const std::size_t n = std::min(static_cast<std::size_t>(batch), manifest.size() - begin);
-    at::Tensor ids = at::zeros({static_cast<std::int64_t>(n), trained.max_keywords}, at::kLong);
-    for (std::size_t i = 0; i < n; ++i)
-      encoder.encode(begin + i, ids.data_ptr<std::int64_t>() + i * static_cast<std::size_t>(trained.max_keywords));
-    append_scores(predictions, trained.network->forward(ids));
+  const KeywordEncoder encoder = trained.encoder(manifest);
+  for (std::size_t begin = 0; begin < samples.size(); begin += static_cast<std::size_t>(batch)) {
+    const auto part = std::span(samples).subspan(begin, std::min(static_cast<std::size_t>(batch), samples.size() - begin));
+    append_scores(predictions, trained.network->forward(textcnn_input(encoder, part)));
   }
 }
 
@@ -98,7 +96,7 @@ SplitPredictions predict_split(const EvalOptions& o, const Named& named, const M
   }
   result.samples = samples_in_view(manifest, {});
   if (named.info.task == "textcnn") {
-    predict_text(named.file, manifest, o.batch, predictions);
+    predict_text(named.file, manifest, result.samples, o.batch, predictions);
   } else {
     const TrainedStimuliNet model = load_stimuli_net(o.checkpoint, o.settings, device);
     check_stimuli(model, manifest);

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 
 #include <ATen/ops/argmax.h>
-#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
 #include "emotion/commands/text.h"
@@ -12,7 +12,7 @@
 #include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
-#include "emotion/text/keywords.h"
+#include "emotion/text/textcnn_input.h"
 #include "emotion/train/checkpoint.h"
 
 namespace emotion {
@@ -37,14 +37,17 @@ Dataset labelled_dataset(const Dataset& source, const TrainedTextCNN& textcnn, c
 /// Class ids of samples begin .. begin + n. Adds to `strange` those none of whose keywords the TextCNN knows.
 at::Tensor predict(const TrainedTextCNN& textcnn, const KeywordEncoder& encoder, const Manifest& manifest, std::size_t begin,
                    std::size_t n, std::size_t& strange) {
-  const auto known = [&](std::int64_t id) { return id < static_cast<std::int64_t>(textcnn.vocabulary.size()); };
-  at::Tensor ids = at::empty({static_cast<std::int64_t>(n), textcnn.max_keywords}, at::kLong);
-  std::int64_t* row = ids.data_ptr<std::int64_t>();
-  for (std::size_t i = 0; i < n; ++i, row += textcnn.max_keywords) {
-    const int count = encoder.encode(begin + i, row);
-    if (count == 0) throw DataError(manifest.place(begin + i) + ": no keyword that the TextCNN could read; leave the sample out");
-    strange += std::none_of(row, row + count, known);
+  std::vector<std::uint64_t> samples(n);
+  std::iota(samples.begin(), samples.end(), begin);
+  for (const std::uint64_t i : samples) {
+    if (!encoder.reads_any(i))
+      throw DataError(manifest.place(i) + ": no keyword that the TextCNN could read; leave the sample out");
   }
+  const at::Tensor ids = textcnn_input(encoder, samples);
+  const auto known = [&](std::int64_t id) { return id < static_cast<std::int64_t>(textcnn.vocabulary.size()); };
+  const std::int64_t* row = ids.const_data_ptr<std::int64_t>();
+  for (std::size_t i = 0; i < n; ++i, row += textcnn.max_keywords)
+    strange += std::none_of(row, row + textcnn.max_keywords, known);
   TextCNN network = textcnn.network;
   return at::argmax(network->forward(ids), 1);
 }
@@ -52,7 +55,7 @@ at::Tensor predict(const TrainedTextCNN& textcnn, const KeywordEncoder& encoder,
 void label_split(const TrainedTextCNN& textcnn, const Dataset& source, const std::string& split, const fs::path& file,
                  int batch) {
   const Manifest manifest = Manifest::open(source, split);
-  const KeywordEncoder encoder(manifest, textcnn.vocabulary, textcnn.classes, textcnn.max_keywords);
+  const KeywordEncoder encoder = textcnn.encoder(manifest);
   ManifestWriter writer(file);
   std::size_t strange = 0;
   Progress progress("labels of " + split, manifest.size());

@@ -9,6 +9,7 @@
 
 #include "emotion/config/run_config.h"
 #include "emotion/io/weights.h"
+#include "emotion/text/keywords.h"
 #include "emotion/text/textcnn.h"
 #include "emotion/text/vocabulary.h"
 
@@ -62,6 +63,9 @@ struct TrainedTextCNN {
   Vocabulary vocabulary;
   std::vector<std::string> classes;
   int max_keywords = 100;
+
+  /// A split's keywords as its training read them. The manifest must outlive the encoder.
+  KeywordEncoder encoder(const Manifest& manifest) const { return {manifest, vocabulary, classes, max_keywords}; }
 };
 /// D of a TextCNN's weights, which nothing else tells. @throws WeightsError naming `where` and the weight
 std::int64_t textcnn_dimension(const StateDict& state, const std::string& where);

@@ -12,9 +12,9 @@
 #include "emotion/loss/emotion_net_loss.h"
 #include "emotion/model/emotion_net.h"
 #include "emotion/model/load_state.h"
+#include "emotion/text/textcnn_input.h"
 #include "emotion/train/checkpoint.h"
 #include "tasks.h"
-#include "text_input.h"
 
 namespace emotion {
 namespace {
@@ -122,7 +122,7 @@ class EmotionNetTask final : public Task {
     const bool mean = !config_.loss.soft_label || config_.loss.hard_target == "mean";
     const at::Tensor q = device_.move(data_.multi_hot(samples, split, mean));
     if (!config_.loss.soft_label) return q;
-    const at::Tensor logits = textcnn_->network->forward(device_.move(encode_keywords(*text(split).encoder, samples)));
+    const at::Tensor logits = textcnn_->network->forward(device_.move(textcnn_input(*text(split).encoder, samples)));
     const at::Tensor p = at::softmax(logits.to(at::kFloat), 1).index_select(1, device_.move(at::tensor(column_of_class_)));
     return soft_targets(p, q, config_.loss.soft_threshold);
   }

@@ -1,35 +1,13 @@
-#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
-#include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/loss/emotion_net_loss.h"
 #include "emotion/model/load_state.h"
-#include "emotion/text/keywords.h"
+#include "emotion/text/textcnn_input.h"
 #include "emotion/train/checkpoint.h"
 #include "tasks.h"
-#include "text_input.h"
 
 namespace emotion {
-
-at::Tensor encode_keywords(const KeywordEncoder& encoder, const std::vector<std::uint64_t>& samples) {
-  at::Tensor ids = at::empty({static_cast<std::int64_t>(samples.size()), encoder.max_keywords()}, at::kLong);
-  std::int64_t* row = ids.data_ptr<std::int64_t>();
-  for (const std::uint64_t sample : samples) {
-    encoder.encode(sample, row);
-    row += encoder.max_keywords();
-  }
-  return ids;
-}
-
-void check_keywords(const KeywordEncoder& encoder, const Manifest& manifest) {
-  std::vector<std::int64_t> ids(static_cast<std::size_t>(encoder.max_keywords()));
-  for (std::size_t i = 0; i < manifest.size(); ++i) {
-    if (encoder.encode(i, ids.data()) == 0)
-      throw DataError(manifest.place(i) + ": no non-emotion keyword: the TextCNN has nothing to read");
-  }
-}
-
 namespace {
 
 Vocabulary choose_vocabulary(const RunConfig& config, const TaskData& data) {
@@ -61,7 +39,7 @@ class TextCNNTask final : public Task {
   TaskOutput forward(const Batch& batch, const Batch*, Split split) override {
     const at::Tensor targets = device_.move(data_.multi_hot(batch.samples, split, config_.loss.hard_target == "mean"));
     TaskOutput output;
-    output.logits = network_->forward(device_.move(encode_keywords(encoder(split), batch.samples)));
+    output.logits = network_->forward(device_.move(textcnn_input(encoder(split), batch.samples)));
     output.loss = soft_cross_entropy(output.logits, targets);
     return output;
   }
