@@ -8,7 +8,6 @@
 #include <system_error>
 
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/softmax.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -22,7 +21,8 @@
 #include "emotion/log.h"
 #include "emotion/nearest.h"
 #include "emotion/print.h"
-#include "emotion/text/word_vectors.h"
+#include "emotion/text/textcnn_input.h"
+#include "emotion/text/word2vec.h"
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/distributed.h"
 #include "launch.h"
@@ -114,35 +114,38 @@ std::vector<std::size_t> find_rows(const WordVectors& vectors, const std::vector
   throw DataError(fmt::format("{}: there are no words {}", file, fmt::join(strange, ", ")));
 }
 
-/// What the TextCNN reads of the words, int64 [1, max_keywords]: as in training each once, and none that is a class, which would
-/// give the answer away. @throws DataError if it knows none of them
+/// What the TextCNN reads of the words, int64 [1, max_keywords]: as in training each once, and none that was kept from it.
+/// @throws DataError if it knows none of them
 at::Tensor encode_words(const TrainedTextCNN& trained, const std::vector<std::string>& words, const std::string& checkpoint) {
   const auto unknown = static_cast<std::int64_t>(trained.vocabulary.size());
-  at::Tensor ids = at::full({1, trained.max_keywords}, unknown + 1, at::kLong);
-  std::int64_t count = 0;
+  std::vector<std::int64_t> ids;
+  const auto contains = [](const std::vector<std::string>& list, const std::string& word) {
+    return std::find(list.begin(), list.end(), word) != list.end();
+  };
   std::vector<std::string> strange, warnings;
   std::set<std::string> seen;
   for (const auto& word : words) {
     if (!seen.insert(word).second) continue;
-    if (std::find(trained.classes.begin(), trained.classes.end(), word) != trained.classes.end()) {
-      warnings.push_back(fmt::format("'{}' is a class: the TextCNN reads the other keywords", word));
+    if (contains(trained.excluded, word)) {
+      warnings.push_back(fmt::format("'{}' {} a class: the TextCNN reads the other keywords", word,
+                                     contains(trained.classes, word) ? "is" : "stands for"));
       continue;
     }
-    if (count == trained.max_keywords) continue;
+    if (ids.size() == static_cast<std::size_t>(trained.max_keywords)) continue;
     const auto row = trained.vocabulary.find(word);
     if (!row) {
       strange.push_back(word);
       warnings.push_back(fmt::format("'{}' is not in the vocabulary", word));
     }
-    ids.data_ptr<std::int64_t>()[count++] = row ? static_cast<std::int64_t>(*row) : unknown;
+    ids.push_back(row ? static_cast<std::int64_t>(*row) : unknown);
   }
-  if (count == 0) throw DataError("no non-emotion keyword: the TextCNN has nothing to read; give words that are no class of it");
-  if (strange.size() == static_cast<std::size_t>(count)) {
+  if (ids.empty()) throw DataError("no non-emotion keyword: the TextCNN has nothing to read; give words that are no class of it");
+  if (strange.size() == ids.size()) {
     throw DataError(fmt::format("{}: no keyword is in its vocabulary ({}); give words that it was trained on", checkpoint,
                                 fmt::join(strange, ", ")));
   }
   for (const auto& warning : warnings) log_warning("{}", warning);
-  return ids;
+  return textcnn_input({ids}, trained.vocabulary.size(), trained.max_keywords);
 }
 
 }  // namespace

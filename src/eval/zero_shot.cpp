@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include <ATen/ops/full.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
@@ -13,6 +12,7 @@
 #include "emotion/io/utf8.h"
 #include "emotion/log.h"
 #include "emotion/nearest.h"
+#include "emotion/text/textcnn_input.h"
 
 namespace emotion {
 namespace {
@@ -94,24 +94,23 @@ at::Tensor class_vectors(const ClassWords& words, const std::vector<std::string>
 
 at::Tensor class_emotions(const ClassWords& words, const std::vector<std::string>& classes, TrainedTextCNN& textcnn) {
   const at::NoGradGuard no_grad;
-  const auto unknown = static_cast<std::int64_t>(textcnn.vocabulary.size());
-  at::Tensor ids = at::full({static_cast<std::int64_t>(classes.size()), textcnn.max_keywords}, unknown + 1, at::kLong);
+  std::vector<std::vector<std::int64_t>> ids(classes.size());
   std::vector<std::string> missing_words, missing_classes;
   for (std::size_t k = 0; k < classes.size(); ++k) {
-    int known = 0;
     for (const auto& word : words[k]) {
-      if (known == textcnn.max_keywords) break;
+      if (ids[k].size() == static_cast<std::size_t>(textcnn.max_keywords)) break;
       const auto found = textcnn.vocabulary.find(word);
       if (found) {
-        ids[static_cast<std::int64_t>(k)][known++] = static_cast<std::int64_t>(*found);
+        ids[k].push_back(static_cast<std::int64_t>(*found));
       } else {
         missing_words.push_back(word);
       }
     }
-    if (known == 0) missing_classes.push_back(classes[k]);
+    if (ids[k].empty()) missing_classes.push_back(classes[k]);
   }
   report_missing(missing_words, missing_classes, "the TextCNN has no entry");
-  return at::softmax(textcnn.network->forward(ids), 1);
+  const at::Tensor input = textcnn_input(ids, textcnn.vocabulary.size(), textcnn.max_keywords);
+  return at::softmax(textcnn.network->forward(input), 1);
 }
 
 at::Tensor cosine_scores(const at::Tensor& images, const at::Tensor& classes) {

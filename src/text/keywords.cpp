@@ -15,15 +15,15 @@ bool repeated(std::span<const std::uint32_t> words, std::size_t i) {
 
 }  // namespace
 
-KeywordEncoder::KeywordEncoder(const Manifest& manifest, const Vocabulary& vocabulary, const std::vector<std::string>& classes,
+KeywordEncoder::KeywordEncoder(const Manifest& manifest, const Vocabulary& vocabulary, const std::vector<std::string>& excluded,
                                int max_keywords)
     : manifest_(&manifest), max_keywords_(max_keywords), unknown_(static_cast<std::int64_t>(vocabulary.size())) {
-  const std::unordered_set<std::string_view> emotions(classes.begin(), classes.end());
+  const std::unordered_set<std::string_view> left_out(excluded.begin(), excluded.end());
   row_of_word_.resize(manifest.word_count());
   for (std::uint32_t id = 0; id < row_of_word_.size(); ++id) {
     const auto word = manifest.word(id);
     const auto row = vocabulary.find(word);
-    row_of_word_[id] = emotions.contains(word) ? kEmotionWord : row ? static_cast<std::int64_t>(*row) : unknown_;
+    row_of_word_[id] = left_out.contains(word) ? kExcluded : row ? static_cast<std::int64_t>(*row) : unknown_;
   }
 }
 
@@ -32,10 +32,15 @@ int KeywordEncoder::encode(std::size_t sample, std::int64_t* ids) const {
   int count = 0;
   for (std::size_t i = 0; i < words.size() && count < max_keywords_; ++i) {
     const std::int64_t row = row_of_word_[words[i]];
-    if (row != kEmotionWord && !repeated(words, i)) ids[count++] = row;
+    if (row != kExcluded && !repeated(words, i)) ids[count++] = row;
   }
   std::fill(ids + count, ids + max_keywords_, unknown_ + 1);
   return count;
+}
+
+bool KeywordEncoder::reads_any(std::size_t sample) const {
+  const auto words = (*manifest_)[sample].keywords;
+  return std::any_of(words.begin(), words.end(), [&](std::uint32_t word) { return row_of_word_[word] != kExcluded; });
 }
 
 KeywordVectors::KeywordVectors(const Manifest& manifest, const WordVectors& vectors)
@@ -71,15 +76,15 @@ bool KeywordVectors::mean(std::size_t sample, float* out) const {
   return count > 0;
 }
 
-Vocabulary collect_vocabulary(const Manifest& manifest, const std::vector<std::string>& classes) {
-  const std::unordered_set<std::string_view> emotions(classes.begin(), classes.end());
+Vocabulary collect_vocabulary(const Manifest& manifest, const std::vector<std::string>& excluded) {
+  const std::unordered_set<std::string_view> left_out(excluded.begin(), excluded.end());
   std::vector<std::uint64_t> counts(manifest.word_count());
   for (std::size_t i = 0; i < manifest.size(); ++i) {
     for (const std::uint32_t word : manifest[i].keywords) ++counts[word];
   }
   std::vector<std::uint32_t> order(counts.size());
   std::iota(order.begin(), order.end(), 0U);
-  std::erase_if(order, [&](std::uint32_t id) { return emotions.contains(manifest.word(id)); });
+  std::erase_if(order, [&](std::uint32_t id) { return left_out.contains(manifest.word(id)); });
   std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
     return counts[a] != counts[b] ? counts[a] > counts[b] : manifest.word(a) < manifest.word(b);
   });

@@ -172,6 +172,7 @@ std::map<std::string, std::string> ModelInfo::to_metadata() const {
   std::map<std::string, std::string> metadata{{"task", task}, {"config", config}, {"classes", nlohmann::json(classes).dump()}};
   if (!extra_classes.empty()) metadata["extra_classes"] = nlohmann::json(extra_classes).dump();
   if (!vocabulary.empty()) metadata["vocabulary"] = nlohmann::json(vocabulary).dump();
+  if (!class_words.empty()) metadata["class_words"] = nlohmann::json(class_words).dump();
   if (!faces.empty()) metadata["faces"] = faces;
   if (!regions.empty()) metadata["regions"] = regions;
   return metadata;
@@ -186,13 +187,62 @@ ModelInfo ModelInfo::from_metadata(const std::map<std::string, std::string>& met
   info.classes = parse_list(metadata, "classes", where);
   info.extra_classes = parse_list(metadata, "extra_classes", where);
   info.vocabulary = parse_list(metadata, "vocabulary", where);
+  info.class_words = parse_list(metadata, "class_words", where);
   return info;
+}
+
+RunConfig ModelInfo::run_config(const std::string& where, const std::vector<std::string>& settings) const {
+  return parse_run_config(config.empty() ? "{}" : config, where + " (config)", settings);
+}
+
+namespace {
+
+ModelInfo read_info(const fs::path& model_file) {
+  if (model_file.extension() != ".safetensors") return {};
+  return ModelInfo::from_metadata(read_safetensors_metadata(model_file), model_file.string());
+}
+
+}  // namespace
+
+Checkpoint Checkpoint::open(const fs::path& path, const std::vector<std::string>& settings) {
+  Checkpoint checkpoint{find_model_file(path), {}, {}};
+  checkpoint.info = read_info(checkpoint.file);
+  checkpoint.config = checkpoint.info.run_config(checkpoint.file.string(), settings);
+  return checkpoint;
+}
+
+std::string task_of(const fs::path& model_file) { return read_info(model_file).task; }
+
+StateDict read_init(const fs::path& file, const std::vector<std::string>& classes,
+                    const std::vector<std::string>& extra_classes) {
+  StateDict state = read_weights(file);
+  const ModelInfo info = ModelInfo::from_metadata(state.metadata, file.string());
+  const auto others = [](const std::vector<std::string>& theirs, const std::vector<std::string>& ours) {
+    return !theirs.empty() && theirs != ours;
+  };
+  const bool other = others(info.classes, classes), other_extra = others(info.extra_classes, extra_classes);
+  std::erase_if(state.entries, [&](const StateDict::Entry& entry) {
+    if (entry.name.starts_with("extra_classifier.")) return other_extra;
+    return other && (entry.name.starts_with("classifier.") || entry.name.starts_with("roi_heads.box_predictor."));
+  });
+  return state;
 }
 
 std::int64_t textcnn_dimension(const StateDict& state, const std::string& where) {
   const std::int64_t d = size_weight(state, "embedding.weight", {-1, -1}, where).size(1);
   size_weight(state, "conv.weight", {d, d, 1}, where);
   return d;
+}
+
+std::vector<std::int64_t> TrainedTextCNN::columns_of(const std::vector<std::string>& others) const {
+  if (others.size() != classes.size()) return {};
+  std::vector<std::int64_t> columns;
+  for (const auto& name : others) {
+    const auto found = std::find(classes.begin(), classes.end(), name);
+    if (found == classes.end()) return {};
+    columns.push_back(found - classes.begin());
+  }
+  return columns;
 }
 
 TrainedTextCNN load_textcnn(const fs::path& checkpoint) {
@@ -209,7 +259,9 @@ TrainedTextCNN load_textcnn(const fs::path& checkpoint) {
   TrainedTextCNN trained;
   trained.vocabulary = Vocabulary(info.vocabulary);
   trained.classes = info.classes;
-  if (!info.config.empty()) trained.max_keywords = parse_run_config(info.config, file.string() + " (config)").text.max_keywords;
+  const TextConfig text = info.run_config(file.string()).text;
+  trained.max_keywords = text.max_keywords;
+  if (text.exclude_classes) trained.excluded = info.class_words.empty() ? info.classes : info.class_words;
   trained.network = TextCNN(TextCNNOptions{.vocabulary = static_cast<std::int64_t>(info.vocabulary.size()),
                                            .classes = static_cast<std::int64_t>(info.classes.size()),
                                            .dimension = dimension});

@@ -11,20 +11,23 @@
 
 namespace emotion {
 
-/// A split's keywords as the TextCNN reads them: the words that are no class name.
+/// A split's keywords as a TextCNN reads them: without the words that would tell it the answer, the names of its classes as a
+/// rule.
 class KeywordEncoder {
  public:
-  /// The manifest must outlive the encoder.
-  KeywordEncoder(const Manifest& manifest, const Vocabulary& vocabulary, const std::vector<std::string>& classes,
+  /// excluded: the words that are not read. The manifest must outlive the encoder.
+  KeywordEncoder(const Manifest& manifest, const Vocabulary& vocabulary, const std::vector<std::string>& excluded,
                  int max_keywords);
 
   int max_keywords() const { return max_keywords_; }
-  /// Writes max_keywords ids: the distinct non-emotion keywords in the line's order (row of the vocabulary, V where unknown),
+  /// Writes max_keywords ids: the distinct keywords that are read, in the line's order (row of the vocabulary, V where unknown),
   /// then V + 1. Gives how many words there were, at most max_keywords.
   int encode(std::size_t sample, std::int64_t* ids) const;
+  /// The sample has a keyword that is read, known or not.
+  bool reads_any(std::size_t sample) const;
 
  private:
-  static constexpr std::int64_t kEmotionWord = -1;
+  static constexpr std::int64_t kExcluded = -1;
   const Manifest* manifest_;
   int max_keywords_;
   std::int64_t unknown_;
@@ -50,7 +53,7 @@ class KeywordVectors {
   std::vector<float> rows_;
 };
 
-/// The words of a split that are no class name, most frequent first (equal counts in alphabetical order).
-Vocabulary collect_vocabulary(const Manifest& manifest, const std::vector<std::string>& classes);
+/// The words of a split but those `excluded`, most frequent first (equal counts in alphabetical order).
+Vocabulary collect_vocabulary(const Manifest& manifest, const std::vector<std::string>& excluded);
 
 }  // namespace emotion

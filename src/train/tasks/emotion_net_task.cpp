@@ -1,20 +1,18 @@
-#include <algorithm>
-#include <numeric>
-
 #include <ATen/ops/empty.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "emotion/data/open_manifest.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/loss/emotion_net_loss.h"
 #include "emotion/model/emotion_net.h"
 #include "emotion/model/load_state.h"
+#include "emotion/text/textcnn_input.h"
 #include "emotion/train/checkpoint.h"
 #include "tasks.h"
-#include "text_input.h"
 
 namespace emotion {
 namespace {
@@ -22,6 +20,7 @@ namespace {
 /// What the keywords of a split give: the TextCNN's input and the mean word vectors.
 struct SplitText {
   std::optional<KeywordEncoder> encoder;
+  std::optional<std::vector<std::uint64_t>> readable;  // samples with such an input; nothing = all of them
   std::optional<KeywordVectors> vectors;
 };
 
@@ -34,8 +33,7 @@ class EmotionNetTask final : public Task {
     add_text(Split::kTrain);
     if (data_.has_validation()) add_text(Split::kValidation);
     if (config.data.extra) {
-      const Dataset dataset = Dataset::open(config.data.extra.dataset);
-      extra_classes_ = TargetClasses::make("labels", Manifest::open(dataset, config.data.extra.split));
+      extra_classes_ = TargetClasses::make("labels", open_manifest(config.data.extra));
       extra_ = open_split(config.data.extra, extra_classes_, "labels", /*single=*/true);
     }
     network_ = EmotionNet(EmotionNetOptions{.backbone = config.model.backbone,
@@ -45,7 +43,7 @@ class EmotionNetTask final : public Task {
                                             .embedding = word_vectors_ ? word_vectors_->dimension() : 300});
     if (!config.model.init.empty()) {
       const auto init = find_model_file(config.model.init);
-      init_module_state(*network_, read_weights(init), init.string());
+      init_module_state(*network_, read_init(init, data_.classes(), extra_classes_.classes), init.string());
     }
     device_.place(*network_);
   }
@@ -54,6 +52,10 @@ class EmotionNetTask final : public Task {
   const Manifest& manifest(Split split) const override { return data_[split].manifest; }
   bool has_validation() const override { return data_.has_validation(); }
   bool has_images() const override { return true; }
+  const std::vector<std::uint64_t>* chosen(Split split) const override {
+    const auto& readable = text(split).readable;
+    return readable ? &*readable : nullptr;
+  }
   const Manifest* extra_manifest() const override { return extra_ ? &extra_->manifest : nullptr; }
   std::vector<std::uint32_t> labels(std::uint64_t sample) const override { return data_[Split::kValidation].targets(sample); }
 
@@ -85,15 +87,12 @@ class EmotionNetTask final : public Task {
  private:
   void open_textcnn() {
     textcnn_ = load_textcnn(config_.text.textcnn);
-    // A network names its classes (docs/formats.md): the TextCNN's columns are put in the order of ours.
-    for (const auto& name : data_.classes()) {
-      const auto found = std::find(textcnn_->classes.begin(), textcnn_->classes.end(), name);
-      if (found == textcnn_->classes.end() || textcnn_->classes.size() != data_.classes().size()) {
-        throw WeightsError(fmt::format("{}: the TextCNN's classes ({}) are not those of the data ({})", config_.text.textcnn,
-                                       fmt::join(textcnn_->classes, ", "), fmt::join(data_.classes(), ", ")));
-      }
-      column_of_class_.push_back(found - textcnn_->classes.begin());
+    column_of_class_ = textcnn_->columns_of(data_.classes());
+    if (column_of_class_.empty()) {
+      throw WeightsError(fmt::format("{}: the TextCNN's classes ({}) are not those of the data ({})", config_.text.textcnn,
+                                     fmt::join(textcnn_->classes, ", "), fmt::join(data_.classes(), ", ")));
     }
+    choose_excluded();
     if (textcnn_->max_keywords != config_.text.max_keywords) {
       log_warning("text.max_keywords is {}, the TextCNN was trained with {}", config_.text.max_keywords, textcnn_->max_keywords);
     }
@@ -101,12 +100,23 @@ class EmotionNetTask final : public Task {
     device_.place(*textcnn_->network);
   }
 
+  /// A word that a class is read from would make the soft label repeat the hard one, whatever the TextCNN was trained on.
+  void choose_excluded() {
+    excluded_ = textcnn_->excluded;
+    if (excluded_.empty()) {
+      return data_.check_classes_beside_keywords(config_.text.textcnn + ": it reads the names of its classes",
+                                                 "take a TextCNN of text.exclude_classes: true, or give such samples labels");
+    }
+    const auto words = data_.class_words();
+    excluded_.insert(excluded_.end(), words.begin(), words.end());
+  }
+
   void add_text(Split split) {
     const Manifest& manifest = data_[split].manifest;
     SplitText& text = texts_.emplace_back();
     if (textcnn_) {
-      text.encoder.emplace(manifest, textcnn_->vocabulary, data_.classes(), config_.text.max_keywords);
-      check_keywords(*text.encoder, manifest);
+      text.encoder.emplace(manifest, textcnn_->vocabulary, excluded_, config_.text.max_keywords);
+      text.readable = readable_samples(*text.encoder, manifest, config_.data.on_error == "skip");
     }
     if (word_vectors_) {
       text.vectors.emplace(manifest, *word_vectors_);
@@ -122,7 +132,7 @@ class EmotionNetTask final : public Task {
     const bool mean = !config_.loss.soft_label || config_.loss.hard_target == "mean";
     const at::Tensor q = device_.move(data_.multi_hot(samples, split, mean));
     if (!config_.loss.soft_label) return q;
-    const at::Tensor logits = textcnn_->network->forward(device_.move(encode_keywords(*text(split).encoder, samples)));
+    const at::Tensor logits = textcnn_->network->forward(device_.move(textcnn_input(*text(split).encoder, samples)));
     const at::Tensor p = at::softmax(logits.to(at::kFloat), 1).index_select(1, device_.move(at::tensor(column_of_class_)));
     return soft_targets(p, q, config_.loss.soft_threshold);
   }
@@ -150,6 +160,7 @@ class EmotionNetTask final : public Task {
   TaskData data_;
   std::optional<TrainedTextCNN> textcnn_;
   std::vector<std::int64_t> column_of_class_;
+  std::vector<std::string> excluded_;  // keywords that the TextCNN is not shown
   std::optional<WordVectors> word_vectors_;
   std::vector<SplitText> texts_;
   TargetClasses extra_classes_;

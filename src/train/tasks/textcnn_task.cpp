@@ -1,51 +1,40 @@
-#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
-#include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/loss/emotion_net_loss.h"
 #include "emotion/model/load_state.h"
-#include "emotion/text/keywords.h"
+#include "emotion/text/textcnn_input.h"
 #include "emotion/train/checkpoint.h"
 #include "tasks.h"
-#include "text_input.h"
 
 namespace emotion {
-
-at::Tensor encode_keywords(const KeywordEncoder& encoder, const std::vector<std::uint64_t>& samples) {
-  at::Tensor ids = at::empty({static_cast<std::int64_t>(samples.size()), encoder.max_keywords()}, at::kLong);
-  std::int64_t* row = ids.data_ptr<std::int64_t>();
-  for (const std::uint64_t sample : samples) {
-    encoder.encode(sample, row);
-    row += encoder.max_keywords();
-  }
-  return ids;
-}
-
-void check_keywords(const KeywordEncoder& encoder, const Manifest& manifest) {
-  std::vector<std::int64_t> ids(static_cast<std::size_t>(encoder.max_keywords()));
-  for (std::size_t i = 0; i < manifest.size(); ++i) {
-    if (encoder.encode(i, ids.data()) == 0)
-      throw DataError(manifest.place(i) + ": no non-emotion keyword: the TextCNN has nothing to read");
-  }
-}
-
 namespace {
 
-Vocabulary choose_vocabulary(const RunConfig& config, const TaskData& data) {
+/// The keywords that the TextCNN is not shown.
+std::vector<std::string> excluded_words(const RunConfig& config, const TaskData& data) {
+  if (config.text.exclude_classes) return data.class_words();
+  data.check_classes_beside_keywords("text.exclude_classes is false", "set it to true, or give such samples labels");
+  return {};
+}
+
+Vocabulary choose_vocabulary(const RunConfig& config, const TaskData& data, const std::vector<std::string>& excluded) {
   if (!config.text.vocabulary.empty()) return Vocabulary::read(config.text.vocabulary);
   if (!config.model.init.empty()) {  // the words of the weights that training starts from
     const StateDict init = read_weights(find_model_file(config.model.init));
     const ModelInfo info = ModelInfo::from_metadata(init.metadata, config.model.init);
     if (!info.vocabulary.empty()) return Vocabulary(info.vocabulary);
   }
-  return collect_vocabulary(data[Split::kTrain].manifest, data.classes());
+  return collect_vocabulary(data[Split::kTrain].manifest, excluded);
 }
 
 class TextCNNTask final : public Task {
  public:
   TextCNNTask(const RunConfig& config, const Device& device)
-      : config_(config), device_(device), data_(config, /*single=*/false), vocabulary_(choose_vocabulary(config, data_)) {
+      : config_(config),
+        device_(device),
+        data_(config, /*single=*/false),
+        excluded_(excluded_words(config, data_)),
+        vocabulary_(choose_vocabulary(config, data_, excluded_)) {
     add_encoder(Split::kTrain);
     if (data_.has_validation()) add_encoder(Split::kValidation);
     make_network();
@@ -56,25 +45,33 @@ class TextCNNTask final : public Task {
   const Manifest& manifest(Split split) const override { return data_[split].manifest; }
   bool has_validation() const override { return data_.has_validation(); }
   bool has_images() const override { return false; }
+  const std::vector<std::uint64_t>* chosen(Split split) const override {
+    const auto& readable = readable_[index(split)];
+    return readable ? &*readable : nullptr;
+  }
   std::vector<std::uint32_t> labels(std::uint64_t sample) const override { return data_[Split::kValidation].targets(sample); }
 
   TaskOutput forward(const Batch& batch, const Batch*, Split split) override {
     const at::Tensor targets = device_.move(data_.multi_hot(batch.samples, split, config_.loss.hard_target == "mean"));
     TaskOutput output;
-    output.logits = network_->forward(device_.move(encode_keywords(encoder(split), batch.samples)));
+    output.logits = network_->forward(device_.move(textcnn_input(encoders_[index(split)], batch.samples)));
     output.loss = soft_cross_entropy(output.logits, targets);
     return output;
   }
 
-  ModelInfo info() const override { return {"textcnn", print_run_config(config_), data_.classes(), {}, vocabulary_.words()}; }
+  ModelInfo info() const override {
+    ModelInfo info{"textcnn", print_run_config(config_), data_.classes(), {}, vocabulary_.words()};
+    info.class_words = excluded_;
+    return info;
+  }
 
  private:
   void add_encoder(Split split) {
     const Manifest& manifest = data_[split].manifest;
-    encoders_.emplace_back(manifest, vocabulary_, data_.classes(), config_.text.max_keywords);
-    check_keywords(encoders_.back(), manifest);
+    encoders_.emplace_back(manifest, vocabulary_, excluded_, config_.text.max_keywords);
+    readable_.push_back(readable_samples(encoders_.back(), manifest, config_.data.on_error == "skip"));
   }
-  const KeywordEncoder& encoder(Split split) const { return encoders_[split == Split::kTrain ? 0 : 1]; }
+  static std::size_t index(Split split) { return split == Split::kTrain ? 0 : 1; }
 
   void make_network() {
     TextCNNOptions options{.vocabulary = static_cast<std::int64_t>(vocabulary_.size()),
@@ -89,7 +86,7 @@ class TextCNNTask final : public Task {
     }
     std::optional<StateDict> init;
     if (!config_.model.init.empty()) {
-      init = read_weights(find_model_file(config_.model.init));
+      init = read_init(find_model_file(config_.model.init), data_.classes());
       options.dimension = textcnn_dimension(*init, config_.model.init);
     }
     network_ = TextCNN(options);
@@ -119,8 +116,11 @@ class TextCNNTask final : public Task {
   RunConfig config_;
   Device device_;
   TaskData data_;
+  std::vector<std::string> excluded_;
   Vocabulary vocabulary_;
+  // Of the training and the validation split.
   std::vector<KeywordEncoder> encoders_;
+  std::vector<std::optional<std::vector<std::uint64_t>>> readable_;
   TextCNN network_{nullptr};
 };
 
