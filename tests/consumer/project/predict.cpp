@@ -5,7 +5,7 @@
 #include <ATen/ops/softmax.h>
 
 #include "emotion/error.h"
-#include "emotion/eval/extract.h"
+#include "emotion/eval/loose_pictures.h"
 
 /// run: a run folder or model.safetensors
 void predict(const std::filesystem::path& run, const std::filesystem::path& picture) {
