@@ -27,8 +27,8 @@
 #include "run_header.h"
 #include "run_log.h"
 #include "run_state.h"
-#include "shared_batch.h"
 #include "shared_run.h"
+#include "step_batches.h"
 #include "step_trace.h"
 #include "throughput.h"
 #include "weight_average.h"
@@ -164,31 +164,28 @@ class Trainer {
     finish_epoch();
   }
 
-  /// Loss and gradients of one batch of a step's `count`. Returns the batch's samples over all processes, 0 if it was left out.
-  std::int64_t accumulate(std::int64_t count, bool last, std::int64_t planned, std::int64_t planned_extra) {
-    const bool skips = config_.data.on_error == "skip";
-    const auto [batch, all] = next_shared(*stream_, skips, group_);
-    const auto [extra, all_extra] = extra_stream_ ? next_shared(*extra_stream_, skips, group_) : SharedBatch{};
-    if (all == 0) return 0;
+  /// Loss and gradients of one of a step's batches, as its part of the means over all of them.
+  void accumulate(const StepBatch& batch, const StepBatches& step) {
+    const auto& [first, extra] = batch;
     TaskOutput output;
     {
       RECORD_USER_SCOPE("forward");
       const AutocastScope autocast(device_);
-      output = task_->forward(batch, all_extra > 0 ? &extra : nullptr, Split::kTrain);
+      output = task_->forward(first.batch, extra.all > 0 ? &extra.batch : nullptr, Split::kTrain);
     }
-    const auto own = static_cast<std::int64_t>(batch.samples.size()), own_extra = static_cast<std::int64_t>(extra.samples.size());
+    const auto own = static_cast<std::int64_t>(first.batch.samples.size());
+    const auto own_extra = static_cast<std::int64_t>(extra.batch.samples.size());
     window_.add(state_.step + 1, output, own, own_extra);
-    const auto scaled = [&](const at::Tensor& loss, double part, std::int64_t samples, std::int64_t of) {
-      if (count > 1) part *= static_cast<double>(samples) / static_cast<double>(of);
+    const auto scaled = [](const at::Tensor& loss, double part, std::int64_t samples, std::int64_t of) {
+      part *= static_cast<double>(samples) / static_cast<double>(of);
       return part == 1 ? loss : loss * part;
     };
-    at::Tensor loss = scaled(output.loss, own_part(output.weight, own, all, group_), all, planned);
+    at::Tensor loss = scaled(output.loss, own_part(output.weight, own, first.all, group_), first.all, step.samples());
     if (output.extra_loss.defined())
-      loss = loss + scaled(output.extra_loss * output.extra_weight, own_part({}, own_extra, all_extra, group_), all_extra,
-                           planned_extra);
+      loss = loss + scaled(output.extra_loss * output.extra_weight, own_part({}, own_extra, extra.all, group_), extra.all,
+                           step.extra_samples());
     RECORD_USER_SCOPE("backward");
-    gradients_->backward(loss_scale_.scaled(loss), last);
-    return all;
+    gradients_->backward(loss_scale_.scaled(loss), /*last=*/step.left() == 0);
   }
 
   /// One update from `accumulate` batches.
@@ -196,17 +193,12 @@ class Trainer {
     const double lr = schedule_->learning_rate(schedule_step());
     const std::int64_t batch_size = stream_->batch_size(), left = stream_->epoch_size() - stream_->position().offset;
     const std::int64_t count = std::min<std::int64_t>(config_.train.accumulate, (left + batch_size - 1) / batch_size);
-    const std::int64_t planned = stream_->planned_ahead(count), extra = extra_stream_ ? extra_stream_->planned_ahead(count) : 0;
-    std::int64_t used = 0;
     gradients_->broadcast_buffers();
-    for (std::int64_t i = 0; i < count; ++i) used += accumulate(count, i + 1 == count, planned, extra);
-    throughput_.add(used);
+    StepBatches batches(*stream_, extra_stream_.get(), count, config_.data.on_error == "skip", group_);
+    while (batches.left() > 0) accumulate(batches.next(), batches);
+    throughput_.add(batches.samples());
     RECORD_USER_SCOPE("optimiser");
-    gradients_->average_pending();
     if (loss_scale_.unscale(optimizer_->gradients())) {  // else a step with too large a scale: left out
-      // The mean is over what was used, which is known only now.
-      if (count > 1 && used > 0 && used < planned)
-        optimizer_->scale_gradients(static_cast<double>(planned) / static_cast<double>(used));
       if (config_.optimizer.clip_norm > 0) optimizer_->clip_gradients(config_.optimizer.clip_norm);
       optimizer_->step(lr);
       if (average_) average_->update();
