@@ -27,6 +27,7 @@
 #include "emotion/report/evaluation_page.h"
 #include "emotion/text/keywords.h"
 #include "emotion/train/checkpoint.h"
+#include "emotion/train/stimuli_check.h"
 #include "eval_detector.h"
 
 namespace emotion {

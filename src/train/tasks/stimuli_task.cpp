@@ -10,6 +10,7 @@
 #include "emotion/loss/hierarchical_cross_entropy.h"
 #include "emotion/model/load_state.h"
 #include "emotion/stimuli/face_settings.h"
+#include "emotion/train/stimuli_check.h"
 #include "emotion/train/stimuli_model.h"
 #include "tasks.h"
 
