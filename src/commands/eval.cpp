@@ -13,7 +13,7 @@
 #include "broken_pictures.h"
 #include "emotion/data/targets.h"
 #include "emotion/error.h"
-#include "emotion/eval/evaluation_result.h"
+#include "emotion/eval/evaluation_summary.h"
 #include "emotion/eval/extract.h"
 #include "emotion/eval/labels.h"
 #include "emotion/eval/metrics_json.h"

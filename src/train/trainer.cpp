@@ -21,7 +21,6 @@
 #include "emotion/train/schedule.h"
 #include "emotion/train/task.h"
 #include "emotion/train/tensor_memory.h"
-#include "evaluation.h"
 #include "loss_window.h"
 #include "run_folder.h"
 #include "run_header.h"
@@ -31,6 +30,7 @@
 #include "step_batches.h"
 #include "step_trace.h"
 #include "throughput.h"
+#include "validation.h"
 #include "weight_average.h"
 
 namespace emotion {
@@ -226,7 +226,7 @@ class Trainer {
     throughput_.pause();
     const std::optional<double> train_loss = window_.take_epoch(group_);
     if (task_->has_validation()) {
-      const std::optional<EvaluationResult> result = evaluate();
+      const std::optional<ValidationResult> result = evaluate();
       if (!result) {
         save();
         interrupted();
@@ -239,7 +239,7 @@ class Trainer {
     if (group_.any(stop_requested()) && !done()) interrupted();
   }
 
-  void take_evaluation(const EvaluationResult& result, std::optional<double> train_loss) {
+  void take_evaluation(const ValidationResult& result, std::optional<double> train_loss) {
     const std::int64_t epoch = current_epoch();
     log_->write("val", state_.step, epoch, result.values);
     log_info("{}", epoch_text(fmt::format("epoch {}/{}", epoch, config_.train.epochs), state_.step, train_loss, result.values));
@@ -267,11 +267,11 @@ class Trainer {
     if (found != metrics.end()) state_.keep_best(name, found->second);
   }
 
-  std::optional<EvaluationResult> evaluate() {
+  std::optional<ValidationResult> evaluate() {
     const auto begin = Clock::now();
     const WeightAverage::Swap averaged(average_ ? &*average_ : nullptr);
     gradients_->broadcast_buffers();
-    auto result = evaluate_task(*task_, stream_options(), device_, state_.step, group_, skipped_);
+    auto result = validate(*task_, stream_options(), device_, state_.step, group_, skipped_);
     if (hooks_.times) hooks_.times->evaluation += seconds_since(begin);
     return result;
   }
