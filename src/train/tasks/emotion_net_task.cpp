@@ -13,6 +13,7 @@
 #include "emotion/model/emotion_net.h"
 #include "emotion/model/load_state.h"
 #include "emotion/train/checkpoint.h"
+#include "task_data.h"
 #include "tasks.h"
 #include "text_input.h"
 

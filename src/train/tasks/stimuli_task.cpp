@@ -12,6 +12,7 @@
 #include "emotion/stimuli/face_settings.h"
 #include "emotion/train/stimuli_check.h"
 #include "emotion/train/stimuli_model.h"
+#include "task_data.h"
 #include "tasks.h"
 
 namespace emotion {

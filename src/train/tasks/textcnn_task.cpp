@@ -7,6 +7,7 @@
 #include "emotion/model/load_state.h"
 #include "emotion/text/keywords.h"
 #include "emotion/train/checkpoint.h"
+#include "task_data.h"
 #include "tasks.h"
 #include "text_input.h"
 
