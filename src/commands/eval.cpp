@@ -9,7 +9,7 @@
 
 #include "broken_pictures.h"
 #include "emotion/error.h"
-#include "emotion/eval/evaluation_result.h"
+#include "emotion/eval/evaluation_summary.h"
 #include "emotion/eval/metrics_json.h"
 #include "emotion/eval/predict_split.h"
 #include "emotion/io/file.h"

@@ -8,6 +8,7 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/print.h"
+#include "emotion/train/detector_evaluation.h"
 #include "emotion/train/detector_model.h"
 
 namespace emotion {
@@ -21,18 +22,15 @@ void eval_detector(const EvalOptions& o, const std::string& data, const std::str
   // Detectors take large pictures: --batch is meant for classifiers.
   const std::size_t batch = static_cast<std::size_t>(std::min(o.batch, 8));
   ProcessGroup alone;
-  const auto values = evaluate_detector(*detector.network, manifest, annotations, device, batch, alone, /*per_class=*/true);
-  if (!values) throw Interrupted("interrupted; nothing is written");
+  const auto metrics = evaluate_detector(*detector.network, manifest, annotations, device, batch, alone);
+  if (!metrics) throw Interrupted("interrupted; nothing is written");
   nlohmann::ordered_json json{{"samples", manifest.size()}};
   std::string line = fmt::format("{} pictures", manifest.size());
-  for (const auto& [name, value] : *values) {
-    if (name.starts_with("class ")) {
-      json["per_class"][name.substr(6)] = {{"AP", value}};
-      continue;
-    }
+  for (const auto& [name, value] : metrics->values) {
     json[name] = value;
     line += fmt::format(", {} {:.4f}", name, value);
   }
+  for (const auto& [name, ap] : metrics->class_ap) json["per_class"][name] = {{"AP", ap}};
   if (!o.output.empty()) {
     std::error_code error;
     std::filesystem::create_directories(o.output, error);
@@ -40,9 +38,7 @@ void eval_detector(const EvalOptions& o, const std::string& data, const std::str
     write_file_atomically(std::filesystem::path(o.output) / "metrics.json", json.dump(2) + "\n");
   }
   print_out("{}\n", line);
-  for (const auto& [name, value] : *values) {
-    if (name.starts_with("class ")) print_out("  {:<24} AP {:.4f}\n", name.substr(6), value);
-  }
+  for (const auto& [name, ap] : metrics->class_ap) print_out("  {:<24} AP {:.4f}\n", name, ap);
 }
 
 }  // namespace emotion

@@ -15,6 +15,7 @@
 #include "emotion/io/writable.h"
 #include "emotion/log.h"
 #include "emotion/train/checkpoint.h"
+#include "emotion/train/stimuli_check.h"
 #include "launch.h"
 #include "result_file.h"
 

@@ -22,6 +22,7 @@
 #include "emotion/stimuli/face_settings.h"
 #include "emotion/stimuli/faces.h"
 #include "emotion/train/detector_model.h"
+#include "emotion/train/stimuli_check.h"
 #include "predict.h"
 #include "result_file.h"
 

@@ -60,7 +60,7 @@ void train_with_report(const RunConfig& config, bool resume, int profile, const 
   TrainHooks hooks;
   hooks.profile_steps = profile;
   hooks.times = &times.stages;
-  hooks.evaluated = [&](const Evaluation& e) {
+  hooks.evaluated = [&](const ValidationEvent& e) {
     const auto examples = confident_examples(e.predictions, e.samples, e.manifest, e.classes, kExamples);
     write_file_atomically(run / "validation.json", metrics_json(e.metrics, e.classes, e.predictions.size(), examples));
     if (!fs::exists(run / "data.json")) write_data_summary(config);

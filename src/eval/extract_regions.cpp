@@ -16,6 +16,7 @@
 #include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
+#include "emotion/train/detector_pictures.h"
 
 namespace emotion {
 namespace fs = std::filesystem;

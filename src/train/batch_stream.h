@@ -10,13 +10,9 @@
 #include "emotion/data/sampler.h"
 #include "emotion/train/device.h"
 #include "emotion/train/task.h"
+#include "stream_position.h"
 
 namespace emotion {
-
-/// A place in a split: `offset` samples of epoch `epoch` (from 0) are behind.
-struct StreamPosition {
-  std::int64_t epoch = 0, offset = 0;
-};
 
 /// The batches of a split, epoch after epoch, from any place on: what comes is the same whatever was read before.
 ///

@@ -2,7 +2,6 @@
 #include <type_traits>
 #include <unordered_map>
 
-#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/distributed/c10d/comm.hpp>
 #include <torch/csrc/distributed/c10d/logger.hpp>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
@@ -48,7 +47,6 @@ struct GradientAverage::Data {
   std::vector<at::Tensor> parameters;
   std::shared_ptr<c10d::Reducer> reducer;
   std::shared_ptr<c10d::Logger> logger;
-  bool pending = false;
 
   ProcessGroup::Data& processes() { return *group.data_; }
   bool alone() { return !processes().group; }
@@ -94,7 +92,6 @@ void GradientAverage::backward(const at::Tensor& loss, bool last) {
     loss.backward();
     return;
   }
-  data_->pending = !last;
   data_->processes().exchange([&] {
     if (last) {
       data_->reducer->prepare_for_forward();
@@ -102,20 +99,6 @@ void GradientAverage::backward(const at::Tensor& loss, bool last) {
     }
     loss.backward();
   });
-}
-
-void GradientAverage::average_pending() {
-  if (data_->alone() || !data_->pending) return;
-  data_->pending = false;
-  const at::NoGradGuard no_grad;
-  const double world = data_->group.size();
-  for (at::Tensor& parameter : data_->parameters) {
-    if (!data_->group.any(parameter.grad().defined())) continue;
-    if (!parameter.grad().defined()) parameter.mutable_grad() = at::zeros_like(parameter);
-    std::vector<at::Tensor> gradient{parameter.grad().contiguous()};
-    data_->processes().exchange([&] { data_->processes().group->allreduce(gradient)->wait(); });
-    parameter.mutable_grad().copy_(gradient[0] / world);
-  }
 }
 
 }  // namespace emotion

@@ -8,6 +8,7 @@
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
+#include "emotion/config/run_config.h"
 #include "emotion/error.h"
 
 namespace emotion {
@@ -41,6 +42,11 @@ void LossScale::restore(const std::string& text) {
   std::size_t used = 0;
   scale_ = std::stod(text, &used);
   finite_steps_ = std::stoll(text.substr(used));
+}
+
+double first_loss_scale(const TrainConfig& config) {
+  if (config.loss_scale > 0) return config.loss_scale;
+  return config.amp == "fp16" ? LossScale::kFirst : 0;
 }
 
 }  // namespace emotion

@@ -183,12 +183,6 @@ std::vector<at::Tensor> Optimizer::gradients() const {
   return all;
 }
 
-void Optimizer::scale_gradients(double factor) {
-  const at::NoGradGuard no_grad;
-  const Tensors all = gradients();
-  if (!all.empty()) at::_foreach_mul_(all, factor);
-}
-
 at::Tensor Optimizer::clip_gradients(double max_norm) {
   const at::NoGradGuard no_grad;
   const Tensors all = gradients();

@@ -129,8 +129,6 @@ StoredRun read_last_checkpoint(const CheckpointFolder& checkpoints, ProcessGroup
   return stored;
 }
 
-std::string of_rank(const char* name, std::size_t rank) { return rank == 0 ? name : fmt::format("{}.{}", name, rank); }
-
 std::string bytes_of(const at::Tensor& tensor) { return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}; }
 
 at::Tensor tensor_of(const std::string& bytes) {

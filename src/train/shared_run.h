@@ -32,9 +32,6 @@ struct StoredRun {
 };
 StoredRun read_last_checkpoint(const CheckpointFolder& checkpoints, ProcessGroup& group);
 
-/// Each rank's part of a checkpoint: `name` for rank 0, `name.1`, `name.2`, ..
-std::string of_rank(const char* name, std::size_t rank);
-
 /// A generator's state of bytes, as gather_to_root() takes it and gives it.
 std::string bytes_of(const at::Tensor& tensor);
 at::Tensor tensor_of(const std::string& bytes);

@@ -1,3 +1,5 @@
+#include "emotion/train/stimuli_check.h"
+
 #include <vector>
 
 #include <fmt/format.h>

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <utility>
 
 #include <ATen/Context.h>
@@ -22,14 +21,16 @@
 #include "emotion/train/schedule.h"
 #include "emotion/train/task.h"
 #include "emotion/train/tensor_memory.h"
-#include "evaluation.h"
 #include "loss_window.h"
 #include "run_folder.h"
 #include "run_header.h"
 #include "run_log.h"
-#include "shared_batch.h"
+#include "run_state.h"
 #include "shared_run.h"
+#include "step_batches.h"
 #include "step_trace.h"
+#include "throughput.h"
+#include "validation.h"
 #include "weight_average.h"
 
 namespace emotion {
@@ -42,22 +43,7 @@ using Values = std::vector<std::pair<std::string, double>>;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-/// Lower is better for a loss, higher for everything else.
-bool is_better(const std::string& metric, double value, double best) { return metric == "loss" ? value < best : value > best; }
-
 constexpr std::uint64_t kRankSeed = 0x9e3779b97f4a7c15;
-
-double first_loss_scale(const RunConfig& config) {
-  return config.train.loss_scale > 0 ? config.train.loss_scale : config.train.amp == "fp16" ? LossScale::kFirst : 0;
-}
-
-/// What a checkpoint remembers beside weights, optimiser and random state.
-struct RunState {
-  std::int64_t step = 0;  // steps done
-  bool evaluated = true;  // the evaluation due after `step` has run
-  std::int64_t best_step = -1;
-  double best_value = 0;
-};
 
 class Trainer {
  public:
@@ -69,7 +55,7 @@ class Trainer {
         run_(config.output),
         device_(open_device(config, group_)),
         checkpoints_(run_),
-        loss_scale_(first_loss_scale(config)),
+        loss_scale_(first_loss_scale(config.train)),
         window_(device_.is_cpu()),
         trace_(run_ / "trace.json", group.is_root() ? hooks.profile_steps : 0, !device_.is_cpu()) {
     at::manual_seed(config.seed);
@@ -110,7 +96,8 @@ class Trainer {
       warn_of_short_run(config_, steps_per_epoch_, total_steps_);
       if (state_.step > 0) log_info("resumed after step {}", state_.step);
     });
-    saved_at_ = logged_at_ = Clock::now();
+    saved_at_ = Clock::now();
+    throughput_.restart(stream_->wait_seconds());
     if (!state_.evaluated) finish_epoch();
     while (!done()) train_epoch();
     finish();
@@ -177,31 +164,28 @@ class Trainer {
     finish_epoch();
   }
 
-  /// Loss and gradients of one batch of a step's `count`. Returns the batch's samples over all processes, 0 if it was left out.
-  std::int64_t accumulate(std::int64_t count, bool last, std::int64_t planned, std::int64_t planned_extra) {
-    const bool skips = config_.data.on_error == "skip";
-    const auto [batch, all] = next_shared(*stream_, skips, group_);
-    const auto [extra, all_extra] = extra_stream_ ? next_shared(*extra_stream_, skips, group_) : SharedBatch{};
-    if (all == 0) return 0;
+  /// Loss and gradients of one of a step's batches, as its part of the means over all of them.
+  void accumulate(const StepBatch& batch, const StepBatches& step) {
+    const auto& [first, extra] = batch;
     TaskOutput output;
     {
       RECORD_USER_SCOPE("forward");
       const AutocastScope autocast(device_);
-      output = task_->forward(batch, all_extra > 0 ? &extra : nullptr, Split::kTrain);
+      output = task_->forward(first.batch, extra.all > 0 ? &extra.batch : nullptr, Split::kTrain);
     }
-    const auto own = static_cast<std::int64_t>(batch.samples.size()), own_extra = static_cast<std::int64_t>(extra.samples.size());
+    const auto own = static_cast<std::int64_t>(first.batch.samples.size());
+    const auto own_extra = static_cast<std::int64_t>(extra.batch.samples.size());
     window_.add(state_.step + 1, output, own, own_extra);
-    const auto scaled = [&](const at::Tensor& loss, double part, std::int64_t samples, std::int64_t of) {
-      if (count > 1) part *= static_cast<double>(samples) / static_cast<double>(of);
+    const auto scaled = [](const at::Tensor& loss, double part, std::int64_t samples, std::int64_t of) {
+      part *= static_cast<double>(samples) / static_cast<double>(of);
       return part == 1 ? loss : loss * part;
     };
-    at::Tensor loss = scaled(output.loss, own_part(output.weight, own, all, group_), all, planned);
+    at::Tensor loss = scaled(output.loss, own_part(output.weight, own, first.all, group_), first.all, step.samples());
     if (output.extra_loss.defined())
-      loss = loss + scaled(output.extra_loss * output.extra_weight, own_part({}, own_extra, all_extra, group_), all_extra,
-                           planned_extra);
+      loss = loss + scaled(output.extra_loss * output.extra_weight, own_part({}, own_extra, extra.all, group_), extra.all,
+                           step.extra_samples());
     RECORD_USER_SCOPE("backward");
-    gradients_->backward(loss_scale_.scaled(loss), last);
-    return all;
+    gradients_->backward(loss_scale_.scaled(loss), /*last=*/step.left() == 0);
   }
 
   /// One update from `accumulate` batches.
@@ -209,17 +193,12 @@ class Trainer {
     const double lr = schedule_->learning_rate(schedule_step());
     const std::int64_t batch_size = stream_->batch_size(), left = stream_->epoch_size() - stream_->position().offset;
     const std::int64_t count = std::min<std::int64_t>(config_.train.accumulate, (left + batch_size - 1) / batch_size);
-    const std::int64_t planned = stream_->planned_ahead(count), extra = extra_stream_ ? extra_stream_->planned_ahead(count) : 0;
-    std::int64_t used = 0;
     gradients_->broadcast_buffers();
-    for (std::int64_t i = 0; i < count; ++i) used += accumulate(count, i + 1 == count, planned, extra);
-    samples_since_log_ += used;
+    StepBatches batches(*stream_, extra_stream_.get(), count, config_.data.on_error == "skip", group_);
+    while (batches.left() > 0) accumulate(batches.next(), batches);
+    throughput_.add(batches.samples());
     RECORD_USER_SCOPE("optimiser");
-    gradients_->average_pending();
     if (loss_scale_.unscale(optimizer_->gradients())) {  // else a step with too large a scale: left out
-      // The mean is over what was used, which is known only now.
-      if (count > 1 && used > 0 && used < planned)
-        optimizer_->scale_gradients(static_cast<double>(planned) / static_cast<double>(used));
       if (config_.optimizer.clip_norm > 0) optimizer_->clip_gradients(config_.optimizer.clip_norm);
       optimizer_->step(lr);
       if (average_) average_->update();
@@ -232,25 +211,22 @@ class Trainer {
   void log_window(std::int64_t epoch) {
     Values values = window_.take(group_);
     if (!group_.is_root()) return;
-    const double seconds = seconds_since(logged_at_), waited = stream_->wait_seconds();
     values.emplace_back("lr", last_lr_);
     if (loss_scale_.active()) values.emplace_back("loss_scale", loss_scale_.scale());
-    values.emplace_back("samples_per_second", static_cast<double>(samples_since_log_) / std::max(seconds, 1e-9));
-    values.emplace_back("data_wait", std::clamp((waited - waited_at_log_) / std::max(seconds, 1e-9), 0.0, 1.0));
+    const Throughput::Rates rates = throughput_.take(stream_->wait_seconds());
+    values.emplace_back("samples_per_second", rates.samples_per_second);
+    values.emplace_back("data_wait", rates.data_wait);
     detail_ = progress_text(values);
-    values.emplace_back("seconds", seconds + std::exchange(unlogged_seconds_, 0.0));
+    values.emplace_back("seconds", rates.seconds);
     log_->write("train", state_.step, epoch, values);
-    logged_at_ = Clock::now();
-    waited_at_log_ = waited;
-    samples_since_log_ = 0;
   }
 
   /// Evaluation, then a checkpoint: what is due at the end of an epoch and of the run.
   void finish_epoch() {
-    unlogged_seconds_ += seconds_since(logged_at_);
+    throughput_.pause();
     const std::optional<double> train_loss = window_.take_epoch(group_);
     if (task_->has_validation()) {
-      const std::optional<EvaluationResult> result = evaluate();
+      const std::optional<ValidationResult> result = evaluate();
       if (!result) {
         save();
         interrupted();
@@ -259,14 +235,11 @@ class Trainer {
     }
     state_.evaluated = true;
     save();
-    // The rate of the next line counts training alone.
-    logged_at_ = Clock::now();
-    waited_at_log_ = stream_->wait_seconds();
-    samples_since_log_ = 0;
+    throughput_.restart(stream_->wait_seconds());
     if (group_.any(stop_requested()) && !done()) interrupted();
   }
 
-  void take_evaluation(const EvaluationResult& result, std::optional<double> train_loss) {
+  void take_evaluation(const ValidationResult& result, std::optional<double> train_loss) {
     const std::int64_t epoch = current_epoch();
     log_->write("val", state_.step, epoch, result.values);
     log_info("{}", epoch_text(fmt::format("epoch {}/{}", epoch, config_.train.epochs), state_.step, train_loss, result.values));
@@ -291,18 +264,14 @@ class Trainer {
       log_warning("checkpoint.best is {}, which this validation does not give (it gives {}): no checkpoint is kept as the best",
                   name, fmt::join(names, ", "));
     }
-    if (found == metrics.end() || !std::isfinite(found->second)) return;
-    if (state_.best_step < 0 || is_better(name, found->second, state_.best_value)) {
-      state_.best_step = state_.step;
-      state_.best_value = found->second;
-    }
+    if (found != metrics.end()) state_.keep_best(name, found->second);
   }
 
-  std::optional<EvaluationResult> evaluate() {
+  std::optional<ValidationResult> evaluate() {
     const auto begin = Clock::now();
     const WeightAverage::Swap averaged(average_ ? &*average_ : nullptr);
     gradients_->broadcast_buffers();
-    auto result = evaluate_task(*task_, stream_options(), device_, state_.step, group_, skipped_);
+    auto result = validate(*task_, stream_options(), device_, state_.step, group_, skipped_);
     if (hooks_.times) hooks_.times->evaluation += seconds_since(begin);
     return result;
   }
@@ -313,24 +282,15 @@ class Trainer {
     if (average_) {
       for (auto& entry : module_state(task_->network()).entries) state.add("raw." + entry.name, entry.tensor);
     }
-    const auto randoms = group_.gather_to_root(bytes_of(device_.random_state())), windows = group_.gather_to_root(window_.save());
-    const StreamPosition& place = stream_->position();
-    const StreamPosition extra = extra_stream_ ? extra_stream_->position() : StreamPosition{};
-    state.metadata = {{"step", std::to_string(state_.step)},
-                      {"evaluated", state_.evaluated ? "1" : "0"},
-                      {"best_step", std::to_string(state_.best_step)},
-                      {"best_value", fmt::format("{}", state_.best_value)},
-                      {"epoch", std::to_string(place.epoch)},
-                      {"offset", std::to_string(place.offset)},
-                      {"extra_epoch", std::to_string(extra.epoch)},
-                      {"extra_offset", std::to_string(extra.offset)},
-                      {"processes", std::to_string(group_.size())},
-                      {"loss_scale", loss_scale_.save()},
-                      {"averaged", average_ && average_->begun() ? "1" : "0"}};
-    for (std::size_t r = 0; r < randoms.size(); ++r) {
-      state.add(of_rank("random_state", r), tensor_of(randoms[r]));
-      state.metadata[of_rank("loss_window", r)] = windows[r];
-    }
+    state_.place = stream_->position();
+    if (extra_stream_) state_.extra_place = extra_stream_->position();
+    state_.processes = group_.size();
+    state_.loss_scale = loss_scale_.save();
+    state_.averaged = average_ && average_->begun();
+    const auto randoms = group_.gather_to_root(bytes_of(device_.random_state()));
+    state_.windows = group_.gather_to_root(window_.save());
+    for (std::size_t r = 0; r < randoms.size(); ++r) state.add(of_rank("random_state", r), tensor_of(randoms[r]));
+    state.metadata = state_.to_metadata();
     return state;
   }
 
@@ -348,7 +308,7 @@ class Trainer {
     model.metadata["step"] = std::to_string(state_.step);
     group_.on_root([&] { checkpoints_.save(state_.step, model, state, state_.best_step, config_.checkpoint.keep); });
     saved_at_ = Clock::now();
-    logged_at_ += saved_at_ - begin;  // the rate of the next line counts training alone
+    throughput_.shift(saved_at_ - begin);
     if (hooks_.times) hooks_.times->checkpoints += seconds_since(begin);
   }
 
@@ -366,19 +326,18 @@ class Trainer {
       if (name.starts_with("optimizer.")) optimizer.add(name.substr(10), tensor);
     }
     load_module_state(task_->network(), model, model_file);
+    state_ = RunState::from_metadata(state.metadata, file);
     if (average_) {
-      const auto averaged = state.metadata.find("averaged");  // older checkpoints have averaged from the beginning
-      average_->restore(model, averaged == state.metadata.end() || averaged->second == "1");
+      average_->restore(model, state_.averaged.value_or(true));
       load_module_state(task_->network(), raw, file);
     }
     optimizer_->load_state(optimizer, file);
     try {
-      restore_place(state);
+      restore_place();
     } catch (const std::exception&) {
-      throw WeightsError(file + ": its metadata is not that of a checkpoint");
+      throw RunState::not_a_checkpoint(file);
     }
-    group_.on_root(
-        [&, &metadata = state.metadata] { warn_of_new_processes(config_, std::stoll(metadata.at("processes")), group_.size()); });
+    group_.on_root([&] { warn_of_new_processes(config_, state_.processes, group_.size()); });
     const auto rank = static_cast<std::size_t>(group_.rank());
     const at::Tensor* random = state.find(of_rank("random_state", rank));
     if (!random && rank == 0) throw WeightsError(file + ": random_state is missing");
@@ -389,21 +348,15 @@ class Trainer {
     }
   }
 
-  void restore_place(const StateDict& state) {
-    const auto number = [&](const char* key) { return std::stoll(state.metadata.at(key)); };
-    state_.step = number("step");
-    state_.evaluated = state.metadata.at("evaluated") == "1";
-    state_.best_step = number("best_step");
-    state_.best_value = std::stod(state.metadata.at("best_value"));
+  void restore_place() {
     // With another number of processes the rest of the epoch may be too small: the epoch is over, its evaluation due.
-    if (stream_->seek({number("epoch"), number("offset")})) state_.evaluated = false;
-    if (const auto scale = state.metadata.find("loss_scale"); loss_scale_.active() && scale != state.metadata.end())
-      loss_scale_.restore(scale->second);
-    if (extra_stream_) extra_stream_->seek({number("extra_epoch"), number("extra_offset")});
+    if (stream_->seek(state_.place)) state_.evaluated = false;
+    if (extra_stream_) extra_stream_->seek(state_.extra_place);
+    if (loss_scale_.active() && !state_.loss_scale.empty()) loss_scale_.restore(state_.loss_scale);
     // With fewer processes than before, rank 0 takes over what the others had summed.
-    for (std::size_t r = 0; r < static_cast<std::size_t>(number("processes")); ++r) {
+    for (std::size_t r = 0; r < state_.windows.size(); ++r) {
       const bool mine = r == static_cast<std::size_t>(group_.rank()), left_over = r >= static_cast<std::size_t>(group_.size());
-      if (mine || (left_over && group_.is_root())) window_.restore(state.metadata.at(of_rank("loss_window", r)));
+      if (mine || (left_over && group_.is_root())) window_.restore(state_.windows[r]);
     }
   }
 
@@ -457,10 +410,10 @@ class Trainer {
   LossWindow window_;
   StepTrace trace_;
   RunState state_;
-  std::int64_t steps_per_epoch_ = 0, total_steps_ = 0, samples_since_log_ = 0;
-  Clock::time_point begin_ = Clock::now(), saved_at_, logged_at_;
-  double waited_at_log_ = 0, last_lr_ = 0;
-  double unlogged_seconds_ = 0;  // of training, in epochs that have ended since the last line
+  Throughput throughput_;
+  std::int64_t steps_per_epoch_ = 0, total_steps_ = 0;
+  Clock::time_point begin_ = Clock::now(), saved_at_;
+  double last_lr_ = 0;
   std::string detail_;
   bool best_is_missing_ = false;
   std::vector<std::string> skipped_;  // in evaluations

@@ -11,6 +11,7 @@
 #include "emotion/stimuli/nms.h"
 #include "emotion/stimuli/roi_align.h"
 #include "emotion/train/detector_model.h"
+#include "emotion/train/detector_pictures.h"
 #include "emotion/train/tensor_memory.h"
 
 using namespace emotion;

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "../support/scratch.h"
-#include "emotion/eval/evaluation_result.h"
+#include "emotion/eval/evaluation_summary.h"
 #include "emotion/log.h"
 
 namespace emotion {

@@ -42,6 +42,17 @@ class BrokenDataTest : public TrainerTest {
                                  data_.string(), more));
     return file.string();
   }
+  /// An EmotionNet with a second data set, the split `extra`.
+  std::string three_branch(const std::string& train) const {
+    const auto file = folder_.path() / "three.yaml";
+    write_text(file,
+               fmt::format("task: emotionnet\nseed: 4\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, extra: "
+                           "{{dataset: {0}, split: extra}}, size: 32, resize: 36, shuffle: false, workers: 1, on_error: skip}}\n"
+                           "text: {{word2vec: {0}/word2vec.txt}}\nmodel: {{backbone: resnet18, head: three_branch}}\n"
+                           "loss: {{soft_label: false}}\ntrain: {{log_every: 1, {1}}}\n",
+                           data_.string(), train));
+    return file.string();
+  }
   nlohmann::json last_line(const std::string& output, const std::string& split) const {
     nlohmann::json found;
     std::ifstream in(folder_.path() / output / "metrics.jsonl");
@@ -126,15 +137,8 @@ TEST_F(BrokenDataTest, ASecondBatchThatOneProcessLacksIsLeftOutByAll) {
   write_split("extra", {8, 9, 10, 11}, classes_);
   spoil(9);
   spoil(11);
-  const auto file = folder_.path() / "three.yaml";
-  write_text(file,
-             fmt::format("task: emotionnet\nseed: 4\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, extra: "
-                         "{{dataset: {0}, split: extra}}, size: 32, resize: 36, shuffle: false, workers: 1, on_error: skip}}\n"
-                         "text: {{word2vec: {0}/word2vec.txt}}\nmodel: {{backbone: resnet18, head: three_branch}}\n"
-                         "loss: {{soft_label: false}}\ntrain: {{batch: 2, max_steps: 2, log_every: 1, sync_batch_norm: true, "
-                         "distributed_timeout: 10}}\n",
-                         data_.string()));
-  const Result result = run(file.string(), "run", {"--nproc", "2"});
+  const std::string file = three_branch("batch: 2, max_steps: 2, sync_batch_norm: true, distributed_timeout: 10");
+  const Result result = run(file, "run", {"--nproc", "2"});
   ASSERT_EQ(result.code, 0) << result.errors;
   EXPECT_THAT(result.errors, HasSubstr("skipped " + (data_ / "extra.jsonl").string() + ":2: "));
   EXPECT_THAT(result.errors, HasSubstr("2 broken images were skipped"));
@@ -154,6 +158,32 @@ TEST_F(BrokenDataTest, AStepIsTheMeanOverWhatCouldBeRead) {
   EXPECT_THAT(result.errors, HasSubstr("3 broken images were skipped"));
   EXPECT_EQ(tensors(folder_.path() / "both/checkpoints/last/model.safetensors"),
             tensors(folder_.path() / "first/checkpoints/last/model.safetensors"));
+}
+
+// The last picture of a step's two batches of three is broken, of the data set or of the second one: the step is that of a run
+// without it, as the losses of each data set are means over what could be read of that one alone.
+TEST_F(BrokenDataTest, AStepIsTheMeanOverWhatCouldBeReadOfEachDataSet) {
+  write_split("val", {12}, classes_);
+  const std::string file = three_branch("batch: 3, accumulate: 2, max_steps: 1");
+  const std::vector<int> first{0, 1, 2, 3, 4, 5}, second{6, 7, 8, 9, 10, 11};
+  for (const std::string broken : {"train", "extra"}) {
+    std::vector<int> rest = broken == "train" ? first : second;
+    const int picture = rest.back();
+    const std::string whole = read_file(data_ / fmt::format("img/{:02}.png", picture));
+    spoil(picture);
+    write_split("train", first, classes_);
+    write_split("extra", second, classes_);
+    const Result result = run(file, broken + "-with");
+    ASSERT_EQ(result.code, 0) << result.errors;
+    EXPECT_THAT(result.errors, HasSubstr("skipped " + (data_ / (broken + ".jsonl")).string() + ":6: "));
+    rest.pop_back();
+    write_split(broken, rest, classes_);
+    ASSERT_EQ(run(file, broken + "-without").code, 0);
+    EXPECT_EQ(tensors(folder_.path() / (broken + "-with") / "checkpoints/last/model.safetensors"),
+              tensors(folder_.path() / (broken + "-without") / "checkpoints/last/model.safetensors"))
+        << broken;
+    write_text(data_ / fmt::format("img/{:02}.png", picture), whole);
+  }
 }
 
 // A fraction leaves classes out.

@@ -13,7 +13,8 @@
 #include "emotion/data/synth.h"
 #include "emotion/error.h"
 #include "emotion/report/picture.h"
-#include "emotion/train/detector_model.h"
+#include "emotion/train/detector_evaluation.h"
+#include "emotion/train/detector_pictures.h"
 #include "emotion/train/distributed.h"
 
 // A detector's evaluation shared by processes: their part in it, its figures, and what happens when one of them fails.
@@ -21,7 +22,7 @@ namespace emotion {
 namespace {
 
 using ::testing::ContainsRegex;
-using Figures = std::optional<std::vector<std::pair<std::string, double>>>;
+using Figures = std::optional<DetectorMetrics>;
 
 /// Knows a picture by its colour. What it finds depends on the pictures beside it too, as a network's last bits do: whoever makes
 /// other batches gets other figures.
@@ -73,7 +74,7 @@ class DetectorEvaluationTest : public DistributedTest {
   }
   Figures evaluate(const Manifest& manifest, std::size_t batch, ProcessGroup& group, std::function<void(int)> look) const {
     ColourDetector network(std::move(look));
-    return evaluate_detector(network, manifest, annotations_, Device::open("cpu"), batch, group, /*per_class=*/true);
+    return evaluate_detector(network, manifest, annotations_, Device::open("cpu"), batch, group);
   }
 
   /// Does `work` in a thread for each rank of a group; what each of them throws, "" for nothing.
@@ -131,8 +132,15 @@ TEST_F(DetectorEvaluationTest, FiguresAreThoseOfOneProcessToTheBit) {
     ProcessGroup alone;
     expected.push_back(evaluate(manifest, batch, alone, [](int) {}));
     ASSERT_TRUE(expected.back());
-    ASSERT_GT(expected.back()->at(0).second, 0.05);  // AP
-    ASSERT_LT(expected.back()->at(0).second, 0.95);
+    const DetectorMetrics& metrics = *expected.back();
+    ASSERT_EQ(metrics.values.at(0).first, "AP");
+    const double ap = metrics.values[0].second;
+    ASSERT_GT(ap, 0.05);
+    ASSERT_LT(ap, 0.95);
+    ASSERT_EQ(metrics.class_ap.size(), 2U);
+    EXPECT_EQ(metrics.class_ap[0].first, "even");
+    EXPECT_EQ(metrics.class_ap[1].first, "odd");
+    EXPECT_NEAR((metrics.class_ap[0].second + metrics.class_ap[1].second) / 2, ap, 1e-9);
   }
   EXPECT_NE(expected[0], expected[1]);
   for (const int size : {2, 3, 9}) {
@@ -183,7 +191,7 @@ TEST_F(DetectorEvaluationTest, FiguresAreThoseOfAnyBatch) {
   const Manifest manifest = Manifest::open(Dataset::open(folder_.path() / "shapes"), "all");
   const auto figures = [&](std::size_t batch) {
     ProcessGroup alone;
-    return *evaluate_detector(*network, manifest, annotations_, Device::open("cpu"), batch, alone);
+    return evaluate_detector(*network, manifest, annotations_, Device::open("cpu"), batch, alone)->values;
   };
   const auto one = figures(1), three = figures(3);
   EXPECT_GT(one.at(0).second, 0.5);  // AP

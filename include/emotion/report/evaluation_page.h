@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "emotion/eval/evaluation_result.h"
+#include "emotion/eval/evaluation_summary.h"
 
 namespace emotion {
 

@@ -128,10 +128,9 @@ class GradientAverage {
   ~GradientAverage();
   /// Gives every process rank 0's buffers: before each step, and before an evaluation.
   void broadcast_buffers();
-  /// loss.backward(). With `last` false gradients only add up here, as under DistributedDataParallel's no_sync.
+  /// loss.backward(). With `last` false gradients only add up here, as under DistributedDataParallel's no_sync: one with `last`
+  /// is to follow.
   void backward(const at::Tensor& loss, bool last);
-  /// Averages gradients that add up since a backward() with `last`, where no such backward followed.
-  void average_pending();
 
  private:
   struct Data;

@@ -8,6 +8,8 @@
 
 namespace emotion {
 
+struct TrainConfig;
+
 /// Dynamic loss scaling for float16 (Micikevicius et al., 2018), with the rule and the numbers of PyTorch's GradScaler: the loss
 /// is multiplied by the scale so that small gradients do not vanish; a step whose gradients are not finite is left out and halves
 /// the scale; 2,000 steps in a row that are finite double it.
@@ -35,5 +37,8 @@ class LossScale {
   double scale_;
   std::int64_t interval_, finite_steps_ = 0;
 };
+
+/// The scale that a run begins with: train.loss_scale, or what train.amp needs without it; 0 = none.
+double first_loss_scale(const TrainConfig& config);
 
 }  // namespace emotion

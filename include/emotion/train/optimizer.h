@@ -28,7 +28,6 @@ class Optimizer {
   std::vector<at::Tensor> gradients() const;
   /// Drops the gradients: no memory is kept for them between steps.
   void zero_grad();
-  void scale_gradients(double factor);
   /// Scales the gradients so that their joint L2 norm is at most `max_norm`; gives the norm before (0-d, on the device).
   at::Tensor clip_gradients(double max_norm);
   /// The tensors a resumed run needs.

@@ -7,12 +7,20 @@
 namespace emotion {
 
 /// The learning rate of a step, from its number alone: nothing to save, nothing to restore.
+///
+/// At step s (from 0) of epoch e = floor(s / steps_per_epoch), with w = round(warmup * steps_per_epoch) steps of warm-up:
+///
+///     step       lr(s) = base_lr * gamma^floor(e / every)
+///     multistep  lr(s) = base_lr * gamma^(number of milestones <= e)
+///     cosine     lr(s) = min_lr + (base_lr - min_lr) / 2 * (1 + cos(pi * t)),  t = (s - w) / (total_steps - w), within 0 and 1
+///     constant   lr(s) = base_lr
+///
+/// and (s + 1) / w * lr(s) while s < w.
 class Schedule {
  public:
   Schedule(const ScheduleConfig& config, double base_lr, std::int64_t steps_per_epoch, std::int64_t total_steps);
 
-  /// step from 0. step and multistep change at the ends of epochs, cosine after every step; warm-up rises from
-  /// base_lr / w to base_lr over its w steps.
+  /// step: from 0
   double learning_rate(std::int64_t step) const;
 
  private:

@@ -12,8 +12,8 @@
 
 namespace emotion {
 
-/// What an evaluation of the validation split found.
-struct Evaluation {
+/// What the hook gets after a validation.
+struct ValidationEvent {
   std::int64_t step, epoch;  ///< steps done; the epoch that ended, from 1
   const Predictions& predictions;
   const std::vector<std::uint64_t>& samples;  ///< the manifest's number of each row of predictions
@@ -30,9 +30,9 @@ struct StageTimes {
 
 /// What a caller may have beside: nothing of it changes the run.
 struct TrainHooks {
-  std::function<void(const Evaluation&)> evaluated{};  ///< after every evaluation, metrics.jsonl written
-  std::int64_t profile_steps = 0;                      ///< steps that rank 0 traces into RUN/trace.json
-  StageTimes* times = nullptr;                         ///< what the stages take is added there as the run goes on
+  std::function<void(const ValidationEvent&)> evaluated{};  ///< after every evaluation, metrics.jsonl written
+  std::int64_t profile_steps = 0;                           ///< steps that rank 0 traces into RUN/trace.json
+  StageTimes* times = nullptr;                              ///< what the stages take is added there as the run goes on
 };
 
 /// Runs a training from its config into its run folder, from the start or, with `resume`, from the last checkpoint.

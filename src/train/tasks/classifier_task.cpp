@@ -7,6 +7,7 @@
 #include "emotion/model/image_classifier.h"
 #include "emotion/model/load_state.h"
 #include "emotion/train/checkpoint.h"
+#include "task_data.h"
 #include "tasks.h"
 
 namespace emotion {

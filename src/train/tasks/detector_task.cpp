@@ -7,7 +7,9 @@
 #include "emotion/log.h"
 #include "emotion/loss/detection_loss.h"
 #include "emotion/model/load_state.h"
+#include "emotion/train/detector_evaluation.h"
 #include "emotion/train/detector_model.h"
+#include "emotion/train/detector_pictures.h"
 #include "tasks.h"
 
 namespace emotion {
@@ -71,8 +73,10 @@ class DetectorTask final : public Task {
   }
 
   std::optional<std::vector<std::pair<std::string, double>>> evaluate(ProcessGroup& group) override {
-    return evaluate_detector(*network_, splits_[1].manifest, splits_[1].annotations, device_,
-                             static_cast<std::size_t>(config_.train.batch), group);
+    auto metrics = evaluate_detector(*network_, splits_[1].manifest, splits_[1].annotations, device_,
+                                     static_cast<std::size_t>(config_.train.batch), group);
+    if (!metrics) return std::nullopt;
+    return std::move(metrics->values);
   }
 
   ModelInfo info() const override {

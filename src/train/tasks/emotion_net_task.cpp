@@ -12,6 +12,7 @@
 #include "emotion/model/load_state.h"
 #include "emotion/text/textcnn_input.h"
 #include "emotion/train/checkpoint.h"
+#include "task_data.h"
 #include "tasks.h"
 
 namespace emotion {

@@ -10,7 +10,9 @@
 #include "emotion/loss/hierarchical_cross_entropy.h"
 #include "emotion/model/load_state.h"
 #include "emotion/stimuli/face_settings.h"
+#include "emotion/train/stimuli_check.h"
 #include "emotion/train/stimuli_model.h"
+#include "task_data.h"
 #include "tasks.h"
 
 namespace emotion {

@@ -1,8 +1,11 @@
+#include "task_data.h"
+
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "emotion/data/open_manifest.h"
 #include "emotion/error.h"
-#include "tasks.h"
 
 namespace emotion {
 
@@ -37,15 +40,6 @@ at::Tensor TaskData::multi_hot(const std::vector<std::uint64_t>& samples, Split 
   ids.reserve(samples.size());
   for (const std::uint64_t sample : samples) ids.push_back((*this)[split].targets(sample));
   return emotion::multi_hot(ids, classes().size(), mean);
-}
-
-std::unique_ptr<Task> make_task(const RunConfig& config, const Device& device) {
-  if (config.task == "textcnn") return make_textcnn_task(config, device);
-  if (config.task == "emotionnet") return make_emotion_net_task(config, device);
-  if (config.task == "classifier" || config.task == "expression") return make_classifier_task(config, device);
-  if (config.task == "stimuli") return make_stimuli_task(config, device);
-  if (config.task == "detector") return make_detector_task(config, device);
-  throw ConfigError("task is '" + config.task + "'; textcnn, emotionnet, classifier, stimuli, expression or detector");
 }
 
 }  // namespace emotion

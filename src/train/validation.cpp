@@ -1,4 +1,4 @@
-#include "evaluation.h"
+#include "validation.h"
 
 #include <algorithm>
 #include <cstring>
@@ -24,7 +24,7 @@ class EvaluationScope {
   torch::nn::Module& network_;
 };
 
-void add_metrics(EvaluationResult& result) {
+void add_metrics(ValidationResult& result) {
   const ClassificationMetrics& metrics = result.metrics;
   result.values.insert(result.values.end(), {{"top1", metrics.top1},
                                              {"top2", metrics.top2},
@@ -38,7 +38,7 @@ void add_metrics(EvaluationResult& result) {
 }
 
 /// The rows of every process's part, in the manifest's order, on rank 0.
-void gather_rows(EvaluationResult& result, const Task& task, ProcessGroup& group) {
+void gather_rows(ValidationResult& result, const Task& task, ProcessGroup& group) {
   if (group.size() == 1) return;
   const auto bytes = [](const auto& values) {
     return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
@@ -71,10 +71,10 @@ void gather_rows(EvaluationResult& result, const Task& task, ProcessGroup& group
 
 }  // namespace
 
-std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options options, const Device& device, std::int64_t step,
-                                              ProcessGroup& group, std::vector<std::string>& skipped) {
+std::optional<ValidationResult> validate(Task& task, BatchStream::Options options, const Device& device, std::int64_t step,
+                                         ProcessGroup& group, std::vector<std::string>& skipped) {
   const EvaluationScope scope(task.network());
-  EvaluationResult result;
+  ValidationResult result;
   if (task.evaluates_itself()) {
     auto values = task.evaluate(group);
     if (!values) return std::nullopt;

@@ -1,4 +1,4 @@
-#include "emotion/eval/evaluation_result.h"
+#include "emotion/eval/evaluation_summary.h"
 
 #include <cmath>
 

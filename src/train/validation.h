@@ -13,7 +13,8 @@
 
 namespace emotion {
 
-struct EvaluationResult {
+/// What a validation found.
+struct ValidationResult {
   std::vector<std::pair<std::string, double>> values;  ///< as they go into metrics.jsonl
   Predictions predictions;                             ///< empty where the task evaluates itself
   std::vector<std::uint64_t> samples;
@@ -26,7 +27,7 @@ struct EvaluationResult {
 /// @param step     steps done, for the message of a bad loss
 /// @param group    each process takes a part of the split; rank 0 gets the result of the whole, the others an empty one
 /// @param skipped  gets this process's broken images, where they are left out
-std::optional<EvaluationResult> evaluate_task(Task& task, BatchStream::Options options, const Device& device, std::int64_t step,
-                                              ProcessGroup& group, std::vector<std::string>& skipped);
+std::optional<ValidationResult> validate(Task& task, BatchStream::Options options, const Device& device, std::int64_t step,
+                                         ProcessGroup& group, std::vector<std::string>& skipped);
 
 }  // namespace emotion
