@@ -4,9 +4,9 @@
 
 #include <fmt/format.h>
 
-#include "emotion/data/import.h"
-#include "emotion/data/importers.h"
-#include "emotion/data/pack.h"
+#include "emotion/data/import_plain.h"
+#include "emotion/data/import_published.h"
+#include "emotion/data/import_shards.h"
 #include "emotion/data/synth.h"
 #include "emotion/error.h"
 

@@ -1,3 +1,5 @@
+#include "emotion/data/import_shards.h"
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -13,7 +15,6 @@
 #include <nlohmann/json.hpp>
 
 #include "emotion/data/derived_dataset.h"
-#include "emotion/data/pack.h"
 #include "emotion/data/picture_name.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "emotion/data/import.h"
+#include "emotion/data/import_plain.h"
 #include "emotion/data/manifest.h"
 
 namespace emotion {
