@@ -72,12 +72,4 @@ class ImageLoader {
   std::unique_ptr<Data> data_;
 };
 
-/// The transform of one picture that is decoded, not mirrored. `file` is for errors. @throws DataError
-Image transform_picture(const Image& picture, const Transform& transform, const DrawKey& key,
-                        const std::optional<std::array<float, 4>>& box, const std::filesystem::path& file);
-
-/// Loads and transforms one image, not mirrored: what a worker does. @throws DataError naming the file
-Image load_image(const std::filesystem::path& file, const Transform& transform, const DrawKey& key,
-                 const std::optional<std::array<float, 4>>& box = std::nullopt);
-
 }  // namespace emotion

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -44,5 +45,13 @@ struct DrawKey {
 
 /// Whether a run shows that sample mirrored. Its pixels come as they are; Device::pixels() mirrors, a batch at a time.
 bool is_mirrored(const Transform& transform, const DrawKey& key);
+
+/// The transform of one picture that is decoded, not mirrored. `file` is for errors. @throws DataError
+Image transform_picture(const Image& picture, const Transform& transform, const DrawKey& key,
+                        const std::optional<std::array<float, 4>>& box, const std::filesystem::path& file);
+
+/// Loads and transforms one image, not mirrored: what a worker does. @throws DataError naming the file
+Image load_image(const std::filesystem::path& file, const Transform& transform, const DrawKey& key,
+                 const std::optional<std::array<float, 4>>& box = std::nullopt);
 
 }  // namespace emotion
