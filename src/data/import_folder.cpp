@@ -57,7 +57,7 @@ class FolderReader {
 
   std::vector<std::string> classes() const { return {classes_.begin(), classes_.end()}; }
 
-  /// Says what read() passed over.
+  /// Warns of what read() ignored.
   void warn() const {
     others_.warn(root_.string());
     if (loose_ > 0) log_warning("{}: {} pictures lie in no class folder and are left out", root_.string(), loose_);

@@ -39,7 +39,7 @@ struct CsvImport {
 /// Writes a manifest; images stay where they are. Samples go to splits by a seeded permutation of all of them.
 ///
 /// Classes are sorted by letter, numbers by value. Warns of files that are called as no pictures, of classes without a picture
-/// (they are passed over), of classes that a split has no sample of, and of those that differ in capitals alone.
+/// (they are ignored), of classes that a split has no sample of, and of those that differ in capitals alone.
 /// @throws DataError naming what is wrong and where (a missing image with its line); ConfigError for a ratio where there are
 /// folders of splits, or a polarity of no class; nothing is written then
 void import_folder(const FolderImport& options);

@@ -16,8 +16,7 @@ struct PackConfig {
 /// Packs a data set into tar shards as WebDataset has them: OUT/SPLIT-000000.tar .. with members KEY.jpg (or what the picture
 /// is), KEY.json (the manifest's line), KEY.cls (the class id, where there is exactly one label) and KEY.face.png; KEY is the
 /// sample's number in its split. OUT is a data set whose images are `SPLIT-000000.tar#KEY.jpg` and whose lines keep the picture's
-/// name before as "source": a picture of several samples is packed with each. Region files and annotations are copied beside the
-/// shards.
+/// former name as "source": a picture of several samples is packed with each. Region files and annotations are copied to OUT.
 ///
 /// Shards are whole or not there. A second run after a stop keeps those that hold what they should and are newer than
 /// their pictures and faces, makes the others, and removes those of one with fewer samples in a shard.

@@ -11,7 +11,7 @@ struct SplitRatio {
   /// @throws ConfigError naming the flag unless it is two or three positive numbers
   static SplitRatio parse(const std::string& text, const char* flag = "--split");
   std::vector<std::string> names() const;
-  /// Tells in the log what the parts are in per cent, where they do not add up to 100.
+  /// Logs what the parts are in per cent, where they do not add up to 100.
   void tell_shares() const;
 };
 

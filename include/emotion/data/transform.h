@@ -25,7 +25,7 @@ struct Transform {
   int size = 224;    ///< side of the square output in pixels; unused by kNone
   Crop crop = Crop::kRandomResized;
   bool flip = true;                               ///< shown mirrored with probability 1/2: is_mirrored()
-  std::array<double, 2> scale{0.08, 1.0};         ///< kRandomResized: part of the area
+  std::array<double, 2> scale{0.08, 1.0};         ///< kRandomResized: fraction of the area
   std::array<double, 2> ratio{3.0 / 4, 4.0 / 3};  ///< kRandomResized: width / height
   /// The same without chance: what validation uses (resize, then centre crop; kNone stays kNone).
   Transform deterministic() const;

@@ -79,8 +79,7 @@ struct Word2VecPeers {
 /// form. A word of white space alone is none.
 ///
 /// Of several processes, which all give the same words and lists, rank r of w trains on lists r, r + w, .. Several times an epoch
-/// their vectors become one: to each row is added the mean of what it moved by in the processes that moved it. All get the
-/// result.
+/// their vectors become one, in all of them: to each row is added the mean of what it moved by in the processes that moved it.
 /// @throws DataError if no word is frequent enough, Interrupted, RunError (disk; vectors that are no longer finite numbers)
 WordVectors train_word2vec(const std::vector<std::string>& words, const std::vector<std::vector<std::uint32_t>>& lists,
                            const Word2VecOptions& options, const Word2VecPeers& peers = {});

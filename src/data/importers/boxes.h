@@ -31,7 +31,7 @@ bool has_boxes(const std::string& format);
 /// ROOT/images/trainYEAR, ROOT/images or ROOT. visualgenome: objects.json, image_data.json, pictures in VG_100K and VG_100K_2;
 /// the classes are those of objects_vocab.txt (a line each, synonyms after commas), else the 1,600 most frequent names; splits
 /// from train.txt, val.txt, test.txt where they are there. Pictures stay where they are; annotations of pictures that are missing
-/// are left out, and counted in the log.
+/// are left out, and their number is logged.
 /// @throws ConfigError for an OUT that has a data set; DataError naming the file and the id
 void import_boxes(const BoxImport& request);
 

@@ -60,7 +60,7 @@ class ImportDraft {
   std::filesystem::path make_folder(const std::string& name);
   /// Lists something in missing.txt.
   void leave_out(std::string path, std::string reason) { missing_.emplace_back(std::move(path), std::move(reason)); }
-  /// Tells in the log what form was found, or what was decided.
+  /// Logs what form was found, or what was decided.
   template <class... Args>
   void note(fmt::format_string<Args...> format, Args&&... args) const {
     log_info("{}: {}", request_.format, fmt::format(format, std::forward<Args>(args)...));

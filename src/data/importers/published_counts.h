@@ -22,7 +22,7 @@ struct FoundCounts {
   std::map<std::string, std::uint64_t> splits;   ///< "" = still to be drawn
 };
 
-/// Tells in the log whether the counts are the published ones, and which are not.
+/// Logs whether the counts are the published ones, and which are not.
 void compare_counts(const std::string& format, const FoundCounts& found, const PublishedCounts& published);
 
 }  // namespace emotion
