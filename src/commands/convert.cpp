@@ -14,6 +14,7 @@
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/lines.h"
 #include "emotion/io/plain_pickle.h"
 #include "emotion/io/utf8.h"
 #include "emotion/io/weights.h"
@@ -124,16 +125,12 @@ std::vector<std::string> read_classes(const fs::path& source, const std::string&
   std::vector<std::string> classes;
   std::set<std::string> known;
   const std::string text = read_text(source, 64 << 20);
-  for (std::size_t begin = 0, number = 1; begin < text.size(); ++number) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string line = text.substr(begin, end - begin);
-    begin = end + 1;
-    if (line.ends_with('\r')) line.pop_back();
+  for (const auto [line, number] : Lines(text)) {
     if (line.empty()) continue;
     if (!is_utf8(line)) throw DataError(fmt::format("{}:{}: '{}' is not UTF-8", source.string(), number, shown_utf8(line)));
-    if (!known.insert(line).second)
+    if (!known.emplace(line).second)
       throw DataError(fmt::format("{}:{}: class '{}' is named twice", source.string(), number, line));
-    classes.push_back(std::move(line));
+    classes.emplace_back(line);
   }
   const bool detector = task == "detector";
   if (classes.size() < (detector ? 1U : 2U))

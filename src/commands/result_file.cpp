@@ -13,6 +13,8 @@
 #include "emotion/print.h"
 
 namespace emotion {
+namespace fs = std::filesystem;
+
 namespace {
 
 struct Form {
@@ -39,7 +41,7 @@ constexpr std::array<std::string_view, 19> kPromises{".json", ".html", ".htm", "
 void check_result_name(std::string_view flag, const std::string& file, ResultForm form) {
   const auto [what, own] = describe(form);
   if (file == "-" && form != ResultForm::kJson) throw ConfigError(fmt::format("{} -: {} written; a file is wanted", flag, what));
-  const std::string ending = small_letters(std::filesystem::path(file).extension().string());
+  const std::string ending = small_letters(fs::path(file).extension().string());
   if (ending == own || (ending == ".htm" && form == ResultForm::kPage)) return;
   if (std::find(kPromises.begin(), kPromises.end(), ending) == kPromises.end()) return;
   throw ConfigError(fmt::format("{} {}: {} written, which {} does not say; name it {}", flag, file, what, ending, own));
@@ -49,6 +51,16 @@ void check_result_file(std::string_view flag, const std::string& file, ResultFor
   if (file.empty()) return;
   check_result_name(flag, file, form);
   if (file != "-") check_writable_file(file);
+}
+
+void check_result_beside(std::string_view flag, const std::string& file, ResultForm form, const std::string& out) {
+  const auto plain = [](const fs::path& folder) { return (fs::absolute(folder) / "").lexically_normal(); };
+  const fs::path folder = fs::path(file).parent_path();
+  if (!out.empty() && !folder.empty() && plain(folder) == plain(out)) {
+    check_result_name(flag, file, form);
+  } else {
+    check_result_file(flag, file, form);
+  }
 }
 
 void write_json_result(const std::string& file, std::string_view json) {

@@ -6,6 +6,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/lines.h"
 
 namespace emotion {
 namespace {
@@ -61,12 +62,7 @@ class Converter {
 /// A `---` line below the first content begins another document, which would be passed over.
 void check_one_document(const std::string& text, const std::string& name) {
   bool content = false;
-  std::size_t line = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view row = std::string_view(text).substr(begin, end - begin);
-    begin = end + 1;
-    ++line;
+  for (const auto [row, line] : Lines(text)) {
     if (content && row.starts_with("---"))
       throw ConfigError(name + ":" + std::to_string(line) + ":1: a second YAML document; one is wanted");
     const std::size_t first = row.find_first_not_of(" \t\r");

@@ -39,6 +39,9 @@ std::uint32_t number_at(std::span<const std::byte> bytes, std::size_t at, std::s
 }
 
 /// The first frame on its canvas. OpenCV as Debian builds it has no GIF.
+///
+/// Around a frame that is smaller, the canvas is as Pillow fills it: with the frame's transparent colour, else with the first
+/// colour of its map, never with the canvas's own background.
 class GifDecoder {
  public:
   GifDecoder(std::span<const std::byte> bytes, const std::filesystem::path& file) : rest_(bytes), file_(file) {
@@ -65,7 +68,7 @@ class GifDecoder {
     while (type != TERMINATE_RECORD_TYPE) {
       check(DGifGetRecordType(gif_, &type));
       if (type == IMAGE_DESC_RECORD_TYPE) return read_frame();
-      if (type == EXTENSION_RECORD_TYPE) skip_extension();
+      if (type == EXTENSION_RECORD_TYPE) read_extension();
     }
     throw DataError(file_.string() + ": broken GIF: there is no picture in it");
   }
@@ -78,10 +81,14 @@ class GifDecoder {
   void check(int result) const {
     if (result == GIF_ERROR) refuse(gif_->Error);
   }
-  void skip_extension() {
+  void read_extension() {
     int code = 0;
-    GifByteType* data = nullptr;
+    GifByteType* data = nullptr;  // its length, then its bytes
     check(DGifGetExtension(gif_, &code, &data));
+    GraphicsControlBlock control{};
+    if (code == GRAPHICS_EXT_FUNC_CODE && data != nullptr && DGifExtensionToGCB(data[0], data + 1, &control) == GIF_OK &&
+        control.TransparentColor != NO_TRANSPARENT_COLOR)
+      around_ = control.TransparentColor;
     while (data != nullptr) check(DGifGetExtensionNext(gif_, &data));
   }
   static void paint(const ColorMapObject& map, int index, std::uint8_t* to) {
@@ -102,9 +109,7 @@ class GifDecoder {
     }
     Image image{gif_->SWidth, gif_->SHeight, {}};
     image.pixels.resize(static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height) * 3);
-    if (gif_->SColorMap) {
-      for (std::size_t i = 0; i < image.pixels.size(); i += 3) paint(*gif_->SColorMap, gif_->SBackGroundColor, &image.pixels[i]);
-    }
+    for (std::size_t i = 0; i < image.pixels.size(); i += 3) paint(*map, around_, &image.pixels[i]);
     std::vector<GifPixelType> line(static_cast<std::size_t>(frame.Width));
     const auto read_row = [&](int y) {
       check(DGifGetLine(gif_, line.data(), frame.Width));
@@ -125,6 +130,7 @@ class GifDecoder {
   std::span<const std::byte> rest_;
   std::filesystem::path file_;
   GifFileType* gif_ = nullptr;
+  int around_ = 0;  // the colour of the canvas, in the frame's map
 };
 
 /// What std::cerr writes through: nothing comes of a thread while it is muted.

@@ -31,7 +31,7 @@ struct BitReader {
 /// what libjpeg makes of them is the same pixels. In libjpeg each coefficient takes branches that no processor can foresee, on
 /// its code word, its size and its sign; here the first is a table, for all but long code words, and the others are arithmetic.
 ///
-/// It takes no damage: decode() then says so, and the picture is to be read anew by libjpeg, whose rules for such data hold.
+/// It takes no damage: decode() then says so, and the picture is to be read again by libjpeg, whose rules for such data hold.
 class FastHuffman {
  public:
   /// Whether it can decode the scan that jpeg_start_decompress() has just begun: sequential Huffman, one scan, 8 bits, and a
@@ -44,7 +44,7 @@ class FastHuffman {
   /// Lets libjpeg call `decode_mcu` in the place of its own decoder, until the picture ends.
   static void replace(jpeg_decompress_struct& info, boolean (*decode_mcu)(j_decompress_ptr info, JBLOCKROW* blocks));
 
-  /// Decodes the next MCU into `blocks`, which are zero; passes over it where that is null or the MCU left or right of what is
+  /// Decodes the next MCU into `blocks`, which are zero; skips it where that is null or the MCU left or right of what is
   /// cropped.
   /// @return false if the data is damaged
   bool decode(const jpeg_decompress_struct& info, JBLOCKROW* blocks);
@@ -57,7 +57,7 @@ class FastHuffman {
     std::uint8_t length;   ///< of both
     std::uint8_t advance;  ///< places that the coefficient and the zeros before it take, 64 for the end of a block
   };
-  /// Coefficients that the next kLookahead bits begin with, the end of a block excepted, to be passed over together.
+  /// Coefficients that the next kLookahead bits begin with, the end of a block excepted, to be skipped together.
   struct Run {
     std::uint8_t length, advance;
   };

@@ -46,7 +46,7 @@ struct Job {
   std::string twin{};  ///< a path that has the URL's picture already, or so it looks
 };
 
-/// failures.tsv: what is missing and why. Lines are added as failures happen; the end writes it anew without what came since.
+/// failures.tsv: what is missing and why. Lines are added as failures happen; the end writes it again without what came since.
 class FailureFile {
  public:
   explicit FailureFile(fs::path file) : file_(std::move(file)) {
@@ -88,7 +88,7 @@ class FailureFile {
     return fmt::format("{}\t{}\t{}\t{}\n", path, failure.url, failure.final ? "final" : "passing", failure.reason);
   }
 
-  /// A line that is not whole (the run was killed) is passed over.
+  /// A line that is not whole (the run was killed) is ignored.
   void read() {
     const std::string text = read_file(file_);
     for (std::size_t begin = 0; begin < text.size();) {
@@ -257,7 +257,7 @@ void check(const FetchConfig& c) {
     throw ConfigError("sizes, redirects, retries and waits must not be negative");
 }
 
-/// A table or a list that is there, by its name: it may be the user's. A page in the place of a picture is fetched anew.
+/// A table or a list that is there, by its name: it may be the user's. A page in the place of a picture is fetched again.
 bool is_kept(const fs::path& file) {
   std::error_code ignored;
   return file.has_extension() && !has_picture_name(file) && fs::is_regular_file(file, ignored) && !fs::is_empty(file, ignored);
@@ -343,7 +343,7 @@ class FetchRun {
  private:
   void take(const Verifier::Done& done) {
     Job& job = jobs_[done.job];
-    if (!done.failure.empty() && done.copied) {  // the twin only begins as a picture does: it is wanted anew as well
+    if (!done.failure.empty() && done.copied) {  // the twin only begins as a picture does: it is wanted again as well
       job.paths.push_back(job.twin);
       --summary_.there;
       return downloader_.add(done.job, job.url);

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "emotion/data/import.h"
+#include "emotion/data/import_plain.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "image_path.h"

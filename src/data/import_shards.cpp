@@ -1,3 +1,5 @@
+#include "emotion/data/import_shards.h"
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -13,11 +15,11 @@
 #include <nlohmann/json.hpp>
 
 #include "emotion/data/derived_dataset.h"
-#include "emotion/data/pack.h"
 #include "emotion/data/picture_name.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/io/gzip.h"
+#include "emotion/io/lines.h"
 #include "emotion/io/tar.h"
 #include "emotion/io/utf8.h"
 #include "emotion/log.h"
@@ -243,12 +245,9 @@ ShardFolder find_shards(const fs::path& root, const fs::path& out) {
 std::vector<std::string> lines_of(const fs::path& file) {
   std::vector<std::string> lines;
   const std::string text = read_text(file);
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string line = text.substr(begin, end - begin);
-    line.erase(line.find_last_not_of(" \t\r") + 1);
-    if (!line.empty()) lines.push_back(line);
-    begin = end + 1;
+  for (const auto [line, number] : Lines(text)) {
+    const std::string_view name = line.substr(0, line.find_last_not_of(" \t\r") + 1);
+    if (!name.empty()) lines.emplace_back(name);
   }
   return lines;
 }

@@ -11,6 +11,7 @@
 #include "emotion/data/box_key.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/lines.h"
 #include "emotion/io/utf8.h"
 #include "emotion/nearest.h"
 #include "image_path.h"
@@ -211,12 +212,7 @@ std::string build_index(const Dataset& dataset, std::string_view jsonl,
                         const std::function<void(std::uint64_t, const std::string&)>& problem) {
   IndexBuilder builder(dataset);
   jsonl = without_byte_order_mark(jsonl);
-  std::uint64_t line = 0;
-  for (std::size_t begin = 0; begin < jsonl.size();) {
-    const std::size_t end = std::min(jsonl.find('\n', begin), jsonl.size());
-    std::string_view text = jsonl.substr(begin, end - begin);
-    begin = end + 1;
-    ++line;
+  for (const auto [text, line] : Lines(jsonl)) {
     if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     try {
       builder.add_line(line, text);

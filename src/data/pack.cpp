@@ -164,7 +164,7 @@ void copy_regions(const Manifest& manifest, const fs::path& out) {
     if (manifest[i].regions.empty()) continue;
     const fs::path from = stimulus_path(manifest.dataset(), manifest[i].regions), to = path_below(out, manifest[i].regions);
     const std::string content = read_file(from);
-    // Found anew they may have the size of those that an earlier run copied.
+    // Found again they may have the size of those that an earlier run copied.
     if (fs::exists(to) && file_or_member_state(to).bytes == content.size() && read_file(to) == content) continue;
     std::error_code error;
     fs::create_directories(to.parent_path(), error);

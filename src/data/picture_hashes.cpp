@@ -67,7 +67,7 @@ class HashFile {
   }
 
  private:
-  /// Lines that are not whole (a run was killed while it wrote) are passed over.
+  /// Lines that are not whole (a run was killed while it wrote) are ignored.
   void read(const std::filesystem::path& file) {
     const std::string text = read_file(file);
     std::size_t begin = 0;

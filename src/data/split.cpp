@@ -15,8 +15,8 @@
 
 #include "emotion/data/derived_dataset.h"
 #include "emotion/data/duplicates.h"
-#include "emotion/data/import.h"
 #include "emotion/data/near_duplicates.h"
+#include "emotion/data/split_ratio.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/random.h"

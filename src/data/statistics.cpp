@@ -10,6 +10,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/lines.h"
 #include "emotion/io/utf8.h"
 #include "emotion/random.h"
 
@@ -144,23 +145,18 @@ LabelNoise read_check_list(const std::filesystem::path& file) {
   const std::string text = read_text(file, 1 << 30);
   LabelNoise noise;
   std::set<std::string> images;
-  std::uint64_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string line = text.substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    line.erase(line.find_last_not_of(" \r") + 1);
+  for (const auto [whole, number] : Lines(text)) {
+    const std::string_view line = whole.substr(0, whole.find_last_not_of(" \r") + 1);
     if (line.empty() || line[0] == '#') continue;
     const std::size_t tab = line.rfind('\t');
-    const std::string answer = tab == std::string::npos ? "" : line.substr(tab + 1);
+    const std::string_view answer = tab == std::string_view::npos ? "" : line.substr(tab + 1);
     if (answer != "right" && answer != "wrong" && answer != "?")
       throw DataError(fmt::format("{}:{}: '{}' in the last column; right, wrong or ? is wanted", file.string(), number, answer));
     if (answer == "?") {
       ++noise.open;
       continue;
     }
-    images.insert(line.substr(0, line.find('\t')));
+    images.emplace(line.substr(0, line.find('\t')));
     ++noise.checked;
     noise.wrong += answer == "wrong";
   }

@@ -9,6 +9,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/lines.h"
 #include "emotion/io/utf8.h"
 
 namespace emotion {
@@ -39,16 +40,10 @@ TargetClasses from_file(const std::string& file) {
   const std::string text = read_text(file);
   TargetClasses targets;
   std::unordered_map<std::string, std::uint32_t> ids;
-  std::size_t line = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string row = text.substr(begin, end - begin);
-    begin = end + 1;
-    ++line;
-    if (!row.empty() && row.back() == '\r') row.pop_back();
+  for (const auto [row, line] : Lines(text)) {
     if (row.empty() || row[0] == '#') continue;
     const std::size_t tab = row.find('\t');
-    if (tab == 0 || tab == std::string::npos || tab + 1 == row.size())
+    if (tab == 0 || tab == std::string_view::npos || tab + 1 == row.size())
       throw DataError(fmt::format("{}:{}: keyword<TAB>class is wanted", file, line));
     const auto [id, fresh] = ids.emplace(row.substr(tab + 1), static_cast<std::uint32_t>(targets.classes.size()));
     if (fresh) targets.classes.push_back(id->first);

@@ -8,7 +8,6 @@
 #include "decode_jpeg.h"
 #include "emotion/config/run_config.h"
 #include "emotion/data/decode.h"
-#include "emotion/data/loader.h"
 #include "emotion/data/resize.h"
 #include "emotion/error.h"
 #include "emotion/io/tar.h"

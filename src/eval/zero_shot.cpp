@@ -9,6 +9,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/lines.h"
 #include "emotion/io/utf8.h"
 #include "emotion/log.h"
 #include "emotion/nearest.h"
@@ -39,16 +40,11 @@ ClassWords read_class_words(const std::filesystem::path& file, const std::vector
   if (file.empty()) return words;
   const std::string text = read_text(file, std::uint64_t{1} << 24);
   std::vector<bool> seen(classes.size());
-  std::size_t line = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string row = text.substr(begin, end - begin);
-    begin = end + 1;
-    ++line;
+  for (const auto [row, line] : Lines(text)) {
     if (trimmed(row).empty() || row[0] == '#') continue;
     const std::size_t tab = row.find('\t');
-    if (tab == std::string::npos) throw DataError(fmt::format("{}:{}: class<TAB>word, word is wanted", file.string(), line));
-    const std::string name = trimmed(std::string_view(row).substr(0, tab));
+    if (tab == std::string_view::npos) throw DataError(fmt::format("{}:{}: class<TAB>word, word is wanted", file.string(), line));
+    const std::string name = trimmed(row.substr(0, tab));
     const auto found = std::find(classes.begin(), classes.end(), name);
     if (found == classes.end())
       throw DataError(fmt::format("{}:{}: there is no class '{}'{}", file.string(), line, name, did_you_mean(name, classes)));
@@ -58,7 +54,7 @@ ClassWords read_class_words(const std::filesystem::path& file, const std::vector
     words[k].clear();
     for (std::size_t at = tab + 1; at <= row.size();) {
       const std::size_t comma = std::min(row.find(',', at), row.size());
-      if (const std::string word = trimmed(std::string_view(row).substr(at, comma - at)); !word.empty()) words[k].push_back(word);
+      if (const std::string word = trimmed(row.substr(at, comma - at)); !word.empty()) words[k].push_back(word);
       at = comma + 1;
     }
     if (words[k].empty()) throw DataError(fmt::format("{}:{}: class '{}' has no word", file.string(), line, name));

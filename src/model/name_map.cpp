@@ -1,6 +1,5 @@
 #include "emotion/model/name_map.h"
 
-#include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -9,6 +8,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/lines.h"
 #include "emotion/io/utf8.h"
 #include "emotion/nearest.h"
 
@@ -46,19 +46,13 @@ void NameMap::add(const std::string& pattern, std::string replacement) {
 NameMap NameMap::read(const std::filesystem::path& file) {
   const std::string text = read_text(file, kMostBytes);
   NameMap map;
-  std::size_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string line = text.substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    if (line.ends_with('\r')) line.pop_back();
+  for (const auto [line, number] : Lines(text)) {
     if (line.empty() || line[0] == '#') continue;
     const std::size_t tab = line.find('\t');
-    if (tab == std::string::npos || tab == 0 || tab + 1 == line.size())
+    if (tab == std::string_view::npos || tab == 0 || tab + 1 == line.size())
       throw DataError(fmt::format("{}:{}: pattern<TAB>replacement is wanted", file.string(), number));
     try {
-      map.add(line.substr(0, tab), line.substr(tab + 1));
+      map.add(std::string(line.substr(0, tab)), std::string(line.substr(tab + 1)));
     } catch (const std::regex_error&) {
       throw DataError(fmt::format("{}:{}: '{}' is no regular expression", file.string(), number, line.substr(0, tab)));
     }

@@ -9,6 +9,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/lines.h"
 #include "emotion/io/npz.h"
 #include "emotion/io/utf8.h"
 
@@ -140,16 +141,10 @@ bool decode_base64(std::string_view text, std::string& bytes) {
 void read_region_tsv(const std::filesystem::path& file, const std::function<void(ImportedRegions&&)>& take) {
   const MappedFile mapped(file);  // a line at a time: published tables have tens of GB
   const std::string_view text = mapped.text();
-  std::uint64_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string_view line = text.substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    if (line.ends_with('\r')) line.remove_suffix(1);
+  for (const auto [line, number] : Lines(text)) {
     if (!line.empty()) take(Row(line, fmt::format("{}:{}", file.string(), number)).read());
   }
-  if (number == 0) throw DataError(file.string() + ": the file is empty; a table of regions is wanted");
+  if (text.empty()) throw DataError(file.string() + ": the file is empty; a table of regions is wanted");
 }
 
 ImportedRegions read_region_npz(const std::filesystem::path& file) {
@@ -184,11 +179,8 @@ ImportedRegions read_region_npz(const std::filesystem::path& file) {
 std::vector<std::string> read_vocabulary_names(const std::filesystem::path& file) {
   const std::string text = read_text(file);
   std::vector<std::string> names;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string name = text.substr(begin, end - begin);
-    begin = end + 1;
-    name.resize(std::min(name.find(','), name.size()));
+  for (const auto [line, number] : Lines(text)) {
+    std::string name(line.substr(0, line.find(',')));
     name.erase(0, std::min(name.find_first_not_of(" \t\r"), name.size()));
     name.erase(name.find_last_not_of(" \t\r") + 1);
     std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });

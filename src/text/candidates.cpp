@@ -9,6 +9,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/lines.h"
 #include "emotion/io/utf8.h"
 #include "emotion/log.h"
 #include "emotion/text/curation.h"
@@ -94,11 +95,11 @@ void warn_of_rare_seeds(const std::vector<std::string>& seeds, const Counts& cou
   }
 }
 
-std::vector<std::string> fields_of(const std::string& line) {
+std::vector<std::string> fields_of(std::string_view line) {
   std::vector<std::string> fields;
   for (std::size_t begin = 0; begin <= line.size();) {
     const std::size_t end = std::min(line.find('\t', begin), line.size());
-    fields.push_back(line.substr(begin, end - begin));
+    fields.emplace_back(line.substr(begin, end - begin));
     fields.back().erase(fields.back().find_last_not_of(" \r") + 1);
     begin = end + 1;
   }
@@ -142,12 +143,8 @@ std::vector<std::string> read_categories(const std::filesystem::path& file, std:
   std::vector<std::string> categories;
   std::set<std::string> seen;
   undecided = 0;
-  std::uint64_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::vector<std::string> fields = fields_of(text.substr(begin, end - begin));
-    begin = end + 1;
-    ++number;
+  for (const auto [line, number] : Lines(text)) {
+    const std::vector<std::string> fields = fields_of(line);
     if (fields[0].starts_with('#') || (fields.size() == 1 && fields[0].empty())) continue;
     const std::string word = keyword_form(fields.size() == 1 ? fields[0] : fields[1]);
     const std::string keep = fields.size() == 1 ? "yes" : fields[0];

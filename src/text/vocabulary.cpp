@@ -4,6 +4,7 @@
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/lines.h"
 #include "emotion/io/utf8.h"
 #include "emotion/text/word_vectors.h"
 
@@ -22,18 +23,12 @@ Vocabulary::Vocabulary(std::vector<std::string> words) : words_(std::move(words)
 Vocabulary Vocabulary::read(const std::filesystem::path& file) {
   const std::string text = read_text(file);
   std::vector<std::string> words;
-  std::unordered_map<std::string, std::size_t> lines;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string word = text.substr(begin, end - begin);
-    begin = end + 1;
-    if (!word.empty() && word.back() == '\r') word.pop_back();
-    if (word.empty())
-      throw DataError(fmt::format("{}:{}: an empty line; one word a line is wanted", file.string(), words.size() + 1));
-    const auto [first, added] = lines.emplace(word, words.size() + 1);
-    if (!added)
-      throw DataError(fmt::format("{}:{}: '{}' stands in line {} as well", file.string(), words.size() + 1, word, first->second));
-    words.push_back(std::move(word));
+  std::unordered_map<std::string, std::uint64_t> lines;
+  for (const auto [word, line] : Lines(text)) {
+    if (word.empty()) throw DataError(fmt::format("{}:{}: an empty line; one word a line is wanted", file.string(), line));
+    const auto [first, added] = lines.emplace(word, line);
+    if (!added) throw DataError(fmt::format("{}:{}: '{}' stands in line {} as well", file.string(), line, word, first->second));
+    words.emplace_back(word);
   }
   if (words.empty()) throw DataError(file.string() + ": the vocabulary is empty");
   return Vocabulary(std::move(words));

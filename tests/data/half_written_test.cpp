@@ -3,7 +3,7 @@
 
 #include "../support/scratch.h"
 #include "../support/small_files.h"
-#include "emotion/data/import.h"
+#include "emotion/data/import_plain.h"
 #include "emotion/data/synth.h"
 #include "emotion/error.h"
 #include "import_support.h"

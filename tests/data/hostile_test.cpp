@@ -6,7 +6,7 @@
 
 #include "../support/limited_memory.h"
 #include "../support/scratch.h"
-#include "emotion/data/importers.h"
+#include "emotion/data/import_published.h"
 #include "emotion/log.h"
 
 namespace emotion {
@@ -23,7 +23,7 @@ class HostileDataTest : public ::testing::Test {
   /// What an import says, the folder's name left out.
   std::string error(const std::string& format, std::uint64_t megabytes = kMegabytes) {
     std::string text = error_within(megabytes, [&] {
-      ImportRequest request;
+      PublishedImport request;
       request.format = format;
       request.root = root_;
       request.out = folder_.path() / "out";

@@ -283,6 +283,43 @@ TEST(WebpTest, TheOrientationOfItsExifIsApplied) {
   EXPECT_EQ(decode_bytes(with_exif(0x08, kLying.substr(0, 9))).pixels, stored.pixels) << "malformed";
 }
 
+/// Four shades of red: `first`, twice, three and four times as much.
+std::string gif_colors(char first) {
+  std::string colors;
+  for (int i = 1; i <= 4; ++i) colors += std::string{static_cast<char>(i * first), 0, 0};
+  return colors;
+}
+
+/// A GIF of 4 x 3 pixels whose only frame has two, colours 1 and 3 of its map, at (1, 1). The background is colour 2.
+std::string small_frame(const std::string& global, const std::string& control, const std::string& local) {
+  const auto flags = [](const std::string& map) { return std::string(1, map.empty() ? '\0' : '\x81'); };  // four colours
+  // Codes of three bits, the lowest first: clear (4), 1, 3, end (5).
+  return "GIF89a" + std::string("\4\0\3\0", 4) + flags(global) + std::string("\2\0", 2) + global + control +
+         std::string(",\1\0\1\0\2\0\1\0", 9) + flags(local) + local + std::string("\2\2\xcc\x0a\0;", 6);
+}
+
+std::vector<int> reds(const Image& image) {
+  std::vector<int> levels;
+  for (std::size_t i = 0; i < image.pixels.size(); i += 3) levels.push_back(image.pixels[i]);
+  return levels;
+}
+
+// As Pillow's load_prepare() of a first frame: filled with its transparent colour, else with colour 0.
+TEST(GifTest, AroundASmallerFrameTheCanvasIsAsInPillow) {
+  const auto expected = [](int around, int left, int right) {
+    std::vector<int> levels(12, around);
+    levels[5] = left;
+    levels[6] = right;
+    return levels;
+  };
+  const auto control = [](char flags) { return std::string("!\xf9\4", 3) + std::string{flags, 0, 0, 3, 0}; };  // colour 3
+  EXPECT_EQ(reds(decode_bytes(small_frame(gif_colors(10), "", ""))), expected(10, 20, 40));
+  EXPECT_EQ(reds(decode_bytes(small_frame(gif_colors(10), control(1), ""))), expected(40, 20, 40));
+  EXPECT_EQ(reds(decode_bytes(small_frame(gif_colors(10), control(0), ""))), expected(10, 20, 40)) << "not transparent";
+  EXPECT_EQ(reds(decode_bytes(small_frame(gif_colors(10), "", gif_colors(11)))), expected(11, 22, 44));
+  EXPECT_EQ(reds(decode_bytes(small_frame("", control(1), gif_colors(11)))), expected(44, 22, 44));
+}
+
 TEST(BrokenImageTest, ACutFileNeverCrashesTheDecoder) {
   const ScratchFolder folder;
   for (const char* name :

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "emotion/data/import.h"
+#include "emotion/data/import_plain.h"
 #include "import_support.h"
 
 namespace emotion {

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "../support/scratch.h"
-#include "emotion/data/importers.h"
+#include "emotion/data/import_published.h"
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
@@ -78,7 +78,7 @@ class ImportFixture : public ::testing::Test {
 
   ScratchFolder folder_;
   std::filesystem::path out_ = folder_.path() / "out";
-  ImportRequest request_;
+  PublishedImport request_;
 };
 
 }  // namespace emotion

@@ -6,7 +6,7 @@
 #include "../support/scratch.h"
 #include "emotion/data/decode.h"
 #include "emotion/data/import_formats.h"
-#include "emotion/data/importers.h"
+#include "emotion/data/import_published.h"
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/log.h"

@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "../support/scratch.h"
-#include "emotion/data/import.h"
+#include "emotion/data/import_plain.h"
 #include "emotion/data/manifest_update.h"
 #include "emotion/data/targets.h"
 #include "emotion/data/verify.h"

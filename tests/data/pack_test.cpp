@@ -14,6 +14,7 @@
 #include "../support/scratch.h"
 #include "emotion/data/annotations.h"
 #include "emotion/data/decode.h"
+#include "emotion/data/import_shards.h"
 #include "emotion/data/loader.h"
 #include "emotion/data/pack.h"
 #include "emotion/data/sampler.h"

@@ -15,7 +15,7 @@ struct DedupOptions {
   std::uint64_t shown = 200;
 };
 
-/// `emotion_data split`: the samples of a data set parted anew, by ratio, counts or folds.
+/// `emotion_data split`: the samples of a data set split again, by ratio, counts or folds.
 struct SplitOptions {
   std::string data, out, ratio = "80/10/10", counts, names, groups, key;
   int folds = 0;

@@ -22,17 +22,16 @@ struct AnnotatedBox {
 ///
 /// Of the file `images` (id, file_name, width, height), `annotations` (id, image_id, category_id, bbox [x y w h], area, iscrowd)
 /// and `categories` (id, name) are read. file_name is the manifest's `image`. Ids need not be consecutive. Images that the
-/// manifest does not have are passed over: a manifest may have been thinned out.
+/// manifest does not have are ignored: a manifest may have been thinned out.
 struct Annotations {
   std::vector<std::string> classes;              ///< names of the categories, in the order of their ids
   std::vector<std::vector<AnnotatedBox>> boxes;  ///< of each sample of the manifest
   std::vector<std::array<int, 2>> sizes;         ///< width and height of each sample, pixels
 
   static std::filesystem::path file_of(const Dataset& dataset, const std::string& split);
-  /// Boxes are cut at the edges of their picture; those without any area left are passed over, with a warning.
+  /// Boxes are cut at the edges of their picture; those without any area left are ignored, with a warning.
   /// @throws DataError naming the file and the annotation's id: unknown image_id or category_id, a broken bbox; an id or a
-  /// file_name
-  ///         that stands twice; a sample of the manifest that has no entry in `images`
+  /// file_name that stands twice; a sample of the manifest that has no entry in `images`
   static Annotations read(const Manifest& manifest);
   /// The same boxes with the labels of another list of classes. @throws DataError for a class that it does not have
   void relabel(const std::vector<std::string>& names, const std::filesystem::path& file);

@@ -8,7 +8,7 @@
 
 namespace emotion {
 
-/// Decodes JPEG, PNG, WebP, BMP, TIFF or GIF (first frame), told apart by content, to upright 8-bit RGB.
+/// Decodes JPEG, PNG, WebP, BMP, TIFF or GIF (first frame), detected from content, to upright 8-bit RGB.
 ///
 /// EXIF orientation is applied; grey, palette, CMYK/YCCK (Adobe inversion as Pillow) and 16-bit become RGB, alpha is dropped
 /// as Pillow's convert("RGB") does. @throws DataError naming `file` and the reason; pictures above 2^28 pixels are refused unread

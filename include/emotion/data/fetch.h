@@ -15,10 +15,9 @@ struct UrlEntry {
   std::string url;
 };
 
-/// Reads `relative path<TAB>url` lines (LF, CRLF or bare CR, empty lines passed over). Paths become normal (`./a` is `a`), blanks
-/// within URLs %20.
-/// @throws DataError with file:line for a line without a tab, a path that leaves the folder or is failures.tsv, a path with two
-/// URLs
+/// Reads `relative path<TAB>url` lines (LF, CRLF or bare CR; empty ones are ignored). Paths become normal (`./a` is `a`), blanks
+/// within URLs become %20.
+/// @throws DataError with file:line for a line without a tab, a path that leaves the folder, is failures.tsv or has two URLs
 std::vector<UrlEntry> read_url_list(const std::filesystem::path& file);
 
 /// False for loopback, private, link-local, shared, multicast, reserved and documentation addresses of IPv4 and IPv6, also where

@@ -76,12 +76,4 @@ class ImageLoader {
 /// @throws DataError if it has skipped any
 void refuse_broken(const ImageLoader& loader, const Manifest& manifest);
 
-/// The transform of one picture that is decoded, not mirrored. `file` is for errors. @throws DataError
-Image transform_picture(const Image& picture, const Transform& transform, const DrawKey& key,
-                        const std::optional<std::array<float, 4>>& box, const std::filesystem::path& file);
-
-/// Loads and transforms one image, not mirrored: what a worker does. @throws DataError naming the file
-Image load_image(const std::filesystem::path& file, const Transform& transform, const DrawKey& key,
-                 const std::optional<std::array<float, 4>>& box = std::nullopt);
-
 }  // namespace emotion

@@ -9,8 +9,7 @@
 
 namespace emotion {
 
-/// Writes one text field ("face", "regions") of a split's lines anew, the whole file or nothing of it; every other field stays
-/// as it stands there.
+/// Replaces one text field ("face", "regions") of a split's lines, in the whole file or not at all. No other field changes.
 ///
 /// Another command that does so waits meanwhile (SPLIT.jsonl.lock).
 ///

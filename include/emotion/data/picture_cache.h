@@ -12,8 +12,7 @@ namespace emotion {
 /// Decoded pictures of a data set, whole and upright, kept in memory until a budget is used up: from the second epoch on these
 /// are neither read nor decoded. For sets that fit: 3 bytes a pixel, half a gigabyte for 1,000 pictures of 500 x 375.
 ///
-/// Which pictures are kept depends on the order in which threads come; what a picture becomes does not. Safe from several
-/// threads.
+/// Which pictures are kept depends on the order in which threads come; what a picture becomes does not. Safe from any thread.
 class PictureCache {
  public:
   /// samples: of the data set; bytes: of all pixels together.

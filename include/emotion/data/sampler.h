@@ -10,7 +10,7 @@ namespace emotion {
 /// Depends on nothing but these numbers: several processes that share an epoch have the same order.
 struct Sampler {
   std::uint64_t size = 0;  ///< samples of the split
-  double fraction = 1.0;   ///< part of the split used; the same part in every epoch, drawn by seed
+  double fraction = 1.0;   ///< of the split that is used; the same samples in every epoch, drawn by seed
   bool shuffle = true;     ///< a new permutation each epoch
   /// 0 = a permutation of the whole epoch. Otherwise runs of so many neighbours are permuted, then drawn through a buffer of so
   /// many: close to random, and samples near in time are near on disk (packed shards are read nearly in sequence).

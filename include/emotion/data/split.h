@@ -11,7 +11,7 @@
 
 namespace emotion {
 
-/// How a data set is parted anew. Samples of one picture, of one group or with one key always stay together.
+/// How a data set is split again. Samples of one picture, of one group or with one key always stay together.
 struct NewSplits {
   std::string ratio = "80/10/10";  ///< parts by share, of any sum; unused with counts or folds
   std::string counts;              ///< parts by number of samples, one of them may be `*`: the rest. `*/33000/71000`
@@ -47,7 +47,7 @@ std::vector<int> stratify_groups(std::span<const std::uint32_t> group_of_sample,
 /// Sizes of the parts of `total` samples. @throws ConfigError
 std::vector<std::uint64_t> parse_counts(const std::string& text, std::uint64_t total);
 
-/// Parts all samples of `source` (of every split) anew into a data set in `out`. Warns of classes that a part has no sample of.
+/// Splits all samples of `source` (of every split) again into a data set in `out`. Warns of classes that a part has no sample of.
 /// @throws ConfigError, DataError (an empty split, an image that a key does not match with its line), RunError
 void write_new_splits(const Dataset& source, const NewSplits& config, const std::filesystem::path& out);
 

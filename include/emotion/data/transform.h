@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -24,7 +25,7 @@ struct Transform {
   int size = 224;    ///< side of the square output in pixels; unused by kNone
   Crop crop = Crop::kRandomResized;
   bool flip = true;                               ///< shown mirrored with probability 1/2: is_mirrored()
-  std::array<double, 2> scale{0.08, 1.0};         ///< kRandomResized: part of the area
+  std::array<double, 2> scale{0.08, 1.0};         ///< kRandomResized: fraction of the area
   std::array<double, 2> ratio{3.0 / 4, 4.0 / 3};  ///< kRandomResized: width / height
   /// The same without chance: what validation uses (resize, then centre crop; kNone stays kNone).
   Transform deterministic() const;
@@ -44,5 +45,13 @@ struct DrawKey {
 
 /// Whether a run shows that sample mirrored. Its pixels come as they are; Device::pixels() mirrors, a batch at a time.
 bool is_mirrored(const Transform& transform, const DrawKey& key);
+
+/// The transform of one picture that is decoded, not mirrored. `file` is for errors. @throws DataError
+Image transform_picture(const Image& picture, const Transform& transform, const DrawKey& key,
+                        const std::optional<std::array<float, 4>>& box, const std::filesystem::path& file);
+
+/// Loads and transforms one image, not mirrored: what a worker does. @throws DataError naming the file
+Image load_image(const std::filesystem::path& file, const Transform& transform, const DrawKey& key,
+                 const std::optional<std::array<float, 4>>& box = std::nullopt);
 
 }  // namespace emotion

@@ -18,7 +18,7 @@ std::vector<std::string> line_problems(const Dataset& dataset, std::string_view 
 using ReadRegions = std::function<std::int64_t(const std::filesystem::path&)>;
 
 /// Every file of a split that is missing or cannot be read: `file:line: path: reason`, in manifest order. Images and faces are
-/// decoded, region files read by `read_regions` (none: passed over); regions of another width than the first are a problem too.
+/// decoded, region files read by `read_regions` (none: ignored); regions of another width than the first are a problem too.
 /// On `workers` threads (0 = one per core). @throws Interrupted
 std::vector<std::string> file_problems(const Manifest& manifest, int workers, const ReadRegions& read_regions = {});
 

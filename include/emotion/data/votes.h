@@ -20,7 +20,7 @@ struct Agreement {
   double observed = 0;               ///< mean over items of the part of pairs of votes that agree, P
   double expected = 0;               ///< the same by chance, from the shares of all votes: sum of p_j^2
   double kappa = 0;                  ///< (P - Pe) / (1 - Pe); NaN where all votes are for one class
-  std::vector<double> at_least;      ///< [k]: part of the items where k votes or more agree, k = 0 .. the most votes of an item
+  std::vector<double> at_least;      ///< [k]: fraction of items where k votes or more agree, k = 0 .. the most votes of an item
   std::vector<std::uint64_t> votes;  ///< of each class
 };
 

@@ -26,8 +26,7 @@ struct CollectionRecord {
   std::uint64_t line = 0;
 };
 
-/// Reads one JSONL file of {"image": .., "keywords": [..], ..} a line at a time: memory does not grow with it. Labels are
-/// passed over.
+/// Reads one JSONL file of {"image": .., "keywords": [..], ..} a line at a time: memory does not grow. Labels are ignored.
 /// @throws DataError with file:line; Interrupted
 void read_collection(const std::filesystem::path& jsonl, const std::function<void(const CollectionRecord&)>& take);
 
@@ -48,7 +47,7 @@ struct CandidateOptions {
 
 /// Keywords by falling number of images (equal ones in alphabetical order), as EmotionNet, Sec. 3.1, ranks them. With seeds:
 /// those and, where there are word vectors, the keywords near one; without: all of them. Seeds that are no candidate, as too few
-/// images have them, are named in the log.
+/// images have them, are logged.
 std::vector<Candidate> emotion_candidates(const std::vector<std::filesystem::path>& files, const std::vector<std::string>& seeds,
                                           const WordVectors* vectors, const CandidateOptions& options);
 
@@ -57,8 +56,7 @@ std::vector<Candidate> emotion_candidates(const std::vector<std::filesystem::pat
 void write_candidates(const std::vector<Candidate>& candidates, const std::filesystem::path& file);
 
 /// The categories of such a table in keyword_form(): the keywords with `yes`; or of a plain list, a word a line. `undecided`
-/// counts rows left at
-/// `?`.
+/// counts the rows left at `?`.
 /// @throws DataError with file:line for another word than yes, no and ?, or a keyword that stands twice; if none is kept
 std::vector<std::string> read_categories(const std::filesystem::path& file, std::size_t& undecided);
 

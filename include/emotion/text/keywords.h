@@ -41,7 +41,7 @@ class KeywordVectors {
   KeywordVectors(const Manifest& manifest, const WordVectors& vectors);
 
   int dimension() const { return dimension_; }
-  /// Part of the split's distinct words that have a vector.
+  /// Fraction of the split's distinct words that have a vector.
   double coverage() const;
   /// Writes the mean vector of the sample's distinct keywords, those without a vector skipped; zeros and false if none has one.
   bool mean(std::size_t sample, float* out) const;

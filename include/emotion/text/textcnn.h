@@ -20,7 +20,7 @@ struct TextCNNOptions {
   std::int64_t classes = 0;      ///< K
   std::int64_t dimension = 300;  ///< of embedding, convolution and hidden layer
   double dropout = 0.5;
-  double word_dropout = 0.0;      ///< training: part of the words replaced by padding
+  double word_dropout = 0.0;      ///< training: fraction of the words replaced by padding
   bool static_embedding = false;  ///< the embedding is not trained
 };
 

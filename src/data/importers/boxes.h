@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -8,11 +9,31 @@
 
 #include <simdjson.h>
 
-#include "draft.h"
 #include "emotion/data/annotations.h"
-#include "emotion/data/import_boxes.h"
+#include "published_counts.h"
 
 namespace emotion {
+
+struct BoxImport {
+  std::string format;          ///< coco | visualgenome
+  std::filesystem::path root;  ///< the folder as it was unpacked
+  std::filesystem::path out;   ///< data set to make
+  std::string split;           ///< visualgenome without lists: `80/20` -> train, val (default); drawn by seed
+  std::uint64_t seed = 1;
+};
+
+/// True for the formats that import_boxes() reads.
+bool has_boxes(const std::string& format);
+
+/// Makes a data set for a detector: manifests whose labels are the classes in each picture, and annotations/SPLIT.json.
+///
+/// coco: annotations/instances_{train,val}YEAR.json (or annotations/{train,val,test}.json), pictures in ROOT/trainYEAR,
+/// ROOT/images/trainYEAR, ROOT/images or ROOT. visualgenome: objects.json, image_data.json, pictures in VG_100K and VG_100K_2;
+/// the classes are those of objects_vocab.txt (a line each, synonyms after commas), else the 1,600 most frequent names; splits
+/// from train.txt, val.txt, test.txt where they are there. Pictures stay where they are; annotations of pictures that are missing
+/// are left out, and their number is logged.
+/// @throws ConfigError for an OUT that has a data set; DataError naming the file and the id
+void import_boxes(const BoxImport& request);
 
 /// A picture with the objects in it.
 struct BoxedPicture {

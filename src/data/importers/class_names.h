@@ -28,7 +28,7 @@ struct ClassCounts {
 void warn_of_absent_classes(std::span<const ClassCounts> splits, const std::string& advice = {});
 
 /// Fills the polarity in where every class is a known emotion (Mikels' eight, Ekman's six, positive, negative; angry and the like
-/// too), and says so in the log. Else, or where there is one already, nothing is changed.
+/// too), and logs it. Else, or where there is one already, nothing is changed.
 void set_known_polarity(Dataset& dataset);
 
 }  // namespace emotion

@@ -9,7 +9,7 @@
 namespace emotion {
 
 /// Rows of a table as RFC 4180 has it (quotes, doubled quotes, line ends within quotes), one at a time. Lines end in LF, CRLF or
-/// a bare CR; a byte order mark and empty lines are passed over.
+/// a bare CR; a byte order mark and empty lines are ignored.
 class CsvReader {
  public:
   struct Row {

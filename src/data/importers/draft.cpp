@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <map>
 #include <numeric>
+#include <ostream>
 
 #include <fmt/ranges.h>
 
@@ -17,7 +17,6 @@
 #include "emotion/progress.h"
 #include "emotion/random.h"
 #include "emotion/signals.h"
-#include "emotions.h"
 #include "files.h"
 
 namespace emotion {
@@ -27,18 +26,6 @@ namespace {
 
 constexpr std::uint64_t kSplitStream = 0x73706c, kFoldStream = 0x666f6c;
 
-/// `name found (published n)` of each count that differs.
-std::string differences(const std::map<std::string, std::uint64_t>& found,
-                        const std::vector<std::pair<std::string, std::uint64_t>>& published) {
-  std::string text;
-  for (const auto& [name, count] : published) {
-    const auto place = found.find(name);
-    const std::uint64_t here = place == found.end() ? 0 : place->second;
-    if (here != count) text += fmt::format("{}{} {} ({})", text.empty() ? "" : ", ", name, here, count);
-  }
-  return text;
-}
-
 }  // namespace
 
 std::uint32_t Names::id(const std::string& name) {
@@ -47,7 +34,7 @@ std::uint32_t Names::id(const std::string& name) {
   return place->second;
 }
 
-ImportDraft::ImportDraft(ImportRequest request) : image_root(request.out), request_(std::move(request)) {
+ImportDraft::ImportDraft(PublishedImport request) : image_root(request.out), request_(std::move(request)) {
   if (fs::exists(request_.out / "dataset.yaml"))
     throw ConfigError(request_.out.string() + ": there is a data set already; give another --out");
   if (!request_.split.empty()) SplitRatio::parse(request_.split);
@@ -202,27 +189,6 @@ void ImportDraft::compare(const PublishedCounts& published) const {
     for (std::uint32_t i = 0; i < row.labels; ++i) ++found.classes[names_[row.ids[i]]];
   }
   compare_counts(request_.format, found, published);
-}
-
-void compare_counts(const std::string& format, const FoundCounts& found, const PublishedCounts& published) {
-  std::uint64_t total = published.total;
-  if (total == 0) {
-    for (const auto& [name, count] : published.splits.empty() ? published.classes : published.splits) total += count;
-  }
-  if (total == 0) return log_info("{}: {} samples; no published count is known", format, found.samples);
-  const bool drawn = found.splits.contains("");
-  const bool classes_known = published.class_split.empty() || found.splits.contains(published.class_split);
-  const std::string classes_differ = classes_known ? differences(found.classes, published.classes) : std::string();
-  const std::string splits_differ = drawn ? std::string() : differences(found.splits, published.splits);
-  if (found.samples == total && classes_differ.empty() && splits_differ.empty())
-    return log_info("{}: {} samples, as published", format, total);
-  std::string text = fmt::format("{} samples; published: {}", found.samples, total);
-  if (!classes_differ.empty()) {
-    text += fmt::format("; by class{}, published in brackets: {}",
-                        published.class_split.empty() ? "" : " in " + published.class_split, classes_differ);
-  }
-  if (!splits_differ.empty()) text += "; by split: " + splits_differ;
-  log_warning("{}: {}", format, text);
 }
 
 void write_pairs(const fs::path& file, const std::vector<std::pair<std::string, std::string>>& pairs) {
@@ -407,38 +373,6 @@ Sample labelled(std::string image, std::string label) {
   sample.image = std::move(image);
   sample.labels.push_back(std::move(label));
   return sample;
-}
-
-bool has_class_folders(const fs::path& folder, const std::vector<std::string>& classes) {
-  if (!fs::is_directory(folder)) return false;
-  const auto names = folders_of(folder);
-  return std::count_if(names.begin(), names.end(), [&](const auto& name) { return class_called(name, classes).has_value(); }) >=
-         2;
-}
-
-bool add_class_folders(ImportDraft& draft, const fs::path& folder, const std::string& split) {
-  bool any = false;
-  std::uint64_t other = 0;
-  for (const auto& name : folders_of(draft.image_root / folder)) {
-    const auto cls = class_called(name, draft.classes);
-    const auto files = files_of(draft.image_root, folder / name, true);
-    if (!cls) {
-      if (std::any_of(files.begin(), files.end(), [](const auto& file) { return has_picture_name(file); }))
-        draft.warn("folder {} is called like no class; it is passed over", (folder / name).generic_string());
-      continue;
-    }
-    if (*cls != name) draft.note("folder {} is class {}", name, *cls);
-    any = true;
-    for (const auto& file : files) {
-      if (has_picture_name(file) || picture_problem(draft.image_root / file).empty()) {
-        draft.add(labelled(file, *cls), split);
-      } else {
-        ++other;
-      }
-    }
-  }
-  if (other > 0) draft.note("{} files are no pictures and are not called so; passed over", other);
-  return any;
 }
 
 }  // namespace emotion

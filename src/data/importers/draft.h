@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,29 +14,13 @@
 
 #include <fmt/format.h>
 
-#include "emotion/data/import.h"
-#include "emotion/data/importers.h"
+#include "emotion/data/import_published.h"
 #include "emotion/data/manifest.h"
+#include "emotion/data/split_ratio.h"
 #include "emotion/log.h"
+#include "published_counts.h"
 
 namespace emotion {
-
-/// How many pictures a data set is published with; what is not known is left out.
-struct PublishedCounts {
-  std::vector<std::pair<std::string, std::uint64_t>> classes, splits;
-  std::uint64_t total = 0;
-  std::string class_split{};  ///< the split that `classes` speaks of; empty = all of them
-};
-
-/// How many were found.
-struct FoundCounts {
-  std::uint64_t samples = 0;
-  std::map<std::string, std::uint64_t> classes;  ///< of the published counts' class_split
-  std::map<std::string, std::uint64_t> splits;   ///< "" = still to be drawn
-};
-
-/// Tells in the log whether the counts are the published ones, and which are not.
-void compare_counts(const std::string& format, const FoundCounts& found, const PublishedCounts& published);
 
 /// A table of two columns; what would break a line becomes a blank. @throws RunError
 void write_pairs(const std::filesystem::path& file, const std::vector<std::pair<std::string, std::string>>& pairs);
@@ -58,7 +41,7 @@ class Names {
 class ImportDraft {
  public:
   /// @throws ConfigError if OUT has a data set or the request's split and folds cannot be used
-  explicit ImportDraft(ImportRequest request);
+  explicit ImportDraft(PublishedImport request);
   ~ImportDraft();
   ImportDraft(const ImportDraft&) = delete;
   ImportDraft& operator=(const ImportDraft&) = delete;
@@ -77,7 +60,7 @@ class ImportDraft {
   std::filesystem::path make_folder(const std::string& name);
   /// Lists something in missing.txt.
   void leave_out(std::string path, std::string reason) { missing_.emplace_back(std::move(path), std::move(reason)); }
-  /// Tells in the log what form was found, or what was decided.
+  /// Logs what form was found, or what was decided.
   template <class... Args>
   void note(fmt::format_string<Args...> format, Args&&... args) const {
     log_info("{}: {}", request_.format, fmt::format(format, std::forward<Args>(args)...));
@@ -110,7 +93,7 @@ class ImportDraft {
   void write(const Splits& splits) const;
   Sample sample(const Row& row) const;
 
-  ImportRequest request_;
+  PublishedImport request_;
   std::vector<Row> rows_;
   Names names_;
   std::unordered_set<std::string> seen_;
@@ -127,12 +110,5 @@ std::vector<std::vector<std::size_t>> draw_stratified(std::span<const std::uint3
 
 /// A sample with one label.
 Sample labelled(std::string image, std::string label);
-
-/// Every file below image_root/FOLDER/CLASS, labelled with the class; files that neither are pictures nor are called so are
-/// skipped. False if no folder is called as a class. @throws DataError for a folder that holds pictures and is called like no
-/// class
-bool add_class_folders(ImportDraft& draft, const std::filesystem::path& folder, const std::string& split = {});
-/// True if `folder` has at least two subfolders called as classes.
-bool has_class_folders(const std::filesystem::path& folder, const std::vector<std::string>& classes);
 
 }  // namespace emotion

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <opencv2/imgcodecs.hpp>
 
+#include "class_folders.h"
 #include "csv.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"

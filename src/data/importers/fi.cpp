@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "class_folders.h"
 #include "csv.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"

@@ -35,7 +35,7 @@ std::string file_name_of_url(std::string_view url);
 /// What systems leave behind: .DS_Store, ._picture.jpg, Thumbs.db, __MACOSX.
 bool is_junk(std::string_view name);
 
-/// Counts files that are passed over because they are called as no pictures (has_picture_name).
+/// Counts files that are ignored because they are called as no pictures (has_picture_name).
 class OtherFiles {
  public:
   void add(const std::filesystem::path& file);

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "class_folders.h"
 #include "emotion/error.h"
 #include "emotions.h"
 #include "files.h"

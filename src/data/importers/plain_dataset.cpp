@@ -8,6 +8,7 @@
 #include "class_names.h"
 #include "draft.h"
 #include "emotion/data/derived_dataset.h"
+#include "emotion/data/split_ratio.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/nearest.h"

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "emotion/data/import.h"
+#include "emotion/data/import_plain.h"
 #include "emotion/data/manifest.h"
 
 namespace emotion {
@@ -26,7 +26,7 @@ struct PlainDataset {
   SplitSamples splits;
   bool drawn = false;  ///< the splits were drawn, so that --stratify would help
 
-  /// Writes the manifests, dataset.yaml last, and says in the log what they hold and what is odd about the classes.
+  /// Writes the manifests, dataset.yaml last, and logs what they hold and what is odd about the classes.
   /// @throws ConfigError if OUT has a data set or the polarity names no class; DataError for an empty split; nothing is written
   /// then; RunError
   void write();

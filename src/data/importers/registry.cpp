@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "emotion/data/import_boxes.h"
+#include "boxes.h"
 #include "emotion/data/import_formats.h"
 #include "emotion/error.h"
 #include "emotion/nearest.h"
@@ -130,7 +130,7 @@ std::vector<std::string> all_import_formats() {
   return names;
 }
 
-void import_published(const ImportRequest& request) {
+void import_published(const PublishedImport& request) {
   if (has_boxes(request.format)) {
     if (request.stratify) throw ConfigError("import " + request.format + ": --stratify is for data sets of labels, not of boxes");
     if (request.folds != 0) throw ConfigError("import " + request.format + ": --folds is for data sets with one class a picture");

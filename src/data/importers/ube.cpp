@@ -1,4 +1,5 @@
 // UnBiasedEmo (Panda et al., ECCV 2018): images/CLASS/OBJECT/FILE; file names repeat between folders, paths do not.
+#include "class_folders.h"
 #include "emotion/error.h"
 #include "emotions.h"
 #include "files.h"

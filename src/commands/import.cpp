@@ -4,10 +4,9 @@
 
 #include <fmt/format.h>
 
-#include "emotion/data/import.h"
-#include "emotion/data/importers.h"
-#include "emotion/data/pack.h"
-#include "emotion/data/synth.h"
+#include "emotion/data/import_plain.h"
+#include "emotion/data/import_published.h"
+#include "emotion/data/import_shards.h"
 #include "emotion/error.h"
 
 namespace emotion {
@@ -82,13 +81,4 @@ void emotion_data_import(const emotion::ImportOptions& o) {
                       .without = o.without,
                       .stratify = o.stratify});
   }
-}
-
-void emotion_data_synth(const emotion::SynthOptions& options) {
-  emotion::write_synth({.kind = options.kind,
-                        .out = options.out,
-                        .count = options.count,
-                        .size = options.size,
-                        .seed = options.seed,
-                        .workers = options.workers});
 }

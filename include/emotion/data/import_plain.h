@@ -7,16 +7,6 @@
 
 namespace emotion {
 
-/// Parts a data set is split into where it does not say so itself: `80/20` -> train, val; `80/5/15` -> train, val, test.
-struct SplitRatio {
-  std::vector<double> parts;  ///< of any sum
-  /// @throws ConfigError naming the flag unless it is two or three positive numbers
-  static SplitRatio parse(const std::string& text, const char* flag = "--split");
-  std::vector<std::string> names() const;
-  /// Tells in the log what the parts are in per cent, where they do not add up to 100.
-  void tell_shares() const;
-};
-
 /// Which classes are positive emotions and which negative ones.
 struct ClassPolarity {
   std::vector<std::string> positive, negative;
@@ -49,7 +39,7 @@ struct CsvImport {
 /// Writes a manifest; images stay where they are. Samples go to splits by a seeded permutation of all of them.
 ///
 /// Classes are sorted by letter, numbers by value. Warns of files that are called as no pictures, of classes without a picture
-/// (they are passed over), of classes that a split has no sample of, and of those that differ in capitals alone.
+/// (they are ignored), of classes that a split has no sample of, and of those that differ in capitals alone.
 /// @throws DataError naming what is wrong and where (a missing image with its line); ConfigError for a ratio where there are
 /// folders of splits, or a polarity of no class; nothing is written then
 void import_folder(const FolderImport& options);

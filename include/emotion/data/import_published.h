@@ -7,7 +7,7 @@
 
 namespace emotion {
 
-struct ImportRequest {
+struct PublishedImport {
   std::string format;          ///< a name of kImportFormatNames
   std::filesystem::path root;  ///< the folder as it was unpacked
   std::filesystem::path out;   ///< data set to make
@@ -21,10 +21,10 @@ struct ImportRequest {
 /// What emotion_data import takes: folder, csv, webdataset, then kImportFormatNames.
 std::vector<std::string> all_import_formats();
 
-/// Makes a data set of a published one, in its published class order and split; what differs from the published counts is told in
-/// the log, what cannot be used is listed in OUT/missing.txt (`path<TAB>reason`), what must be fetched first in OUT/urls.tsv
+/// Makes a data set of a published one, in its published class order and split; what differs from the published counts is logged,
+/// what cannot be used is listed in OUT/missing.txt (`path<TAB>reason`), what must be fetched first in OUT/urls.tsv
 /// (`path below the image root<TAB>url`). Pictures stay where they are.
 /// @throws ConfigError for an unknown format, a bad split or an OUT that has a data set; DataError naming file and line
-void import_published(const ImportRequest& request);
+void import_published(const PublishedImport& request);
 
 }  // namespace emotion
