@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <system_error>
 
-#include "emotion/eval/extract.h"
+#include "emotion/eval/picture_view.h"
 
 namespace emotion {
 namespace {
