@@ -7,7 +7,9 @@
 #include "../support/http_server.h"
 #include "../support/process.h"
 #include "../support/scratch.h"
+#include "emotion/commands/data.h"
 #include "emotion/data/manifest.h"
+#include "emotion/error.h"
 
 // The commands that make a data set from another, as a user calls them: flags, files, exit codes, what they say.
 namespace emotion {
@@ -285,24 +287,36 @@ TEST_F(DataCommandTest, ImportOfAFolderAsAUserGivesIt) {
 }
 
 TEST_F(DataCommandTest, ImportRefusesWhatTheFormatDoesNotRead) {
-  const auto refusal = [&](const std::string& words) {
-    const std::string text = error(2, "import " + words + " --root photos --out x");
-    return text.substr(0, text.find('\n'));
+  const auto refusal = [&](ImportOptions options) {
+    options.root = file("photos").string();
+    options.out = file("x").string();
+    return error_of<ConfigError>([&] { emotion_data_import(options); });
   };
-  for (const char* flag : {"--split 80/20", "--seed 3"}) {
-    const std::string name = std::string(flag).substr(0, std::string(flag).find(' '));
-    EXPECT_EQ(refusal("webdataset " + std::string(flag)),
-              "import webdataset: " + name + ": the names of the shards are the splits; emotion_data split draws others");
-    EXPECT_EQ(refusal("coco " + std::string(flag)),
-              "import coco: " + name + ": the files of annotations are the splits; emotion_data split draws others");
+  const std::string shards = ": the names of the shards are the splits; emotion_data split draws others",
+                    annotations = ": the files of annotations are the splits; emotion_data split draws others";
+  EXPECT_EQ(refusal({.format = "webdataset", .split = "80/20"}), "import webdataset: --split" + shards);
+  EXPECT_EQ(refusal({.format = "webdataset", .seed = 3}), "import webdataset: --seed" + shards);
+  EXPECT_EQ(refusal({.format = "coco", .split = "80/20"}), "import coco: --split" + annotations);
+  EXPECT_EQ(refusal({.format = "coco", .seed = 3}), "import coco: --seed" + annotations);
+  EXPECT_EQ(refusal({.format = "webdataset", .without = {"joy"}}), "import webdataset: --without is for published data sets");
+  EXPECT_EQ(error(2, "import webdataset --folds 5 --root photos --out x"),
+            "import webdataset: --folds is for published data sets\n");
+  for (const char* format : {"folder", "ube", "coco", "webdataset"}) {
+    for (const auto& [flag, field] : {std::pair{"--split-column", &ImportOptions::split_column},
+                                      {"--keywords-column", &ImportOptions::keywords_column},
+                                      {"--image-column", &ImportOptions::image_column},
+                                      {"--label-column", &ImportOptions::label_column},
+                                      {"--separator", &ImportOptions::separator}}) {
+      ImportOptions options{.format = format};
+      options.*field = "x";
+      EXPECT_EQ(refusal(options), fmt::format("import {}: {} is for csv", format, flag));
+    }
   }
-  EXPECT_EQ(refusal("webdataset --folds 5"), "import webdataset: --folds is for published data sets");
-  EXPECT_EQ(refusal("webdataset --without joy"), "import webdataset: --without is for published data sets");
-  for (const char* flag : {"--split-column", "--keywords-column", "--image-column", "--label-column", "--separator"}) {
-    for (const char* format : {"folder", "ube", "coco", "webdataset"})
-      EXPECT_EQ(refusal(fmt::format("{} {} x", format, flag)), fmt::format("import {}: {} is for csv", format, flag));
-  }
-  EXPECT_THAT(refusal("cvs --label-column x"), HasSubstr("import format 'cvs' is not known"));
+  // Each flag is its field's.
+  for (const char* flag : {"--split-column", "--keywords-column", "--image-column", "--label-column", "--separator"})
+    EXPECT_EQ(error(2, fmt::format("import folder {} x --root photos --out x", flag)),
+              fmt::format("import folder: {} is for csv\n", flag));
+  EXPECT_THAT(refusal({.format = "cvs", .label_column = "x"}), HasSubstr("import format 'cvs' is not known"));
 }
 
 TEST_F(DataCommandTest, ImportWithoutTheTrainingPicturesFails) {

@@ -1,9 +1,13 @@
 #include <cmath>
+#include <functional>
 
 #include <gmock/gmock.h>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 
+#include "emotion/commands/eval.h"
+#include "emotion/commands/search.h"
+#include "emotion/error.h"
 #include "measure.h"
 
 // emotion_eval and emotion_probe as they are called: what they say of input that cannot be right.
@@ -99,13 +103,25 @@ TEST_F(MeasureTest, ABrokenPictureIsNamedWithWhatToDo) {
             "torn/all.jsonl:2: torn/" + why +
                 "emotion_data verify torn lists all such pictures, with --out DIR it "
                 "writes a data set without them");
-    for (const char* setting : {"data.on_error=skip", "data={on_error: skip}"}) {
-      refuses(
-          on(words, {"torn", "--set", setting}), 2,
-          std::string("--set ") + setting +
-              ": a row stands for each sample here, none is left out; emotion_data verify --out writes a data set without the "
-              "broken ones");
-    }
+  }
+  const auto skipping = [](const std::string& setting) {
+    return "--set " + setting +
+           ": a row stands for each sample here, none is left out; emotion_data verify --out writes a data set without the "
+           "broken ones";
+  };
+  refuses(on(extract, {"torn", "--set", "data.on_error=skip"}), 2, skipping("data.on_error=skip"));
+  const auto with = []<class Options>(void (*command)(const Options&), const std::string& setting) {
+    Options options;
+    options.checkpoint = (root() / "net.safetensors").string();
+    options.data = (root() / "torn").string();
+    options.settings = {setting};
+    return error_of<ConfigError>([&] { command(options); });
+  };
+  for (const char* setting : {"data.on_error=skip", "data={on_error: skip}"}) {
+    EXPECT_EQ(with(emotion_extract, setting), skipping(setting));
+    EXPECT_EQ(with(emotion_search_index, setting), skipping(setting));
+    EXPECT_EQ(with(emotion_eval, setting), skipping(setting));
+    EXPECT_EQ(with(emotion_probe, setting), skipping(setting));
   }
   // The list of a folder's pictures is the command's own: no line of it is named.
   const std::string folder = fs::canonical(root() / "loose").string() + "/";
@@ -174,17 +190,24 @@ TEST_F(MeasureTest, ADetectorIsAskedNothingOfClassifiers) {
   state.add("x", at::ones({1}));
   state.metadata = info("detector", {"sun", "dog"}).to_metadata();
   write_safetensors(root() / "detector.safetensors", state);
-  for (const std::vector<std::string>& flags : {std::vector<std::string>{"--compare", "net.safetensors"},
-                                                {"--zero-shot"},
-                                                {"--word2vec", "w"},
-                                                {"--textcnn", "t"},
-                                                {"--synonyms", "s"},
-                                                {"--bootstrap", "20"},
-                                                {"--seed", "2"},
-                                                {"--workers", "2"}}) {
-    std::vector<std::string> words{"emotion_eval", "--checkpoint", "detector.safetensors", "--data", "moods", "--output", "out"};
-    words.insert(words.end(), flags.begin(), flags.end());
-    refuses(words, 2, flags[0] + ": detector.safetensors is of task detector, which does without; leave it out");
+  const std::string without = "detector.safetensors is of task detector, which does without; leave it out";
+  refuses({"emotion_eval", "--checkpoint", "detector.safetensors", "--data", "moods", "--output", "out", "--seed", "2"}, 2,
+          "--seed: " + without);
+  for (const auto& [flag, give] : std::vector<std::pair<std::string, std::function<void(EvalOptions&)>>>{
+           {"--compare", [](EvalOptions& o) { o.compare = (root() / "net.safetensors").string(); }},
+           {"--zero-shot", [](EvalOptions& o) { o.zero_shot = true; }},
+           {"--word2vec", [](EvalOptions& o) { o.word2vec = "w"; }},
+           {"--textcnn", [](EvalOptions& o) { o.textcnn = "t"; }},
+           {"--synonyms", [](EvalOptions& o) { o.synonyms = "s"; }},
+           {"--bootstrap", [](EvalOptions& o) { o.bootstrap = 20; }},
+           {"--workers", [](EvalOptions& o) { o.workers = 2; }}}) {
+    EvalOptions options;
+    options.checkpoint = (root() / "detector.safetensors").string();
+    options.data = (root() / "moods").string();
+    options.output = (root() / "out").string();
+    give(options);
+    EXPECT_EQ(error_of<ConfigError>([&] { emotion_eval(options); }), flag + ": " + root().string() + "/" + without);
+    EXPECT_FALSE(fs::exists(root() / "out")) << "nothing half-written";
   }
   refuses({"emotion_predict", "--checkpoint", "detector.safetensors", "moods/" + image(0)}, 3,
           "detector.safetensors: task detector has no image network; emotion_data regions finds regions with it");

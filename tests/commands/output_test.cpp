@@ -1,7 +1,11 @@
 #include <gmock/gmock.h>
 
 #include "../support/detector_weights.h"
+#include "emotion/commands/data.h"
+#include "emotion/commands/eval.h"
+#include "emotion/commands/search.h"
 #include "emotion/data/annotations.h"
+#include "emotion/error.h"
 #include "emotion/train/detector_model.h"
 #include "measure.h"
 
@@ -111,26 +115,24 @@ TEST_F(OutputTest, JsonGoesToStandardOutputOnRequest) {
 }
 
 TEST_F(OutputTest, ANameThatSaysAnotherFormIsRefused) {
-  const std::string picture = " moods/" + image(0);
-  const auto refused = [](const std::string& line, const std::string& error) {
-    const auto result = shell("$B/" + line);
-    EXPECT_EQ(result.code, 2) << line;
-    EXPECT_EQ(result.errors, error + "\n");
+  const auto refused = [](const auto& command, const auto& options, const std::string& error) {
+    EXPECT_EQ(error_of<ConfigError>([&] { command(options); }), error);
   };
-  refused("emotion_extract --checkpoint net.safetensors --data moods --out f.npy",
-          "--out f.npy: safetensors are written, which .npy does not say; name it .safetensors");
-  refused("emotion_extract --checkpoint net.safetensors --data moods --out -",
-          "--out -: safetensors are written; a file is wanted");
-  refused("emotion_predict --checkpoint net.safetensors --json out.csv" + picture,
+  const auto command = shell("$B/emotion_extract --checkpoint net.safetensors --data moods --out f.npy");
+  EXPECT_EQ(command.code, 2);
+  EXPECT_EQ(command.errors, "--out f.npy: safetensors are written, which .npy does not say; name it .safetensors\n");
+  const CheckpointOptions network{.checkpoint = root() / "net.safetensors"};
+  const std::string data = root() / "moods", picture = root() / "moods" / image(0);
+  refused(emotion_extract, ExtractOptions{network, data, "train", "-"}, "--out -: safetensors are written; a file is wanted");
+  refused(emotion_predict, PredictOptions{network, {picture}, "out.csv"},
           "--json out.csv: JSON is written, which .csv does not say; name it .json");
-  refused("emotion_predict --checkpoint net.safetensors --report rep.PDF" + picture,
+  refused(emotion_predict, PredictOptions{network, {picture}, "", "rep.PDF"},
           "--report rep.PDF: an HTML page is written, which .pdf does not say; name it .html");
-  refused("emotion_search index --checkpoint net.safetensors --data moods --out i.pth",
+  refused(emotion_search_index, SearchIndexCommand{network, data, "train", "features", "exact", "i.pth"},
           "--out i.pth: a search index is written, which .pth does not say; name it .search");
-  refused("emotion_data stats wide --html page.json",
-          "--html page.json: an HTML page is written, which .json does not say; name it "
-          ".html");
-  EXPECT_EQ(shell("$B/emotion_predict --checkpoint net.safetensors --json p.results --report p" + picture).code, 0);
+  refused(emotion_data_stats, StatsOptions{.data = root() / "wide", .html = "page.json"},
+          "--html page.json: an HTML page is written, which .json does not say; name it .html");
+  EXPECT_EQ(shell("$B/emotion_predict --checkpoint net.safetensors --json p.results --report p moods/" + image(0)).code, 0);
 }
 
 TEST_F(OutputTest, WhatIsOnlyPrintedIsNoFailureEither) {

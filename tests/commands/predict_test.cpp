@@ -33,14 +33,16 @@ constexpr std::int64_t kWidth = 16, kRegions = 3;
 class PredictTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = std::make_unique<ScratchFolder>();
-    fs::copy_file(fs::path(EMOTION_TEST_DATA) / "../stimuli/fixtures/faces.png", file("people.png"));
+    make_folder();
     write_stimuli("semantic", fmt::format("branches: [semantic], semantic: {{regions: {}, steps: 2, attention: 4}}", kRegions));
     write_stimuli("none", "branches: [semantic], semantic: {regions: 0, steps: 2, attention: 4}");
-    write_stimuli("global", "branches: [global], backbone: resnet18");
     write_detector("detector", kWidth, 0);
-    write_detector("wide", 20, 0);
-    write_detector("blind", kWidth, 1);
+  }
+  /// With a picture of people and the network `global`, which sees neither regions nor faces.
+  static void make_folder() {
+    folder_ = std::make_unique<ScratchFolder>();
+    fs::copy_file(fs::path(EMOTION_TEST_DATA) / "../stimuli/fixtures/faces.png", file("people.png"));
+    write_stimuli("global", "branches: [global], backbone: resnet18");
   }
   static void TearDownTestSuite() { folder_.reset(); }
 
@@ -152,6 +154,7 @@ TEST_F(PredictTest, ABranchWithoutRegionsSaysWhy) {
   EXPECT_THAT(silent("semantic", {}),
               HasSubstr("  semantic is silent: no detector was given: --detector, or a data set that emotion_data regions has "
                         "been through\n"));
+  write_detector("blind", kWidth, 1);
   EXPECT_THAT(silent("semantic", {"--detector", weights("blind")}),
               HasSubstr("  semantic is silent: the detector found no region\n"));
   EXPECT_THAT(silent("none", {}), HasSubstr("  semantic is silent: no region is used (model.semantic.regions is 0)\n"));
@@ -174,6 +177,7 @@ TEST_F(PredictTest, ADetectorThatCannotBeOfUseIsRefused) {
   EXPECT_EQ(error(2, {"--checkpoint", weights("semantic"), "--detector", detector, "set"}),
             "--detector: a data set's manifest names its regions (emotion_data regions finds them); leave it out, or name "
             "pictures\n");
+  write_detector("wide", 20, 0);
   EXPECT_EQ(error(3, {"--checkpoint", weights("semantic"), "--detector", weights("wide"), "people.png", "--json", "w.json"}),
             "people.png: the regions are 20 wide, the network's were 16; use the detector it was trained with\n");
   EXPECT_EQ(error(3, {"--checkpoint", weights("semantic"), "--detector", weights("global"), "people.png", "--json", "w.json"}),
@@ -247,7 +251,7 @@ TEST_F(PredictTest, FacesAreCutAsTheNetworksWere) {
 class FaceNetworkTest : public PredictTest {
  protected:
   static void SetUpTestSuite() {
-    PredictTest::SetUpTestSuite();
+    make_folder();
     torch::manual_seed(5);
     const ImageClassifier network("resnet18", 2);
     for (const char* picture : {"face", "image"}) {

@@ -94,7 +94,7 @@ TEST(DetectorOnnx, NothingFoundIsAnEmptyList) {
 
 TEST(DetectorOnnx, BottomUpAttention) {
   const at::NoGradGuard no_grad;
-  BottomUpOptions options{.blocks = {1, 1, 1, 1}, .classes = 5, .attributes = 3};
+  BottomUpOptions options{.blocks = {1, 1, 1, 1}, .classes = 5, .attributes = 3, .proposals = 20};
   options.transform.min_size = 120;
   options.transform.max_size = 180;
   BottomUp network(options);

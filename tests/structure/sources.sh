@@ -4,8 +4,8 @@
 #   sources.sh ROOT     lists every file that breaks a rule; exit 1 if there is any
 #
 # Also: tools/ knows the commands' option structs alone (a stage's header would make --help load LibTorch), no include leaves its
-# folder by "..", every source is named in its stage's CMakeLists.txt, what goes to stdout does so at one place, and no file is
-# longer than 500 lines.
+# folder by "..", every source and test is named in its folder's CMakeLists.txt, what goes to stdout does so at one place, and no
+# file is longer than 500 lines.
 set -euo pipefail
 cd "$1"
 stages=(data text model stimuli loss train eval report)
@@ -17,25 +17,14 @@ complain() {
   broken=1
 }
 
-# rank STAGE: its place in the order of the data; the parts of every stage come first, the commands last.
-rank() {
-  local i
-  case "$1" in
-    config | io) echo 0 ;;
-    commands) echo 99 ;;
-    *)
-      for i in "${!stages[@]}"; do
-        if [ "${stages[$i]}" = "$1" ]; then echo $((i + 1)); return; fi
-      done
-      echo none ;;
-  esac
-}
+# A stage's place in the order of the data; the parts of every stage come first, the commands last.
+declare -A rank=([config]=0 [io]=0 [commands]=99)
+for i in "${!stages[@]}"; do rank[${stages[$i]}]=$((i + 1)); done
 
 # check_includes FILE STAGE: STAGE is empty for the headers that belong to none (error.h, random.h).
 check_includes() {
-  local own line number name stage
-  own=-1
-  [ -z "$2" ] || own="$(rank "$2")"
+  local own=-1 line number name stage
+  [ -z "$2" ] || own="${rank[$2]:-none}"
   if [ "$own" = none ]; then
     complain "$1: '$2' is no stage; the order is config io | ${stages[*]} | commands"
     return
@@ -48,9 +37,9 @@ check_includes() {
       emotion/*/*)
         stage="${name#emotion/}"
         stage="${stage%%/*}"
-        if [ "$(rank "$stage")" = none ]; then
+        if [ -z "${rank[$stage]:-}" ]; then
           complain "$1:$number: \"$name\": '$stage' is no stage"
-        elif [ "$(rank "$stage")" -gt "$own" ]; then
+        elif [ "${rank[$stage]}" -gt "$own" ]; then
           complain "$1:$number: \"$name\": ${2:-a header of no stage} may not include $stage/, which comes later"
         fi ;;
     esac
@@ -71,6 +60,11 @@ for file in $(find include/emotion src -name '*.h' -o -name '*.cpp' | sort); do
   esac
 done
 
+for file in $(find tests -mindepth 2 -name '*_test.cpp' | sort); do
+  list="${file%/*}/CMakeLists.txt"
+  grep -qsE "(^|[ (])${file##*/}([ )]|\$)" "$list" || complain "$file: not named in $list, so it is never run"
+done
+
 while IFS=: read -r file number line; do
   case "$line" in
     *'"emotion/commands/'* | *'"emotion/error.h"'* | *'"emotion/nearest.h"'*) ;;
@@ -83,8 +77,8 @@ while IFS=: read -r file number line; do
 done < <(grep -rnE --include='*.cpp' --include='*.h' \
   'fmt::print\((stdout|"|$)|(^|[^a-z_])(printf|puts|putchar)\(|, ?stdout\)|std::cout <<' src include tools | grep -v '^src/commands/print.cpp:' || true)
 
-for file in $(find include src tools tests fuzz -name '*.h' -o -name '*.cpp' -o -name '*.sh' -o -name '*.py' | sort); do
-  lines="$(wc -l < "$file")"
+while read -r lines file; do
   [ "$lines" -le "$longest" ] || complain "$file: $lines lines, at most $longest; part it by subject"
-done
+done < <(find include src tools tests fuzz \( -name '*.h' -o -name '*.cpp' -o -name '*.sh' -o -name '*.py' \) -exec wc -l {} + |
+  awk '$2 != "total"' | sort -k 2)
 exit $broken

@@ -4,7 +4,7 @@ set -euo pipefail
 check="$1"
 root="$(mktemp -d)"
 trap 'rm -rf "$root"' EXIT
-mkdir -p "$root"/include/emotion/{data,model} "$root"/src/{data,model,commands} "$root"/tools "$root"/tests "$root"/fuzz
+mkdir -p "$root"/include/emotion/{data,model} "$root"/src/{data,model,commands} "$root"/tools "$root"/tests/data "$root"/fuzz
 
 echo '#include "emotion/data/batch.h"' > "$root/include/emotion/model/net.h"
 echo '#include "emotion/error.h"' > "$root/include/emotion/data/batch.h"
@@ -33,6 +33,7 @@ expect include/emotion/error.h '#include "emotion/data/batch.h"' \
 expect src/model/net.cpp '#include "../data/batch.h"' \
   'src/model/net.cpp:1: "../data/batch.h" leaves its folder; write "emotion/STAGE/..."'
 expect src/model/other.cpp '' 'src/model/other.cpp: not named in src/model/CMakeLists.txt, so it is never built'
+expect tests/data/net_test.cpp '' 'tests/data/net_test.cpp: not named in tests/data/CMakeLists.txt, so it is never run'
 expect tools/emotion_train.cpp '#include "emotion/model/net.h"' \
   'tools/emotion_train.cpp:1: tools/ may include emotion/commands/, emotion/error.h and emotion/nearest.h alone, or --help would load LibTorch'
 for print in 'fmt::print("x");' 'fmt::print(stdout, "x");' '  fmt::print(' 'std::puts("x");' 'std::fputs("x", stdout);' 'std::cout << "x";'; do

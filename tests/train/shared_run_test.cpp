@@ -90,14 +90,18 @@ TEST_F(SharedRunTest, JointAndThreeBranchesAreTrainedAndResumed) {
         fmt::format(
             "task: emotionnet\nseed: 4\ndevice: cpu\ndata: {{train: {{dataset: {0}, split: train}}, {1}size: 32, resize: 36, "
             "workers: 1}}\ntext: {{word2vec: {0}/word2vec.txt}}\nmodel: {{backbone: resnet18, head: {2}}}\n"
-            "loss: {{soft_label: false}}\ntrain: {{batch: 5, epochs: 2, log_every: 1}}\n"
-            "checkpoint: {{every_minutes: 0.00001}}\n",
+            "loss: {{soft_label: false}}\ntrain: {{batch: 5, epochs: 2, log_every: 1}}\n",
             kTiny, head == "joint" ? "" : fmt::format("extra: {{dataset: {}, split: single}}, ", kTiny), head));
-    ASSERT_EQ(run(head, file).code, 0);
+    const auto run_here = [&](const std::string& name, bool resume, const Words& more) {
+      Words settings{"output=" + output(name).string()};
+      settings.insert(settings.end(), more.begin(), more.end());
+      train(load_run_config(file, settings), resume);
+    };
+    run_here(head, false, {});
     // 16 samples in batches of 5 leave a rest of one out: three steps an epoch; stopped within the first and within the second.
-    ASSERT_EQ(run(head + "_parts", file, {"--set", "train.max_steps=2"}).code, 0);
-    ASSERT_EQ(run(head + "_parts", file, {"--resume", "--set", "train.max_steps=4"}).code, 0);
-    ASSERT_EQ(run(head + "_parts", file, {"--resume"}).code, 0);
+    run_here(head + "_parts", false, {"train.max_steps=2"});
+    run_here(head + "_parts", true, {"train.max_steps=4"});
+    run_here(head + "_parts", true, {});
     expect_equal(model(head), model(head + "_parts"), 0);
     expect_equal(state(head), state(head + "_parts"), 0);
     const StateDict trained = model(head);
