@@ -15,18 +15,18 @@ compiler="$(command -v clang++-14 || command -v clang++)" || { echo "clang is mi
 [ -d "$torch/include" ] || { echo "$torch is missing: bash tools/setup.sh"; exit 2; }
 
 # The sources a target needs, besides fuzz/TARGET.cpp.
-always="src/io/file.cpp src/io/nearest.cpp src/io/utf8.cpp"
+always="src/io/file.cpp src/nearest.cpp src/io/utf8.cpp"
 importers=src/data/importers
 declare -A sources=(
   [safetensors]="src/io/safetensors.cpp"
   [pickle]="src/io/pickle.cpp src/io/pickle_numpy.cpp src/io/pth.cpp src/io/safetensors.cpp src/io/zip.cpp"
-  [config]="src/config/node.cpp src/config/run_config.cpp src/commands/log.cpp"
+  [config]="src/config/checks.cpp src/config/node.cpp src/config/run_config.cpp src/log.cpp"
   [npz]="src/io/npy.cpp src/io/npz.cpp src/io/zip.cpp"
   [plain_pickle]="src/io/plain_pickle.cpp"
-  [word2vec]="src/io/gzip.cpp src/text/word_vectors.cpp src/commands/log.cpp"
-  [manifest]="src/data/manifest.cpp src/data/manifest_index.cpp src/data/image_path.cpp src/data/dataset.cpp src/commands/log.cpp"
-  [csv]="$importers/csv.cpp $importers/files.cpp src/data/picture_name.cpp src/commands/log.cpp"
-  [npy]="$importers/npy.cpp $importers/files.cpp src/data/picture_name.cpp src/io/npy.cpp src/commands/log.cpp"
+  [word2vec]="src/io/gzip.cpp src/text/word_vectors.cpp src/log.cpp"
+  [manifest]="src/data/manifest.cpp src/data/manifest_index.cpp src/data/image_path.cpp src/data/dataset.cpp src/log.cpp"
+  [csv]="$importers/csv.cpp $importers/files.cpp src/data/picture_name.cpp src/log.cpp"
+  [npy]="$importers/npy.cpp $importers/files.cpp src/data/picture_name.cpp src/io/npy.cpp src/log.cpp"
   [jpeg]="src/data/decode_jpeg.cpp src/data/fast_huffman.cpp"
   [tfevents]="src/io/tensorboard_read.cpp"
   [tar]="src/io/tar.cpp src/io/tar_header.cpp"

@@ -7,12 +7,13 @@
 
 namespace emotion {
 
-/// How far a long piece of work is, on stderr: a bar on a terminal, a plain line every ten seconds in a pipe, nothing under
+/// How far a long piece of work is, on stderr: a bar on a terminal, a plain line every `line_interval` in a pipe, nothing under
 /// --log-level warning and above.
 class Progress {
  public:
   /// `first`: what was done before, in an earlier run; it counts as done but not for the rate.
-  Progress(std::string title, std::uint64_t total, std::uint64_t first = 0);
+  Progress(std::string title, std::uint64_t total, std::uint64_t first = 0,
+           std::chrono::milliseconds line_interval = std::chrono::seconds(10));
   ~Progress();  ///< leaves the bar's line
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -25,6 +26,7 @@ class Progress {
   std::string title_;
   std::uint64_t total_, first_;
   bool terminal_, shown_ = false;
+  std::chrono::milliseconds line_interval_;
   std::chrono::steady_clock::time_point begin_, next_;
 };
 

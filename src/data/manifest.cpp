@@ -1,10 +1,10 @@
 #include "emotion/data/manifest.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
-#include <fstream>
+#include <ostream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -204,23 +204,12 @@ std::vector<std::string> line_problems(const Dataset& dataset, std::string_view 
 }
 
 struct ManifestWriter::Data {
-  std::filesystem::path file, temporary;
-  std::ofstream out;
-  bool closed = false;
+  explicit Data(const std::filesystem::path& path) : file(path) {}
+  AtomicFile file;
 };
 
-ManifestWriter::ManifestWriter(const std::filesystem::path& file) : data_(std::make_unique<Data>()) {
-  data_->file = file;
-  data_->temporary = file.string() + fmt::format(".tmp.{}", ::getpid());
-  data_->out.open(data_->temporary, std::ios::binary | std::ios::trunc);
-  if (!data_->out) throw RunError(fmt::format("{}: cannot be written: {}", data_->temporary.string(), std::strerror(errno)));
-}
-
-ManifestWriter::~ManifestWriter() {
-  if (data_->closed) return;
-  std::error_code ignored;
-  std::filesystem::remove(data_->temporary, ignored);
-}
+ManifestWriter::ManifestWriter(const std::filesystem::path& file) : data_(std::make_unique<Data>(file)) {}
+ManifestWriter::~ManifestWriter() = default;
 
 void ManifestWriter::write(const Sample& sample) {
   check_utf8_name(sample.image);
@@ -238,16 +227,9 @@ void ManifestWriter::write(const Sample& sample) {
   if (!sample.face.empty()) line["face"] = sample.face;
   if (!sample.regions.empty()) line["regions"] = sample.regions;
   if (!sample.source.empty()) line["source"] = sample.source;
-  data_->out << line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
+  data_->file.out() << line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << '\n';
 }
 
-void ManifestWriter::close() {
-  data_->out.close();
-  if (!data_->out) throw RunError(fmt::format("{}: cannot be written: {}", data_->file.string(), std::strerror(errno)));
-  sync_path(data_->temporary);
-  std::filesystem::rename(data_->temporary, data_->file);
-  sync_path(data_->file.has_parent_path() ? data_->file.parent_path() : ".");
-  data_->closed = true;
-}
+void ManifestWriter::close() { data_->file.commit(); }
 
 }  // namespace emotion

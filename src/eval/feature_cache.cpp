@@ -18,6 +18,7 @@
 #include "emotion/io/file_lock.h"
 #include "emotion/io/mapped_tensor.h"
 #include "emotion/log.h"
+#include "emotion/version.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -26,7 +27,7 @@ namespace {
 
 constexpr const char* kTensor = "features";
 /// To be raised when the same weights and pictures give other features: decoding, resizing, a network's forward pass.
-constexpr const char* kProgram = EMOTION_VERSION "/1";
+constexpr int kFeatureRevision = 1;
 
 using Metadata = std::map<std::string, std::string>;
 
@@ -72,7 +73,7 @@ Metadata feature_key(const VisualModel& model, const Manifest& manifest, const F
           {"backbone", model.config().model.backbone},
           {"pictures", pictures_hash(manifest, options.view)},
           {"transform", transform_text(options.view.transform, options)},
-          {"program", kProgram}};
+          {"program", fmt::format("{}/{}", version(), kFeatureRevision)}};
 }
 
 namespace {

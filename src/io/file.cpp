@@ -140,42 +140,64 @@ std::string read_file(const fs::path& path, std::uint64_t limit) {
   return content;
 }
 
+struct AtomicFile::Data {
+  explicit Data(const fs::path& file) : path(file), descriptor(open()), buffer(descriptor.get()), out(&buffer) {}
+
+  RunError failure(int error) const { return RunError(fmt::format("{}: cannot be written: {}", path.string(), reason(error))); }
+
+  int open() {
+    std::error_code unknown;
+    int fd = -1;
+    if (fs::is_other(path, unknown)) {  // a terminal or a pipe is written to, not replaced
+      fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    } else {
+      target = link_target(path);  // a link stays
+      folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+      fd = open_temporary(target, folder, temporary);
+    }
+    if (fd < 0) throw failure(errno);
+    return fd;
+  }
+
+  fs::path path, target, folder;
+  std::string temporary;  // empty: nothing to rename, or to remove
+  Descriptor descriptor;
+  DescriptorBuffer buffer;
+  std::ostream out;
+};
+
+AtomicFile::AtomicFile(const fs::path& path) : data_(std::make_unique<Data>(path)) {}
+
+AtomicFile::~AtomicFile() {
+  if (!data_->temporary.empty()) ::unlink(data_->temporary.c_str());
+}
+
+std::ostream& AtomicFile::out() { return data_->out; }
+
+void AtomicFile::check() const {
+  if (data_->buffer.error() != 0) throw data_->failure(data_->buffer.error());
+  if (!data_->out) throw data_->failure(EIO);
+}
+
+void AtomicFile::commit() {
+  data_->out.flush();
+  check();
+  if (data_->temporary.empty()) return;
+  if (::fsync(data_->descriptor.get()) != 0) throw data_->failure(errno);
+  if (::rename(data_->temporary.c_str(), data_->target.c_str()) != 0) throw data_->failure(errno);
+  data_->temporary.clear();
+  sync_path(data_->folder);
+}
+
 void write_file_atomically(const fs::path& path, std::string_view content) {
   write_file_atomically(path,
                         [&](std::ostream& out) { out.write(content.data(), static_cast<std::streamsize>(content.size())); });
 }
 
 void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& produce) {
-  const auto fail = [&](int error) { return RunError(fmt::format("{}: cannot be written: {}", path.string(), reason(error))); };
-  const auto write = [&](int fd) {
-    DescriptorBuffer buffer(fd);
-    std::ostream out(&buffer);
-    produce(out);
-    out.flush();
-    if (buffer.error() != 0) throw fail(buffer.error());
-    if (!out) throw fail(EIO);
-  };
-  std::error_code unknown;
-  if (fs::is_other(path, unknown)) {  // a terminal or a pipe is written to, not replaced
-    const Descriptor open(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
-    if (open.get() < 0) throw fail(errno);
-    return write(open.get());
-  }
-  const fs::path target = link_target(path);  // a link stays
-  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
-  std::string temporary;
-  const int fd = open_temporary(target, folder, temporary);
-  if (fd < 0) throw fail(errno);
-  Descriptor guard(fd);
-  try {
-    write(fd);
-    if (::fsync(fd) != 0) throw fail(errno);
-    if (::rename(temporary.c_str(), target.c_str()) != 0) throw fail(errno);
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  sync_path(folder);
+  AtomicFile file(path);
+  produce(file.out());
+  file.commit();
 }
 
 void sync_path(const fs::path& path) {

@@ -2,16 +2,11 @@
 // it.
 #include "emotion/io/tar.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <fstream>
+#include <optional>
+#include <ostream>
 #include <set>
 #include <system_error>
 
@@ -140,35 +135,25 @@ class TarScanner {
 std::vector<TarMember> read_tar_index(const fs::path& archive) { return TarScanner(archive).scan(); }
 
 struct TarWriter::Data {
-  fs::path archive, temporary;
-  std::ofstream out;
-  std::uint64_t at = 0;
-  std::vector<TarMember> members;
-  bool closed = false;
+  explicit Data(const fs::path& archive) : file(archive) {}
 
   void write(const char* bytes, std::size_t count) {
-    out.write(bytes, static_cast<std::streamsize>(count));
-    if (!out) throw RunError(fmt::format("{}: cannot be written: {}", archive.string(), std::strerror(errno)));
+    file.out().write(bytes, static_cast<std::streamsize>(count));
+    file.check();
     at += count;
   }
   void pad(std::uint64_t to) {
     static constexpr std::array<char, kTarBlock> kZeros{};
     while (at % to != 0) write(kZeros.data(), std::min<std::uint64_t>(kTarBlock, to - at % to));
   }
+
+  AtomicFile file;
+  std::uint64_t at = 0;
+  std::vector<TarMember> members;
 };
 
-TarWriter::TarWriter(const fs::path& archive) : data_(std::make_unique<Data>()) {
-  data_->archive = archive;
-  data_->temporary = archive.string() + fmt::format(".tmp.{}", ::getpid());
-  data_->out.open(data_->temporary, std::ios::binary | std::ios::trunc);
-  if (!data_->out) throw RunError(fmt::format("{}: cannot be written: {}", data_->temporary.string(), std::strerror(errno)));
-}
-
-TarWriter::~TarWriter() {
-  if (data_->closed) return;
-  std::error_code ignored;
-  fs::remove(data_->temporary, ignored);
-}
+TarWriter::TarWriter(const fs::path& archive) : data_(std::make_unique<Data>(archive)) {}
+TarWriter::~TarWriter() = default;
 
 void TarWriter::add(std::string_view name, std::string_view content) {
   if (name.size() > 100 || name.empty()) throw ConfigError(fmt::format("'{}' cannot name a member of a tar archive", name));
@@ -184,12 +169,7 @@ void TarWriter::close() {
   static constexpr std::array<char, 2 * kTarBlock> kEnd{};
   data_->write(kEnd.data(), kEnd.size());
   data_->pad(20 * kTarBlock);  // tar's record
-  data_->out.close();
-  if (!data_->out) throw RunError(fmt::format("{}: cannot be written: {}", data_->archive.string(), std::strerror(errno)));
-  sync_path(data_->temporary);
-  fs::rename(data_->temporary, data_->archive);
-  sync_path(data_->archive.has_parent_path() ? data_->archive.parent_path() : ".");
-  data_->closed = true;
+  data_->file.commit();
 }
 
 const std::vector<TarMember>& TarWriter::members() const { return data_->members; }

@@ -12,6 +12,7 @@
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
 #include "emotion/report/plot.h"
+#include "emotion/version.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -167,7 +168,7 @@ std::string time_html(const Json& times, const MetricLines& lines, double sample
 
 std::string versions_html() {
   return html_table({"", "version"},
-                    {{"emotion", EMOTION_VERSION},
+                    {{"emotion", version()},
                      {"LibTorch", TORCH_VERSION},
                      {"OpenCV", CV_VERSION},
                      {"compiler", __VERSION__},

@@ -26,6 +26,7 @@
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/signals.h"
+#include "emotion/version.h"
 
 namespace emotion {
 namespace {
@@ -154,7 +155,7 @@ std::string host_name() {
 /// What every process says of itself first.
 std::string greeting(const Launch& launch, const std::vector<std::pair<std::string, std::string>>& same) {
   nlohmann::ordered_json values{{"number of processes", std::to_string(launch.world_size)},
-                                {"emotion's version", EMOTION_VERSION},
+                                {"emotion's version", version()},
                                 {"LibTorch's version", TORCH_VERSION}};
   for (const auto& [name, value] : same) values[name] = value;
   return nlohmann::ordered_json{{"host", host_name()}, {"process", ::getpid()}, {"same", values}}.dump();

@@ -8,6 +8,7 @@
 #include <torch/version.h>
 
 #include "emotion/log.h"
+#include "emotion/version.h"
 
 namespace emotion {
 namespace {
@@ -28,7 +29,7 @@ void log_run_header(const RunConfig& config, Task& task, std::int64_t samples, s
   const Manifest& train = task.manifest(Split::kTrain);
   const auto all = static_cast<std::int64_t>(train.size());
   const std::string of = samples == all ? "" : fmt::format(" of {}", all);
-  log_info("emotion {}, LibTorch {}", EMOTION_VERSION, TORCH_VERSION);
+  log_info("emotion {}, LibTorch {}", version(), TORCH_VERSION);
   log_info("{}: {}{} training samples, {} classes, {:.1f} M parameters, {} steps of {} samples on {}", config.task, samples, of,
            task.info().classes.size(), static_cast<double>(parameters) / 1e6, steps,
            config.train.batch * config.train.accumulate * group.size(), device.describe());

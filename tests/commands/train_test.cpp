@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
 #include <unistd.h>
 #include <nlohmann/json.hpp>
 #include <opencv2/core.hpp>
@@ -222,16 +223,16 @@ TEST_F(TrainCommandTest, LinesOfARunInAPipeArePlain) {
 }
 
 // No command of a test takes ten seconds: the progress itself, into a file.
-TEST(ProgressLines, InAPipeAreWholeLinesEveryTenSeconds) {
+TEST(ProgressLines, InAPipeAreWholeLinesAtIntervals) {
   const ScratchFolder folder;
   set_log_level(LogLevel::kInfo);
   const int kept = ::dup(STDERR_FILENO);
   {
     const std::string file = (folder.path() / "lines").string();
     ASSERT_NE(std::freopen(file.c_str(), "w", stderr), nullptr);
-    Progress progress("images", 200);
+    Progress progress("images", 200, 0, std::chrono::milliseconds(100));
     progress.update(50);  // too soon
-    std::this_thread::sleep_for(std::chrono::milliseconds(10100));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
     progress.update(100, "loss 0.5");
     progress.update(150);  // too soon again
   }
@@ -239,7 +240,32 @@ TEST(ProgressLines, InAPipeAreWholeLinesEveryTenSeconds) {
   ::dup2(kept, STDERR_FILENO);
   ::close(kept);
   EXPECT_THAT(read_file(folder.path() / "lines"),
-              ::testing::MatchesRegex("images: 50 %  100/200  [0-9.]+/s  ETA 0:1[0-9]  loss 0\\.5\n"));
+              ::testing::MatchesRegex("images: 50 %  100/200  [0-9.]+/s  ETA 0:0[0-9]  loss 0\\.5\n"));
+}
+
+TEST(ProgressLines, OnATerminalAreABarThatIsClearedAtTheEnd) {
+  set_log_level(LogLevel::kInfo);
+  int shown = -1, terminal = -1;
+  ASSERT_EQ(::openpty(&shown, &terminal, nullptr, nullptr, nullptr), 0);
+  const int kept = ::dup(STDERR_FILENO);
+  ::dup2(terminal, STDERR_FILENO);
+  {
+    Progress progress("images", 200);
+    progress.update(50);  // too soon
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    progress.update(100, "loss 0.5");
+  }
+  std::fflush(stderr);
+  ::dup2(kept, STDERR_FILENO);
+  ::close(kept);
+  ::close(terminal);
+  std::string text;
+  char buffer[4096];
+  for (ssize_t got; (got = ::read(shown, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(got));
+  ::close(shown);
+  EXPECT_THAT(text, ::testing::StartsWith("\r\033[Kimages ━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌ 100/200  "));
+  EXPECT_THAT(text, ::testing::EndsWith("  loss 0.5\r\033[K"));
+  EXPECT_THAT(text, Not(HasSubstr("\n")));
 }
 
 }  // namespace

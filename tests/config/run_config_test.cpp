@@ -175,6 +175,40 @@ TEST_F(RunConfigTest, WhatWasOfUseBeforeMayStay) {
   EXPECT_EQ(load(print_run_config(hard)), hard);
 }
 
+// A run's own config.yaml has every key of a section, not only those that could be of no use.
+TEST_F(RunConfigTest, SomeKeysOfASectionMakeNoConfigOfARun) {
+  EXPECT_EQ(
+      error("task: classifier\n" + kData + "schedule: {name: constant, every: 5, gamma: 0.1, milestones: [5], min_lr: 0}\n"),
+      "paper.yaml:3:28: schedule.every has no effect with schedule.name: constant; it belongs to step");
+  EXPECT_EQ(error("task: emotionnet\n" + kData +
+                  "loss: {embedding_weight: 0, soft_label: false, hard_target: indicator, extra_weight: 1}\n"),
+            "paper.yaml:3:61: loss.hard_target: indicator has no effect without loss.soft_label; mean is what is trained on");
+}
+
+TEST_F(RunConfigTest, AConfigFilledInAProgramIsCheckedAsAFileIs) {
+  RunConfig config;
+  config.task = "classifier";
+  config.data.train = {"d", "train"};
+  EXPECT_NO_THROW(check_run_config(config));
+  const auto refused = [](const RunConfig& one) { return error_of<ConfigError>([&] { check_run_config(one, "mine"); }); };
+  RunConfig bad = config;
+  bad.train.batch = -4;
+  EXPECT_THAT(refused(bad), ::testing::MatchesRegex("mine:[0-9]+:10: train\\.batch is '-4'; an integer >= 1 is wanted"));
+  bad = config;
+  bad.optimizer.name = "adm";
+  EXPECT_THAT(refused(bad),
+              ::testing::EndsWith("optimizer.name is 'adm'; one of sgd, adam, adamw, adagrad, adadelta is wanted; did "
+                                  "you mean adam?"));
+  bad = config;
+  bad.model.backbone = "";
+  EXPECT_EQ(refused(bad), "mine: model.backbone is empty; a value is wanted");
+  bad = config;
+  bad.data.resize = 200;
+  EXPECT_THAT(refused(bad), HasSubstr(": data.resize 200 is below data.size 224: "));
+  EXPECT_EQ(error_of<ConfigError>([] { check_run_config(RunConfig{}); }),
+            "config: data.train is missing; data: {train: {dataset: DIR, split: train}} is wanted");
+}
+
 TEST_F(RunConfigTest, ACourseThatCannotBeMeantIsRefused) {
   const std::string classifier = "task: classifier\n" + kData;
   EXPECT_EQ(error(classifier + "schedule: {warmup: 3}\ntrain: {epochs: 3}\n"),

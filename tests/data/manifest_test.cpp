@@ -226,6 +226,17 @@ TEST_F(ManifestTest, TheWriterWritesWhatTheManifestReads) {
   EXPECT_EQ(manifest.word(manifest[0].keywords[0]), "a\tb");
 }
 
+TEST_F(ManifestTest, TheWriterKeepsALink) {
+  write_text(folder_.path() / "elsewhere/lines.jsonl", "old");
+  const fs::path file = folder_.path() / "linked.jsonl";
+  fs::create_symlink("elsewhere/lines.jsonl", file);
+  ManifestWriter writer(file);
+  writer.write({.image = "a.png"});
+  writer.close();
+  EXPECT_TRUE(fs::is_symlink(file));
+  EXPECT_EQ(read_file(folder_.path() / "elsewhere/lines.jsonl"), "{\"image\":\"a.png\"}\n");
+}
+
 // emotion_data faces and regions that end together: neither's field is lost.
 TEST_F(ManifestTest, AnUpdateWaitsForAnother) {
   const Manifest manifest = Manifest::open(dataset("{\"image\":\"a.png\"}\n"), "train");

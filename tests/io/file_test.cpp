@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "../support/scratch.h"
+#include "../support/small_files.h"
 #include "emotion/error.h"
 #include "emotion/io/tar.h"
 #include "emotion/io/writable.h"
@@ -61,6 +62,51 @@ TEST_F(FileTest, ALinkedFileIsReplacedAndTheLinkStays) {
   write_file_atomically(folder / "link", "new");
   EXPECT_TRUE(fs::is_symlink(folder / "link"));
   EXPECT_EQ(read_file(folder / "there/file"), "new");
+}
+
+TEST_F(FileTest, WithoutCommitNothingChanges) {
+  write_file_atomically(folder / "a", "old");
+  {
+    AtomicFile file(folder / "a");
+    file.out() << "new" << std::flush;
+    EXPECT_EQ(read_file(folder / "a"), "old");
+  }
+  EXPECT_EQ(read_file(folder / "a"), "old");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 1) << "the temporary file is left";
+  AtomicFile file(folder / "a");
+  file.out() << "new";
+  file.commit();
+  EXPECT_EQ(read_file(folder / "a"), "new");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 1);
+}
+
+TEST_F(FileTest, AFullDiskIsToldBeforeTheEnd) {
+  const SmallFiles limit(1000);
+  const std::string text = (folder / "a").string() + ": cannot be written: File too large";
+  AtomicFile file(folder / "a");
+  EXPECT_NO_THROW(file.check());
+  file.out() << std::string(2000, 'x') << std::flush;
+  EXPECT_EQ(error_of<RunError>([&] { file.check(); }), text);
+  EXPECT_EQ(error_of<RunError>([&] { file.commit(); }), text);
+  EXPECT_FALSE(fs::exists(folder / "a"));
+}
+
+TEST_F(FileTest, AnArchiveIsWrittenBehindALink) {
+  write_text(folder / "there/old.tar", "old");
+  fs::create_symlink("there/old.tar", folder / "link.tar");
+  TarWriter writer(folder / "link.tar");
+  writer.add("a.txt", "aa");
+  EXPECT_EQ(read_file(folder / "there/old.tar"), "old");
+  writer.close();
+  EXPECT_TRUE(fs::is_symlink(folder / "link.tar"));
+  EXPECT_EQ(read_tar_index(folder / "there/old.tar").size(), 1U);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder / "there"), fs::directory_iterator()), 1);
+}
+
+TEST_F(FileTest, AnArchiveInPlaceOfAFolderIsRefused) {
+  fs::create_directory(folder / "a.tar");
+  TarWriter writer(folder / "a.tar");
+  EXPECT_EQ(error_of<RunError>([&] { writer.close(); }), (folder / "a.tar").string() + ": cannot be written: Is a directory");
 }
 
 TEST_F(FileTest, APipeIsWrittenToAndStaysOne) {

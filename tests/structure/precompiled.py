@@ -54,7 +54,7 @@ def behind(call):
 def main():
     problems, looked_at = [], 0
     for folder in ("src", "tests"):
-        for stage in sorted(os.listdir(os.path.join(ROOT, folder))):
+        for stage in ["", *sorted(os.listdir(os.path.join(ROOT, folder)))]:
             lists = os.path.join(ROOT, folder, stage, "CMakeLists.txt")
             if not os.path.exists(lists):
                 continue
@@ -62,7 +62,7 @@ def main():
                 calls = re.findall(r"emotion_(?:sources|test)\(([^)]*)\)", file.read())
             for kind, word in (entry for call in calls for entry in behind(call)):
                 path = os.path.join(ROOT, folder, stage, word)
-                if not os.path.exists(path):  # the name of a test's binary, or a variable of CMake
+                if not os.path.isfile(path):  # the name of a test's binary, or a variable of CMake
                     continue
                 looked_at += 1
                 for more, through in reached(path).items():

@@ -21,7 +21,7 @@ complain() {
 declare -A rank=([config]=0 [io]=0 [commands]=99)
 for i in "${!stages[@]}"; do rank[${stages[$i]}]=$((i + 1)); done
 
-# check_includes FILE STAGE: STAGE is empty for the headers that belong to none (error.h, random.h).
+# check_includes FILE STAGE: STAGE is empty for what belongs to none: the headers and sources of what every stage uses (error.h, log.cpp).
 check_includes() {
   local own=-1 line number name stage
   [ -z "$2" ] || own="${rank[$2]:-none}"
@@ -40,7 +40,7 @@ check_includes() {
         if [ -z "${rank[$stage]:-}" ]; then
           complain "$1:$number: \"$name\": '$stage' is no stage"
         elif [ "${rank[$stage]}" -gt "$own" ]; then
-          complain "$1:$number: \"$name\": ${2:-a header of no stage} may not include $stage/, which comes later"
+          complain "$1:$number: \"$name\": ${2:-a file of no stage} may not include $stage/, which comes later"
         fi ;;
     esac
   done < <(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "$1" || true)
@@ -57,6 +57,9 @@ for file in $(find include/emotion src -name '*.h' -o -name '*.cpp' | sort); do
     src/*/*.cpp)
       list="src/${inner%%/*}/CMakeLists.txt"
       grep -qE "(^|[ (])${inner#*/}([ )]|\$)" "$list" || complain "$file: not named in $list, so it is never built" ;;
+    src/*.cpp)
+      list=src/CMakeLists.txt
+      grep -qE "(^|[ (])$inner([ )]|\$)" "$list" || complain "$file: not named in $list, so it is never built" ;;
   esac
 done
 
@@ -75,7 +78,7 @@ done < <(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"emotion/' tools
 while IFS=: read -r file number line; do
   complain "$file:$number: results go to stdout by print_out or print_text (emotion/print.h); others throw when a pipe closes, or say nothing"
 done < <(grep -rnE --include='*.cpp' --include='*.h' \
-  'fmt::print\((stdout|"|$)|(^|[^a-z_])(printf|puts|putchar)\(|, ?stdout\)|std::cout <<' src include tools | grep -v '^src/commands/print.cpp:' || true)
+  'fmt::print\((stdout|"|$)|(^|[^a-z_])(printf|puts|putchar)\(|, ?stdout\)|std::cout <<' src include tools | grep -v '^src/print.cpp:' || true)
 
 while read -r lines file; do
   [ "$lines" -le "$longest" ] || complain "$file: $lines lines, at most $longest; part it by subject"

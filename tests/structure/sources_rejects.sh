@@ -10,6 +10,8 @@ echo '#include "emotion/data/batch.h"' > "$root/include/emotion/model/net.h"
 echo '#include "emotion/error.h"' > "$root/include/emotion/data/batch.h"
 echo '#include "emotion/model/net.h"' > "$root/src/model/net.cpp"
 echo 'emotion_sources(net.cpp)' > "$root/src/model/CMakeLists.txt"
+echo '#include "emotion/error.h"' > "$root/src/base.cpp"
+echo 'emotion_sources(PLAIN base.cpp)' > "$root/src/CMakeLists.txt"
 echo '#include "emotion/commands/train.h"' > "$root/tools/emotion_train.cpp"
 touch "$root/tools/command_line.h"
 bash "$check" "$root" || { echo "a tree that keeps the rules is refused" >&2; exit 1; }
@@ -29,11 +31,14 @@ expect include/emotion/data/batch.h '#include <string>\n#include "emotion/model/
 expect include/emotion/data/batch.h '#include "emotion/commands/train.h"' \
   'include/emotion/data/batch.h:1: "emotion/commands/train.h": data may not include commands/, which comes later'
 expect include/emotion/error.h '#include "emotion/data/batch.h"' \
-  'include/emotion/error.h:1: "emotion/data/batch.h": a header of no stage may not include data/, which comes later'
+  'include/emotion/error.h:1: "emotion/data/batch.h": a file of no stage may not include data/, which comes later'
 expect src/model/net.cpp '#include "../data/batch.h"' \
   'src/model/net.cpp:1: "../data/batch.h" leaves its folder; write "emotion/STAGE/..."'
 expect src/model/other.cpp '' 'src/model/other.cpp: not named in src/model/CMakeLists.txt, so it is never built'
 expect tests/data/net_test.cpp '' 'tests/data/net_test.cpp: not named in tests/data/CMakeLists.txt, so it is never run'
+expect src/other.cpp '' 'src/other.cpp: not named in src/CMakeLists.txt, so it is never built'
+expect src/base.cpp '#include "emotion/data/batch.h"' \
+  'src/base.cpp:1: "emotion/data/batch.h": a file of no stage may not include data/, which comes later'
 expect tools/emotion_train.cpp '#include "emotion/model/net.h"' \
   'tools/emotion_train.cpp:1: tools/ may include emotion/commands/, emotion/error.h and emotion/nearest.h alone, or --help would load LibTorch'
 for print in 'fmt::print("x");' 'fmt::print(stdout, "x");' '  fmt::print(' 'std::puts("x");' 'std::fputs("x", stdout);' 'std::cout << "x";'; do

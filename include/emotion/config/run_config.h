@@ -196,6 +196,10 @@ RunConfig load_run_config(const std::filesystem::path& file, const std::vector<s
 /// A config stored in a checkpoint (YAML or JSON text), perhaps by another version or program: values are checked, keys that are
 /// not known are passed over and none is required. `name` stands in for the file in errors.
 RunConfig parse_run_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& settings = {});
+/// The checks of load_run_config() on a config that was filled in C++, by its print: a value that no key takes, values that
+/// cannot go together. `name` stands in for the file in errors.
+/// @throws ConfigError `NAME:line:col: ...`, the line and column those of print_run_config()
+void check_run_config(const RunConfig& config, const std::string& name = "config");
 /// The resolved config as YAML: parse_run_config(print_run_config(c)) equals c.
 std::string print_run_config(const RunConfig& config);
 /// Every key with its value as text, in the order of print_run_config.

@@ -103,7 +103,7 @@ class ManifestWriter {
   ManifestWriter(const ManifestWriter&) = delete;
   ManifestWriter& operator=(const ManifestWriter&) = delete;
   void write(const Sample& sample);
-  /// fsync, rename. @throws RunError
+  /// AtomicFile::commit(). @throws RunError
   void close();
 
  private:

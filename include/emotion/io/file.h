@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <iosfwd>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,8 +17,28 @@ namespace emotion {
 /// @throws DataError naming the path if it is missing, a directory, unreadable, or larger than `limit` bytes
 std::string read_file(const std::filesystem::path& path, std::uint64_t limit = std::uint64_t{1} << 32);
 
-/// Writes a file whole or not at all: a temporary file in the same folder, fsync, rename, fsync of the folder. Of a link to a
-/// file, the file is replaced; a terminal, a pipe or another device is simply written to.
+/// A file that is written whole or not at all: a temporary file in the same folder, fsync, rename, fsync of the folder. Of a link
+/// to a file, the file is replaced; a terminal, a pipe or another device is simply written to.
+class AtomicFile {
+ public:
+  /// @throws RunError naming the path and the system's reason, as check() and commit() do
+  explicit AtomicFile(const std::filesystem::path& path);
+  ~AtomicFile();  ///< without commit(): the temporary file is removed, the old file untouched
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  /// Takes the content. What it cannot write is told by check() and commit().
+  std::ostream& out();
+  /// @throws RunError if some of the content could not be written (disk full)
+  void check() const;
+  /// Puts the content under its name; called once, at the end. @throws RunError; the old file is then untouched
+  void commit();
+
+ private:
+  struct Data;
+  std::unique_ptr<Data> data_;
+};
+
+/// Writes an AtomicFile.
 ///
 /// @throws RunError naming the path and the system's reason (disk full, no permission); the old file is then untouched
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);

@@ -33,7 +33,7 @@ class TarWriter {
   TarWriter& operator=(const TarWriter&) = delete;
   /// @throws ConfigError for a name above 100 bytes or a content above 8 GiB, which ustar has no room for; RunError
   void add(std::string_view name, std::string_view content);
-  /// fsync, rename. @throws RunError
+  /// AtomicFile::commit(). @throws RunError
   void close();
   const std::vector<TarMember>& members() const;
 

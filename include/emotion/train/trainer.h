@@ -37,7 +37,8 @@ struct TrainHooks {
 
 /// Runs a training from its config into its run folder, from the start or, with `resume`, from the last checkpoint.
 ///
-/// A run that is killed at any instant and resumed ends with the same weights as one that never was.
+/// A run that is killed at any instant and resumed ends with the same weights as one that never was. The config is taken as it
+/// is: load_run_config() has checked one that comes from a file, check_run_config() checks one that was filled in C++.
 /// @throws ConfigError (bad config, the folder is in use), DataError, WeightsError, RunError (NaN loss, disk full), Interrupted
 /// after saving; PeerLost if another process of `group` failed. Every process of the group calls it with the same config: only
 /// rank 0 writes, and calls the hooks

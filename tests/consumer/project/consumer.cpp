@@ -1,6 +1,7 @@
 // What a program that uses the installed library needs: headers, a function, an exception that crosses the library's border,
 // and a network, whose interface is LibTorch's too.
 #include <iostream>
+#include <string_view>
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/zeros.h>
@@ -10,6 +11,7 @@
 #include "emotion/log.h"
 #include "emotion/model/emotion_net.h"
 #include "emotion/random.h"
+#include "emotion/version.h"
 
 /// One black picture through a small network.
 bool network_answers() {
@@ -34,5 +36,7 @@ int main() {
     emotion::log_info("refused as it should be: {}", error.what());
   }
   if (!network_answers()) return 1;
-  std::cout << "emotion " << EMOTION_VERSION << '\n';
+  // The library opened is of the version that find_package found.
+  if (std::string_view(emotion::version()) != EMOTION_VERSION) return 1;
+  std::cout << "emotion " << emotion::version() << '\n';
 }

@@ -18,9 +18,14 @@ std::string format_duration(double seconds) {
   return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) : fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
-Progress::Progress(std::string title, std::uint64_t total, std::uint64_t first)
-    : title_(std::move(title)), total_(total), first_(first), terminal_(::isatty(STDERR_FILENO) == 1), begin_(Clock::now()) {
-  next_ = begin_ + (terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10000));
+Progress::Progress(std::string title, std::uint64_t total, std::uint64_t first, std::chrono::milliseconds line_interval)
+    : title_(std::move(title)),
+      total_(total),
+      first_(first),
+      terminal_(::isatty(STDERR_FILENO) == 1),
+      line_interval_(line_interval),
+      begin_(Clock::now()) {
+  next_ = begin_ + (terminal_ ? std::chrono::milliseconds(200) : line_interval_);
 }
 
 Progress::~Progress() { clear(); }
@@ -34,7 +39,7 @@ void Progress::clear() {
 void Progress::update(std::uint64_t done, std::string_view detail) {
   const auto now = Clock::now();
   if (now < next_ || !log_enabled(LogLevel::kInfo)) return;
-  next_ = now + (terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10000));
+  next_ = now + (terminal_ ? std::chrono::milliseconds(100) : line_interval_);
   const double seconds = std::chrono::duration<double>(now - begin_).count();
   const double rate = static_cast<double>(done - std::min(done, first_)) / std::max(seconds, 1e-9);
   const double part = total_ == 0 ? 0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(total_));
