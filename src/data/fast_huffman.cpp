@@ -33,12 +33,6 @@ constexpr std::array<std::uint8_t, 128> kNaturalOrder = [] {
 }();
 static_assert(kNaturalOrder[1] == 1 && kNaturalOrder[2] == 8 && kNaturalOrder[3] == 16 && kNaturalOrder[62] == 62);
 
-/// A coefficient of `size` bits (ITU T.81, F.2.2.1, EXTEND).
-constexpr int extend(unsigned bits, int size) {
-  const int value = static_cast<int>(bits);
-  return size > 0 && value < (1 << (size - 1)) ? value - (1 << size) + 1 : value;
-}
-
 }  // namespace
 
 bool FastHuffman::takes(const jpeg_decompress_struct& info) {

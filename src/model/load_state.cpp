@@ -130,7 +130,7 @@ void load_module_state(torch::nn::Module& module, const StateDict& state, const 
     if (const at::Tensor* from = state.find(name)) {
       copy_checked(tensor, *from, name, problems);
     } else if (!is_counter(name)) {
-      problems.add([&] { return fmt::format("{} is missing{}", name, did_you_mean(name, given)); });
+      problems.add([&, &name = name] { return fmt::format("{} is missing{}", name, did_you_mean(name, given)); });
     }
   }
   for (const auto& name : given) {
