@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "../support/process.h"
+#include "../support/commands.h"
 #include "../support/scratch.h"
 
 // What every command does alike: its flags' numbers, its standard files.
@@ -15,10 +15,7 @@ using ::testing::HasSubstr;
 
 class CommandLineTest : public ::testing::Test {
  protected:
-  /// A line of the shell, in which $B is the commands' folder.
-  Process::Result shell(const std::string& line) const {
-    return Process(folder_.path(), {"/bin/bash", "-c", fmt::format("B='{}'; {}", EMOTION_BIN, line)}).wait();
-  }
+  Process::Result shell(const std::string& line) const { return emotion::shell(folder_.path(), line); }
   std::string usage_error(const std::string& line) const {
     const auto result = shell("$B/" + line);
     EXPECT_EQ(result.code, 2) << line << ": " << result.errors;

@@ -7,9 +7,10 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include "../support/commands.h"
 #include "../support/detector_weights.h"
+#include "../support/networks.h"
 #include "../support/onnx_run.h"
-#include "../support/process.h"
 #include "../support/scratch.h"
 #include "emotion/io/weights.h"
 #include "emotion/model/emotion_net.h"
@@ -30,11 +31,8 @@ class ConvertOnnxTest : public ::testing::Test {
   /// The file that the command makes of a checkpoint with the network's weights.
   fs::path convert(torch::nn::Module& network, const ModelInfo& info) const {
     network.eval();
-    StateDict state = module_state(network);
-    state.metadata = info.to_metadata();
-    write_safetensors(folder_.path() / "model.safetensors", state);
-    const Process::Result result =
-        Process(folder_.path(), {std::string(EMOTION_BIN) + "/emotion_convert", "model.safetensors", "model.onnx"}).wait();
+    write_network(folder_.path() / "model.safetensors", network, info);
+    const Process::Result result = command(folder_.path(), {"emotion_convert", "model.safetensors", "model.onnx"});
     EXPECT_EQ(result.code, 0) << result.errors;
     fs::remove(folder_.path() / "model.safetensors");
     return folder_.path() / "model.onnx";

@@ -14,7 +14,7 @@
 #include <torch/csrc/autograd/grad_mode.h>
 #include <torch/utils.h>
 
-#include "../support/process.h"
+#include "../support/commands.h"
 #include "../support/scratch.h"
 #include "emotion/commands/convert.h"
 #include "emotion/error.h"
@@ -33,19 +33,12 @@ using ::testing::Not;
 
 class ConvertTest : public ::testing::Test {
  protected:
-  Process::Result run(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), std::string(EMOTION_BIN) + "/emotion_convert");
-    return Process(root_, arguments).wait();
+  Process::Result run(const Words& words) const { return command(root_, joined({"emotion_convert"}, words)); }
+  std::string error(int code, const Words& words) const {
+    return error_of_command(root_, code, joined({"emotion_convert"}, words));
   }
-  /// Of a run that must fail with `code`: all that it says, less the folder's name.
-  std::string error(int code, const std::vector<std::string>& arguments) const {
-    const Process::Result result = run(arguments);
-    EXPECT_EQ(result.code, code) << result.errors;
-    EXPECT_EQ(result.output, "");
-    return result.errors;
-  }
-  void good(const std::vector<std::string>& arguments) const {
-    const Process::Result result = run(arguments);
+  void good(const Words& words) const {
+    const Process::Result result = run(words);
     EXPECT_EQ(result.code, 0) << result.errors;
   }
   void same(const StateDict& a, const StateDict& b) const {
@@ -133,19 +126,16 @@ TEST_F(ConvertTest, AReleasedNetworkOfThreeBranchesIsACheckpoint) {
   good({"release.pth", "three.safetensors", "--map", "emotionnet", "--config", "c.yaml", "--classes", "classes.txt"});
   fs::create_directories(file("pictures"));
   cv::imwrite(file("pictures/1.png").string(), cv::Mat(40, 40, CV_8UC3, cv::Scalar(30, 120, 200)));
-  const Process::Result extracted = Process(root_, {std::string(EMOTION_BIN) + "/emotion_extract", "--checkpoint",
-                                                    "three.safetensors", "--data", "pictures", "--out", "features.safetensors"})
-                                        .wait();
+  const Process::Result extracted = command(
+      root_, {"emotion_extract", "--checkpoint", "three.safetensors", "--data", "pictures", "--out", "features.safetensors"});
   EXPECT_EQ(extracted.code, 0) << extracted.errors;
   const StateDict features = read_safetensors(file("features.safetensors"));
   EXPECT_EQ(features.find("features")->sizes(), at::IntArrayRef({1, 512}));
   write_text(file("set/dataset.yaml"),
              "name: s\nclasses: [awe, fear, joy, sadness]\nimage_root: ../pictures\nsplits: {test: test.jsonl}\n");
   write_text(file("set/test.jsonl"), "{\"image\": \"1.png\", \"labels\": [\"awe\"]}\n");
-  const Process::Result measured =
-      Process(root_, {std::string(EMOTION_BIN) + "/emotion_eval", "--checkpoint", "three.safetensors", "--data", "set", "--split",
-                      "test", "--output", "results"})
-          .wait();
+  const Process::Result measured = command(
+      root_, {"emotion_eval", "--checkpoint", "three.safetensors", "--data", "set", "--split", "test", "--output", "results"});
   EXPECT_EQ(measured.code, 0) << measured.errors;
 }
 
@@ -183,8 +173,10 @@ TEST_F(ConvertTest, AllThatDoesNotFitIsListed) {
     if (entry.name == "layer4.1.bn2.bias") entry.tensor = at::ones({7});
   }
   write_pth(file("a.pth"), state);
+  const Process::Result unlike = run({"a.pth", "b.safetensors", "--like", "resnet18"});
+  EXPECT_EQ(unlike.code, 3);
   EXPECT_THAT(
-      error(3, {"a.pth", "b.safetensors", "--like", "resnet18"}),
+      unlike.errors,
       ::testing::AllOf(HasSubstr("a.pth: missing: bn1.weight [64]; nearest: bn1.weights [64]\n"),
                        HasSubstr("a.pth: another shape: layer4.1.bn2.bias [7]"),
                        HasSubstr("a.pth: not part of resnet18, left out: bn1.weights [64]"),

@@ -110,7 +110,7 @@ TEST_F(DataCommandTest, PreviewShowsFacesAndLeavesBrokenOnesOut) {
                 "val");
   write_text(file("faces.yaml"),
              "task: classifier\noutput: run\ndata: {train: {dataset: set, split: val}, picture: face, on_error: skip, resize: 0, "
-             "augment: none, flip: false}\n");
+             "size: 5, workers: 1, augment: none, flip: false}\n");
   const auto result = run("preview --data set --config faces.yaml --out seen");
   ASSERT_EQ(result.code, 0) << result.errors;
   EXPECT_THAT(result.errors,
@@ -118,7 +118,14 @@ TEST_F(DataCommandTest, PreviewShowsFacesAndLeavesBrokenOnesOut) {
   EXPECT_EQ(cv::imread(file("seen/000000.png").string()).cols, 5);
   EXPECT_FALSE(fs::exists(file("seen/000001.png")));
   const auto rate = run("bench --data set --split val --config faces.yaml --seconds 0.1");
-  EXPECT_EQ(rate.code, 0) << rate.errors;
+  ASSERT_EQ(rate.code, 0) << rate.errors;
+  const auto json = nlohmann::json::parse(rate.output);
+  const double images = json["images"], seconds = json["seconds"], per_second = json["images_per_second"];
+  EXPECT_GT(images, 0);
+  EXPECT_GE(seconds, 0.1);
+  EXPECT_NEAR(per_second, images / seconds, 0.02 * per_second + 0.1) << "both are rounded";
+  EXPECT_EQ(json["workers"], 1);
+  EXPECT_EQ(json["size"], 5);
 }
 
 TEST_F(DataCommandTest, VoteSaysHowFarAnnotatorsAgree) {

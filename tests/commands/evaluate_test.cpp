@@ -132,12 +132,10 @@ TEST_F(EvaluateCommandTest, ZeroShotByATextCNN) {
   network->eval();
   const at::NoGradGuard no_grad;
   network->classifier->weight.mul_(20);  // words that differ in what they evoke
-  StateDict state = module_state(*network);
   ModelInfo text = info("textcnn", kMoods);
   text.config = "task: textcnn\ntext: {max_keywords: 3}\n";
   text.vocabulary = kMoods;
-  state.metadata = text.to_metadata();
-  write_safetensors(root() / "text.safetensors", state);
+  write_network(root() / "text.safetensors", *network, text);
   at::Tensor ids = at::full({8, 3}, 9, at::kLong);  // 9 = padding
   ids.select(1, 0).copy_(at::arange(8));
   const at::Tensor emotions = at::softmax(network->forward(ids), 1);

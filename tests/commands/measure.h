@@ -9,7 +9,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "../support/process.h"
+#include "../support/commands.h"
+#include "../support/networks.h"
 #include "../support/scratch.h"
 #include "emotion/data/synth.h"
 #include "emotion/io/weights.h"
@@ -48,17 +49,13 @@ class MeasureTest : public ::testing::Test {
   static void write_classifier(const std::string& name, const std::vector<std::string>& classes, std::uint64_t seed = 1) {
     at::manual_seed(seed);
     ImageClassifier network("resnet18", static_cast<std::int64_t>(classes.size()));
-    StateDict state = module_state(*network);
-    state.metadata = info("classifier", classes).to_metadata();
-    write_safetensors(root() / name, state);
+    write_network(root() / name, *network, info("classifier", classes));
   }
   /// An untrained EmotionNet of the moods that projects to four numbers.
   static void write_joint(const std::string& name) {
     at::manual_seed(2);
     EmotionNet network(EmotionNetOptions{.backbone = "resnet18", .head = Head::kTwoBranch, .classes = 8, .embedding = 4});
-    StateDict state = module_state(*network);
-    state.metadata = info("emotionnet", kMoods).to_metadata();
-    write_safetensors(root() / name, state);
+    write_network(root() / name, *network, info("emotionnet", kMoods));
   }
   /// A data set whose images are the given lines'.
   static void write_dataset(const std::string& name, const std::vector<std::string>& classes, const std::string& lines) {
@@ -76,12 +73,8 @@ class MeasureTest : public ::testing::Test {
   }
   static std::string image(int i) { return fmt::format("images/000/{:07}.jpg", i); }
 
-  static Process::Result run(std::vector<std::string> arguments) {
-    arguments[0] = std::string(EMOTION_BIN) + "/" + arguments[0];
-    arguments.insert(arguments.end(), {"--log-level", "warning"});
-    return Process(root(), arguments).wait();
-  }
-  static void refuses(const std::vector<std::string>& arguments, int code, const std::string& error) {
+  static Process::Result run(const Words& words) { return command(root(), joined(words, {"--log-level", "warning"})); }
+  static void refuses(const Words& arguments, int code, const std::string& error) {
     const auto result = run(arguments);
     EXPECT_EQ(result.code, code);
     EXPECT_EQ(result.errors, error + "\n");
@@ -89,7 +82,7 @@ class MeasureTest : public ::testing::Test {
     fs::remove_all(root() / "out");
   }
   /// What a command prints that must succeed, without a warning.
-  static std::string output(const std::vector<std::string>& arguments) {
+  static std::string output(const Words& arguments) {
     const auto result = run(arguments);
     EXPECT_EQ(result.code, 0) << result.errors;
     EXPECT_EQ(result.errors, "");

@@ -42,13 +42,8 @@ class OutputTest : public MeasureTest {
         "test");
     FasterRCNN network(faster_rcnn_options(made, kClasses));
     fill_detector(*network);
-    ModelInfo model;
-    model.task = "detector";
-    model.config = print_run_config(made);
-    model.classes = classes_;
-    StateDict state = module_state(*network);
-    state.metadata = model.to_metadata();
-    write_safetensors(root() / "detector.safetensors", state);
+    write_network(root() / "detector.safetensors", *network,
+                  {.task = "detector", .config = print_run_config(made), .classes = classes_});
     write_dataset("boxes", classes_, fmt::format("{{\"image\": \"{}\"}}\n", image(0)));
     AnnotationWriter annotations(classes_);
     std::vector<AnnotatedBox> boxes;
@@ -56,10 +51,7 @@ class OutputTest : public MeasureTest {
     annotations.add(image(0), 32, 32, boxes);
     annotations.write(root() / "boxes/annotations/test.json");
   }
-  /// A line of the shell, in which $B is the commands' folder.
-  static Process::Result shell(const std::string& line) {
-    return Process(root(), {"/bin/bash", "-c", fmt::format("B='{}'; {}", EMOTION_BIN, line)}).wait();
-  }
+  static Process::Result shell(const std::string& line) { return emotion::shell(root(), line); }
   /// Runs a command whose output nobody takes; `file` must be there after each, where one is named.
   static void expect_kept(const std::string& line, const std::string& file = {}) {
     const auto read = shell("$B/" + line);

@@ -7,8 +7,9 @@
 
 #include <torch/utils.h>
 
+#include "../support/commands.h"
 #include "../support/detector_weights.h"
-#include "../support/process.h"
+#include "../support/networks.h"
 #include "../support/scratch.h"
 #include "emotion/data/decode.h"
 #include "emotion/eval/extract_regions.h"
@@ -51,15 +52,9 @@ class PredictTest : public ::testing::Test {
 
   static void write(const std::string& name, const torch::nn::Module& network, const RunConfig& config,
                     const std::vector<std::string>& classes, const std::string& faces = {}, const std::string& regions = {}) {
-    ModelInfo info;
-    info.task = config.task;
-    info.config = print_run_config(config);
-    info.classes = classes;
-    info.faces = faces;
-    info.regions = regions;
-    StateDict state = module_state(network);
-    state.metadata = info.to_metadata();
-    write_safetensors(file(weights(name)), state);
+    write_network(
+        file(weights(name)), network,
+        {.task = config.task, .config = print_run_config(config), .classes = classes, .faces = faces, .regions = regions});
   }
   static RunConfig config(const std::string& task, const std::string& model) {
     return parse_run_config(
@@ -83,10 +78,7 @@ class PredictTest : public ::testing::Test {
     write(name, *network, made, {"sun", "dog"});
   }
 
-  static Process::Result run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), std::string(EMOTION_BIN) + "/emotion_predict");
-    return Process(folder_->path(), arguments).wait();
-  }
+  static Process::Result run(const Words& words) { return command(folder_->path(), joined({"emotion_predict"}, words)); }
   /// All that a run says which must fail with `code`.
   static std::string error(int code, const std::vector<std::string>& arguments) {
     const Process::Result result = run(arguments);
@@ -278,10 +270,7 @@ class FaceNetworkTest : public PredictTest {
     EXPECT_EQ(json.size(), 1U);
     return json.at(0)["probabilities"];
   }
-  static Process::Result search(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), std::string(EMOTION_BIN) + "/emotion_search");
-    return Process(folder_->path(), arguments).wait();
-  }
+  static Process::Result search(const Words& words) { return command(folder_->path(), joined({"emotion_search"}, words)); }
 };
 
 TEST_F(FaceNetworkTest, ThePictureIsTheFace) {
@@ -333,15 +322,8 @@ TEST_F(FaceNetworkTest, PicturesWithoutAFaceAreLeftOutAndNamed) {
 }
 
 TEST_F(FaceNetworkTest, ASignalStopsItBetweenPictures) {
-  std::vector<std::string> words{std::string(EMOTION_BIN) + "/emotion_predict",
-                                 "--checkpoint",
-                                 weights("image"),
-                                 "--pictures",
-                                 "maps",
-                                 "--json",
-                                 "stopped.json"};
-  words.insert(words.end(), 2000, "other.png");
-  const Process process(folder_->path(), words);
+  const Words words{"emotion_predict", "--checkpoint", weights("image"), "--pictures", "maps", "--json", "stopped.json"};
+  const Process process(folder_->path(), command_words(joined(words, Words(2000, "other.png"))));
   while (!fs::exists(file("maps/00001-map.png"))) ::usleep(1000);
   process.send(SIGTERM);
   const auto result = process.wait();

@@ -12,7 +12,6 @@
 namespace emotion {
 namespace {
 
-using Words = std::vector<std::string>;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -155,11 +154,7 @@ TEST_F(ProbeCommandTest, RandomWeightsArePinnedByTheirSeed) {
 
 // A plain .pth of torchvision's names: the same backbone gives the same features.
 TEST_F(ProbeCommandTest, APlainBackboneIsABaseline) {
-  StateDict plain;
-  for (const auto& [name, tensor] : read_safetensors(root() / "net.safetensors").entries) {
-    if (name.starts_with("backbone.")) plain.add(name.substr(9), tensor);
-  }
-  write_pth(root() / "plain.pth", plain);
+  write_pth(root() / "plain.pth", plain_backbone(read_safetensors(root() / "net.safetensors")));
   const auto json = measured(
       {"--checkpoint", "plain.pth", "--set", "model.backbone=resnet18", "--set", "data.resize=32", "--set", "data.size=32"});
   EXPECT_EQ(json["probe"]["weights"], "plain.pth");

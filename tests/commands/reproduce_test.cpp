@@ -1,5 +1,6 @@
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -9,7 +10,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "../support/process.h"
+#include "../support/commands.h"
 #include "../support/scratch.h"
 
 // Runs the command itself. Its trainings and measurements are small scripts under the commands' names, so that failures, kills
@@ -99,11 +100,8 @@ class ReproduceTest : public ::testing::Test {
     write_text(root_ / name / "dataset.yaml", fmt::format("classes: [a]\nsplits: {{{}}}\n", fmt::join(files, ", ")));
   }
 
-  std::vector<std::string> command(std::vector<std::string> flags) const {
-    flags.insert(flags.begin(), {std::string(EMOTION_BIN) + "/emotion_reproduce", "--bin", "fake", "--output", "out"});
-    return flags;
-  }
-  Process::Result run(std::vector<std::string> flags = {}) const { return Process(root_, command(std::move(flags))).wait(); }
+  static Words words(const Words& flags = {}) { return joined({"emotion_reproduce", "--bin", "fake", "--output", "out"}, flags); }
+  Process::Result run(const Words& flags = {}) const { return command(root_, words(flags)); }
 
   std::string calls(const std::string& program) const {
     const std::string text = fs::exists(root_ / "calls") ? read_file(root_ / "calls") : "";
@@ -200,7 +198,7 @@ TEST_F(ReproduceTest, AnotherSettingIsAnotherTraining) {
 
 TEST_F(ReproduceTest, SigintSavesAndTheNextCallGoesOn) {
   write_text(root_ / "slow", "");
-  const Process process(root_, command({"--table", "toy/2"}));
+  const Process process(root_, command_words(words({"--table", "toy/2"})));
   wait_for_training();
   process.send(SIGINT);
   const auto result = process.wait();
@@ -217,7 +215,7 @@ TEST_F(ReproduceTest, SigintSavesAndTheNextCallGoesOn) {
 
 TEST_F(ReproduceTest, KilledAtOnceItsTrainingEndsTooAndTheNextCallGoesOn) {
   write_text(root_ / "slow", "");
-  const Process process(root_, command({"--table", "toy/2"}));
+  const Process process(root_, command_words(words({"--table", "toy/2"})));
   wait_for_training();
   EXPECT_EQ(run({"--table", "toy/2"}).errors,
             "out: another emotion_reproduce works there; wait for it or give another --output\n");
@@ -462,9 +460,8 @@ TEST(ReproduceReal, ATableIsMadeTrainedAndMeasured) {
                  "  - {name: base, config: base.yaml, printed: [50, null]}\n"
                  "  - {name: slow, config: slow.yaml, printed: [40, null]}\n"
                  "orderings:\n  - {claim: a larger rate is better, better: base, worse: slow, columns: [Top]}\n");
-  const std::vector<std::string> command{
-      std::string(EMOTION_BIN) + "/emotion_reproduce", "--scale", "tiny", "--seeds", "1", "--output", "out"};
-  const auto result = Process(root, command).wait();
+  const Words words{"emotion_reproduce", "--scale", "tiny", "--seeds", "1", "--output", "out"};
+  const auto result = command(root, words);
   ASSERT_EQ(result.code, 0) << result.errors << result.output;
   // The figures are those of the files that the commands wrote, in per cent: eight test pictures.
   std::size_t tops = 0, probes = 0;
@@ -486,10 +483,21 @@ TEST(ReproduceReal, ATableIsMadeTrainedAndMeasured) {
   EXPECT_EQ(std::distance(begin(run_folders), end(run_folders)), 2);
   // Again: nothing is left to do, and the figures stay.
   const std::string csv = read_file(root / "out/tables.csv");
-  const auto log = fs::last_write_time(root / "out/made");
-  EXPECT_EQ(Process(root, command).wait().code, 0);
+  const auto made = [&] {
+    std::map<std::string, fs::file_time_type> times{{"made", fs::last_write_time(root / "out/made")}};
+    for (const char* below : {"out/runs", "out/results"}) {
+      for (const auto& entry : fs::recursive_directory_iterator(root / below)) {
+        const std::string name = entry.path().filename().string();
+        if (name == "model.safetensors" || name == "metrics.json") times[entry.path().string()] = entry.last_write_time();
+      }
+    }
+    return times;
+  };
+  const auto before = made();
+  EXPECT_GE(before.size(), 7U) << "two runs, four results";
+  EXPECT_EQ(command(root, words).code, 0);
   EXPECT_EQ(read_file(root / "out/tables.csv"), csv);
-  EXPECT_EQ(fs::last_write_time(root / "out/made"), log);
+  EXPECT_EQ(made(), before);
 }
 
 }  // namespace

@@ -9,16 +9,13 @@
 namespace emotion {
 namespace {
 
-using Words = std::vector<std::string>;
 using ::testing::HasSubstr;
 
 class SearchCommandTest : public MeasureTest {
  protected:
   static std::string index(const std::string& checkpoint, const std::string& out, const Words& more = {},
                            const std::string& data = "moods") {
-    Words words{"emotion_search", "index", "--checkpoint", checkpoint, "--data", data, "--out", out};
-    words.insert(words.end(), more.begin(), more.end());
-    return output(words);
+    return output(joined({"emotion_search", "index", "--checkpoint", checkpoint, "--data", data, "--out", out}, more));
   }
   /// The results of image queries, as --json writes them.
   static nlohmann::json query(const std::string& index, const Words& pictures, const Words& more = {}) {
@@ -43,10 +40,8 @@ TEST_F(SearchCommandTest, SearchByWords) {
         run({"emotion_search", "index", "--checkpoint", "joint.safetensors", "--data", "moods", "--space", space, "--out", space})
             .code,
         0);
-  const auto text = [](const std::string& index, const std::string& vectors, const std::vector<std::string>& words) {
-    std::vector<std::string> arguments{"emotion_search", "text", "--index", index, "--word2vec", vectors};
-    arguments.insert(arguments.end(), words.begin(), words.end());
-    return arguments;
+  const auto text = [](const std::string& index, const std::string& vectors, const Words& words) {
+    return joined({"emotion_search", "text", "--index", index, "--word2vec", vectors}, words);
   };
   refuses(text("joint", "three.txt", {"joy"}), 3,
           "three.txt: its vectors have 3 numbers, those of joint have 4; --word2vec wants the file that the network was "
@@ -105,12 +100,9 @@ TEST_F(SearchCommandTest, ReportShowsQueryAndPictures) {
 }
 
 TEST_F(SearchCommandTest, AnIndexThatCannotBeWrittenIsNoSuccess) {
-  const auto result =
-      Process(root(),
-              {"/bin/bash", "-c",
-               "ulimit -f 1; exec " + std::string(EMOTION_BIN) +
-                   "/emotion_search index --checkpoint net.safetensors --data moods --split train --log-level error --out full"})
-          .wait();
+  const auto result = shell(root(),
+                            "ulimit -f 1; exec $B/emotion_search index --checkpoint net.safetensors --data moods --split train "
+                            "--log-level error --out full");
   EXPECT_EQ(result.code, 1);
   EXPECT_EQ(result.output, "");
   EXPECT_THAT(result.errors, HasSubstr("full: cannot be written: "));
@@ -118,11 +110,7 @@ TEST_F(SearchCommandTest, AnIndexThatCannotBeWrittenIsNoSuccess) {
 
 // A query is put through what the pictures were put through.
 TEST_F(SearchCommandTest, TheIndexKnowsTheSettingsItWasMadeWith) {
-  StateDict plain;
-  for (const auto& [name, tensor] : read_safetensors(root() / "net.safetensors").entries) {
-    if (name.starts_with("backbone.")) plain.add(name.substr(9), tensor);
-  }
-  write_safetensors(root() / "plain.safetensors", plain);
+  write_safetensors(root() / "plain.safetensors", plain_backbone(read_safetensors(root() / "net.safetensors")));
   const Words settings{"--kind", "exact", "--set", "model.backbone=resnet18", "--set", "data.resize=48", "--set", "data.size=40"};
   index("plain.safetensors", "set", settings);
   const std::string own(Manifest::open(Dataset::open(root() / "moods"), "train")[0].image);

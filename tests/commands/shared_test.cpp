@@ -9,18 +9,17 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "../support/process.h"
+#include "../support/commands.h"
+#include "../support/networks.h"
 #include "../support/ranks.h"
 #include "../support/scratch.h"
 #include "emotion/data/manifest.h"
 #include "emotion/data/synth.h"
 #include "emotion/io/weights.h"
 #include "emotion/model/image_classifier.h"
-#include "emotion/model/load_state.h"
 #include "emotion/random.h"
 #include "emotion/stimuli/region_file.h"
 #include "emotion/text/word_vectors.h"
-#include "emotion/train/checkpoint.h"
 
 // Commands whose work several processes share (--nproc): what they make is what one makes, a stopped one goes on where it was,
 // and a killed process is named.
@@ -29,7 +28,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-using Words = std::vector<std::string>;
 
 class SharedTest : public ::testing::Test {
  protected:
@@ -38,26 +36,27 @@ class SharedTest : public ::testing::Test {
     write_synth({.kind = "scenes", .out = root() / "scenes", .count = 40, .size = 48, .workers = 1});
     at::manual_seed(1);
     const ImageClassifier network("resnet18", 2);
-    StateDict state = module_state(*network);
-    state.metadata = ModelInfo{
-        .task = "classifier",
-        .config = "task: classifier\nmodel: {backbone: resnet18}\ndata: {resize: 32, size: 32}\n",
-        .classes = {"a",
-                    "b"}}.to_metadata();
-    write_safetensors(root() / "net.safetensors", state);
+    write_network(root() / "net.safetensors", *network,
+                  {.task = "classifier",
+                   .config = "task: classifier\nmodel: {backbone: resnet18}\ndata: {resize: 32, size: 32}\n",
+                   .classes = {"a", "b"}});
   }
   static void TearDownTestSuite() {
     delete folder_;
     folder_ = nullptr;
   }
   static const fs::path& root() { return folder_->path(); }
-  static Words command(Words words) {
-    words[0] = std::string(EMOTION_BIN) + "/" + words[0];
-    return words;
-  }
-  static Process::Result run(const Words& words) { return Process(root(), command(words)).wait(); }
+  static Process::Result run(const Words& words) { return command(root(), words); }
   static void copy(const std::string& name) { fs::copy(root() / "scenes", root() / name, fs::copy_options::recursive); }
   static at::Tensor features(const std::string& file) { return *read_safetensors(root() / file).find("features"); }
+  /// Features as nothing computes them, in a piece that is otherwise as it was: they tell whether it is used.
+  static void mark(const fs::path& piece) {
+    const StateDict kept = read_safetensors(piece);
+    StateDict marked;
+    marked.metadata = kept.metadata;
+    marked.add("features", *kept.find("features") + 1);
+    write_safetensors(piece, marked);
+  }
 
   static ScratchFolder* folder_;
 };
@@ -65,13 +64,8 @@ ScratchFolder* SharedTest::folder_ = nullptr;
 
 TEST_F(SharedTest, FeaturesOfTwoProcessesAreThoseOfOne) {
   const Words words{"emotion_extract", "--checkpoint", "net.safetensors", "--data", "scenes", "--batch", "4", "--out"};
-  const auto with = [&](const Words& more) {
-    Words all = words;
-    all.insert(all.end(), more.begin(), more.end());
-    return run(all);
-  };
-  ASSERT_EQ(with({"one.safetensors"}).code, 0);
-  const auto two = with({"two.safetensors", "--nproc", "2"});
+  ASSERT_EQ(run(joined(words, {"one.safetensors"})).code, 0);
+  const auto two = run(joined(words, {"two.safetensors", "--nproc", "2"}));
   ASSERT_EQ(two.code, 0) << two.errors;
   const at::Tensor one = features("one.safetensors");
   EXPECT_EQ(one.size(0), 32);
@@ -102,9 +96,14 @@ TEST_F(SharedTest, FeaturesThatAreThereAreNotComputedAgain) {
   EXPECT_EQ(fs::last_write_time(piece), made);
 
   // Another picture in its place is other data: all is made again, and right.
+  mark(piece);
   fs::rename(kept, picture);
   ASSERT_EQ(run(words).code, 0);
-  EXPECT_EQ(features("f.safetensors").size(0), 32);
+  ASSERT_EQ(run({"emotion_extract", "--checkpoint", "net.safetensors", "--data", "broken", "--batch", "4", "--out",
+                 "whole.safetensors"})
+                .code,
+            0);
+  EXPECT_TRUE(at::allclose(features("f.safetensors"), features("whole.safetensors"), 1e-5, 1e-6));
 }
 
 TEST_F(SharedTest, FacesOfTwoProcessesAreThoseOfOne) {
@@ -220,7 +219,8 @@ TEST_F(SharedTest, AHaltedProcessIsNamedInTheMiddleOfTheOthersShare) {
   }
   write_text(root() / "halted/all.jsonl", lines);
   write_text(root() / "halted/dataset.yaml", "classes: [awe]\nsplits: {all: all.jsonl}\n");
-  const Process process(root(), command({"emotion_data", "faces", "halted", "--nproc", "2", "--timeout", "3", "--workers", "1"}));
+  const Process process(root(),
+                        command_words({"emotion_data", "faces", "halted", "--nproc", "2", "--timeout", "3", "--workers", "1"}));
   while (!fs::exists(root() / "halted/faces/all.found.1.jsonl")) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   const auto both = ranks(process.pid());
   ASSERT_EQ(both.size(), 2U);
@@ -234,14 +234,31 @@ TEST_F(SharedTest, AHaltedProcessIsNamedInTheMiddleOfTheOthersShare) {
   EXPECT_EQ(read_file(root() / "halted/all.jsonl"), lines);
 }
 
+// Processes of any number go on from the pieces that are there.
 TEST_F(SharedTest, AKilledProcessIsNamedAndTheOthersStop) {
-  const Words words{"emotion_extract", "--checkpoint",  "net.safetensors", "--data", "scenes",  "--batch", "1",
-                    "--out",           "k.safetensors", "--timeout",       "3",      "--nproc", "2",       "--set",
-                    "data.resize=256", "--set",         "data.size=224"};
-  const Process process(root(), command(words));
+  const auto words = [](const std::string& out, const std::string& processes) {
+    return Words{"emotion_extract",
+                 "--checkpoint",
+                 "net.safetensors",
+                 "--data",
+                 "scenes",
+                 "--batch",
+                 "1",
+                 "--out",
+                 out,
+                 "--timeout",
+                 "3",
+                 "--nproc",
+                 processes,
+                 "--set",
+                 "data.resize=256",
+                 "--set",
+                 "data.size=224"};
+  };
+  const fs::path parts = root() / "k.safetensors.parts", piece = parts / "00000001.safetensors";
+  const Process process(root(), command_words(words("k.safetensors", "2")));
   // Its children are the ranks; rank 1 dies once a piece is there.
-  while (!fs::exists(root() / "k.safetensors.parts/00000001.safetensors"))
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  while (!fs::exists(piece)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   const auto both = ranks(process.pid());
   ASSERT_EQ(both.size(), 2U);
   ::kill(both[1], SIGKILL);
@@ -251,14 +268,26 @@ TEST_F(SharedTest, AKilledProcessIsNamedAndTheOthersStop) {
               HasSubstr(fmt::format("rank 1 (process {}) was killed by signal 9 (Killed); the same command goes on "
                                     "where it stopped",
                                     both[1])));
-  ASSERT_EQ(run(words).code, 0);
-  EXPECT_EQ(features("k.safetensors").size(0), 32);
+
+  ASSERT_EQ(run(words("unbroken.safetensors", "1")).code, 0);
+  at::Tensor expected = features("unbroken.safetensors").clone();
+  ASSERT_EQ(expected.size(0), 32);
+  expected.narrow(0, 2, 2).add_(1);
+  mark(piece);
+  fs::copy(parts, root() / "left", fs::copy_options::recursive);
+  for (const char* processes : {"3", "1"}) {
+    fs::remove_all(parts);
+    fs::copy(root() / "left", parts, fs::copy_options::recursive);
+    const auto again = run(words("k.safetensors", processes));
+    ASSERT_EQ(again.code, 0) << again.errors;
+    EXPECT_TRUE(at::allclose(features("k.safetensors"), expected, 1e-5, 1e-6)) << processes;
+  }
 }
 
 // They have no handler yet: what ends them is the SIGTERM that the launching process passes on.
 TEST_F(SharedTest, ASignalWhileProcessesStartIsAnInterruption) {
-  const Process process(root(), command({"emotion_extract", "--checkpoint", "net.safetensors", "--data", "scenes", "--out",
-                                         "early.safetensors", "--nproc", "2"}));
+  const Process process(root(), command_words({"emotion_extract", "--checkpoint", "net.safetensors", "--data", "scenes", "--out",
+                                               "early.safetensors", "--nproc", "2"}));
   while (ranks(process.pid()).size() < 2) std::this_thread::sleep_for(std::chrono::microseconds(100));
   process.send(SIGINT);
   const auto result = process.wait();
@@ -281,9 +310,7 @@ TEST_F(SharedTest, WordVectorsOfTwoProcesses) {
   const Words words{"emotion_text", "word2vec",  "--data", "words",       "--split", "all",     "--dimension", "16",   "--epochs",
                     "30",           "--threads", "1",      "--subsample", "0",       "--nproc", "2",           "--out"};
   for (const char* out : {"a.bin", "b.bin"}) {
-    Words all = words;
-    all.emplace_back(out);
-    const auto result = run(all);
+    const auto result = run(joined(words, {out}));
     ASSERT_EQ(result.code, 0) << result.errors;
   }
   EXPECT_EQ(read_file(root() / "a.bin"), read_file(root() / "b.bin"));

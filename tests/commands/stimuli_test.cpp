@@ -17,9 +17,7 @@ class StimuliCommandTest : public MeasureTest {
     ModelInfo made = info("stimuli", kMoods);
     made.config = yaml;
     const StimuliNet network(stimuli_net_options(parse_run_config(yaml, "test"), 8, 4));
-    StateDict state = module_state(*network);
-    state.metadata = made.to_metadata();
-    write_safetensors(root() / "stimuli.safetensors", state);
+    write_network(root() / "stimuli.safetensors", *network, made);
     return "stimuli.safetensors";
   }
   static std::vector<std::string> extract(const std::string& data) {

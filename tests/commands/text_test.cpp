@@ -5,7 +5,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "../support/process.h"
+#include "../support/commands.h"
+#include "../support/networks.h"
 #include "../support/scratch.h"
 #include "emotion/data/manifest.h"
 #include "emotion/data/stimulus_path.h"
@@ -23,10 +24,7 @@ using Json = nlohmann::json;
 
 class TextCommandTest : public ::testing::Test {
  protected:
-  Process::Result run(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), std::string(EMOTION_BIN) + "/emotion_text");
-    return Process(root_, arguments).wait();
-  }
+  Process::Result run(const Words& words) const { return command(root_, joined({"emotion_text"}, words)); }
   Json json(const std::string& name) const { return Json::parse(read_file(root_ / name)); }
 
   /// Two words, two emotions: a word's vector goes through every layer as it is, halved by the mean over two positions; the
@@ -42,14 +40,11 @@ class TextCommandTest : public ::testing::Test {
     network->hidden->bias.zero_();
     network->classifier->weight.copy_(at::eye(2) * std::log(9.0));
     network->classifier->bias.zero_();
-    StateDict state = module_state(*network);
-    ModelInfo info;
-    info.task = "textcnn";
-    info.config = "task: textcnn\ntext: {max_keywords: 2}\n";
-    info.classes = {"joy", "fear"};
-    info.vocabulary = {"sun", "storm"};
-    state.metadata = info.to_metadata();
-    write_safetensors(root_ / "text.safetensors", state);
+    write_network(root_ / "text.safetensors", *network,
+                  {.task = "textcnn",
+                   .config = "task: textcnn\ntext: {max_keywords: 2}\n",
+                   .classes = {"joy", "fear"},
+                   .vocabulary = {"sun", "storm"}});
   }
 
   ScratchFolder folder_;

@@ -15,7 +15,7 @@
 #include <chrono>
 #include <thread>
 
-#include "../support/process.h"
+#include "../support/commands.h"
 #include "../support/scratch.h"
 #include "emotion/config/run_config.h"
 #include "emotion/data/manifest.h"
@@ -54,10 +54,7 @@ class TrainCommandTest : public ::testing::Test {
     return "data: {train: {dataset: people, split: train}, val: {dataset: people, split: val}, resize: 28, size: 24, workers: 1" +
            more + "}";
   }
-  static Process::Result run(std::vector<std::string> arguments) {
-    arguments[0] = std::string(EMOTION_BIN) + "/" + arguments[0];
-    return Process(root(), arguments).wait();
-  }
+  static Process::Result run(const Words& words) { return command(root(), words); }
   static Json json(const std::string& name) { return Json::parse(read_file(root() / name)); }
 
   /// The page's map and strips hold these samples of the validation split, and every strip the pictures of largest cosine among
@@ -74,7 +71,9 @@ class TrainCommandTest : public ::testing::Test {
     ASSERT_EQ(extracted.code, 0) << extracted.errors;
     const at::Tensor rows = *read_safetensors(root() / "f.safetensors").find("features");
     const at::Tensor unit = rows / rows.norm(2, {1}, true), cosine = unit.matmul(unit.t());
+    ASSERT_EQ(features["nearest"].size(), std::min<std::size_t>(5, samples.size()));
     for (const Json& strip : features["nearest"]) {
+      ASSERT_EQ(strip["rows"].size(), std::min<std::size_t>(6, samples.size() - 1));
       const auto query = strip["query"].get<std::int64_t>();
       at::Tensor others = cosine[query].clone();
       others[query] = -2;

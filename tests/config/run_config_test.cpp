@@ -30,8 +30,7 @@ class RunConfigTest : public ::testing::Test {
   }
   /// The error without the folder.
   std::string error(const std::string& yaml, const std::vector<std::string>& settings = {}) const {
-    const std::string text = error_of<ConfigError>([&] { load(yaml, settings); });
-    return text.starts_with(folder_.path().string()) ? text.substr(folder_.path().string().size() + 1) : text;
+    return error_without<ConfigError>(folder_.path(), [&] { load(yaml, settings); });
   }
   ScratchFolder folder_;
 };

@@ -1,10 +1,7 @@
 // What lies in the folder that pictures are fetched into: names that cannot be, files that were there.
-#include <sys/resource.h>
-
-#include <csignal>
-
 #include <gtest/gtest.h>
 
+#include "../support/small_files.h"
 #include "fetch_support.h"
 
 namespace emotion {
@@ -17,26 +14,6 @@ using FetchFilesTest = FetchFixture;
 std::size_t open_files() {
   return static_cast<std::size_t>(std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
 }
-
-/// Lets no file grow beyond some bytes while it lives.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit{bytes, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  rlimit before_{};
-  void (*handler_)(int);
-};
 
 TEST_F(FetchFilesTest, ANameThatCannotBeIsItsLinesFailureAlone) {
   HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
@@ -63,7 +40,7 @@ TEST_F(FetchFilesTest, ANameThatCannotBeIsItsLinesFailureAlone) {
 }
 
 TEST_F(FetchFilesTest, AWriteThatFailsLeavesNoFileAndNoDescriptor) {
-  const FileSizeLimit limit(picture().size() - 1);
+  const SmallFiles limit(picture().size() - 1);
   const auto fetch = [&](int begin, int end) {
     HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
     std::vector<UrlEntry> list;

@@ -5,10 +5,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <filesystem>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <set>
+#include <thread>
 
 #include "../support/scratch.h"
 #include "emotion/data/decode.h"
@@ -174,10 +178,16 @@ TEST_F(LoaderTest, ABrokenImageIsSkippedWhenAskedAndListed) {
 
 TEST_F(LoaderTest, LeavingEarlyEndsTheThreads) {
   const Manifest data = manifest();
+  const auto threads = [] { return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {}); };
+  const auto before = threads();
   for (int i = 0; i < 20; ++i) {
     ImageLoader loader(data, {.transform = {.size = 16}, .batch = 4, .workers = 3}, order(data.size()), 0);
+    EXPECT_GT(threads(), before);
     if (i % 2) loader.next();
   }
+  // A thread that was joined may stay listed for a moment.
+  for (int i = 0; i < 250 && threads() > before; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(threads(), before);
 }
 
 TEST(SamplerTest, AnEpochIsAPermutationAndAFractionStays) {

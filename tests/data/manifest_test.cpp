@@ -36,12 +36,10 @@ class ManifestTest : public ::testing::Test {
   }
   /// The error of opening, without the folder.
   std::string error(const std::string& jsonl) const {
-    const std::string text = error_of<DataError>([&] { Manifest::open(dataset(jsonl), "train"); });
-    return text.starts_with(folder_.path().string()) ? text.substr(folder_.path().string().size() + 1) : text;
+    return error_without<DataError>(folder_.path(), [&] { Manifest::open(dataset(jsonl), "train"); });
   }
   std::string yaml_error(const std::string& yaml) const {
-    const std::string text = error_of<DataError>([&] { dataset("", yaml); });
-    return text.starts_with(folder_.path().string()) ? text.substr(folder_.path().string().size() + 1) : text;
+    return error_without<DataError>(folder_.path(), [&] { dataset("", yaml); });
   }
   ScratchFolder folder_;
 };
@@ -284,9 +282,9 @@ class ImportTest : public ManifestTest {
     return {.file = folder_.path() / "table.csv", .root = folder_.path() / "images", .out = folder_.path() / "out"};
   }
   std::string import_error(const CsvImport& options) const {
-    const std::string text = error_of<Error>([&] { import_csv(options); });
+    const std::string text = error_without<Error>(folder_.path(), [&] { import_csv(options); });
     EXPECT_FALSE(fs::exists(folder_.path() / "out/dataset.yaml"));
-    return text.starts_with(folder_.path().string()) ? text.substr(folder_.path().string().size() + 1) : text;
+    return text;
   }
 };
 

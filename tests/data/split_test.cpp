@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../support/log_capture.h"
 #include "../support/scratch.h"
 #include "curation_support.h"
 #include "emotion/data/annotations.h"
@@ -16,7 +17,6 @@
 #include "emotion/data/pack.h"
 #include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
-#include "emotion/log.h"
 
 namespace emotion {
 namespace {
@@ -122,11 +122,9 @@ TEST_F(SplitTest, FoldsDealEveryClassEvenly) {
   for (int k = 0; k < 3; ++k) {
     for (int i = 0; i < counts[k]; ++i) text += fmt::format("{{\"image\": \"{}-{}.png\", \"labels\": [{}]}}\n", k, i, k);
   }
-  set_log_level(LogLevel::kInfo);
-  set_log_file((folder_.path() / "log.txt").string());
+  LogCapture log(LogLevel::kInfo);
   write_new_splits(dataset({{"all", text}}), {.folds = 5, .seed = 4}, out());
-  set_log_file("");
-  set_log_level(LogLevel::kOff);
+  const std::string said = log.text();
   for (int fold = 1; fold <= 5; ++fold) {
     std::map<char, int> of_class;
     const auto val = images(out(), fmt::format("val-{}", fold));
@@ -138,7 +136,7 @@ TEST_F(SplitTest, FoldsDealEveryClassEvenly) {
     }
     EXPECT_THAT(val, SizeIs(8)) << "40 samples";
   }
-  EXPECT_THAT(read_file(folder_.path() / "log.txt"), ::testing::HasSubstr("class calm has 3 samples, fewer than 5 folds"));
+  EXPECT_THAT(said, ::testing::HasSubstr("class calm has 3 samples, fewer than 5 folds"));
 }
 
 // Largest remainders of 50/30/20: 7 samples are 3.5, 2.1 and 1.4, so 4, 2, 1; 3 are 1.5, 0.9 and 0.6, so 1, 1, 1.

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "../support/process.h"
+#include "../support/commands.h"
 #include "../support/scratch.h"
 #include "emotion/io/weights.h"
 
@@ -38,8 +38,7 @@ class VerifyTest : public ::testing::Test {
   }
   /// The lines that the command prints, without the folder.
   std::vector<std::string> verify(int code) const {
-    const Process process(folder_.path(), {std::string(EMOTION_BIN) + "/emotion_data", "verify", root_.string()});
-    const auto result = process.wait();
+    const auto result = command(folder_.path(), {"emotion_data", "verify", root_.string()});
     EXPECT_EQ(result.code, code) << result.errors;
     std::vector<std::string> lines;
     std::istringstream in(result.output);
@@ -67,8 +66,8 @@ TEST_F(VerifyTest, WritesADataSetOfWhatIsWhole) {
              "{\"image\": \"b.png\", \"regions\": \"torn.safetensors\"}\n");
   write_text(root_ / "val.jsonl", "{\"image\": \"b.png\", \"labels\": [0], \"face\": \"face.png\"}\n");
   write_text(root_ / "bad.jsonl", "{\"image\": \"broken.png\"}\n");
-  const std::string tool = std::string(EMOTION_BIN) + "/emotion_data", out = (folder_.path() / "new/whole").string();
-  const auto result = Process(folder_.path(), {tool, "verify", root_.string(), "--out", out}).wait();
+  const std::string out = (folder_.path() / "new/whole").string();
+  const auto result = command(folder_.path(), {"emotion_data", "verify", root_.string(), "--out", out});
   EXPECT_EQ(result.code, 0) << result.errors;
   EXPECT_EQ(std::count(result.output.begin(), result.output.end(), '\n'), 5) << result.output;
   EXPECT_THAT(result.errors, HasSubstr(out + ": train 2, val 1, without the 5 problems of " + root_.string()));
@@ -77,13 +76,13 @@ TEST_F(VerifyTest, WritesADataSetOfWhatIsWhole) {
             "{\"image\": \"face.png\", \"labels\": [0]}\n");
   EXPECT_EQ(read_file(fs::path(out) / "val.jsonl"), read_file(root_ / "val.jsonl"));
   EXPECT_FALSE(fs::exists(fs::path(out) / "bad.jsonl"));
-  const auto again = Process(folder_.path(), {tool, "verify", out}).wait();
+  const auto again = command(folder_.path(), {"emotion_data", "verify", out});
   EXPECT_EQ(again.code, 0) << again.output;
   EXPECT_THAT(again.errors, HasSubstr("3 samples, no problem"));
-  EXPECT_EQ(Process(folder_.path(), {tool, "verify", root_.string(), "--out", out}).wait().code, 2) << "a data set is there";
+  EXPECT_EQ(command(folder_.path(), {"emotion_data", "verify", root_.string(), "--out", out}).code, 2) << "a data set is there";
 
   write_sets("bad: bad.jsonl");
-  const auto none = Process(folder_.path(), {tool, "verify", root_.string(), "--out", out + "2"}).wait();
+  const auto none = command(folder_.path(), {"emotion_data", "verify", root_.string(), "--out", out + "2"});
   EXPECT_EQ(none.code, 3);
   EXPECT_THAT(none.errors, HasSubstr(": no sample is whole; nothing was written"));
   EXPECT_FALSE(fs::exists(fs::path(out + "2") / "dataset.yaml"));

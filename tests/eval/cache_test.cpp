@@ -8,6 +8,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "../support/networks.h"
 #include "../support/scratch.h"
 #include "emotion/data/synth.h"
 #include "emotion/io/file_lock.h"
@@ -15,7 +16,6 @@
 #include "emotion/io/weights.h"
 #include "emotion/log.h"
 #include "emotion/model/image_classifier.h"
-#include "emotion/model/load_state.h"
 
 namespace emotion {
 namespace {
@@ -25,7 +25,7 @@ class FeatureCacheTest : public testing::Test {
  protected:
   FeatureCacheTest() {
     write_synth({.kind = "affect", .out = data(), .count = 20, .size = 32});
-    write_network(1);
+    write_backbone(1);
     options_.cache = folder_.path() / "cache";
     options_.view.transform = {.resize = 32, .size = 32};
     options_.view.batch = 8;
@@ -36,14 +36,10 @@ class FeatureCacheTest : public testing::Test {
 
   fs::path data() const { return folder_.path() / "affect"; }
   fs::path weights() const { return folder_.path() / "net.safetensors"; }
-  void write_network(std::uint64_t seed) const {
+  void write_backbone(std::uint64_t seed) const {
     at::manual_seed(seed);
     ImageClassifier network("resnet18", 1);
-    StateDict state;
-    for (const auto& [name, tensor] : module_state(*network).entries) {
-      if (name.starts_with("backbone.")) state.add(name.substr(9), tensor);
-    }
-    write_safetensors(weights(), state);
+    write_safetensors(weights(), plain_backbone(module_state(*network)));
   }
   at::Tensor features() const {
     const Device device = Device::open("cpu");
@@ -64,9 +60,10 @@ class FeatureCacheTest : public testing::Test {
 };
 
 TEST_F(FeatureCacheTest, KeptFeaturesAreThoseComputed) {
-  const at::Tensor first = features(), second = features();
+  const at::Tensor first = features();
   ASSERT_EQ(kept().size(), 1U);
   const auto time = fs::last_write_time(kept()[0]);
+  const at::Tensor second = features();
   EXPECT_TRUE(at::equal(first, second));
   EXPECT_EQ(fs::last_write_time(kept()[0]), time) << "computed once";
   options_.cache.clear();
@@ -76,7 +73,7 @@ TEST_F(FeatureCacheTest, KeptFeaturesAreThoseComputed) {
 
 TEST_F(FeatureCacheTest, AnOldCacheIsRebuiltAndSaid) {
   const at::Tensor first = features();
-  write_network(2);
+  write_backbone(2);
   const at::Tensor second = features();
   EXPECT_FALSE(at::equal(first, second));
   ASSERT_EQ(kept().size(), 1U) << "in the place of the old one";
@@ -111,14 +108,21 @@ TEST_F(FeatureCacheTest, TwoWritersComputeOnce) {
     return split_features(VisualModel::open(weights(), {"model.backbone=resnet18"}, device), device,
                           Manifest::open(Dataset::open(data()), "train"), memory);
   }();
+  set_log_level(LogLevel::kDebug);
   std::vector<at::Tensor> results(3);
   std::vector<std::thread> threads;
   for (auto& result : results) threads.emplace_back([&] { result = features(); });
   for (auto& thread : threads) thread.join();
+  set_log_level(LogLevel::kInfo);
+  set_log_file("");  // lines of that level are on the disk then
   for (const auto& result : results) EXPECT_TRUE(at::equal(result, expected));
   ASSERT_EQ(kept().size(), 1U);
   const std::string text = log();
   EXPECT_EQ(text.find("are old"), std::string::npos) << text;
+  const std::string used = "kept features are used";
+  int count = 0;
+  for (std::size_t at = text.find(used); at != std::string::npos; at = text.find(used, at + 1)) ++count;
+  EXPECT_EQ(count, 2) << text;
 }
 
 TEST_F(FeatureCacheTest, ViewsDifferAndAreSeeded) {

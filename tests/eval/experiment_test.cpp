@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "../support/log_capture.h"
 #include "../support/scratch.h"
 #include "emotion/error.h"
-#include "emotion/log.h"
 #include "golden.h"
 
 namespace emotion {
@@ -170,12 +170,10 @@ TEST(ProbeExperimentTest, HeldOutSamplesAreScoredWithoutAugmentation) {
 
 /// The warnings of a probe, a line each.
 std::string warnings(const ProbePlan& plan, const ProbeSplit& train, const ProbeSplit* test) {
-  const ScratchFolder folder;
-  set_log_file((folder.path() / "log.txt").string());
+  LogCapture capture(LogLevel::kInfo);
   run_probe(plan, kClasses, train, nullptr, test);
-  set_log_file("");
   std::string found;
-  const std::string log = read_file(folder.path() / "log.txt");
+  const std::string log = capture.text();
   for (std::size_t begin = 0; (begin = log.find("probe: ", begin)) != std::string::npos;) {
     const std::size_t end = log.find('\n', begin);
     found += log.substr(begin, end + 1 - begin);

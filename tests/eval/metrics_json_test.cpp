@@ -5,9 +5,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "../support/log_capture.h"
 #include "../support/scratch.h"
 #include "emotion/eval/evaluation_summary.h"
-#include "emotion/log.h"
 
 namespace emotion {
 namespace {
@@ -139,12 +139,11 @@ TEST(EvaluationFilesTest, AConfusionOfTooManyClassesIsLeftOutAndSaidOnce) {
       .classes = summary.classes.size(), .scores = std::vector<float>(summary.classes.size()), .labels = {{0}}};
   summary.metrics = classification_metrics(summary.predictions);
   write_text(folder.path() / "out/confusion.csv", "an earlier evaluation's");
-  set_log_file((folder.path() / "log.txt").string());
+  LogCapture capture(LogLevel::kInfo);
   write_evaluation(folder.path() / "out", summary);
-  set_log_file("");
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "out/confusion.csv"));
   EXPECT_TRUE(std::filesystem::exists(folder.path() / "out/per_class.csv"));
-  const std::string log = read_file(folder.path() / "log.txt");
+  const std::string log = capture.text();
   const std::string said = "out: no confusion.csv, and no confusion in metrics.json: 1001 classes; up to 1000 have one\n";
   ASSERT_NE(log.find(said), std::string::npos) << log;
   EXPECT_EQ(log.find("confusion.csv", log.find(said) + said.size()), std::string::npos);

@@ -22,12 +22,8 @@ namespace fs = std::filesystem;
 
 class FileTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "emotion_file.XXXXXX").string();
-    folder = ::mkdtemp(name.data());
-  }
-  void TearDown() override { fs::remove_all(folder); }
-  fs::path folder;
+  const ScratchFolder scratch_;
+  const fs::path folder = scratch_.path();
 };
 
 TEST_F(FileTest, AWriterThatThrowsLeavesTheOldFile) {

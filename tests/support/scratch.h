@@ -24,4 +24,11 @@ std::string error_of(Action&& action) {
   return "no error";
 }
 
+/// The same without the path it begins with, and the character behind that.
+template <class Error, class Action>
+std::string error_without(const std::filesystem::path& prefix, Action&& action) {
+  const std::string text = error_of<Error>(action), path = prefix.string();
+  return text.starts_with(path) ? text.substr(path.size() + 1) : text;
+}
+
 }  // namespace emotion

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../support/log_capture.h"
 #include "../support/scratch.h"
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
@@ -37,8 +38,7 @@ class CollectionTest : public ::testing::Test {
   }
   std::string error(const std::string& text) const {
     const fs::path path = file("bad.jsonl", text);
-    const std::string what = error_of<DataError>([&] { read_collection(path, [](const CollectionRecord&) {}); });
-    return what.starts_with(path.string()) ? what.substr(path.string().size() + 1) : what;
+    return error_without<DataError>(path, [&] { read_collection(path, [](const CollectionRecord&) {}); });
   }
   ScratchFolder folder_;
 };
@@ -93,17 +93,14 @@ TEST_F(CollectionTest, SeedsBringTheirNeighbours) {
 
 // Keywords are read in lower case: what a person writes with a capital names the same word.
 TEST_F(CollectionTest, SeedsAndCategoriesHaveTheKeywordsForm) {
-  const fs::path log = folder_.path() / "log.txt";
-  set_log_level(LogLevel::kInfo);
-  set_log_file(log.string());
+  LogCapture log(LogLevel::kInfo);
   const auto found = emotion_candidates({collection()}, {"Joy", " joy", "RARE", "Awe"}, nullptr, {.min_images = 2, .top = 10});
-  set_log_file("");
-  set_log_level(LogLevel::kOff);
+  const std::string said = log.text();
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].keyword, "joy");
   EXPECT_TRUE(found[0].seed);
-  EXPECT_THAT(read_file(log), ::testing::HasSubstr("seed 'rare' is no candidate: 1 images have it, --min-images is 2"));
-  EXPECT_THAT(read_file(log), ::testing::HasSubstr("seed 'awe' is no keyword of the collection"));
+  EXPECT_THAT(said, ::testing::HasSubstr("seed 'rare' is no candidate: 1 images have it, --min-images is 2"));
+  EXPECT_THAT(said, ::testing::HasSubstr("seed 'awe' is no keyword of the collection"));
   std::size_t undecided = 0;
   EXPECT_THAT(read_categories(file("plain.txt", "Joy\n GRIEF\n CAFÉ\n"), undecided), ElementsAre("joy", "grief", "café"));
   const fs::path table = file("t.tsv", "yes\tJoy\t3\nno\tjoy\t2\n");

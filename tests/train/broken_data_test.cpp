@@ -92,10 +92,10 @@ TEST_F(BrokenDataTest, AStoppedRunListsThemToo) {
   write_split("train", {0, 1, 2, 3, 4, 5, 6, 7}, classes_);
   write_split("val", {11, 12, 13}, classes_);
   spoil(13);
-  const pid_t pid = start(command(classifier("train: {batch: 4, epochs: 100000}"), "run"));
+  const Process process = start(classifier("train: {batch: 4, epochs: 100000}"), "run");
   while (!fs::exists(folder_.path() / "run/checkpoints/last")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  ::kill(pid, SIGTERM);
-  const Result result = wait(pid);
+  process.send(SIGTERM);
+  const Result result = process.wait();
   EXPECT_EQ(result.code, 130);
   EXPECT_THAT(result.errors, HasSubstr("skipped " + (data_ / "val.jsonl").string() + ":3: "));
 }

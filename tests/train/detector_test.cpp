@@ -7,6 +7,7 @@
 
 #include "../support/bottom_up_weights.h"
 #include "../support/detector_weights.h"
+#include "../support/log_capture.h"
 #include "../support/scratch.h"
 #include "emotion/data/synth.h"
 #include "emotion/error.h"
@@ -254,14 +255,9 @@ TEST_F(DetectorTest, BeginningFromWeightsOf2019WithAnotherNormEpsIsTold) {
   write_safetensors(today, state);
   write_safetensors(before, old);
   const auto log = [&](const fs::path& init, const std::string& eps) {
-    const fs::path file = folder_.path() / "log.txt";
-    fs::remove(file);
-    set_log_level(LogLevel::kWarning);
-    set_log_file(file.string());
+    LogCapture capture(LogLevel::kWarning);
     make_task(config("run", {"model.init=" + init.string(), "model.detector.norm_eps=" + eps}), Device::open("cpu"));
-    set_log_file("");
-    set_log_level(LogLevel::kError);
-    return read_file(file);
+    return capture.text();
   };
   const std::string warning = before.string() +
                               ": torchvision's weights of 2019 were made with norms that add nothing to the variance, "

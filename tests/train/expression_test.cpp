@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../support/log_capture.h"
 #include "../support/scratch.h"
 #include "emotion/error.h"
 #include "emotion/io/weights.h"
@@ -75,12 +76,9 @@ TEST_F(ExpressionTest, TrainsOnPicturesAndSaysWhatItIs) {
 
 // Eleven of the sixteen samples have a face: the others are no part of an epoch.
 TEST_F(ExpressionTest, FacesOfPicturesAreTrainedOn) {
-  set_log_level(LogLevel::kInfo);
-  set_log_file(path("log.txt").string());
+  LogCapture log(LogLevel::kInfo);
   run("faces", "stimuli", {"data.picture=face"});
-  set_log_file("");
-  set_log_level(LogLevel::kError);
-  EXPECT_THAT(read_file(path("log.txt")), HasSubstr("stimuli.jsonl: 11 of 16 samples have a face"));
+  EXPECT_THAT(log.text(), HasSubstr("stimuli.jsonl: 11 of 16 samples have a face"));
   run("eleven", "stimuli", {"data.picture=face", "train.batch=11"});
   EXPECT_EQ(steps("eleven"), 1);
   EXPECT_EQ(error("none", "single", {"data.picture=face"}),

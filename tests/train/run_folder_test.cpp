@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "../support/process.h"
+#include "../support/commands.h"
 #include "trainer_support.h"
 
 // Which folder a run works in, and what a run that goes on or begins says of itself.
@@ -20,10 +20,8 @@ class RunFolderTest : public TrainerTest {
  protected:
   /// The command as it is, in the working directory `from`.
   Process::Result call(const std::vector<std::string>& arguments, const fs::path& from) const {
-    std::vector<std::string> all{std::string(EMOTION_BIN) + "/emotion_train"};
-    all.insert(all.end(), arguments.begin(), arguments.end());
     fs::create_directories(from);
-    return Process(from, all).wait();
+    return command(from, joined({"emotion_train"}, arguments));
   }
   Process::Result call(const std::vector<std::string>& arguments) const { return call(arguments, folder_.path()); }
   bool has_step(const std::string& name, int step) const {

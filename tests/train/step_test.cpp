@@ -2,10 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "../support/formula_weights.h"
+#include "../support/networks.h"
 #include "emotion/model/emotion_net.h"
 #include "emotion/model/image_classifier.h"
 #include "emotion/text/textcnn.h"
-#include "emotion/train/checkpoint.h"
 #include "step_support.h"
 
 // Runs without shuffling or augmentation must follow PyTorch step for step: tests/reference/make_step_goldens.py.
@@ -21,15 +21,11 @@ TextCNN formula_textcnn() {
 class FormulaStepTest : public StepTest {
  protected:
   std::string write_teacher() {
-    StateDict state = module_state(*formula_textcnn());
-    state.metadata = ModelInfo{
-        "textcnn",
-        "{\"text\": {\"max_keywords\": 12}}",
-        {"awe", "fear", "calm", "anger"},
-        {},
-        {"sky", "sea", "night", "fire", "tree", "lake", "ghost", "storm", "garden",
-         "smoke"}}.to_metadata();
-    write_safetensors(folder_.path() / "teacher.safetensors", state);
+    write_network(folder_.path() / "teacher.safetensors", *formula_textcnn(),
+                  {.task = "textcnn",
+                   .config = "{\"text\": {\"max_keywords\": 12}}",
+                   .classes = {"awe", "fear", "calm", "anger"},
+                   .vocabulary = {"sky", "sea", "night", "fire", "tree", "lake", "ghost", "storm", "garden", "smoke"}});
     return (folder_.path() / "teacher.safetensors").string();
   }
 };

@@ -1,10 +1,5 @@
 #pragma once
 
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdio>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -13,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "../support/commands.h"
 #include "../support/scratch.h"
 #include "emotion/io/weights.h"
 #include "tiny.h"
@@ -23,10 +19,7 @@ namespace fs = std::filesystem;
 
 class TrainerTest : public ::testing::Test {
  protected:
-  struct Result {
-    int code;
-    std::string errors;
-  };
+  using Result = Process::Result;
 
   /// A small TextCNN training: dropout, shuffling and several epochs, a second in all.
   std::string config(const std::string& extra = "") const {
@@ -40,35 +33,21 @@ class TrainerTest : public ::testing::Test {
     return file.string();
   }
 
-  pid_t start(const std::vector<std::string>& arguments) const {
-    const pid_t pid = ::fork();
-    if (pid == 0) {
-      const std::string errors = (folder_.path() / "stderr").string();
-      if (!std::freopen(errors.c_str(), "w", stderr)) ::_exit(99);
-      std::vector<char*> argv;
-      for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-      argv.push_back(nullptr);
-      ::execv(argv[0], argv.data());
-      ::_exit(98);
-    }
-    return pid;
+  Words words(const std::string& config_file, const std::string& output, const Words& more = {}) const {
+    return joined(command_words({"emotion_train", "--config", config_file, "--output", (folder_.path() / output).string()}),
+                  more);
   }
-
-  Result wait(pid_t pid) const {
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), read_file(folder_.path() / "stderr")};
+  Process start(const std::string& config_file, const std::string& output, const Words& more = {}) const {
+    return Process(folder_.path(), words(config_file, output, more));
   }
-
-  std::vector<std::string> command(const std::string& config_file, const std::string& output,
-                                   const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> all{std::string(EMOTION_BIN) + "/emotion_train", "--config", config_file, "--output",
-                                 (folder_.path() / output).string()};
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
+  Result run(const std::string& config_file, const std::string& output, const Words& more = {}) const {
+    return start(config_file, output, more).wait();
   }
-  Result run(const std::string& config_file, const std::string& output, const std::vector<std::string>& more = {}) const {
-    return wait(start(command(config_file, output, more)));
+  /// The step of the last checkpoint; 0 before the first.
+  std::int64_t saved_step(const std::string& output) const {
+    std::error_code missing;
+    const std::string name = fs::read_symlink(folder_.path() / output / "checkpoints/last", missing).filename().string();
+    return name.starts_with("step-") ? std::stoll(name.substr(5)) : 0;
   }
   std::string weights(const std::string& output) const {
     return read_file(folder_.path() / output / "checkpoints/last/model.safetensors");

@@ -24,15 +24,27 @@ using ::testing::HasSubstr;
 TEST_F(TrainerTest, ARunKilledAnywhereAndResumedEndsWithTheSameWeights) {
   const std::string file = config();
   ASSERT_EQ(run(file, "whole").code, 0);
-  // Kills at different moments, some before the first checkpoint, some within one.
-  for (int milliseconds = 400, kills = 0; kills < 8; ++kills, milliseconds += 130) {
-    const pid_t pid = start(command(file, "killed", {"--resume"}));
-    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
-    ::kill(pid, SIGKILL);
-    wait(pid);
+  // Killed before the first checkpoint, and when so many steps more are saved: within the next one, or within its saving.
+  const fs::path run_log = folder_.path() / "killed/log.txt";
+  for (const std::int64_t more : {0, 1, 3, 7, 2, 11, 5}) {
+    const std::int64_t wanted = saved_step("killed") + more;
+    const Process process = start(file, "killed", {"--resume"});
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while ((!fs::exists(run_log) || saved_step("killed") < wanted) && std::chrono::steady_clock::now() < give_up)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    process.send(SIGKILL);
+    const Result killed = process.wait();
+    ASSERT_GE(saved_step("killed"), wanted) << killed.errors;
   }
   const Result last = run(file, "killed", {"--resume"});
   ASSERT_EQ(last.code, 0) << last.errors;
+  int in_the_middle = 0;  // of 48 steps
+  const std::string text = read_file(run_log), resumed = "resumed after step ";
+  for (std::size_t at = text.find(resumed); at != std::string::npos; at = text.find(resumed, at + 1)) {
+    const int step = std::atoi(text.c_str() + at + resumed.size());
+    in_the_middle += step > 0 && step < 48;
+  }
+  EXPECT_GE(in_the_middle, 3) << text;
   const auto whole = folder_.path() / "whole", killed = folder_.path() / "killed";
   EXPECT_EQ(tensors(whole / "checkpoints/last/model.safetensors"), tensors(killed / "checkpoints/last/model.safetensors"));
   EXPECT_EQ(tensors(whole / "checkpoints/last/state.safetensors"), tensors(killed / "checkpoints/last/state.safetensors"));
@@ -55,12 +67,12 @@ TEST_F(TrainerTest, ASignalSavesAndExitsWith130) {
     const std::string name = "run" + std::to_string(signal);
     const fs::path lines = folder_.path() / name / "metrics.jsonl";
     // Nothing but the signal saves a step within an epoch, and nothing but its end notes the time of a run without validation.
-    const pid_t pid = start(command(
+    const Process process = start(
         config("# long\n"), name,
-        {"--set", "train.epochs=100000", "--set", "train.batch=2", "--set", "checkpoint.every_minutes=0", "--set", "data.val="}));
+        {"--set", "train.epochs=100000", "--set", "train.batch=2", "--set", "checkpoint.every_minutes=0", "--set", "data.val="});
     while (!fs::exists(lines) || fs::file_size(lines) == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    ::kill(pid, signal);
-    const Result result = wait(pid);
+    process.send(signal);
+    const Result result = process.wait();
     EXPECT_EQ(result.code, 130);
     const std::string said = "interrupted after step ";
     const auto at = result.errors.find(said);
@@ -85,8 +97,8 @@ TEST_F(TrainerTest, KeepsTheNewestCheckpointsAndTheBest) {
 
 // Three steps of a classifier of pictures, in the format of a trace viewer: "X" events with a begin and a duration.
 TEST_F(TrainerTest, ATraceHoldsThePhasesOfEveryStepAndChangesNothing) {
-  const std::string bin = EMOTION_BIN, data = (folder_.path() / "data").string();
-  ASSERT_EQ(wait(start({bin + "/emotion_data", "synth", "affect", "--out", data, "--count", "40", "--size", "32"})).code, 0);
+  const std::string data = (folder_.path() / "data").string();
+  ASSERT_EQ(command(folder_.path(), {"emotion_data", "synth", "affect", "--out", data, "--count", "40", "--size", "32"}).code, 0);
   const auto file = folder_.path() / "classifier.yaml";
   write_text(file, fmt::format("task: classifier\ndevice: cpu\ndata: {{train: {{dataset: {}, split: train}}, size: 32}}\n"
                                "model: {{backbone: resnet18}}\ntrain: {{batch: 4, max_steps: 6}}\n",
@@ -135,16 +147,14 @@ TEST_F(TrainerTest, AUsedOutputFolderIsRefused) {
 }
 
 TEST_F(TrainerTest, ARunThatGoesOnHasItsFolderForItself) {
-  const pid_t pid = start(command(config(), "run", {"--set", "train.epochs=1000000"}));
+  const Process process = start(config(), "run", {"--set", "train.epochs=1000000"});
   while (!fs::exists(folder_.path() / "run/checkpoints/last")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  const auto errors = folder_.path() / "other";
-  std::string words;
-  for (const auto& word : command((folder_.path() / "run.yaml").string(), "run", {"--resume"})) words += word + " ";
-  EXPECT_EQ(WEXITSTATUS(std::system((words + "2> " + errors.string()).c_str())), 2);
-  EXPECT_THAT(read_file(errors),
-              ::testing::HasSubstr("run: another process trains into it; wait for it, or give another --output"));
-  ::kill(pid, SIGTERM);
-  EXPECT_EQ(wait(pid).code, 130);
+  const ScratchFolder elsewhere;  // for what it says
+  const Result other = Process(elsewhere.path(), words(config(), "run", {"--resume"})).wait();
+  EXPECT_EQ(other.code, 2);
+  EXPECT_THAT(other.errors, HasSubstr("run: another process trains into it; wait for it, or give another --output"));
+  process.send(SIGTERM);
+  EXPECT_EQ(process.wait().code, 130);
 }
 
 // As after a kill before the first checkpoint.
@@ -360,8 +370,8 @@ TEST_F(TrainerTest, AFullDiskStopsTheRunAndKeepsTheLastCheckpoint) {
   const auto before = weights("run");
   // A file-size limit stands in for the disk: writes beyond it fail in the same way.
   std::string line = "ulimit -f 200; exec";
-  for (const auto& word : command(config(), "run", {"--resume"})) line += " '" + word + "'";
-  const Result result = wait(start({"/bin/bash", "-c", line}));
+  for (const auto& word : words(config(), "run", {"--resume"})) line += " '" + word + "'";
+  const Result result = shell(folder_.path(), line);
   EXPECT_EQ(result.code, 1);
   EXPECT_THAT(result.errors, HasSubstr("the last checkpoint is intact"));
   EXPECT_EQ(weights("run"), before);
@@ -388,10 +398,8 @@ TEST_F(TrainerTest, ATextCNNIsAskedAsItWasTrained) {
   ASSERT_EQ(run(config(), "run", {"--set", "train.epochs=2"}).code, 0);
   const auto ask = [&](const std::vector<std::string>& words) {
     const auto json = folder_.path() / "answer.json";
-    std::vector<std::string> line{std::string(EMOTION_BIN) + "/emotion_text", "textcnn-predict", "--checkpoint",
-                                  (folder_.path() / "run").string(),          "--json",          json.string()};
-    line.insert(line.end(), words.begin(), words.end());
-    const Result result = wait(start(line));
+    const Result result = command(
+        folder_.path(), joined({"emotion_text", "textcnn-predict", "--checkpoint", "run", "--json", json.string()}, words));
     return result.code == 0 ? read_file(json) : result.errors;
   };
   const std::string answer = ask({"sky", "sea"});
