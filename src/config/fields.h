@@ -225,6 +225,10 @@ void visit_fields(Config& c, Visit&& visit) {
               1e38},
         c.train.loss_scale);
   visit(Field{"train.channels_last", kImages | kDetector, "memory order of images and weights"}, c.train.channels_last);
+  visit(Field{"train.deterministic", kAllTasks, "GPU: kernels that give the same bits every time, where there are such"},
+        c.train.deterministic);
+  visit(Field{"train.tf32", kAllTasks, "GPU: float32 convolutions and products in TF32: faster, ten bits of mantissa"},
+        c.train.tf32);
   visit(Field{"train.max_steps", kAllTasks, "stop after that many steps; 0 = after the epochs", {}, 0, 1e15}, c.train.max_steps);
   visit(Field{"train.log_every", kAllTasks, "steps between lines of metrics.jsonl", {}, 1, 1e9}, c.train.log_every);
   visit(Field{"train.ema", kAllTasks, "decay of averaged weights, which are evaluated and saved; 0 = off", {}, 0, 1, false, true},

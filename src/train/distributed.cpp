@@ -300,8 +300,8 @@ std::string own_device(const std::string& name, const ProcessGroup& group) {
     throw ConfigError(
         fmt::format("device is {}, which {} processes of this host would share; take device cuda: each has its own then", name,
                     group.local_size()));
-  if (group.size() == 1 || !(name == "cuda" || (name == "auto" && !Device::open(name).is_cpu()))) return name;
-  Device::open(name);  // makes the driver known
+  if (group.size() == 1 || !(name == "cuda" || (name == "auto" && !Device::find(name).is_cpu()))) return name;
+  Device::find(name);  // makes the driver known
   return fmt::format("cuda:{}", own_gpu(group.local_rank(), c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount()));
 }
 
