@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <thread>
+#include <utility>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -151,7 +152,8 @@ std::vector<std::string> ProcessGroup::gather_to_root(const std::string& text) {
   if (is_root()) out.push_back(one_each(size(), in[0]));
   data_->exchange([&] { data_->group->gather(out, in)->wait(); });
   std::vector<std::string> all;
-  for (std::size_t r = 0; is_root() && r < sizes.size(); ++r) all.push_back(text_of(out[0][r], sizes[r]));
+  in.clear();
+  for (std::size_t r = 0; is_root() && r < sizes.size(); ++r) all.push_back(text_of(std::exchange(out[0][r], {}), sizes[r]));
   return all;
 }
 
