@@ -169,8 +169,9 @@ void copy_regions(const Manifest& manifest, const fs::path& out) {
     if (fs::exists(to) && file_or_member_state(to).bytes == content.size() && read_file(to) == content) continue;
     std::error_code error;
     fs::create_directories(to.parent_path(), error);
-    write_file_atomically(to, content);
+    write_file_atomically(to, content, FileSync::kLater);
   }
+  sync_disk(out);
 }
 
 }  // namespace

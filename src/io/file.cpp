@@ -140,12 +140,12 @@ std::string read_file(const fs::path& path, std::uint64_t limit) {
   return content;
 }
 
-void write_file_atomically(const fs::path& path, std::string_view content) {
-  write_file_atomically(path,
-                        [&](std::ostream& out) { out.write(content.data(), static_cast<std::streamsize>(content.size())); });
+void write_file_atomically(const fs::path& path, std::string_view content, FileSync sync) {
+  const auto produce = [&](std::ostream& out) { out.write(content.data(), static_cast<std::streamsize>(content.size())); };
+  write_file_atomically(path, produce, sync);
 }
 
-void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& produce) {
+void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& produce, FileSync sync) {
   const auto fail = [&](int error) { return RunError(fmt::format("{}: cannot be written: {}", path.string(), reason(error))); };
   const auto write = [&](int fd) {
     DescriptorBuffer buffer(fd);
@@ -169,13 +169,13 @@ void write_file_atomically(const fs::path& path, const std::function<void(std::o
   Descriptor guard(fd);
   try {
     write(fd);
-    if (::fsync(fd) != 0) throw fail(errno);
+    if (sync == FileSync::kNow && ::fsync(fd) != 0) throw fail(errno);
     if (::rename(temporary.c_str(), target.c_str()) != 0) throw fail(errno);
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
   }
-  sync_path(folder);
+  if (sync == FileSync::kNow) sync_path(folder);
 }
 
 void sync_path(const fs::path& path) {

@@ -16,14 +16,21 @@ namespace emotion {
 /// @throws DataError naming the path if it is missing, a directory, unreadable, or larger than `limit` bytes
 std::string read_file(const std::filesystem::path& path, std::uint64_t limit = std::uint64_t{1} << 32);
 
+/// When a written file is brought to the disk.
+enum class FileSync {
+  kNow,
+  kLater  ///< by sync_disk(), one for many files: until then a power cut may leave the file empty, though not a kill
+};
+
 /// Writes a file whole or not at all: a temporary file in the same folder, fsync, rename, fsync of the folder. Of a link to a
 /// file, the file is replaced; a terminal, a pipe or another device is simply written to.
 ///
 /// @throws RunError naming the path and the system's reason (disk full, no permission); the old file is then untouched
-void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+void write_file_atomically(const std::filesystem::path& path, std::string_view content, FileSync sync = FileSync::kNow);
 
 /// The same for content that is produced piece by piece; `produce` writes to the stream it is given.
-void write_file_atomically(const std::filesystem::path& path, const std::function<void(std::ostream&)>& produce);
+void write_file_atomically(const std::filesystem::path& path, const std::function<void(std::ostream&)>& produce,
+                           FileSync sync = FileSync::kNow);
 
 /// fsync of a file or a folder. @throws RunError
 void sync_path(const std::filesystem::path& path);
