@@ -204,6 +204,16 @@ class Launcher {
     return json.is_object() ? json : nlohmann::json::object();
   }
 
+  /// The process that a signal ended: the first that ended at all, since its death may have been the others', else any.
+  std::optional<std::size_t> first_killed() const {
+    const auto killed = [&](std::size_t r) { return WIFSIGNALED(*processes_[r].status) && !processes_[r].killed_here; };
+    if (const auto first = static_cast<std::size_t>(first_); killed(first)) return first;
+    for (std::size_t r = 0; r < processes_.size(); ++r) {
+      if (killed(r)) return r;
+    }
+    return std::nullopt;
+  }
+
   /// Throws what went wrong: an error of a process's own before a death, a death before what the others saw of it.
   void report() const {
     if (!failed_at_) return;
@@ -213,11 +223,11 @@ class Launcher {
       if (json.contains("text") && json.value("lost", -2) == -2)
         throw Error(json["text"].get<std::string>(), static_cast<ExitCode>(json["code"].get<int>()));
     }
-    for (std::size_t r = 0; r < processes_.size(); ++r) {
-      const int status = *processes_[r].status;
-      if (WIFSIGNALED(status) && !processes_[r].killed_here)
-        throw RunError(fmt::format("rank {} (process {}) was killed by signal {} ({}); {}", r, processes_[r].pid,
-                                   WTERMSIG(status), ::strsignal(WTERMSIG(status)), again_));
+    if (const auto killed = first_killed()) {
+      const Process& process = processes_[*killed];
+      const int signal = WTERMSIG(*process.status);
+      throw RunError(fmt::format("rank {} (process {}) was killed by signal {} ({}); {}", *killed, process.pid, signal,
+                                 ::strsignal(signal), again_));
     }
     for (const Process& process : processes_) {
       if (const auto json = message(process); json.contains("text")) throw RunError(json["text"].get<std::string>());

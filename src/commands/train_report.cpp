@@ -105,7 +105,8 @@ struct SeenSamples {
 };
 
 SeenSamples see_samples(const RunConfig& config, const Manifest& manifest) {
-  const Device device = Device::open(config.device);
+  const Device device = Device::open(config.device, "off", /*channels_last=*/true,
+                                     {.deterministic = config.train.deterministic, .tf32 = config.train.tf32});
   SeenSamples seen;
   std::vector<at::Tensor> parts;
   if (config.task == "stimuli") {

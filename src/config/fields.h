@@ -293,6 +293,10 @@ void visit_train(Section& train, Visit& visit) {
               within(0, 1e38)},
         train.loss_scale);
   visit(Field{"train.channels_last", kImages | kDetector, "memory order of images and weights"}, train.channels_last);
+  visit(Field{"train.deterministic", kAllTasks, "GPU: kernels that give the same bits every time, where there are such"},
+        train.deterministic);
+  visit(Field{"train.tf32", kAllTasks, "GPU: float32 convolutions and products in TF32: faster, ten bits of mantissa"},
+        train.tf32);
   visit(Field{"train.max_steps", kAllTasks, "stop after that many steps; 0 = after the epochs", within(0, 1e15)},
         train.max_steps);
   visit(Field{"train.log_every", kAllTasks, "steps between lines of metrics.jsonl", within(1, 1e9)}, train.log_every);

@@ -28,12 +28,17 @@ Clock::duration seconds(double count) {
 
 struct Host;
 
-/// One URL on its way, through all its attempts.
-struct Transfer {
+/// A URL that is to be asked for.
+struct Waiting {
   std::size_t job = 0;
-  std::string url;
+  const std::string* url = nullptr;
+  int attempts = 0;  // so far
+};
+
+/// One URL on its way.
+struct Transfer {
+  Waiting what;  // this attempt counted
   Host* host = nullptr;
-  int attempts = 0;
   const FetchConfig* config = nullptr;
   CURL* easy = nullptr;
   std::string body;
@@ -46,7 +51,7 @@ struct Transfer {
 /// What a server's politeness asks for.
 struct Host {
   std::string name;
-  std::deque<std::unique_ptr<Transfer>> waiting;
+  std::deque<Waiting> waiting;
   int active = 0;
   Clock::time_point not_before{};
   std::string given_up;  ///< why nothing more is asked of it in this run; empty = it is asked
@@ -153,21 +158,19 @@ struct Downloader::Data {
   std::vector<DownloadResult> finished;
   std::size_t waiting = 0;
 
-  void start(std::unique_ptr<Transfer> transfer) {
+  void start(Host& host, const Waiting& what) {
     CURL* easy = spare.empty() ? curl_easy_init() : spare.back();
     if (!spare.empty()) spare.pop_back();
     if (easy == nullptr) throw RunError("libcurl: out of memory");
     curl_easy_reset(easy);
+    auto transfer = std::make_unique<Transfer>();
     Transfer& t = *transfer;
+    t.what = {what.job, what.url, what.attempts + 1};
+    t.host = &host;
+    t.config = &config;
     t.easy = easy;
-    t.body.clear();
-    t.refusal.clear();
-    t.skipped = 0;
-    t.met_private = false;
-    t.error[0] = '\0';
-    ++t.attempts;
     const auto set = [&](CURLoption option, auto value) { curl_easy_setopt(easy, option, value); };
-    set(CURLOPT_URL, t.url.c_str());
+    set(CURLOPT_URL, t.what.url->c_str());
     set(CURLOPT_PROTOCOLS_STR, "http,https");
     set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     set(CURLOPT_FOLLOWLOCATION, 1L);
@@ -180,7 +183,7 @@ struct Downloader::Data {
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_PROXY, "");
     set(CURLOPT_USERAGENT, "emotion_data");
-    if (t.attempts > 1) set(CURLOPT_FRESH_CONNECT, 1L);  // the old one may hold bytes of another answer
+    if (t.what.attempts > 1) set(CURLOPT_FRESH_CONNECT, 1L);  // the old one may hold bytes of another answer
     set(CURLOPT_OPENSOCKETFUNCTION, &open_socket);
     set(CURLOPT_OPENSOCKETDATA, &t);
     set(CURLOPT_WRITEFUNCTION, &take_bytes);
@@ -202,10 +205,10 @@ struct Downloader::Data {
         continue;
       }
       passed = 0;
-      auto transfer = std::move(host.waiting.front());
+      const Waiting what = host.waiting.front();
       host.waiting.pop_front();
       --waiting;
-      start(std::move(transfer));
+      start(host, what);
     }
   }
 
@@ -224,7 +227,7 @@ struct Downloader::Data {
   /// run.
   void give_up(Host& host, const std::string& reason) {
     host.given_up = reason;
-    for (const auto& transfer : host.waiting) finished.push_back({transfer->job, {}, reason, true});
+    for (const Waiting& what : host.waiting) finished.push_back({what.job, {}, reason, true});
     waiting -= host.waiting.size();
     host.waiting.clear();
   }
@@ -234,14 +237,13 @@ struct Downloader::Data {
     std::unique_ptr<Transfer> transfer = std::move(found->second);
     active.erase(found);
     --transfer->host->active;
-    DownloadResult result{transfer->job, {}, {}, false};
+    DownloadResult result{transfer->what.job, {}, {}, false};
     Pause pause;
     judge(*transfer, code, result, pause);
     curl_multi_remove_handle(multi, easy);
     spare.push_back(easy);
-    transfer->easy = nullptr;
     Host& host = *transfer->host;
-    const bool retry = result.passing && transfer->attempts <= config.retries;
+    const bool retry = result.passing && transfer->what.attempts <= config.retries;
     if (result.passing && pause.seconds > config.longest_wait) {
       result.failure += fmt::format("; the server asks for {:.0f} s of patience", pause.seconds);
       if (host.given_up.empty()) give_up(host, result.failure);
@@ -250,7 +252,7 @@ struct Downloader::Data {
     } else if (result.passing && (retry || pause.asked)) {
       host.not_before = std::max(host.not_before, Clock::now() + seconds(pause.seconds));
       if (retry) {
-        host.waiting.push_back(std::move(transfer));
+        host.waiting.push_back(transfer->what);
         ++waiting;
         return;
       }
@@ -263,7 +265,7 @@ struct Downloader::Data {
   void judge(const Transfer& t, CURLcode code, DownloadResult& result, Pause& pause) const {
     long status = 0;
     curl_easy_getinfo(t.easy, CURLINFO_RESPONSE_CODE, &status);
-    pause.seconds = config.first_wait * static_cast<double>(std::uint64_t{1} << std::min(t.attempts - 1, 20));
+    pause.seconds = config.first_wait * static_cast<double>(std::uint64_t{1} << std::min(t.what.attempts - 1, 20));
     pause.seconds = std::min(pause.seconds, config.longest_wait);
     if (!t.refusal.empty()) {
       result.failure = t.refusal;
@@ -307,7 +309,7 @@ struct Downloader::Data {
     // Photo sites answer for a deleted photo with a picture that says so.
     const char* url = nullptr;
     curl_easy_getinfo(t.easy, CURLINFO_EFFECTIVE_URL, &url);
-    if (url != nullptr && t.url != url && std::string_view(url).find("unavailable") != std::string_view::npos)
+    if (url != nullptr && *t.what.url != url && std::string_view(url).find("unavailable") != std::string_view::npos)
       result.failure = fmt::format("redirected to a placeholder, {}", url);
   }
 };
@@ -347,12 +349,7 @@ void Downloader::add(std::size_t job, const std::string& url) {
     data_->finished.push_back({job, {}, host.given_up, true});
     return;
   }
-  auto transfer = std::make_unique<Transfer>();
-  transfer->job = job;
-  transfer->url = url;
-  transfer->host = &host;
-  transfer->config = &data_->config;
-  host.waiting.push_back(std::move(transfer));
+  host.waiting.push_back({job, &url});
   ++data_->waiting;
 }
 

@@ -27,6 +27,7 @@ class Downloader {
   Downloader(const Downloader&) = delete;
   Downloader& operator=(const Downloader&) = delete;
 
+  /// The URL must stay where it is until the job has its result: millions wait.
   void add(std::size_t job, const std::string& url);
   /// Moves transfers on, waiting at most `milliseconds` for the network; results that became final since the last call.
   /// `accept`: whether new transfers may start.

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <cstring>
 #include <deque>
+#include <exception>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -263,15 +264,45 @@ bool is_kept(const fs::path& file) {
   return file.has_extension() && !has_picture_name(file) && fs::is_regular_file(file, ignored) && !fs::is_empty(file, ignored);
 }
 
-/// What is not there yet, each URL once; a path whose URL another path has already is copied from there. What is there is judged
-/// by its first bytes: to decode a million pictures again would take longer than many a fetch.
+/// Whether each entry's picture is there, judged by its first bytes: to decode a million pictures again would take longer than
+/// many a fetch. Every file is opened, by several threads: on a disk over the network each is a way there and back.
+std::vector<char> find_pictures(const std::vector<UrlEntry>& list, const FetchConfig& config) {
+  std::vector<char> there(list.size());
+  std::atomic<std::size_t> next{0}, done{0};
+  std::mutex mutex;
+  std::exception_ptr failure;
+  const auto work = [&] {
+    try {
+      for (std::size_t i = next++; i < list.size() && !stop_requested(); i = next++, ++done)
+        there[i] = picture_problem(path_below(config.out, list[i].path)).empty();
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      failure = std::current_exception();
+      next = list.size();
+    }
+  };
+  Progress progress("fetch: what is there", list.size());
+  std::vector<std::thread> threads = start_threads(worker_count(config.workers), work);
+  while (done < list.size() && next < list.size() && !stop_requested()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    progress.update(done);
+  }
+  for (auto& thread : threads) thread.join();
+  if (failure) std::rethrow_exception(failure);
+  if (stop_requested()) throw Interrupted("fetch: interrupted; the same command goes on");
+  return there;
+}
+
+/// What is not there yet, each URL once; a path whose URL another path has already is copied from there.
 std::vector<Job> open_jobs(const std::vector<UrlEntry>& list, const FetchConfig& config, FailureFile& failures,
                            FetchSummary& summary) {
   std::unordered_map<std::string, std::size_t> job_of_url;
   std::unordered_map<std::string, std::string> path_of_url;  // those that are there
   std::vector<const UrlEntry*> missing;
-  for (const auto& entry : list) {
-    if (picture_problem(path_below(config.out, entry.path)).empty()) {
+  const std::vector<char> there = find_pictures(list, config);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const UrlEntry& entry = list[i];
+    if (there[i]) {
       path_of_url.emplace(entry.url, entry.path);
       failures.remove(entry.path);
       ++summary.there;
@@ -376,8 +407,9 @@ FetchSummary fetch_pictures(const std::vector<UrlEntry>& list, const FetchConfig
   if (error) throw RunError(config.out.string() + ": cannot be made: " + error.message());
   FetchSummary summary;
   FailureFile failures(config.out / "failures.tsv");
-  std::vector<Job> jobs = open_jobs(list, config, failures, summary);
+  std::vector<Job> jobs;  // the run's threads read it to their end
   try {
+    jobs = open_jobs(list, config, failures, summary);
     FetchRun(jobs, config, failures, summary).run(list.size());
   } catch (const Error&) {
     sync_disk(config.out);

@@ -30,6 +30,12 @@ struct Slot {
   std::string error;  // what stops the run at this batch
 };
 
+/// A worker takes one sample at a time: two for each keep all of them busy, and a batch is ready while the next is decoded. More
+/// are memory alone, pinned for a GPU.
+std::size_t batches_ahead(std::size_t workers, std::size_t batch) {
+  return std::clamp<std::size_t>(2 * workers / std::max<std::size_t>(batch, 1) + 2, 3, 8);
+}
+
 }  // namespace
 
 struct ImageLoader::Data {
@@ -53,7 +59,7 @@ struct ImageLoader::Data {
   Data(const Manifest& m, LoaderOptions o, std::vector<std::uint64_t> order_in, std::uint64_t epoch_in, std::size_t first)
       : manifest(m), options(std::move(o)), order(std::move(order_in)), epoch(epoch_in), next_position(first) {
     const unsigned workers = worker_count(options.workers);
-    ahead = options.ahead > 0 ? static_cast<std::size_t>(options.ahead) : workers + std::size_t{1};
+    ahead = options.ahead > 0 ? static_cast<std::size_t>(options.ahead) : batches_ahead(workers, options.batch);
     threads = start_threads(workers, [this] { run(); });
   }
 

@@ -58,6 +58,7 @@ class Packer {
       add(writer, i);
     }
     writer.close();
+    write_shard_index(config_.out / name, writer.members());
     return false;
   }
 
@@ -78,7 +79,7 @@ class Packer {
     std::vector<std::string> images;
     for (std::uint64_t k = 0; k < shards(); ++k) {
       const std::string name = shard_name(k);
-      const auto members = read_tar_index(config_.out / name);
+      const auto members = shard_members(config_.out / name);
       const std::size_t begin = k * config_.samples, end = std::min<std::size_t>(begin + config_.samples, manifest_.size());
       std::size_t at = 0;
       for (std::size_t i = begin; i < end; ++i) {
@@ -168,8 +169,9 @@ void copy_regions(const Manifest& manifest, const fs::path& out) {
     if (fs::exists(to) && file_or_member_state(to).bytes == content.size() && read_file(to) == content) continue;
     std::error_code error;
     fs::create_directories(to.parent_path(), error);
-    write_file_atomically(to, content);
+    write_file_atomically(to, content, FileSync::kLater);
   }
+  sync_disk(out);
 }
 
 }  // namespace

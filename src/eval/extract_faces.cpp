@@ -77,11 +77,14 @@ class Notes {
     }
   }
 
-  /// The face noted under that key ("" = none); nothing where the image has not been looked at, or its face is gone.
+  /// The face noted under that key ("" = none); nothing where the image has not been looked at, or its face is gone, or empty, as
+  /// a power cut may leave it.
   std::optional<std::string> find(const std::string& key, const fs::path& root) const {
     const auto found = known_.find(key);
-    if (found == known_.end() || (!found->second.empty() && !fs::exists(root / found->second))) return std::nullopt;
-    return found->second;
+    if (found == known_.end()) return std::nullopt;
+    std::error_code gone;
+    const bool whole = found->second.empty() || (fs::file_size(root / found->second, gone) > 0 && !gone);
+    return whole ? std::optional(found->second) : std::nullopt;
   }
 
   void add(const std::string& key, const std::optional<Face>& face) {
@@ -140,7 +143,7 @@ void write_face(const fs::path& file, const Face& face, int size) {
   const cv::Mat grey(size, size, CV_8U, const_cast<std::uint8_t*>(face.pixels.data()));
   std::vector<std::uint8_t> png;
   cv::imencode(".png", grey, png);
-  write_file_atomically(file, std::string_view(reinterpret_cast<const char*>(png.data()), png.size()));
+  write_file_atomically(file, std::string_view(reinterpret_cast<const char*>(png.data()), png.size()), FileSync::kLater);
 }
 
 /// The images of a split that this process looks at, handed to the threads one by one.
@@ -266,6 +269,8 @@ FaceSummary extract_faces(const Manifest& manifest, const FaceFinder& finder, co
   if (group.any(stop_requested()))
     throw Interrupted(fmt::format("faces: interrupted in {}; the same command goes on from there", manifest.file().string()));
   gather_broken(search, group);
+  // Before the manifest names the faces: one of this host brings them all to the disk.
+  if (group.local_rank() == 0) sync_disk(manifest.dataset().root);
   group.wait_for_all();  // their notes are written
   if (!group.is_root()) return {};
   if (group.size() > 1) {

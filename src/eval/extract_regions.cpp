@@ -36,7 +36,7 @@ bool is_known(const fs::path& file, const TrainedDetector& detector, const std::
     if (regions.classes != detector.classes || regions.attribute_names != detector.attributes) {
       regions.classes = detector.classes;
       regions.attribute_names = detector.attributes;
-      write_region_file(file, regions);
+      write_region_file(file, regions, FileSync::kLater);
     }
     return true;
   } catch (const WeightsError&) {
@@ -115,6 +115,9 @@ class Extraction {
     }
     progress.clear();
     group_.wait_for_all();  // an exchange would give up those that have more to do
+    // Before the manifest names the files: one of this host brings them all to the disk.
+    if (group_.local_rank() == 0) sync_disk(manifest_.dataset().root);
+    group_.wait_for_all();
     done = sum(done);
     const bool stopped = group_.any(stop_requested());
     note_paths();
@@ -190,7 +193,7 @@ class Extraction {
       std::error_code error;
       fs::create_directories(file.parent_path(), error);
       if (error) throw RunError(fmt::format("{}: cannot be made: {}", file.parent_path().string(), error.message()));
-      write_region_file(file, regions);
+      write_region_file(file, regions, FileSync::kLater);
       has_regions_[sample / static_cast<std::uint64_t>(group_.size())] = true;
       summary_.regions += static_cast<double>(regions.scores.size(0));
       summary_.without += regions.scores.size(0) == 0;

@@ -2,11 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <optional>
-#include <set>
 #include <system_error>
+#include <unordered_set>
 
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
@@ -19,6 +20,7 @@
 #include "emotion/io/mapped_tensor.h"
 #include "emotion/log.h"
 #include "emotion/version.h"
+#include "file_stamps.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -28,6 +30,8 @@ namespace {
 constexpr const char* kTensor = "features";
 /// To be raised when the same weights and pictures give other features: decoding, resizing, a network's forward pass.
 constexpr int kFeatureRevision = 1;
+
+constexpr std::size_t kStampBlock = 1 << 16;  // names in memory at a time
 
 using Metadata = std::map<std::string, std::string>;
 
@@ -47,22 +51,28 @@ std::string transform_text(const Transform& t, const FeatureOptions& options) {
 
 std::string pictures_hash(const Manifest& manifest, const PictureView& view) {
   ContentHash hash;
-  std::set<fs::path> seen;
-  for (const std::uint64_t i : samples_in_view(manifest, view)) {
-    const SampleView sample = manifest[i];
-    hash.add(view.faces ? sample.face : sample.image);
-    if (view.crop_box && sample.box) hash.add(std::as_bytes(std::span(*sample.box)));
-    std::string file = (view.faces ? stimulus_path(manifest.dataset(), sample.face) : manifest.image_path(i)).string();
+  std::unordered_set<std::string> seen;
+  const auto file_of = [&](std::uint64_t i) -> std::string {
+    std::string file = (view.faces ? stimulus_path(manifest.dataset(), manifest[i].face) : manifest.image_path(i)).string();
     const std::size_t member = file.find(".tar#");
-    if (member != std::string::npos) {
-      file.resize(member + 4);
-      if (!seen.insert(file).second) continue;
+    if (member == std::string::npos) return file;
+    file.resize(member + 4);
+    return seen.insert(file).second ? file : "";
+  };
+  const std::vector<std::uint64_t> samples = samples_in_view(manifest, view);
+  for (std::size_t begin = 0; begin < samples.size(); begin += kStampBlock) {
+    const auto block = std::span(samples).subspan(begin, std::min(kStampBlock, samples.size() - begin));
+    std::vector<std::string> files;
+    for (const std::uint64_t i : block) files.push_back(file_of(i));
+    const std::vector<FileStamp> stamps = file_stamps(files.size(), [&](std::size_t k) { return files[k]; });
+    for (std::size_t k = 0; k < block.size(); ++k) {
+      const SampleView sample = manifest[block[k]];
+      hash.add(view.faces ? sample.face : sample.image);
+      if (view.crop_box && sample.box) hash.add(std::as_bytes(std::span(*sample.box)));
+      if (files[k].empty()) continue;                          // of a shard that has been added
+      hash.add(std::as_bytes(std::span(&stamps[k].size, 1)));  // of one that is missing, decoding says what is wrong
+      hash.add(std::as_bytes(std::span(&stamps[k].time, 1)));
     }
-    std::error_code missing;  // decoding says what is wrong with it
-    const auto size = static_cast<std::int64_t>(fs::file_size(file, missing));
-    const std::int64_t time = missing ? 0 : fs::last_write_time(file, missing).time_since_epoch().count();
-    hash.add(std::as_bytes(std::span(&size, 1)));
-    hash.add(std::as_bytes(std::span(&time, 1)));
   }
   return hash.hex();
 }

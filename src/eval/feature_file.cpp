@@ -15,6 +15,7 @@
 #include "emotion/io/file_lock.h"
 #include "emotion/io/weights.h"
 #include "emotion/log.h"
+#include "file_stamps.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -26,17 +27,15 @@ constexpr const char* kTensor = "features";
 /// Sizes and times of the region files and faces a network reads.
 std::string stimuli_hash(const Manifest& manifest) {
   ContentHash hash;
-  const auto add = [&](std::string_view path) {
-    hash.add(path);
-    if (path.empty()) return;
-    const fs::path file = stimulus_path(manifest.dataset(), path);
-    std::error_code missing;  // reading says what is wrong with it
-    const auto size = fs::file_size(file, missing);
-    hash.add(missing ? "none" : fmt::format("{} {}", size, fs::last_write_time(file, missing).time_since_epoch().count()));
-  };
-  for (std::uint64_t i = 0; i < manifest.size(); ++i) {
-    add(manifest[i].regions);
-    add(manifest[i].face);
+  const auto path_of = [&](std::size_t k) { return k % 2 == 0 ? manifest[k / 2].regions : manifest[k / 2].face; };
+  const std::vector<FileStamp> stamps = file_stamps(2 * manifest.size(), [&](std::size_t k) -> std::string {
+    return path_of(k).empty() ? "" : stimulus_path(manifest.dataset(), path_of(k)).string();
+  });
+  for (std::size_t k = 0; k < stamps.size(); ++k) {
+    hash.add(path_of(k));
+    if (path_of(k).empty()) continue;
+    // Of one that is missing, reading says what is wrong with it.
+    hash.add(stamps[k].size < 0 ? "none" : fmt::format("{} {}", stamps[k].size, stamps[k].time));
   }
   return hash.hex();
 }
@@ -158,6 +157,7 @@ FeatureRows feature_rows(const TrainedStimuliNet& model, const Device& device, c
 }
 
 at::Tensor shared_features(const FeatureRows& rows, std::uint64_t piece, const fs::path& folder, ProcessGroup& group) {
+  group.wait_for_all();  // the keys are of every file's state: how long that takes is each disk's own
   for (const auto& [name, value] : rows.key) group.check_same(name, value);
   const Pieces pieces(rows, piece, folder, group);
   std::optional<FileLock> lock;  // against another command that writes the same file

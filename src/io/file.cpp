@@ -179,25 +179,25 @@ void AtomicFile::check() const {
   if (!data_->out) throw data_->failure(EIO);
 }
 
-void AtomicFile::commit() {
+void AtomicFile::commit(FileSync sync) {
   data_->out.flush();
   check();
   if (data_->temporary.empty()) return;
-  if (::fsync(data_->descriptor.get()) != 0) throw data_->failure(errno);
+  if (sync == FileSync::kNow && ::fsync(data_->descriptor.get()) != 0) throw data_->failure(errno);
   if (::rename(data_->temporary.c_str(), data_->target.c_str()) != 0) throw data_->failure(errno);
   data_->temporary.clear();
-  sync_path(data_->folder);
+  if (sync == FileSync::kNow) sync_path(data_->folder);
 }
 
-void write_file_atomically(const fs::path& path, std::string_view content) {
-  write_file_atomically(path,
-                        [&](std::ostream& out) { out.write(content.data(), static_cast<std::streamsize>(content.size())); });
+void write_file_atomically(const fs::path& path, std::string_view content, FileSync sync) {
+  const auto produce = [&](std::ostream& out) { out.write(content.data(), static_cast<std::streamsize>(content.size())); };
+  write_file_atomically(path, produce, sync);
 }
 
-void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& produce) {
+void write_file_atomically(const fs::path& path, const std::function<void(std::ostream&)>& produce, FileSync sync) {
   AtomicFile file(path);
   produce(file.out());
-  file.commit();
+  file.commit(sync);
 }
 
 void sync_path(const fs::path& path) {

@@ -296,7 +296,7 @@ void write_data(std::ostream& out, const at::Tensor& tensor) {
 
 }  // namespace
 
-void write_safetensors(const std::filesystem::path& file, const StateDict& state) {
+void write_safetensors(const std::filesystem::path& file, const StateDict& state, FileSync sync) {
   HeaderText header;
   if (!state.metadata.empty()) header.add("__metadata__", state.metadata);
   std::unordered_set<std::string> names{"__metadata__"};
@@ -309,10 +309,11 @@ void write_safetensors(const std::filesystem::path& file, const StateDict& state
                       {"data_offsets", {offset, offset + size}}});
     offset += size;
   }
-  write_file_atomically(file, [&](std::ostream& out) {
+  const auto produce = [&](std::ostream& out) {
     header.write(out);
     for (const auto& entry : state.entries) write_data(out, entry.tensor);
-  });
+  };
+  write_file_atomically(file, produce, sync);
 }
 
 void write_tensor_rows(const std::filesystem::path& file, const std::string& name, const std::vector<std::int64_t>& shape,

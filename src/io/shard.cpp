@@ -1,13 +1,15 @@
 // Members of tar shards read in any order, without unpacking.
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <list>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include <fmt/format.h>
 #include <zlib.h>
@@ -24,7 +26,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kIndexTitle = "emotion shard index 1";
-constexpr std::size_t kOpenShards = 64;
 
 /// `TITLE size time members checksum` and a line `offset size name` a member. The checksum is of the lines.
 std::string index_text(const ReadOnlyFile& file, const std::vector<TarMember>& members) {
@@ -60,120 +61,189 @@ bool parse_index(const std::string& text, const ReadOnlyFile& file, std::vector<
 }
 
 /// The bytes in front of a member's content are a header of its size (a long name stands elsewhere and is not compared).
-bool fits(const TarHeader& header, const TarMember& member) {
+bool fits(const TarHeader& header, std::uint64_t bytes) {
   std::uint64_t size = 0;
-  return header.sum_is_right() && header.size(size) && size == member.size;
+  return header.sum_is_right() && header.size(size) && size == bytes;
 }
 
-/// An open archive and where its members are.
-class Shard {
- public:
-  explicit Shard(const fs::path& archive) : archive_(archive), file_(archive) {
-    const fs::path index = archive.string() + ".index";
-    std::error_code none;
-    if (!fs::is_regular_file(index, none) || !parse_index(read_file(index), file_, members_) || !is_of_this_archive()) {
-      members_ = read_tar_index(archive);  // in place of what a stale index may have left
-      const bool plain =
-          std::none_of(members_.begin(), members_.end(), [](const auto& m) { return m.name.find('\n') != std::string::npos; });
-      try {
-        if (plain) write_file_atomically(index, index_text(file_, members_));
-      } catch (const Error& error) {
-        log_debug("the index is kept in memory: {}", error.what());
-      }
-    }
-    std::sort(members_.begin(), members_.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  }
-
-  /// The index's first and last member are where it says, with their names: files made in one moment can share size and time.
-  bool is_of_this_archive() const {
-    for (const TarMember* member :
-         {members_.empty() ? nullptr : &members_.front(), members_.empty() ? nullptr : &members_.back()}) {
-      if (member == nullptr) return true;
-      TarHeader header;
-      file_.read(member->offset - kTarBlock, &header, kTarBlock);
-      const std::string name = header.full_name();
-      const bool same_name = member->name == name || member->name.size() > 99 || name == "./" + member->name;
-      if (!fits(header, *member) || !same_name) return false;
-    }
-    return true;
-  }
-
-  bool unchanged() const {
-    struct stat status {};
-    return ::stat(archive_.c_str(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) == file_.size();
-  }
-  std::uint64_t time() const { return file_.time(); }
-
-  const TarMember* find(const std::string& name) const {
-    const auto found = std::lower_bound(members_.begin(), members_.end(), name,
-                                        [](const TarMember& member, const std::string& wanted) { return member.name < wanted; });
-    return found != members_.end() && found->name == name ? &*found : nullptr;
-  }
-
-  /// Header and content in one read; the header tells whether the archive is still what was indexed.
-  std::string read(const std::string& name) const {
-    const TarMember* member = find(name);
-    if (member == nullptr) throw DataError(fmt::format("{}#{}: there is no such member", archive_.string(), name));
-    std::string bytes(kTarBlock + member->size, '\0');
-    file_.read(member->offset - kTarBlock, bytes.data(), bytes.size());
+/// The index's first and last member are where it says, with their names: files made in one moment can share size and time.
+bool is_of_archive(const std::vector<TarMember>& members, const ReadOnlyFile& file) {
+  for (const TarMember* member : {members.empty() ? nullptr : &members.front(), members.empty() ? nullptr : &members.back()}) {
+    if (member == nullptr) return true;
     TarHeader header;
-    std::memcpy(&header, bytes.data(), kTarBlock);
-    if (!fits(header, *member)) {
-      throw DataError(fmt::format("{}: at byte {}: the header of member '{}' is damaged; pack the shard again", archive_.string(),
-                                  member->offset - kTarBlock, name));
+    file.read(member->offset - kTarBlock, &header, kTarBlock);
+    const std::string name = header.full_name();
+    const bool same_name = member->name == name || member->name.size() > 99 || name == "./" + member->name;
+    if (!fits(header, member->size) || !same_name) return false;
+  }
+  return true;
+}
+
+fs::path index_of(const fs::path& archive) { return archive.string() + ".index"; }
+
+void write_index(const fs::path& archive, const ReadOnlyFile& file, const std::vector<TarMember>& members) {
+  const bool plain =
+      std::none_of(members.begin(), members.end(), [](const auto& m) { return m.name.find('\n') != std::string::npos; });
+  try {
+    if (plain) write_file_atomically(index_of(archive), index_text(file, members));
+  } catch (const Error& error) {
+    log_debug("the index is kept in memory: {}", error.what());
+  }
+}
+
+/// By the index beside the archive or, where there is none of it as it is now, by its headers; the index is written then.
+std::vector<TarMember> members_of(const fs::path& archive, const ReadOnlyFile& file) {
+  std::vector<TarMember> members;
+  std::error_code none;
+  const bool there = fs::is_regular_file(index_of(archive), none);
+  if (there && parse_index(read_file(index_of(archive)), file, members) && is_of_archive(members, file)) return members;
+  members = read_tar_index(archive);  // in place of what a stale index may have left
+  write_index(archive, file, members);
+  return members;
+}
+
+/// Where the members of an archive are: some 40 bytes for each, which stay for as long as the process.
+class MemberTable {
+ public:
+  struct Place {
+    std::uint64_t offset = 0, size = 0;
+  };
+
+  explicit MemberTable(std::vector<TarMember> members) {
+    std::sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    std::size_t characters = 0;
+    for (const auto& member : members) characters += member.name.size();
+    names_.reserve(characters);
+    entries_.reserve(members.size());
+    for (const auto& member : members) {
+      entries_.push_back({{member.offset, member.size}, names_.size()});
+      names_ += member.name;
     }
-    bytes.erase(0, kTarBlock);
-    return bytes;
+  }
+
+  const Place* find(std::string_view name) const {
+    const auto found = std::lower_bound(entries_.begin(), entries_.end(), name,
+                                        [&](const Entry& entry, std::string_view wanted) { return name_of(entry) < wanted; });
+    return found != entries_.end() && name_of(*found) == name ? &found->place : nullptr;
   }
 
  private:
-  fs::path archive_;
-  ReadOnlyFile file_;
-  std::vector<TarMember> members_;  // by name
+  struct Entry {
+    Place place;
+    std::size_t name = 0;  // where it begins in names_
+  };
+  std::string_view name_of(const Entry& entry) const {
+    const Entry* const next = &entry + 1;
+    const std::size_t end = next == entries_.data() + entries_.size() ? names_.size() : next->name;
+    return std::string_view(names_).substr(entry.name, end - entry.name);
+  }
+
+  std::vector<Entry> entries_;  // by name
+  std::string names_;
 };
 
-/// The shards in use; the one not used for longest goes first.
-class OpenShards {
+/// An archive in use. It stays whole for who has it.
+struct Shard {
+  std::shared_ptr<const ReadOnlyFile> file;
+  std::shared_ptr<const MemberTable> members;
+};
+
+/// Header and content in one read; the header tells whether the archive is still what was indexed.
+std::string read_member(const Shard& shard, const fs::path& archive, const std::string& name) {
+  const MemberTable::Place* place = shard.members->find(name);
+  if (place == nullptr) throw DataError(fmt::format("{}#{}: there is no such member", archive.string(), name));
+  std::string bytes(kTarBlock + place->size, '\0');
+  shard.file->read(place->offset - kTarBlock, bytes.data(), bytes.size());
+  TarHeader header;
+  std::memcpy(&header, bytes.data(), kTarBlock);
+  if (!fits(header, place->size)) {
+    throw DataError(fmt::format("{}: at byte {}: the header of member '{}' is damaged; pack the shard again", archive.string(),
+                                place->offset - kTarBlock, name));
+  }
+  bytes.erase(0, kTarBlock);
+  return bytes;
+}
+
+/// Descriptors that archives may hold: half of what the process has, which pictures, run folders and sockets share.
+std::size_t most_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 64;
+  return std::clamp<std::size_t>(limit.rlim_cur / 2, 8, 4096);
+}
+
+/// Every archive that was used. Of those that are open, the one not used for longest is closed first; its table stays, and counts
+/// as long as the archive has the same size and time.
+class Shards {
  public:
-  std::shared_ptr<const Shard> get(const fs::path& archive) {
-    std::shared_ptr<Slot> slot;
-    {
-      const std::lock_guard lock(mutex_);
-      auto& entry = slots_[archive.string()];
-      if (!entry) entry = std::make_shared<Slot>();
-      entry->used = ++clock_;
-      slot = entry;
-      if (slots_.size() > kOpenShards) {
-        const auto oldest = std::min_element(slots_.begin(), slots_.end(),
-                                             [](const auto& a, const auto& b) { return a.second->used < b.second->used; });
-        slots_.erase(oldest);
-      }
+  Shard get(const fs::path& archive) {
+    const std::shared_ptr<Slot> slot = slot_of(archive);
+    if (Shard shard = opened(*slot); shard.file) return shard;
+    // One thread opens and indexes an archive while others wait for it, and only those that want this one.
+    const std::lock_guard opening(slot->opening);
+    Shard shard = opened(*slot);
+    if (shard.file) return shard;
+    shard.file = std::make_shared<const ReadOnlyFile>(archive);
+    if (!slot->table || slot->size != shard.file->size() || slot->time != shard.file->time()) {
+      slot->table = std::make_shared<const MemberTable>(members_of(archive, *shard.file));
+      slot->size = shard.file->size();
+      slot->time = shard.file->time();
     }
-    // One thread indexes a shard while others wait for it, and only those that want this one.
-    const std::lock_guard lock(slot->mutex);
-    if (!slot->shard) slot->shard = std::make_shared<const Shard>(archive);
-    return slot->shard;
+    shard.members = slot->table;
+    keep_open(slot, shard);
+    return shard;
   }
 
   void forget(const fs::path& archive) {
     const std::lock_guard lock(mutex_);
-    slots_.erase(archive.string());
+    const auto found = slots_.find(archive.string());
+    if (found == slots_.end()) return;
+    std::erase(open_, found->second);
+    slots_.erase(found);
   }
 
  private:
   struct Slot {
-    std::mutex mutex;
-    std::shared_ptr<const Shard> shard;
+    std::mutex opening;
+    std::shared_ptr<const MemberTable> table;  // this and the archive's state then: of the one that opens
+    std::uint64_t size = 0, time = 0;
+    Shard shard;  // while it is open; this and what follows under the mutex of all
     std::uint64_t used = 0;
   };
+
+  std::shared_ptr<Slot> slot_of(const fs::path& archive) {
+    const std::lock_guard lock(mutex_);
+    auto& slot = slots_[archive.string()];
+    if (!slot) slot = std::make_shared<Slot>();
+    return slot;
+  }
+
+  Shard opened(Slot& slot) {
+    const std::lock_guard lock(mutex_);
+    slot.used = ++clock_;
+    return slot.shard;
+  }
+
+  void keep_open(const std::shared_ptr<Slot>& slot, const Shard& shard) {
+    const std::lock_guard lock(mutex_);
+    slot->shard = shard;
+    open_.push_back(slot);
+    for (const std::size_t most = most_open_files(); open_.size() > most;) {
+      const auto oldest =
+          std::min_element(open_.begin(), open_.end(), [](const auto& a, const auto& b) { return a->used < b->used; });
+      (*oldest)->shard = {};
+      open_.erase(oldest);
+    }
+  }
+
   std::mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<Slot>> slots_;
+  std::vector<std::shared_ptr<Slot>> open_;
   std::uint64_t clock_ = 0;
 };
 
-OpenShards& open_shards() {
-  static OpenShards shards;
-  return shards;
+Shards& shards() {
+  static Shards all;
+  return all;
 }
 
 }  // namespace
@@ -187,24 +257,32 @@ bool split_member_path(const fs::path& path, fs::path& archive, std::string& mem
   return true;
 }
 
+std::vector<TarMember> shard_members(const fs::path& archive) { return members_of(archive, ReadOnlyFile(archive)); }
+
+void write_shard_index(const fs::path& archive, const std::vector<TarMember>& members) {
+  write_index(archive, ReadOnlyFile(archive), members);
+  shards().forget(archive);
+}
+
 std::string read_file_or_member(const fs::path& path) {
   fs::path archive;
   std::string member;
   if (!split_member_path(path, archive, member)) return read_file(path);
-  return open_shards().get(archive)->read(member);
+  return read_member(shards().get(archive), archive, member);
 }
 
 FileState file_or_member_state(const fs::path& path) {
   fs::path archive;
   std::string name;
   if (split_member_path(path, archive, name)) {
-    auto shard = open_shards().get(archive);
-    if (!shard->unchanged()) {
-      open_shards().forget(archive);
-      shard = open_shards().get(archive);
+    Shard shard = shards().get(archive);
+    struct stat now {};
+    if (::stat(archive.c_str(), &now) != 0 || static_cast<std::uint64_t>(now.st_size) != shard.file->size()) {
+      shards().forget(archive);
+      shard = shards().get(archive);
     }
-    const TarMember* member = shard->find(name);
-    return member == nullptr ? FileState{} : FileState{member->size, shard->time()};
+    const MemberTable::Place* place = shard.members->find(name);
+    return place == nullptr ? FileState{} : FileState{place->size, shard.file->time()};
   }
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return {};

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
+#include <utility>
 
+#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 
@@ -34,28 +37,91 @@ bool contains(const std::vector<std::uint32_t>& labels, std::uint32_t id) {
   return std::find(labels.begin(), labels.end(), id) != labels.end();
 }
 
+/// average_precision() of scores without a NaN, by the scores of the positives, in any order.
+///
+/// Between two of those the recall stays: only they need to be sorted, and of each other score no more is wanted than which of
+/// them it reaches. A class among thousands has few.
+double precision_of(std::span<const float> scores, std::vector<float> positives) {
+  if (positives.empty()) return kNaN;
+  std::sort(positives.begin(), positives.end(), std::greater<>());
+  std::vector<std::size_t> reached(positives.size());  // scores between this positive's and the one before, this one's included
+  for (const float score : scores) {
+    if (score < positives.back()) continue;
+    const auto first = std::lower_bound(positives.begin(), positives.end(), score, std::greater<>());
+    ++reached[static_cast<std::size_t>(first - positives.begin())];
+  }
+  const auto total = static_cast<double>(positives.size());
+  double sum = 0, recall = 0;
+  std::size_t count = 0;  // of scores that reach the threshold
+  for (std::size_t i = 0; i < positives.size(); ++i) {
+    count += reached[i];  // all of a threshold's are counted at its first positive
+    if (i + 1 < positives.size() && positives[i + 1] == positives[i]) continue;
+    const auto hits = static_cast<double>(i + 1);
+    sum += (hits / total - recall) * hits / static_cast<double>(count);
+    recall = hits / total;
+  }
+  return sum;
+}
+
+/// The samples of each class, ascending.
+std::vector<std::vector<std::size_t>> samples_by_class(const Predictions& predictions) {
+  std::vector<std::vector<std::size_t>> samples(predictions.classes);
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    for (const std::uint32_t label : predictions.labels[i]) {
+      if (label < samples.size() && (samples[label].empty() || samples[label].back() != i)) samples[label].push_back(i);
+    }
+  }
+  return samples;
+}
+
+/// Average precision of each class. A row's scores lie side by side: some classes are taken at a time, as many as a cache line
+/// holds.
+std::vector<double> average_precisions(const Predictions& predictions, const std::vector<std::vector<std::size_t>>& samples) {
+  constexpr std::size_t kBlock = 16;
+  const std::size_t n = predictions.size(), classes = predictions.classes;
+  std::vector<double> all(classes);
+  const auto blocks = static_cast<std::int64_t>((classes + kBlock - 1) / kBlock);
+  at::parallel_for(0, blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> columns(kBlock * n);
+    for (auto block = static_cast<std::size_t>(begin); block < static_cast<std::size_t>(end); ++block) {
+      const std::size_t first = block * kBlock, width = std::min(kBlock, classes - first);
+      for (std::size_t i = 0; i < n; ++i) {
+        for (std::size_t k = 0; k < width; ++k) columns[k * n + i] = predictions.scores[i * classes + first + k];
+      }
+      for (std::size_t k = 0; k < width; ++k) {
+        const std::span<const float> column(columns.data() + k * n, n);
+        std::vector<float> positives;
+        for (const std::size_t i : samples[first + k]) positives.push_back(column[i]);
+        all[first + k] = precision_of(column, std::move(positives));
+      }
+    }
+  });
+  return all;
+}
+
+/// The five best classes of each row, or none of a row that holds a NaN.
+std::vector<std::vector<std::uint32_t>> best_of_rows(const Predictions& predictions) {
+  std::vector<std::vector<std::uint32_t>> best(predictions.size());
+  at::parallel_for(0, static_cast<std::int64_t>(best.size()), 16, [&](std::int64_t begin, std::int64_t end) {
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+      const std::span<const float> row(predictions.scores.data() + i * predictions.classes, predictions.classes);
+      if (std::none_of(row.begin(), row.end(), [](float score) { return std::isnan(score); })) best[i] = best_classes(row, 5);
+    }
+  });
+  return best;
+}
+
 }  // namespace
 
 double average_precision(std::span<const float> scores, std::span<const std::uint8_t> positive) {
   if (scores.size() != positive.size())
     throw DataError(fmt::format("average precision: {} scores for {} labels", scores.size(), positive.size()));
-  std::vector<std::size_t> order(scores.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  for (const float score : scores) {
-    if (std::isnan(score)) throw DataError("average precision: a score is NaN");
+  std::vector<float> positives;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (std::isnan(scores[i])) throw DataError("average precision: a score is NaN");
+    if (positive[i] != 0) positives.push_back(scores[i]);
   }
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
-  const auto total = static_cast<double>(std::count_if(positive.begin(), positive.end(), [](std::uint8_t p) { return p != 0; }));
-  if (total == 0) return kNaN;
-  double sum = 0, hits = 0, recall = 0;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    hits += positive[order[i]] != 0;
-    const bool last_of_threshold = i + 1 == order.size() || scores[order[i + 1]] != scores[order[i]];
-    if (!last_of_threshold) continue;
-    sum += (hits / total - recall) * hits / static_cast<double>(i + 1);
-    recall = hits / total;
-  }
-  return sum;
+  return precision_of(scores, std::move(positives));
 }
 
 double ConfusionMatrix::accuracy() const {
@@ -141,12 +207,11 @@ ClassificationMetrics classification_metrics(const Predictions& predictions) {
   ClassificationMetrics metrics;
   metrics.confusion = ConfusionMatrix(classes);
   std::uint64_t top1 = 0, top2 = 0, top5 = 0;
+  const auto rows = best_of_rows(predictions);
   for (std::size_t i = 0; i < n; ++i) {
-    const std::span<const float> row(predictions.scores.data() + i * classes, classes);
-    if (std::any_of(row.begin(), row.end(), [](float score) { return std::isnan(score); }))
-      throw DataError(fmt::format("metrics: the scores of sample {} are NaN", i));
     const auto& labels = predictions.labels[i];
-    const auto best = best_classes(row, 5);
+    const auto& best = rows[i];
+    if (best.empty()) throw DataError(fmt::format("metrics: the scores of sample {} are NaN", i));
     const auto hit = [&](std::uint32_t id) { return contains(labels, id); };
     top1 += hit(best[0]);
     top2 += std::any_of(best.begin(), best.begin() + std::min<std::ptrdiff_t>(2, std::ssize(best)), hit);
@@ -158,22 +223,17 @@ ClassificationMetrics classification_metrics(const Predictions& predictions) {
   metrics.top5 = ratio(top5, n);
   metrics.balanced_accuracy = metrics.confusion.balanced_accuracy();
   if (!predictions.polarity.empty()) add_polarity(predictions, metrics);
-  std::vector<float> column(n);
-  std::vector<std::uint8_t> positive(n);
+  const auto samples = samples_by_class(predictions);
+  const std::vector<double> precisions = average_precisions(predictions, samples);
   double sum = 0;
   std::size_t counted = 0;
   for (std::size_t k = 0; k < classes; ++k) {
-    for (std::size_t i = 0; i < n; ++i) {
-      column[i] = predictions.scores[i * classes + k];
-      positive[i] = contains(predictions.labels[i], static_cast<std::uint32_t>(k));
-    }
-    const double ap = average_precision(column, positive);
+    const double ap = precisions[k];
     if (!std::isnan(ap)) {
       sum += ap;
       ++counted;
     }
-    const auto positives = static_cast<std::uint64_t>(std::count(positive.begin(), positive.end(), std::uint8_t{1}));
-    const std::uint64_t right = metrics.confusion(k, k);
+    const std::uint64_t positives = samples[k].size(), right = metrics.confusion(k, k);
     metrics.per_class.push_back({ap, metrics.confusion.precision(k), ratio(right, positives),
                                  ratio(2 * right, positives + metrics.confusion.predictions(k)), positives});
   }

@@ -43,7 +43,9 @@ class Classic final : public Backbone {
     return x;
   }
   at::Tensor pool(const at::Tensor& map) override {
-    return classifier_->forward(at::adaptive_avg_pool2d(map, {map_size_, map_size_}).flatten(1));
+    // Of a map that has the size it is the identity, for which a GPU has no deterministic gradient.
+    const bool fits = map.size(2) == map_size_ && map.size(3) == map_size_;
+    return classifier_->forward((fits ? map : at::adaptive_avg_pool2d(map, {map_size_, map_size_})).flatten(1));
   }
   at::Tensor forward(const at::Tensor& images) override { return pool(feature_map(images)); }
   std::int64_t dimension() const override { return 4096; }

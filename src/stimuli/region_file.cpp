@@ -104,7 +104,7 @@ void check_boxes_within(const RegionFile& regions, int width, int height, const 
   }
 }
 
-void write_region_file(const std::filesystem::path& file, const RegionFile& regions) {
+void write_region_file(const std::filesystem::path& file, const RegionFile& regions, FileSync sync) {
   StateDict state;
   state.add("features", regions.features);
   state.add("boxes", regions.boxes);
@@ -115,7 +115,7 @@ void write_region_file(const std::filesystem::path& file, const RegionFile& regi
   if (!regions.attribute_names.empty()) state.metadata["attributes"] = nlohmann::json(regions.attribute_names).dump();
   if (!regions.source.empty()) state.metadata["source"] = regions.source;
   if (regions.top) state.metadata["top"] = std::to_string(*regions.top);
-  write_safetensors(file, state);
+  write_safetensors(file, state, sync);
 }
 
 }  // namespace emotion

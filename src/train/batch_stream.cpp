@@ -93,7 +93,7 @@ Batch BatchStream::next() {
   }
   taken_ += static_cast<std::size_t>(own);
   next_.offset += planned;
-  if (!options_.images && next_.offset < usable_) {
+  if (next_.offset < usable_) {
     const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(taken_);
     batch.upcoming.assign(begin, begin + own_size(next_));
   }

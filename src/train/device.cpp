@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <mutex>
 
@@ -34,7 +35,26 @@ bool open_cuda_library() {
   return opened && at::globalContext().hasCUDA();
 }
 
-at::Device parse_device(const std::string& name) {
+at::Tensor channel_constant(const double (&values)[3]) {
+  return at::tensor({values[0], values[1], values[2]}, at::kFloat).view({1, 3, 1, 1});
+}
+
+}  // namespace
+
+void set_gpu_arithmetic(const GpuArithmetic& arithmetic) {
+  at::Context& context = at::globalContext();
+  context.setAllowTF32CuDNN(arithmetic.tf32);
+  context.setAllowTF32CuBLAS(arithmetic.tf32);
+  context.setBenchmarkCuDNN(false);  // what is fastest is measured, and not the same every time
+  context.setDeterministicCuDNN(arithmetic.deterministic);
+  context.setDeterministicAlgorithms(arithmetic.deterministic, /*warn_only=*/true);
+  // A help against reading what was never written, which costs a pass over every new tensor.
+  context.setDeterministicFillUninitializedMemory(false);
+  // cuBLAS reads it when it is first used.
+  if (arithmetic.deterministic) ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+}
+
+at::Device Device::find(const std::string& name) {
   if (name == "cpu") return at::kCPU;
   if (name == "auto") {
     // Without a driver there is no GPU, and no reason to open a library of a gigabyte.
@@ -58,20 +78,20 @@ at::Device parse_device(const std::string& name) {
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
 }
 
-at::Tensor channel_constant(const double (&values)[3], const at::Device& device) {
-  return at::tensor({values[0], values[1], values[2]}, at::kFloat).view({1, 3, 1, 1}).to(device);
-}
-
-}  // namespace
-
-Device Device::open(const std::string& name, const std::string& amp, bool channels_last) {
+Device Device::open(const std::string& name, const std::string& amp, bool channels_last, const GpuArithmetic& arithmetic) {
   Device device;
   if (amp != "off" && amp != "bf16" && amp != "fp16") throw ConfigError("train.amp is '" + amp + "'; off, bf16 or fp16");
-  device.device_ = parse_device(name);
+  device.device_ = find(name);
   if (amp == "fp16" && device.is_cpu()) throw ConfigError("train.amp is fp16, which needs a GPU; on a CPU take bf16");
   device.channels_last_ = channels_last;
-  if (!device.is_cpu())
-    device.copies_ = c10::impl::VirtualGuardImpl(device.device_.type()).getStreamFromGlobalPool(device.device_);
+  if (!device.is_cpu()) {
+    const c10::impl::VirtualGuardImpl backend(device.device_.type());
+    backend.setDevice(device.device_);  // else what names no device would open the first GPU beside this one
+    set_gpu_arithmetic(arithmetic);
+    device.copies_ = backend.getStreamFromGlobalPool(device.device_);
+  }
+  device.mean_ = channel_constant(kMean).to(device.device_);
+  device.std_ = channel_constant(kStd).to(device.device_);
   if (amp != "off") device.autocast_ = amp == "bf16" ? at::kBFloat16 : at::kHalf;
   return device;
 }
@@ -89,13 +109,17 @@ void Device::place(torch::nn::Module& module) const {
   }
 }
 
-at::Tensor Device::move(const at::Tensor& tensor) const { return is_cpu() ? tensor : tensor.to(device_, /*non_blocking=*/true); }
+at::Tensor Device::move(const at::Tensor& tensor) const {
+  if (is_cpu()) return tensor;
+  // A copy from other than pinned memory holds the host until the device has done all that was asked of it before.
+  return (tensor.is_pinned() ? tensor : tensor.pin_memory()).to(device_, /*non_blocking=*/true);
+}
 
 at::Tensor Device::images(ImageBatch& batch) const {
   // NHWC bytes seen as NCHW are channels_last as they lie: the conversion to float keeps the order.
   at::Tensor images = pixels(batch).permute({0, 3, 1, 2}).to(at::kFloat);
   // torchvision's operations in its order: the same bits as ToTensor and Normalize give.
-  images.div_(255).sub_(channel_constant(kMean, device_)).div_(channel_constant(kStd, device_));
+  images.div_(255).sub_(mean_).div_(std_);
   return channels_last_ ? images : images.contiguous();
 }
 
@@ -120,7 +144,7 @@ at::Tensor Device::pixels(ImageBatch& batch) const {
   {
     const c10::StreamGuard guard(copy);
     bytes = move(bytes);
-    if (!batch.mirrored.empty()) rows = move(at::tensor(batch.mirrored, at::kLong).pin_memory());
+    if (!batch.mirrored.empty()) rows = move(at::tensor(batch.mirrored, at::kLong));
     done.record(copy);
   }
   done.block(compute);

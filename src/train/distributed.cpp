@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <thread>
+#include <utility>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -88,6 +89,7 @@ void ProcessGroup::Data::exchange(const std::function<void()>& action) {
   watch->enter_exchange();
   try {
     action();
+    if (watch->abandoned()) watch->check();  // what was aborted ends without an error, and with any values
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
@@ -151,7 +153,8 @@ std::vector<std::string> ProcessGroup::gather_to_root(const std::string& text) {
   if (is_root()) out.push_back(one_each(size(), in[0]));
   data_->exchange([&] { data_->group->gather(out, in)->wait(); });
   std::vector<std::string> all;
-  for (std::size_t r = 0; is_root() && r < sizes.size(); ++r) all.push_back(text_of(out[0][r], sizes[r]));
+  in.clear();
+  for (std::size_t r = 0; is_root() && r < sizes.size(); ++r) all.push_back(text_of(std::exchange(out[0][r], {}), sizes[r]));
   return all;
 }
 
@@ -288,6 +291,9 @@ void ProcessGroup::use_device(const at::Device& device) {
         fmt::format("{} processes on GPUs need {}: {}; build with the CUDA toolkit and NCCL's headers, or take --device cpu",
                     size(), file.string(), ::dlerror()));
   add(*data_->group, data_->store, rank(), size(), data_->timeout);
+  data_->gpus = data_->group->getBackend(at::kCUDA);
+  // A kernel that waits for a lost GPU holds every host that waits for its own, where no exchange has a limit.
+  data_->watch->on_loss([gpus = data_->gpus] { gpus->abort(); });
 }
 
 int decoding_threads(int workers, const ProcessGroup& group) {
@@ -300,8 +306,8 @@ std::string own_device(const std::string& name, const ProcessGroup& group) {
     throw ConfigError(
         fmt::format("device is {}, which {} processes of this host would share; take device cuda: each has its own then", name,
                     group.local_size()));
-  if (group.size() == 1 || !(name == "cuda" || (name == "auto" && !Device::open(name).is_cpu()))) return name;
-  Device::open(name);  // makes the driver known
+  if (group.size() == 1 || !(name == "cuda" || (name == "auto" && !Device::find(name).is_cpu()))) return name;
+  Device::find(name);  // makes the driver known
   return fmt::format("cuda:{}", own_gpu(group.local_rank(), c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount()));
 }
 
@@ -325,20 +331,34 @@ void ProcessGroup::finish(const std::string& again, const std::function<void()>&
 
 void ProcessGroup::leave() {
   if (!data_->group) return;
-  data_->watch->stop(-1, "");
+  data_->watch->on_loss({});
+  data_->watch->tell(-1, "");
+  data_->watch->stop();
+  if (data_->gpus) {
+    try {
+      data_->gpus->shutdown();
+    } catch (const std::exception& error) {  // all work is done
+      log_warning("the end of NCCL: {}", first_line(error.what()));
+    }
+    data_->gpus.reset();
+  }
   data_->group.reset();
 }
 
 void ProcessGroup::leave(const Error& error) {
   if (!data_->group) return;
   const auto* lost = dynamic_cast<const PeerLost*>(&error);
+  // First, since the others see broken connections at once, and may end before they know why.
+  data_->watch->tell(lost && lost->rank() >= 0 ? lost->rank() : rank(), error.what());
+  data_->watch->abandon();
+  data_->gpus.reset();
   // Closing the connections wakes the others. After a broken exchange some of its work may never end: it is left behind.
   if (lost) {
     static_cast<void>(data_->group.release());
   } else {
     data_->group.reset();
   }
-  data_->watch->stop(lost && lost->rank() >= 0 ? lost->rank() : rank(), error.what());
+  data_->watch->stop();
 }
 
 }  // namespace emotion

@@ -17,6 +17,7 @@ struct ProcessGroup::Data {
   c10::intrusive_ptr<c10d::Store> store;
   std::unique_ptr<Watch> watch;
   c10::intrusive_ptr<c10d::ProcessGroup> group;
+  c10::intrusive_ptr<c10d::Backend> gpus;  ///< NCCL's part of the group, where the device is a GPU
   std::int64_t waits = 0;
 
   /// Runs one exchange; if it fails, finds out who is to blame. @throws PeerLost

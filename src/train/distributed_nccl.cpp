@@ -1,6 +1,7 @@
 // libemotion_nccl.so: what needs CUDA's symbols when it is linked. Opened by ProcessGroup::use_device(), after libtorch_cuda.so.
 #define USE_C10D_NCCL
 #include <chrono>
+#include <cstdlib>
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
@@ -10,6 +11,8 @@
 extern "C" __attribute__((visibility("default"))) void emotion_add_nccl(c10d::ProcessGroup& group,
                                                                         const c10::intrusive_ptr<c10d::Store>& store, int rank,
                                                                         int size, double timeout) {
+  // A failure is told by the group, which names the rank: c10d's own watchdog would end the process first, by SIGABRT.
+  if (!std::getenv("NCCL_ASYNC_ERROR_HANDLING")) ::setenv("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0", /*overwrite=*/0);
   auto options = c10d::ProcessGroupNCCL::Options::create();
   options->timeout = std::chrono::milliseconds(static_cast<std::int64_t>(timeout * 1000));
   auto nccl =

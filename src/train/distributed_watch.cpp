@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <sstream>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -39,6 +40,9 @@ struct Watch::Shared {
     wake.notify_all();
   }
   std::string store_error;
+  std::function<void()> on_loss;   // empty once it was called
+  std::unique_ptr<PeerLost> loss;  // for which it was called
+  bool abandoned = false, abandoning = false;
 
   double period() const { return std::clamp(timeout / 10, 0.05, 1.0); }
   /// Silence that counts once something has gone wrong.
@@ -110,6 +114,7 @@ void Watch::run(std::shared_ptr<Shared> shared) {
       }
       ++shared->rounds;
       shared->last_round = Clock::now();
+      look_for_loss(shared);
       shared->seen.notify_all();
       if (last) break;
       const double pause = shared->urgent ? 0.01 : shared->period();
@@ -121,7 +126,44 @@ void Watch::run(std::shared_ptr<Shared> shared) {
     shared->store_error = error.what();
   }
   shared->ended = true;
+  look_for_loss(shared);
   shared->seen.notify_all();
+}
+
+void Watch::look_for_loss(const std::shared_ptr<Shared>& shared) {
+  const bool stopped = shared->states[static_cast<std::size_t>(shared->rank)].stopped;
+  if (!shared->on_loss || shared->quit || stopped) return;
+  if ((shared->loss = look(*shared, shared->timeout))) begin_to_abandon(shared);
+}
+
+void Watch::begin_to_abandon(const std::shared_ptr<Shared>& shared) {
+  shared->abandoned = shared->abandoning = true;
+  std::thread([shared, action = std::exchange(shared->on_loss, nullptr)]() mutable {
+    try {
+      action();
+    } catch (const std::exception&) {  // the loss is what is told
+    }
+    action = nullptr;
+    const std::lock_guard lock(shared->mutex);
+    shared->abandoning = false;
+    shared->seen.notify_all();
+  }).detach();  // one that takes too long is left behind
+}
+
+void Watch::on_loss(std::function<void()> action) {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->on_loss = std::move(action);
+}
+
+void Watch::abandon() {
+  std::unique_lock lock(shared_->mutex);
+  if (shared_->on_loss) begin_to_abandon(shared_);
+  shared_->seen.wait_for(lock, std::chrono::duration<double>(shared_->suspicion()), [&] { return !shared_->abandoning; });
+}
+
+bool Watch::abandoned() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->abandoned;
 }
 
 void Watch::enter_exchange() {
@@ -151,13 +193,13 @@ bool Watch::stop_asked() const {
   return stop_requested() || std::any_of(states.begin(), states.end(), [](const State& state) { return state.asked; });
 }
 
-PeerLost Watch::lost(int rank, const std::string& what) const {
-  return {fmt::format("{} {}", shared_->names[static_cast<std::size_t>(rank)], what), rank};
+PeerLost Watch::lost(const Shared& s, int rank, const std::string& what) {
+  return {fmt::format("{} {}", s.names[static_cast<std::size_t>(rank)], what), rank};
 }
 
-std::unique_ptr<PeerLost> Watch::look(double limit, bool anyone) const {
+std::unique_ptr<PeerLost> Watch::look(const Shared& s, double limit) {
+  if (s.loss) return std::make_unique<PeerLost>(*s.loss);
   const auto now = Clock::now();
-  const Shared& s = *shared_;
   const State* first = nullptr;
   int at = -1;
   for (std::size_t r = 0; r < s.states.size(); ++r) {
@@ -166,28 +208,28 @@ std::unique_ptr<PeerLost> Watch::look(double limit, bool anyone) const {
     // One that stopped by itself says more than one that stopped because of another.
     if (!first || state.culprit == static_cast<int>(r)) first = &state, at = static_cast<int>(r);
   }
-  if (first && first->culprit == at) return std::make_unique<PeerLost>(lost(at, "stopped: " + first->text));
+  if (first && first->culprit == at) return std::make_unique<PeerLost>(lost(s, at, "stopped: " + first->text));
   if (first) return std::make_unique<PeerLost>(first->text, first->culprit);
   const double unanswered = seconds_between(s.last_round, now);
   if (s.ended || unanswered > limit) {
     const std::string how =
         s.ended ? "is gone: its end of the rendezvous is closed" : fmt::format("does not answer for {:.0f} s", unanswered);
-    if (s.holder >= 0 && s.holder != s.rank) return std::make_unique<PeerLost>(lost(s.holder, how));
+    if (s.holder >= 0 && s.holder != s.rank) return std::make_unique<PeerLost>(lost(s, s.holder, how));
     if (s.holder < 0) return std::make_unique<PeerLost>("the rendezvous " + how, -1);
   }
   for (std::size_t r = 0; r < s.states.size(); ++r) {
     const State& state = s.states[r];
     const double silent = seconds_between(state.changed, now);
-    if (static_cast<int>(r) == s.rank || state.stopped || silent <= limit || (!anyone && r != 0)) continue;
+    if (static_cast<int>(r) == s.rank || state.stopped || silent <= limit) continue;
     return std::make_unique<PeerLost>(
-        lost(static_cast<int>(r), fmt::format("was killed, hangs or lost its network: no sign of it for {:.0f} s", silent)));
+        lost(s, static_cast<int>(r), fmt::format("was killed, hangs or lost its network: no sign of it for {:.0f} s", silent)));
   }
   for (std::size_t r = 0; r < s.states.size(); ++r) {
     const State& state = s.states[r];
     const double stays = seconds_between(state.stepped, now);
     if (static_cast<int>(r) == s.rank || state.stopped || !state.promised || stays <= s.timeout + kStepGrace) continue;
     return std::make_unique<PeerLost>(
-        lost(static_cast<int>(r), fmt::format("lives but hangs: no step of its work for {:.0f} s", stays)));
+        lost(s, static_cast<int>(r), fmt::format("lives but hangs: no step of its work for {:.0f} s", stays)));
   }
   return nullptr;
 }
@@ -197,7 +239,7 @@ void Watch::wait_for(int rank, std::int64_t n) {
   shared_->urgent = true;
   shared_->poke();
   while (shared_->states[static_cast<std::size_t>(rank)].done < n) {
-    if (const auto found = look(shared_->timeout, true)) throw PeerLost(*found);
+    if (const auto found = look(*shared_, shared_->timeout)) throw PeerLost(*found);
     shared_->seen.wait_for(lock, std::chrono::milliseconds(50));
   }
   shared_->urgent = false;
@@ -205,7 +247,7 @@ void Watch::wait_for(int rank, std::int64_t n) {
 
 void Watch::check() const {
   const std::lock_guard lock(shared_->mutex);
-  if (const auto found = look(shared_->timeout, true)) throw PeerLost(*found);
+  if (const auto found = look(*shared_, shared_->timeout)) throw PeerLost(*found);
 }
 
 std::unique_ptr<PeerLost> Watch::await_verdict() {
@@ -213,7 +255,7 @@ std::unique_ptr<PeerLost> Watch::await_verdict() {
   const auto begin = Clock::now();
   const double suspicion = shared_->suspicion();
   while (seconds_between(begin, Clock::now()) < 2 * suspicion) {
-    if (auto found = look(suspicion, true)) return found;
+    if (auto found = look(*shared_, suspicion)) return found;
     shared_->seen.wait_for(lock, std::chrono::milliseconds(50));
   }
   return nullptr;
@@ -229,18 +271,23 @@ PeerLost Watch::find_lost(const std::string& reason) {
   const auto rank = static_cast<int>(behind - states.begin());
   const auto mine = states[static_cast<std::size_t>(shared_->rank)].exchanges;
   if (rank != shared_->rank && behind->exchanges < mine)
-    return lost(rank, fmt::format("lives but takes no part: it is {} exchanges behind", mine - behind->exchanges));
+    return lost(*shared_, rank, fmt::format("lives but takes no part: it is {} exchanges behind", mine - behind->exchanges));
   return {"an exchange between the processes failed: " + reason, -1};
 }
 
-void Watch::stop(int culprit, const std::string& text) {
-  std::unique_lock lock(shared_->mutex);
+void Watch::tell(int culprit, const std::string& text) {
+  const std::lock_guard lock(shared_->mutex);
   State& mine = shared_->states[static_cast<std::size_t>(shared_->rank)];
   mine.stopped = true;
   mine.culprit = culprit;
   mine.text = text;
   shared_->urgent = true;
   shared_->poke();
+}
+
+void Watch::stop() {
+  std::unique_lock lock(shared_->mutex);
+  const int culprit = shared_->states[static_cast<std::size_t>(shared_->rank)].culprit;
   const bool holds = shared_->holder == shared_->rank;
   const std::int64_t round = shared_->rounds + 2;  // one that began after this
   const auto begin = Clock::now();

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -42,13 +43,22 @@ class Watch {
   void wait_for(int rank, std::int64_t n);
   /// @throws PeerLost if another process is lost, as far as is known here
   void check() const;
+  /// `action` ends what would wait for a lost process without a limit, as a GPU does for its peers. It is called once, in a
+  /// thread of its own, as soon as another process is lost; check() then says so for good. An empty one: none any more.
+  void on_loss(std::function<void()> action);
+  /// Calls it now, if that has not happened, and waits for its end, for some seconds at most.
+  void abandon();
+  /// True once it was called: what it has ended may look done, with any values.
+  bool abandoned() const;
   /// After something has failed: who is gone, once that is seen; null if everyone lives. Takes some seconds at most.
   std::unique_ptr<PeerLost> await_verdict();
   /// After an exchange has failed with `reason`: whose fault it is. Takes some seconds at most.
   PeerLost find_lost(const std::string& reason);
   /// Tells the others that this process has stopped: with an error, because of rank `culprit` (itself: its own), or done
-  /// (culprit -1). Waits until they know, as long as that makes sense.
-  void stop(int culprit, const std::string& text);
+  /// (culprit -1).
+  void tell(int culprit, const std::string& text);
+  /// After tell(): waits until the others know, as long as that makes sense.
+  void stop();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -63,9 +73,11 @@ class Watch {
   struct Shared;
 
   static void run(std::shared_ptr<Shared> shared);
-  PeerLost lost(int rank, const std::string& what) const;
+  static void look_for_loss(const std::shared_ptr<Shared>& shared);
+  static void begin_to_abandon(const std::shared_ptr<Shared>& shared);
+  static PeerLost lost(const Shared& s, int rank, const std::string& what);
   /// Someone who has stopped with an error, the store that does not answer, or a rank silent for longer than `limit` seconds.
-  std::unique_ptr<PeerLost> look(double limit, bool anyone) const;
+  static std::unique_ptr<PeerLost> look(const Shared& s, double limit);
 
   std::shared_ptr<Shared> shared_;
   std::thread thread_;

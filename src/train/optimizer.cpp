@@ -37,13 +37,24 @@ struct Group {
   Tensors values, gradients;
 };
 
+/// True if both lie in memory in the same order: along a side of one element nobody steps.
+bool same_order(const at::Tensor& a, const at::Tensor& b) {
+  for (std::int64_t d = 0; d < a.dim(); ++d) {
+    if (a.size(d) != 1 && a.stride(d) != b.stride(d)) return false;
+  }
+  return true;
+}
+
 Group make_group(const std::vector<NamedParameter>& parameters, const std::vector<std::size_t>& which) {
   Group group;
   for (const std::size_t i : which) {
     const at::Tensor& value = parameters[i].tensor;
     at::Tensor gradient = value.grad();
-    // The fused kernels walk both memories in step: the strides must agree.
-    if (gradient.strides() != value.strides()) gradient = at::empty_like(value).copy_(gradient);
+    // The fused kernels walk both memories in step: the strides must agree. Those of a 1 x 1 convolution often do so but in name.
+    if (gradient.strides() != value.strides()) {
+      gradient = same_order(value, gradient) ? gradient.as_strided(value.sizes(), value.strides())
+                                             : at::empty_like(value).copy_(gradient);
+    }
     group.values.push_back(value);
     group.gradients.push_back(gradient);
   }
@@ -82,7 +93,7 @@ class Adam final : public Optimizer {
   void step(double learning_rate) override {
     const auto which = with_gradient();
     if (which.empty()) return;
-    for (const std::size_t i : which) steps_[i].add_(1);
+    at::_foreach_add_(pick(steps_, which), 1);
     if (parameters_[which[0]].tensor.is_cpu()) {
       const at::NoGradGuard no_grad;
       for (const std::size_t i : which) step_one(i, learning_rate);
@@ -127,8 +138,8 @@ class Adagrad final : public Optimizer {
     const auto which = with_gradient();
     if (which.empty()) return;
     Group group = make_group(parameters_, which);
-    Tensors steps = pick(steps_, which);
-    for (auto& step : steps) step.add_(1);
+    const Tensors steps = pick(steps_, which);
+    at::_foreach_add_(steps, 1);
     at::_fused_adagrad_(group.values, group.gradients, pick(sums_, which), steps, learning_rate, config_.lr_decay,
                         config_.weight_decay, config_.eps.value_or(1e-10), /*maximize=*/false);
   }

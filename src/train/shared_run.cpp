@@ -22,8 +22,8 @@ namespace emotion {
 namespace {
 
 std::string summary(const Manifest& manifest) {
-  const std::string text = read_file(manifest.file());
-  const auto checksum = ::crc32_z(0, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  const MappedFile lines(manifest.file());  // every process of a host reads it: in memory it is there once
+  const auto checksum = ::crc32_z(0, reinterpret_cast<const unsigned char*>(lines.text().data()), lines.text().size());
   return fmt::format("{} samples of the classes {} in {} (checksum {:08x})", manifest.size(),
                      fmt::join(manifest.dataset().classes, ", "), manifest.file().string(), checksum);
 }
@@ -82,20 +82,22 @@ std::string first_not_finite(const StateDict& weights) {
 }  // namespace
 
 Device open_device(const RunConfig& config, ProcessGroup& group) {
-  Device device = Device::open(own_device(config.device, group), config.train.amp, config.train.channels_last);
+  Device device = Device::open(own_device(config.device, group), config.train.amp, config.train.channels_last,
+                               {.deterministic = config.train.deterministic, .tf32 = config.train.tf32});
   group.use_device(device.torch_device());
   return device;
 }
 
 void check_same_data(const RunConfig& config, const Task& task, ProcessGroup& group) {
   if (group.size() == 1) return;
-  group.check_same("the training data", summary(task.manifest(Split::kTrain)));
-  group.check_same("the validation data", task.has_validation() ? summary(task.manifest(Split::kValidation)) : "none");
-  group.check_same("the extra data", task.extra_manifest() ? summary(*task.extra_manifest()) : "none");
-  std::vector<std::pair<std::string, std::string>> contents;
+  std::vector<std::pair<std::string, std::string>> contents{
+      {"the training data", summary(task.manifest(Split::kTrain))},
+      {"the validation data", task.has_validation() ? summary(task.manifest(Split::kValidation)) : "none"},
+      {"the extra data", task.extra_manifest() ? summary(*task.extra_manifest()) : "none"}};
   for (const auto& [name, file] : files_beside(config, task))
     contents.emplace_back(name, fmt::format("{} (content {})", file.string(), file_hash(file)));
-  group.wait_for_all();  // word vectors have gigabytes, and disks their own speeds
+  // An exchange has a limit. What comes before has none: indexes are made, word vectors have gigabytes, disks their own speeds.
+  group.wait_for_all();
   for (const auto& [name, content] : contents) group.check_same(name, content);
 }
 

@@ -1,8 +1,10 @@
 #include "emotion/train/stimuli_reader.h"
 
 #include <algorithm>
+#include <future>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include <ATen/Parallel.h>
@@ -16,6 +18,17 @@
 #include "emotion/stimuli/region_file.h"
 
 namespace emotion {
+
+namespace {
+
+/// What was read for a batch, in main memory.
+struct ReadStimuli {
+  RegionBatch regions;
+  ImageBatch faces;
+  std::vector<std::int64_t> face_rows;
+};
+
+}  // namespace
 
 struct StimuliReader::Data {
   const Manifest& manifest;
@@ -135,6 +148,26 @@ struct StimuliReader::Data {
     }
     return {std::move(batch), std::move(rows)};
   }
+
+  ReadStimuli load(const std::vector<std::uint64_t>& samples) const {
+    ReadStimuli read;
+    if (options.regions) read.regions = region_batch(samples);
+    if (options.faces) std::tie(read.faces, read.face_rows) = face_batch(samples);
+    return read;
+  }
+
+  /// load(), of which the thread that reads ahead may have done the work.
+  ReadStimuli take(const std::vector<std::uint64_t>& samples, std::vector<std::uint64_t> next) {
+    if (ahead.valid()) ahead.wait();  // one thread at a time reads a sample
+    std::future<ReadStimuli> done = std::exchange(ahead, {});
+    ReadStimuli read = done.valid() && ahead_samples == samples ? done.get() : load(samples);
+    ahead_samples = std::move(next);
+    if (!ahead_samples.empty()) ahead = std::async(std::launch::async, [this] { return load(ahead_samples); });
+    return read;
+  }
+
+  std::vector<std::uint64_t> ahead_samples;
+  std::future<ReadStimuli> ahead;  // of ahead_samples; last, as its end is waited for before the others go
 };
 
 StimuliReader::StimuliReader(const Manifest& manifest, const Options& options)
@@ -148,17 +181,15 @@ std::uint64_t StimuliReader::with_face() const { return data_->with_face; }
 std::int64_t StimuliReader::cut_to() const { return data_->cut_to(); }
 bool StimuliReader::has_face(std::uint64_t sample) const { return !data_->manifest[sample].face.empty(); }
 
-StimuliInput StimuliReader::read(const std::vector<std::uint64_t>& samples, const Device& device) const {
+StimuliInput StimuliReader::read(const std::vector<std::uint64_t>& samples, const Device& device,
+                                 std::vector<std::uint64_t> next) const {
   StimuliInput input;
   input.size = static_cast<std::int64_t>(samples.size());
-  if (data_->options.regions) {
-    const RegionBatch regions = data_->region_batch(samples);
-    input.regions = {device.move(regions.features), device.move(regions.counts)};
-  }
+  ReadStimuli read = data_->take(samples, std::move(next));
+  if (data_->options.regions) input.regions = {device.move(read.regions.features), device.move(read.regions.counts)};
   if (data_->options.faces) {
-    auto [faces, rows] = data_->face_batch(samples);
-    input.face_rows = device.move(at::tensor(rows, at::kLong));
-    if (!rows.empty()) input.faces = device.images(faces);
+    input.face_rows = device.move(at::tensor(read.face_rows, at::kLong));
+    if (!read.face_rows.empty()) input.faces = device.images(read.faces);
   }
   return input;
 }

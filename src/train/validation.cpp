@@ -43,29 +43,37 @@ void gather_rows(ValidationResult& result, const Task& task, ProcessGroup& group
   const auto bytes = [](const auto& values) {
     return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
   };
-  const auto samples = group.gather_to_root(bytes(result.samples)),
-             scores = group.gather_to_root(bytes(result.predictions.scores));
+  Predictions& predictions = result.predictions;
+  const auto samples = group.gather_to_root(bytes(result.samples));
+  auto scores = group.gather_to_root(bytes(predictions.scores));
   struct Row {
     std::uint64_t sample;
-    const char* scores;
+    std::size_t rank, place;  // whose, and where among its own
   };
-  const std::size_t width = result.predictions.classes * sizeof(float);
   std::vector<Row> rows;
   for (std::size_t r = 0; r < samples.size(); ++r) {
     for (std::size_t i = 0; i < samples[r].size() / sizeof(std::uint64_t); ++i) {
-      rows.push_back({0, scores[r].data() + i * width});
+      rows.push_back({0, r, i});
       std::memcpy(&rows.back().sample, samples[r].data() + i * sizeof(std::uint64_t), sizeof(std::uint64_t));
     }
   }
   std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.sample < b.sample; });
-  Predictions& predictions = result.predictions;
   result.samples.clear();
   predictions.labels.clear();
+  for (const Row& row : rows) {
+    result.samples.push_back(row.sample);
+    predictions.labels.push_back(task.labels(row.sample));
+  }
+  // Gigabytes where keywords are the classes: each process's scores go as they are copied.
+  std::vector<float>().swap(predictions.scores);
   predictions.scores.resize(rows.size() * predictions.classes);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    result.samples.push_back(rows[i].sample);
-    predictions.labels.push_back(task.labels(rows[i].sample));
-    std::memcpy(predictions.scores.data() + i * predictions.classes, rows[i].scores, width);
+  const std::size_t width = predictions.classes * sizeof(float);
+  for (std::size_t r = 0; r < scores.size(); ++r) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (rows[i].rank != r) continue;
+      std::memcpy(predictions.scores.data() + i * predictions.classes, scores[r].data() + rows[i].place * width, width);
+    }
+    std::string().swap(scores[r]);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "weight_average.h"
 
+#include <ATen/ops/_foreach_lerp.h>
+
 #include "emotion/error.h"
 
 namespace emotion {
@@ -11,12 +13,10 @@ WeightAverage::WeightAverage(torch::nn::Module& network, double decay)
 
 void WeightAverage::update() {
   const at::NoGradGuard no_grad;
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    if (begun_) {
-      averages_[i].lerp_(parameters_[i].detach(), 1 - decay_);
-    } else {  // the initial weights have no part in it
-      averages_[i].copy_(parameters_[i]);
-    }
+  if (begun_) {
+    at::_foreach_lerp_(averages_, parameters_, 1 - decay_);
+  } else {  // the initial weights have no part in it
+    for (std::size_t i = 0; i < parameters_.size(); ++i) averages_[i].copy_(parameters_[i]);
   }
   begun_ = true;
 }

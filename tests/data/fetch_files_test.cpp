@@ -1,7 +1,14 @@
 // What lies in the folder that pictures are fetched into: names that cannot be, files that were there.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
 #include <gtest/gtest.h>
 
 #include "../support/small_files.h"
+#include "emotion/error.h"
+#include "emotion/signals.h"
 #include "fetch_support.h"
 
 namespace emotion {
@@ -13,6 +20,33 @@ using FetchFilesTest = FetchFixture;
 
 std::size_t open_files() {
   return static_cast<std::size_t>(std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
+}
+
+// Millions of files are looked at before the first is fetched: that can be stopped as well. In a process of its own, since a stop
+// stays asked for.
+TEST_F(FetchFilesTest, TheLookAtWhatIsThereCanBeStopped) {
+  std::vector<UrlEntry> list;
+  for (int i = 0; i < 20; ++i) {
+    list.push_back({std::to_string(i) + ".jpg", "http://127.0.0.1:1/" + std::to_string(i)});
+    write_text(out() / list.back().path, picture());
+  }
+  EXPECT_EQ(fetch_pictures(list, config()).there, 20U);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    handle_stop_signals();
+    std::raise(SIGTERM);
+    try {
+      fetch_pictures(list, config());
+    } catch (const Interrupted&) {
+      ::_exit(42);
+    } catch (...) {
+    }
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 42);
 }
 
 TEST_F(FetchFilesTest, ANameThatCannotBeIsItsLinesFailureAlone) {

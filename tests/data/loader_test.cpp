@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -60,6 +61,25 @@ TEST_F(LoaderTest, PixelsAndOrderDoNotDependOnThreadsOrBatches) {
   const std::string one = load(1, 48, 1);
   EXPECT_EQ(one, load(3, 7, 2));
   EXPECT_EQ(one, load(2, 1, 5));
+}
+
+// Sixteen threads decode sixteen samples at a time, whatever a batch holds: no more than eight batches of two wait, or four of
+// thirteen, the last of them of nine. They lie in pinned memory where there is a GPU.
+TEST_F(LoaderTest, BatchesWaitInMemoryAsTheThreadsNeedThem) {
+  const Manifest data = manifest();
+  const auto waiting = [&](std::size_t batch) {
+    std::atomic<int> made = 0;
+    const auto allocate = [&](std::size_t bytes) {
+      ++made;
+      return std::make_shared<std::uint8_t[]>(bytes);
+    };
+    ImageLoader loader(data, {.transform = {.size = 24}, .seed = 3, .batch = batch, .workers = 16, .allocate = allocate},
+                       order(data.size()), 2);
+    for (int before = -1; before != made || made == 0; std::this_thread::sleep_for(std::chrono::milliseconds(300))) before = made;
+    return made.load();
+  };
+  EXPECT_EQ(waiting(2), 8);
+  EXPECT_EQ(waiting(13), 4);
 }
 
 // The first draw of {seed, epoch, sample} in the stream "aug", of which the crop takes the rest.

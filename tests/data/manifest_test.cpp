@@ -1,5 +1,10 @@
 #include "emotion/data/manifest.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <memory>
@@ -204,6 +209,28 @@ TEST_F(ManifestTest, AnIndexThatNamesWhatIsNotThereIsMadeAnew) {
   expect_repaired("place of the ids", samples + 16, 8, ~std::uint64_t{0});
   expect_repaired("length of the image", samples + 24, 4, ~0U);
   expect_repaired("number of labels", samples + 36, 4, 1000);
+}
+
+// The memory of an index is some times that of the finished file.
+TEST_F(ManifestTest, AnIndexThatAnotherProcessMakesIsWaitedForAndUsed) {
+  const Dataset data = dataset("{\"image\": \"a\", \"labels\": [0]}\n");
+  const fs::path index = folder_.path() / "train.jsonl.index", kept = folder_.path() / "kept";
+  EXPECT_EQ(Manifest::open(data, "train").size(), 1U);
+  fs::rename(index, kept);
+  const int other = ::open((folder_.path() / "train.jsonl").c_str(), O_RDONLY);
+  ASSERT_EQ(::flock(other, LOCK_EX), 0);
+  std::atomic<bool> opened = false;
+  std::thread waiting([&] {
+    EXPECT_EQ(Manifest::open(data, "train").size(), 1U);
+    opened = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_FALSE(opened);
+  const auto made = fs::last_write_time(kept);
+  fs::rename(kept, index);
+  ::close(other);
+  waiting.join();
+  EXPECT_EQ(fs::last_write_time(index), made);
 }
 
 TEST_F(ManifestTest, TheWriterWritesWhatTheManifestReads) {

@@ -3,6 +3,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <span>
+#include <string_view>
 #include <thread>
 
 #include <ATen/ATen.h>
@@ -11,6 +13,7 @@
 #include "../support/networks.h"
 #include "../support/scratch.h"
 #include "emotion/data/synth.h"
+#include "emotion/io/content_hash.h"
 #include "emotion/io/file_lock.h"
 #include "emotion/io/mapped_tensor.h"
 #include "emotion/io/weights.h"
@@ -97,6 +100,37 @@ TEST_F(FeatureCacheTest, ATruncatedOrForeignFileIsRebuilt) {
     EXPECT_TRUE(at::equal(first, features()));
     EXPECT_EQ(read_file(kept()[0]), bytes);
   }
+}
+
+// A kept file of before must not look old: the digest is of names, sizes and times, in this order, and of each shard once.
+TEST_F(FeatureCacheTest, TheDigestOfPicturesIsOfTheirNamesSizesAndTimes) {
+  const auto add = [](ContentHash& hash, const fs::path& file) {
+    std::error_code missing;
+    const auto size = static_cast<std::int64_t>(fs::file_size(file, missing));
+    const std::int64_t time = missing ? 0 : fs::last_write_time(file).time_since_epoch().count();
+    hash.add(std::as_bytes(std::span(&size, 1)));
+    hash.add(std::as_bytes(std::span(&time, 1)));
+  };
+  const Manifest loose = Manifest::open(Dataset::open(data()), "train");
+  fs::remove(loose.image_path(3));
+  ContentHash wanted;
+  for (std::size_t i = 0; i < loose.size(); ++i) {
+    wanted.add(loose[i].image);
+    add(wanted, loose.image_path(i));
+  }
+  EXPECT_EQ(pictures_hash(loose, {}), wanted.hex());
+
+  write_text(folder_.path() / "packed/a.tar", "shard a");
+  write_text(folder_.path() / "packed/b.tar", "the other");
+  write_text(folder_.path() / "packed/all.jsonl",
+             "{\"image\": \"a.tar#0.png\"}\n{\"image\": \"b.tar#0.png\"}\n{\"image\": \"a.tar#1.png\"}\n");
+  write_text(folder_.path() / "packed/dataset.yaml", "classes: [awe]\nsplits: {all: all.jsonl}\n");
+  ContentHash packed;
+  for (const auto& [name, shard] : {std::pair("a.tar#0.png", "a.tar"), {"b.tar#0.png", "b.tar"}, {"a.tar#1.png", ""}}) {
+    packed.add(std::string_view(name));
+    if (*shard != '\0') add(packed, folder_.path() / "packed" / shard);
+  }
+  EXPECT_EQ(pictures_hash(Manifest::open(Dataset::open(folder_.path() / "packed"), "all"), {}), packed.hex());
 }
 
 TEST_F(FeatureCacheTest, TwoWritersComputeOnce) {

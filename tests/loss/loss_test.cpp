@@ -1,6 +1,8 @@
 #include "emotion/loss/emotion_net_loss.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <ATen/ops/equal.h>
 #include <ATen/ops/isfinite.h>
@@ -11,6 +13,7 @@
 
 #include "emotion/error.h"
 #include "emotion/loss/metrics.h"
+#include "emotion/random.h"
 
 namespace emotion {
 namespace {
@@ -68,6 +71,75 @@ TEST(AveragePrecisionTest, ByHandWithTies) {
   EXPECT_NEAR(average_precision(std::vector<float>{0.5F, 0.5F, 0.5F, 0.5F}, std::vector<std::uint8_t>{1, 0, 0, 0}), 0.25, 1e-12);
   EXPECT_TRUE(std::isnan(average_precision(std::vector<float>{0.5F}, std::vector<std::uint8_t>{0})));
   EXPECT_THROW(average_precision(std::vector<float>{NAN}, std::vector<std::uint8_t>{1}), DataError);
+}
+
+/// scikit-learn's definition as it stands: all scores sorted, precision and recall at every distinct one.
+double precision_by_sorting(const std::vector<float>& scores, const std::vector<std::uint8_t>& positive) {
+  std::vector<std::size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+  const auto total = static_cast<double>(std::count(positive.begin(), positive.end(), 1));
+  double sum = 0, hits = 0, recall = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    hits += positive[order[i]];
+    if (i + 1 < order.size() && scores[order[i + 1]] == scores[order[i]]) continue;
+    sum += (hits / total - recall) * hits / static_cast<double>(i + 1);
+    recall = hits / total;
+  }
+  return sum;
+}
+
+// To the last bit: with and without ties, among them and with infinite scores, of few positives and of many.
+TEST(AveragePrecisionTest, IsThatOfAllScoresSorted) {
+  Random random{11};
+  for (int round = 0; round < 400; ++round) {
+    const std::uint64_t n = 1 + random.below(60), values = 1 + random.below(round % 2 == 0 ? 5U : 1000U),
+                        part = 1 + random.below(20);
+    std::vector<float> scores;
+    std::vector<std::uint8_t> positive;
+    for (std::uint64_t i = 0; i < n; ++i) {
+      const std::uint64_t value = random.below(values);
+      scores.push_back(value == 3 ? -INFINITY : value == 4 ? -0.0F : (static_cast<float>(value) - 4) / 7);
+      positive.push_back(random.below(20) < part);
+    }
+    positive[random.below(n)] = 1;
+    ASSERT_EQ(average_precision(scores, positive), precision_by_sorting(scores, positive)) << round;
+  }
+}
+
+// More classes than are taken at a time; two without a sample, and samples of two labels.
+TEST(MetricsTest, OfManyClassesEachHasTheAveragePrecisionOfItsColumn) {
+  Random random{12};
+  Predictions predictions;
+  predictions.classes = 37;
+  constexpr std::size_t kSamples = 90;
+  for (std::size_t i = 0; i < kSamples; ++i) {
+    for (std::size_t k = 0; k < predictions.classes; ++k) predictions.scores.push_back(static_cast<float>(random.below(50)));
+    const auto label = static_cast<std::uint32_t>(i < 35 ? i : random.below(35));
+    predictions.labels.push_back(i % 3 == 0 ? std::vector{label, (label + 1) % 35} : std::vector{label});
+  }
+  const ClassificationMetrics metrics = classification_metrics(predictions);
+  ASSERT_EQ(metrics.per_class.size(), 37U);
+  double sum = 0;
+  for (std::uint32_t k = 0; k < 35; ++k) {
+    std::vector<float> column;
+    std::vector<std::uint8_t> positive;
+    for (std::size_t i = 0; i < kSamples; ++i) {
+      column.push_back(predictions.scores[i * 37 + k]);
+      const auto& labels = predictions.labels[i];
+      positive.push_back(std::find(labels.begin(), labels.end(), k) != labels.end());
+    }
+    const auto count = static_cast<std::uint64_t>(std::count(positive.begin(), positive.end(), 1));
+    ASSERT_GT(count, 0U) << k;
+    EXPECT_EQ(metrics.per_class[k].positives, count) << k;
+    EXPECT_EQ(metrics.per_class[k].average_precision, precision_by_sorting(column, positive)) << k;
+    sum += metrics.per_class[k].average_precision;
+  }
+  EXPECT_TRUE(std::isnan(metrics.per_class[36].average_precision));
+  EXPECT_EQ(metrics.mean_average_precision, sum / 35);
+  predictions.scores[5 * 37 + 20] = NAN;
+  predictions.scores[7 * 37] = NAN;
+  EXPECT_THROW(classification_metrics(predictions), DataError);
 }
 
 TEST(MetricsTest, ByHand) {

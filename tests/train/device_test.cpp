@@ -1,5 +1,6 @@
 #include "emotion/train/device.h"
 
+#include <cstdlib>
 #include <numeric>
 
 #include <ATen/ATen.h>
@@ -141,6 +142,58 @@ TEST(Device, EachProcessTakesAGpuThatItSees) {
   EXPECT_EQ(own_gpu(0, 1), 0);
   EXPECT_EQ(own_gpu(3, 1), 0);
   EXPECT_EQ(own_gpu(2, 2), 2);  // opening it says that there are two
+}
+
+/// The switches of a GPU's kernels, as they are at first at the end of the scope.
+struct GpuSwitches {
+  at::Context& context = at::globalContext();
+  GpuSwitches() { ::unsetenv("CUBLAS_WORKSPACE_CONFIG"); }
+  ~GpuSwitches() {
+    context.setAllowTF32CuDNN(true);
+    context.setAllowTF32CuBLAS(false);
+    context.setBenchmarkCuDNN(false);
+    context.setDeterministicCuDNN(false);
+    context.setDeterministicAlgorithms(false, false);
+    context.setDeterministicFillUninitializedMemory(true);
+    ::unsetenv("CUBLAS_WORKSPACE_CONFIG");
+  }
+};
+
+TEST(Device, AGpuGivesTheSameBitsEveryTimeAndNoTF32UnlessAsked) {
+  const GpuSwitches switches;
+  const at::Context& context = switches.context;
+  ASSERT_TRUE(context.allowTF32CuDNN());  // LibTorch's own default
+  set_gpu_arithmetic({});
+  EXPECT_FALSE(context.allowTF32CuDNN());
+  EXPECT_FALSE(context.allowTF32CuBLAS());
+  EXPECT_FALSE(context.benchmarkCuDNN());
+  EXPECT_TRUE(context.deterministicCuDNN());
+  EXPECT_TRUE(context.deterministicAlgorithms());
+  EXPECT_TRUE(context.deterministicAlgorithmsWarnOnly());
+  EXPECT_FALSE(context.deterministicFillUninitializedMemory());
+  EXPECT_STREQ(std::getenv("CUBLAS_WORKSPACE_CONFIG"), ":4096:8");
+}
+
+TEST(Device, AFastGpuIsAskedForAndWhatIsSetOutsideStays) {
+  const GpuSwitches switches;
+  const at::Context& context = switches.context;
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8", 1);
+  set_gpu_arithmetic({});
+  EXPECT_STREQ(std::getenv("CUBLAS_WORKSPACE_CONFIG"), ":16:8");
+  set_gpu_arithmetic({.deterministic = false, .tf32 = true});
+  EXPECT_TRUE(context.allowTF32CuDNN());
+  EXPECT_TRUE(context.allowTF32CuBLAS());
+  EXPECT_FALSE(context.deterministicCuDNN());
+  EXPECT_FALSE(context.deterministicAlgorithms());
+}
+
+// Deterministic algorithms on a CPU cost time, and change nothing that a run computes.
+TEST(Device, ACpuLeavesTheSwitchesAsTheyAre) {
+  const GpuSwitches switches;
+  Device::open("cpu");
+  EXPECT_FALSE(switches.context.deterministicAlgorithms());
+  EXPECT_TRUE(switches.context.allowTF32CuDNN());
+  EXPECT_EQ(std::getenv("CUBLAS_WORKSPACE_CONFIG"), nullptr);
 }
 
 TEST(Device, UnknownNamesAreErrors) {

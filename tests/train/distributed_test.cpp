@@ -164,6 +164,21 @@ TEST_F(DistributedTest, ARunWithAKilledRankIsResumedToTheSameWeights) {
   expect_equal(state("whole"), state("killed"), 0);
 }
 
+// A death may bring on that of others, of lower ranks too.
+TEST_F(DistributedTest, TheFirstOfSeveralKilledRanksIsNamed) {
+  const pid_t launcher = start("run", textcnn("epochs: 1000000"), {"--nproc", "2", "--log-level", "warning"});
+  wait_for_checkpoint("run");
+  const auto both = ranks(launcher);
+  ASSERT_EQ(both.size(), 2U);
+  ::kill(both[0], SIGSTOP);
+  ::kill(both[1], SIGKILL);
+  while (ranks(launcher).size() == 2) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  ::kill(both[0], SIGKILL);
+  const Result stopped = wait(launcher, "run");
+  EXPECT_EQ(stopped.code, 1);
+  EXPECT_THAT(stopped.errors, HasSubstr(fmt::format("rank 1 (process {}) was killed by signal 9 (Killed); ", both[1])));
+}
+
 TEST_F(DistributedTest, ARankThatHangsIsNamed) {
   const pid_t launcher = start("run", textcnn("epochs: 1000000"),
                                {"--nproc", "2", "--log-level", "warning", "--set", "train.distributed_timeout=3"});

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -7,7 +8,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/distributed/c10d/HashStore.hpp>
 
+#include "../../src/train/distributed_data.h"
 #include "../support/free_port.h"
 #include "../support/scratch.h"
 #include "emotion/error.h"
@@ -86,6 +89,60 @@ TEST(ProcessGroupTest, OneThatStaysAtAStepIsLostAndOneThatIsBusyIsNot) {
   EXPECT_THAT(stuck, ContainsRegex("^rank 1 \\(.*\\) lives but hangs: no step of its work for [6-8] s$"));
   EXPECT_EQ(steady, "");
   EXPECT_EQ(busy, "");
+}
+
+/// Signs of life of two ranks in one process, timeout 1 s, and how often rank 0's on_loss() was called.
+struct TwoWatches {
+  c10::intrusive_ptr<c10d::Store> store = c10::make_intrusive<c10d::HashStore>();
+  std::atomic<int> calls = 0;
+  ProcessGroup::Data zero;
+  std::unique_ptr<Watch> one = member(1);
+
+  TwoWatches() {
+    zero.watch = member(0);
+    zero.watch->on_loss([this] { ++calls; });
+  }
+  std::unique_ptr<Watch> member(int rank) const {
+    return std::make_unique<Watch>(store, rank, /*holder=*/0, std::vector<std::string>{"rank 0", "rank 1"}, /*timeout=*/1);
+  }
+  /// Until it was called, for 10 s at most; then long enough for a second call.
+  void await_call() const {
+    for (int i = 0; i < 1000 && calls == 0; ++i) sleep_seconds(0.01);
+    sleep_seconds(0.5);
+  }
+};
+
+// What a GPU waits for has no exchange that could fail: the watch itself ends it.
+TEST(WatchTest, ARankThatStopsWithAnErrorEndsWhatWaitsForIt) {
+  TwoWatches watches;
+  EXPECT_NO_THROW(watches.zero.exchange([] {}));
+  watches.one->tell(1, "the disk is full");
+  watches.await_call();
+  EXPECT_EQ(watches.calls, 1);
+  EXPECT_TRUE(watches.zero.watch->abandoned());
+  // Aborted work ends as if it were done.
+  EXPECT_EQ(error_of<PeerLost>([&] { watches.zero.exchange([] {}); }), "rank 1 stopped: the disk is full");
+  watches.zero.watch->abandon();
+  EXPECT_EQ(watches.calls, 1);
+}
+
+TEST(WatchTest, SoDoesOneThatIsGone) {
+  TwoWatches watches;
+  sleep_seconds(0.5);
+  watches.one.reset();
+  watches.await_call();
+  EXPECT_EQ(watches.calls, 1);
+  EXPECT_THAT(error_of<PeerLost>([&] { watches.zero.exchange([] {}); }),
+              ContainsRegex("^rank 1 was killed, hangs or lost its network: no sign of it for [0-9]+ s$"));
+}
+
+TEST(WatchTest, OneThatIsDoneIsNoLoss) {
+  TwoWatches watches;
+  watches.one->tell(-1, "");
+  watches.one.reset();
+  sleep_seconds(2.5);
+  EXPECT_EQ(watches.calls, 0);
+  EXPECT_NO_THROW(watches.zero.exchange([] {}));
 }
 
 // Before any look for a GPU: all processes of a host would take the same one.

@@ -10,6 +10,7 @@ namespace {
 std::vector<NamedParameter> parameters() {
   at::manual_seed(4);
   return {{"weight", at::randn({5, 3, 3, 3}).contiguous(at::MemoryFormat::ChannelsLast).requires_grad_()},
+          {"pointwise", at::empty_strided({4, 3, 1, 1}, {3, 1, 3, 3}).normal_().requires_grad_()},
           {"bias", at::randn({5}).requires_grad_()},
           {"unused", at::randn({2}).requires_grad_()},
           {"scale", at::randn({}).requires_grad_()}};
@@ -61,6 +62,30 @@ void expect_adadelta(double weight_decay) {
 TEST(Optimizer, AdadeltaOfAllTensorsAtOnceIsThatOfEach) {
   expect_adadelta(0);
   expect_adadelta(0.1);
+}
+
+// A gradient's memory order is no part of its value: in that of the weight nothing is copied, of a 1 x 1 convolution in no order.
+TEST(Optimizer, GradientsInAnyMemoryOrderGiveTheSameStep) {
+  for (const char* name : {"sgd", "adam", "adamw", "adagrad", "adadelta"}) {
+    const auto some = parameters(), others = parameters();
+    OptimizerConfig config;
+    config.name = name;
+    config.weight_decay = 0.1;
+    const auto first = make_optimizer(config, some), second = make_optimizer(config, others);
+    for (int step = 0; step < 3; ++step) {
+      give_gradients(some);
+      for (std::size_t i = 0; i < some.size(); ++i) {
+        if (const at::Tensor& gradient = some[i].tensor.grad(); gradient.defined())
+          others[i].tensor.mutable_grad() = at::empty_like(others[i].tensor.detach()).copy_(gradient);
+      }
+      EXPECT_NE(some[1].tensor.grad().strides(), some[1].tensor.strides());
+      EXPECT_EQ(others[1].tensor.grad().strides(), others[1].tensor.strides());
+      first->step(0.1);
+      second->step(0.1);
+    }
+    for (std::size_t i = 0; i < some.size(); ++i)
+      EXPECT_TRUE(at::equal(some[i].tensor, others[i].tensor)) << name << " " << some[i].name;
+  }
 }
 
 TEST(Optimizer, AStepWithoutAnyGradientChangesNothing) {

@@ -1,6 +1,9 @@
+#include <chrono>
 #include <deque>
 #include <limits>
+#include <thread>
 
+#include <ATen/ops/equal.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/zeros.h>
@@ -113,6 +116,36 @@ TEST_F(StimuliReaderTest, ReadersShareOneBudget) {
   for (std::int64_t i = 0; i < 4; ++i) kept += after[i].equal(before[i]) ? 1 : 0;
   EXPECT_EQ(kept, 2);
   EXPECT_EQ(budget->left(), 39);
+}
+
+// Two regions of five numbers are 40 bytes, a face of 32 x 32 pixels 3072: the budget shows what has been read.
+TEST_F(StimuliReaderTest, TheNextBatchIsReadMeanwhile) {
+  const auto budget = std::make_shared<CacheBudget>(1 << 20);
+  const StimuliReader both = reader({.cache = budget});
+  const Device device = Device::open("cpu");
+  const std::int64_t sample = 40 + 32 * 32 * 3, before = budget->left();
+  both.read({0, 1}, device, {2, 3});
+  while (budget->left() > before - 4 * sample) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const StimuliInput ahead = both.read({2, 3}, device), now = reader({}).read({2, 3}, device);
+  EXPECT_EQ(budget->left(), before - 4 * sample);
+  EXPECT_TRUE(at::equal(ahead.regions.features, now.regions.features));
+  EXPECT_TRUE(at::equal(ahead.regions.counts, now.regions.counts));
+  EXPECT_TRUE(at::equal(ahead.faces, now.faces));
+  EXPECT_TRUE(at::equal(ahead.face_rows, now.face_rows));
+}
+
+// Its picture may be broken as well, and the sample be left out.
+TEST_F(StimuliReaderTest, WhatIsWrongWithTheNextBatchIsToldWhenItIsAskedFor) {
+  const StimuliReader regions = reader({.faces = false});
+  const Device device = Device::open("cpu");
+  write_regions(2, at::rand({2, 6}));
+  EXPECT_EQ(regions.read({0, 1}, device, {2, 3}).size, 2);
+  EXPECT_EQ(regions.read({3}, device, {2, 0}).size, 1);
+  EXPECT_EQ(error_of<DataError>([&] {
+              regions.read({2, 0}, device, {1});
+            }),
+            place(2) + region_file(2) + ": features are 6 wide, 5 is wanted; the regions of a data set come from one detector");
+  EXPECT_EQ(regions.read({1}, device).size, 1);
 }
 
 TEST_F(StimuliReaderTest, TheBudgetIsTheConfigs) {

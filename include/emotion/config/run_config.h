@@ -131,6 +131,8 @@ struct TrainConfig {
   std::string amp = "off";  ///< off | bf16 | fp16
   double loss_scale = 0;    ///< the first; 0 = LossScale::kFirst with fp16, none otherwise
   bool channels_last = true;
+  bool deterministic = true;   ///< GPU
+  bool tf32 = false;           ///< GPU
   std::int64_t max_steps = 0;  ///< 0 = by epochs
   int log_every = 50;          ///< steps
   double ema = 0.0;            ///< decay of the averaged weights; 0 = off

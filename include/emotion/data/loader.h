@@ -27,7 +27,7 @@ struct LoaderOptions {
   std::uint64_t seed = 1;
   std::size_t batch = 256;
   int workers = 0;  ///< threads; 0 = one per core
-  int ahead = 0;    ///< batches decoded before they are asked for; 0 = workers + 1. Bounds the memory
+  int ahead = 0;    ///< batches decoded before they are asked for; 0 = 3, up to 8 of small ones. Bounds the memory
   OnError on_error = OnError::kStop;
   bool crop_box = false;  ///< the sample's box is the picture (EMOTIC-B)
   /// Where decoded pictures are kept from epoch to epoch; null: nowhere. With it every JPEG is decoded whole, and a crop's pixels

@@ -17,6 +17,12 @@ namespace emotion {
 /// @throws DataError naming the path if it is missing, a directory, unreadable, or larger than `limit` bytes
 std::string read_file(const std::filesystem::path& path, std::uint64_t limit = std::uint64_t{1} << 32);
 
+/// When a written file is brought to the disk.
+enum class FileSync {
+  kNow,
+  kLater  ///< by sync_disk(), one for many files: until then a power cut may leave the file empty, though not a kill
+};
+
 /// A file that is written whole or not at all: a temporary file in the same folder, fsync, rename, fsync of the folder. Of a link
 /// to a file, the file is replaced; a terminal, a pipe or another device is simply written to.
 class AtomicFile {
@@ -31,7 +37,7 @@ class AtomicFile {
   /// @throws RunError if some of the content could not be written (disk full)
   void check() const;
   /// Puts the content under its name; called once, at the end. @throws RunError; the old file is then untouched
-  void commit();
+  void commit(FileSync sync = FileSync::kNow);
 
  private:
   struct Data;
@@ -41,10 +47,11 @@ class AtomicFile {
 /// Writes an AtomicFile.
 ///
 /// @throws RunError naming the path and the system's reason (disk full, no permission); the old file is then untouched
-void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+void write_file_atomically(const std::filesystem::path& path, std::string_view content, FileSync sync = FileSync::kNow);
 
 /// The same for content that is produced piece by piece; `produce` writes to the stream it is given.
-void write_file_atomically(const std::filesystem::path& path, const std::function<void(std::ostream&)>& produce);
+void write_file_atomically(const std::filesystem::path& path, const std::function<void(std::ostream&)>& produce,
+                           FileSync sync = FileSync::kNow);
 
 /// fsync of a file or a folder. @throws RunError
 void sync_path(const std::filesystem::path& path);

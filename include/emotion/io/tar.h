@@ -45,10 +45,17 @@ class TarWriter {
 /// Splits `shard.tar#member`; false if the path names no member.
 bool split_member_path(const std::filesystem::path& path, std::filesystem::path& archive, std::string& member);
 
+/// read_tar_index() of an archive that is read by member: by `shard.tar.index`, where it is there and of the archive as it is.
+std::vector<TarMember> shard_members(const std::filesystem::path& archive);
+
+/// Writes `shard.tar.index` of an archive that was just written, so that no reader has to look for its headers.
+void write_shard_index(const std::filesystem::path& archive, const std::vector<TarMember>& members);
+
 /// The whole of a file, or of a member of an archive where the path is `shard.tar#member`.
 ///
 /// An archive is indexed when it is first used; the index is kept in memory and, where the folder can be written, beside it in
-/// `shard.tar.index`, so that later runs do not look for headers again. At most 64 archives are held open. Safe from any thread.
+/// `shard.tar.index`, so that later runs do not look for headers again. Archives are held open as far as half of the process's
+/// limit of open files goes. Safe from any thread.
 /// @throws DataError as read_file and read_tar_index do; for a member that is not there; for a header that has changed since,
 ///         with its byte
 std::string read_file_or_member(const std::filesystem::path& path);

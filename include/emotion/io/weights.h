@@ -8,6 +8,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "emotion/io/file.h"
+
 namespace emotion {
 
 /// Named tensors in file order, and the file's string metadata.
@@ -35,7 +37,7 @@ std::map<std::string, std::string> read_safetensors_metadata(const std::filesyst
 
 /// Writes contiguous copies of the tensors on the CPU, in order, whole or not at all; the same input gives the same bytes.
 /// @throws RunError (disk), WeightsError for a dtype that safetensors lacks or a duplicate name
-void write_safetensors(const std::filesystem::path& file, const StateDict& state);
+void write_safetensors(const std::filesystem::path& file, const StateDict& state, FileSync sync = FileSync::kNow);
 
 /// Reads torch.save's .pth, zip or legacy form, with an allow-listed unpickler: nothing in the file is executed.
 ///

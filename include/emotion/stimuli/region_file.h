@@ -8,6 +8,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "emotion/io/file.h"
+
 namespace emotion {
 
 /// The regions a detector found in one image, best first.
@@ -31,6 +33,6 @@ RegionFile read_region_file(const std::filesystem::path& file, std::int64_t widt
 void check_boxes_within(const RegionFile& regions, int width, int height, const std::filesystem::path& file);
 
 /// Writes a region file whole or not at all. @throws RunError
-void write_region_file(const std::filesystem::path& file, const RegionFile& regions);
+void write_region_file(const std::filesystem::path& file, const RegionFile& regions, FileSync sync = FileSync::kNow);
 
 }  // namespace emotion

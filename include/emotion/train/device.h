@@ -15,6 +15,16 @@
 
 namespace emotion {
 
+/// How a GPU computes.
+struct GpuArithmetic {
+  bool deterministic = true;  ///< the same bits every time, at some cost in speed
+  bool tf32 = false;          ///< float32 convolutions and matrix products with ten bits of mantissa
+};
+
+/// Sets LibTorch's switches, for the whole process and all of its GPUs; before the first product on one. LibTorch warns of what
+/// has no deterministic kernel and goes on.
+void set_gpu_arithmetic(const GpuArithmetic& arithmetic);
+
 /// Where a network runs, and everything that depends on it: memory format, pinned memory, copy streams, autocast.
 ///
 /// The only place of the project that knows one kind of device from another.
@@ -22,8 +32,12 @@ class Device {
  public:
   /// name: auto | cpu | cuda | cuda:N; amp: off | bf16 | fp16. `auto` takes the first GPU where there is one.
   /// The CUDA libraries are opened here, so that a run on the CPU never pays for them.
+  /// A GPU becomes the current one of the calling thread and computes as `arithmetic` says; a CPU knows no such choice.
   /// @throws ConfigError for an unknown name, and for fp16 on a CPU; RunError if the GPU asked for is not there
-  static Device open(const std::string& name, const std::string& amp = "off", bool channels_last = true);
+  static Device open(const std::string& name, const std::string& amp = "off", bool channels_last = true,
+                     const GpuArithmetic& arithmetic = {});
+  /// What open() would take, without touching a GPU. @throws as it does
+  static at::Device find(const std::string& name);
 
   at::Device torch_device() const { return device_; }
   bool is_cpu() const { return device_.is_cpu(); }
@@ -39,7 +53,7 @@ class Device {
   at::Tensor pixels(ImageBatch& batch) const;
   /// pixels() -> float [n, 3, h, w] here, in the memory format, (x / 255 - mean) / std with ImageNet's mean and std.
   at::Tensor images(ImageBatch& batch) const;
-  /// A small tensor, copied without waiting.
+  /// A tensor in main memory, copied without waiting for what the device does.
   at::Tensor move(const at::Tensor& tensor) const;
   /// For LoaderOptions::allocate: pinned memory on a GPU, nothing (ordinary memory) on the CPU.
   std::function<std::shared_ptr<std::uint8_t[]>(std::size_t)> allocator() const;
@@ -52,6 +66,7 @@ class Device {
   friend class AutocastScope;
   at::Device device_ = at::kCPU;
   bool channels_last_ = true;
+  at::Tensor mean_, std_;                   // ImageNet's, float [1, 3, 1, 1] here
   std::optional<c10::Stream> copies_;       // a GPU's side stream; always the same one, as each keeps memory of its own
   std::optional<at::ScalarType> autocast_;  // the type, where there is mixed precision
 };

@@ -49,9 +49,10 @@ class StimuliReader {
   /// How many regions the files were cut to, where that is fewer than max_regions; 0 = enough, or not known. Files that do not
   /// say count by what they hold, up to a thousand of them. @throws DataError, WeightsError for a broken file
   std::int64_t cut_to() const;
-  /// Regions and faces of a batch on the device; images are left undefined.
+  /// Regions and faces of a batch on the device; images are left undefined. `next`: samples that are likely to be asked for next,
+  /// read meanwhile by a thread; what is wrong with them is told when they are asked for. One thread calls it at a time.
   /// @throws DataError, WeightsError naming the sample's place and the file
-  StimuliInput read(const std::vector<std::uint64_t>& samples, const Device& device) const;
+  StimuliInput read(const std::vector<std::uint64_t>& samples, const Device& device, std::vector<std::uint64_t> next = {}) const;
 
  private:
   struct Data;

@@ -23,8 +23,9 @@ class ProcessGroup;
 struct Batch {
   std::vector<std::uint64_t> samples;
   at::Tensor images;
-  std::vector<std::uint64_t> upcoming;  ///< without images: samples of the epoch's next batch, to be read ahead
-  std::uint64_t epoch = 0;              ///< with sample and seed it names the draws of a sample
+  /// Of the epoch's next batch, to be read ahead; with images that batch may be without some, whose pictures are broken.
+  std::vector<std::uint64_t> upcoming;
+  std::uint64_t epoch = 0;  ///< with sample and seed it names the draws of a sample
 };
 
 struct TaskOutput {

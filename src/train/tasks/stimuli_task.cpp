@@ -65,7 +65,7 @@ class StimuliTask final : public Task {
   std::vector<std::uint32_t> labels(std::uint64_t sample) const override { return data_[Split::kValidation].targets(sample); }
 
   TaskOutput forward(const Batch& batch, const Batch*, Split split) override {
-    StimuliInput input = readers_[split == Split::kTrain ? 0 : 1].read(batch.samples, device_);
+    StimuliInput input = readers_[split == Split::kTrain ? 0 : 1].read(batch.samples, device_, batch.upcoming);
     input.images = batch.images;
     if (split == Split::kTrain) check_statistics(batch, input);
     std::vector<std::int64_t> ids;
