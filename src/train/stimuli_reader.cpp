@@ -18,7 +18,6 @@
 #include "emotion/stimuli/region_file.h"
 
 namespace emotion {
-
 namespace {
 
 /// What was read for a batch, in main memory.
