@@ -114,17 +114,21 @@ std::vector<std::size_t> find_rows(const WordVectors& vectors, const std::vector
   throw DataError(fmt::format("{}: there are no words {}", file, fmt::join(strange, ", ")));
 }
 
-/// What the TextCNN reads of the words, int64 [1, max_keywords]: as in training each once, and none that is a class, which would
-/// give the answer away. @throws DataError if it knows none of them
+/// What the TextCNN reads of the words, int64 [1, max_keywords]: as in training each once, and none that was kept from it.
+/// @throws DataError if it knows none of them
 at::Tensor encode_words(const TrainedTextCNN& trained, const std::vector<std::string>& words, const std::string& checkpoint) {
   const auto unknown = static_cast<std::int64_t>(trained.vocabulary.size());
   std::vector<std::int64_t> ids;
+  const auto contains = [](const std::vector<std::string>& list, const std::string& word) {
+    return std::find(list.begin(), list.end(), word) != list.end();
+  };
   std::vector<std::string> strange, warnings;
   std::set<std::string> seen;
   for (const auto& word : words) {
     if (!seen.insert(word).second) continue;
-    if (std::find(trained.classes.begin(), trained.classes.end(), word) != trained.classes.end()) {
-      warnings.push_back(fmt::format("'{}' is a class: the TextCNN reads the other keywords", word));
+    if (contains(trained.excluded, word)) {
+      warnings.push_back(fmt::format("'{}' {} a class: the TextCNN reads the other keywords", word,
+                                     contains(trained.classes, word) ? "is" : "stands for"));
       continue;
     }
     if (ids.size() == static_cast<std::size_t>(trained.max_keywords)) continue;

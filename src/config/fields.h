@@ -89,6 +89,10 @@ void visit_fields(Config& c, Visit&& visit) {
         c.text.vocabulary);
   visit(Field{"text.max_keywords", kTextCNN | kEmotionNet, "keywords of an image the TextCNN reads", {}, 1, 10000},
         c.text.max_keywords);
+  visit(Field{"text.exclude_classes", kTextCNN,
+              "the TextCNN does not read the keywords that stand for its classes; false: it does, for labels that come from "
+              "elsewhere"},
+        c.text.exclude_classes);
 
   visit(Field{"model.backbone",
               kImages | kDetector,

@@ -73,6 +73,14 @@ TargetClasses TargetClasses::make(const std::string& spec, const Manifest& train
   return from_names(std::move(words));
 }
 
+std::vector<std::string> TargetClasses::words() const {
+  std::vector<std::string> words;
+  words.reserve(class_of_word.size());
+  for (const auto& entry : class_of_word) words.push_back(entry.first);
+  std::sort(words.begin(), words.end());
+  return words;
+}
+
 SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec, bool single)
     : manifest_(&manifest), use_labels_(spec != "keywords"), always_use_keywords_(!by_label(spec)) {
   const auto find = [&](const std::string& word) {
@@ -105,10 +113,21 @@ std::vector<std::uint32_t> SplitTargets::operator()(std::size_t sample) const {
   if (use_labels_) {
     for (const std::uint32_t label : view.labels) add(class_of_label_[label]);
   }
-  if (always_use_keywords_ || ids.empty()) {
+  if (reads_keywords(view)) {
     for (const std::uint32_t word : view.keywords) add(class_of_word_[word]);
   }
   return ids;
+}
+
+bool SplitTargets::reads_keywords(const SampleView& sample) const {
+  return always_use_keywords_ ||
+         std::all_of(sample.labels.begin(), sample.labels.end(), [&](std::uint32_t label) { return class_of_label_[label] < 0; });
+}
+
+bool SplitTargets::from_keywords(std::size_t sample) const {
+  const SampleView view = (*manifest_)[sample];
+  return reads_keywords(view) &&
+         std::any_of(view.keywords.begin(), view.keywords.end(), [&](std::uint32_t word) { return class_of_word_[word] >= 0; });
 }
 
 at::Tensor multi_hot(const std::vector<std::vector<std::uint32_t>>& ids, std::size_t classes, bool mean) {

@@ -172,6 +172,7 @@ std::map<std::string, std::string> ModelInfo::to_metadata() const {
   std::map<std::string, std::string> metadata{{"task", task}, {"config", config}, {"classes", nlohmann::json(classes).dump()}};
   if (!extra_classes.empty()) metadata["extra_classes"] = nlohmann::json(extra_classes).dump();
   if (!vocabulary.empty()) metadata["vocabulary"] = nlohmann::json(vocabulary).dump();
+  if (!class_words.empty()) metadata["class_words"] = nlohmann::json(class_words).dump();
   if (!faces.empty()) metadata["faces"] = faces;
   if (!regions.empty()) metadata["regions"] = regions;
   return metadata;
@@ -186,6 +187,7 @@ ModelInfo ModelInfo::from_metadata(const std::map<std::string, std::string>& met
   info.classes = parse_list(metadata, "classes", where);
   info.extra_classes = parse_list(metadata, "extra_classes", where);
   info.vocabulary = parse_list(metadata, "vocabulary", where);
+  info.class_words = parse_list(metadata, "class_words", where);
   return info;
 }
 
@@ -209,7 +211,9 @@ TrainedTextCNN load_textcnn(const fs::path& checkpoint) {
   TrainedTextCNN trained;
   trained.vocabulary = Vocabulary(info.vocabulary);
   trained.classes = info.classes;
-  if (!info.config.empty()) trained.max_keywords = parse_run_config(info.config, file.string() + " (config)").text.max_keywords;
+  const TextConfig text = parse_run_config(info.config.empty() ? "{}" : info.config, file.string() + " (config)").text;
+  trained.max_keywords = text.max_keywords;
+  if (text.exclude_classes) trained.excluded = info.class_words.empty() ? info.classes : info.class_words;
   trained.network = TextCNN(TextCNNOptions{.vocabulary = static_cast<std::int64_t>(info.vocabulary.size()),
                                            .classes = static_cast<std::int64_t>(info.classes.size()),
                                            .dimension = dimension});

@@ -41,6 +41,7 @@ struct DataConfig {
 struct TextConfig {
   std::string word2vec, textcnn, vocabulary;
   int max_keywords = 100;
+  bool exclude_classes = true;  ///< textcnn: keywords that stand for its classes are not read
   bool operator==(const TextConfig&) const = default;
 };
 

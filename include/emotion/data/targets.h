@@ -21,6 +21,8 @@ struct TargetClasses {
   /// first occur.
   /// @throws DataError with file:line
   static TargetClasses make(const std::string& spec, const Manifest& train);
+  /// The keys of class_of_word, in alphabetical order.
+  std::vector<std::string> words() const;
 };
 
 /// The class ids of a split's samples.
@@ -32,10 +34,13 @@ class SplitTargets {
   SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec, bool single);
   /// Distinct ids: from `labels`; where the sample has none, or by `keywords` or a file, from the keywords.
   std::vector<std::uint32_t> operator()(std::size_t sample) const;
+  /// Some of the sample's classes are read from its keywords.
+  bool from_keywords(std::size_t sample) const;
   /// The manifest has moved to `manifest`.
   void follow(const Manifest& manifest) { manifest_ = &manifest; }
 
  private:
+  bool reads_keywords(const SampleView& sample) const;
   const Manifest* manifest_;
   bool use_labels_, always_use_keywords_;
   std::vector<std::int32_t> class_of_label_, class_of_word_;

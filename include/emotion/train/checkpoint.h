@@ -51,6 +51,8 @@ struct ModelInfo {
   std::vector<std::string> classes, extra_classes, vocabulary;
   std::string faces{};    ///< how the faces it was trained on were found: face_settings(); empty = it saw none, or not known
   std::string regions{};  ///< what the regions it was trained on were found by: RegionFile::source; empty likewise
+  /// TextCNN: the keywords that stood for its classes and were not read (text.exclude_classes); empty = the classes' names.
+  std::vector<std::string> class_words{};
 
   std::map<std::string, std::string> to_metadata() const;
   /// `where` is for errors. An absent field stays empty. @throws WeightsError
@@ -62,10 +64,11 @@ struct TrainedTextCNN {
   TextCNN network{nullptr};
   Vocabulary vocabulary;
   std::vector<std::string> classes;
+  std::vector<std::string> excluded;  ///< keywords that it does not read
   int max_keywords = 100;
 
   /// A split's keywords as its training read them. The manifest must outlive the encoder.
-  KeywordEncoder encoder(const Manifest& manifest) const { return {manifest, vocabulary, classes, max_keywords}; }
+  KeywordEncoder encoder(const Manifest& manifest) const { return {manifest, vocabulary, excluded, max_keywords}; }
 };
 /// D of a TextCNN's weights, which nothing else tells. @throws WeightsError naming `where` and the weight
 std::int64_t textcnn_dimension(const StateDict& state, const std::string& where);

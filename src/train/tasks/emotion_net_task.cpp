@@ -94,6 +94,7 @@ class EmotionNetTask final : public Task {
       }
       column_of_class_.push_back(found - textcnn_->classes.begin());
     }
+    choose_excluded();
     if (textcnn_->max_keywords != config_.text.max_keywords) {
       log_warning("text.max_keywords is {}, the TextCNN was trained with {}", config_.text.max_keywords, textcnn_->max_keywords);
     }
@@ -101,11 +102,22 @@ class EmotionNetTask final : public Task {
     device_.place(*textcnn_->network);
   }
 
+  /// A word that a class is read from would make the soft label repeat the hard one, whatever the TextCNN was trained on.
+  void choose_excluded() {
+    excluded_ = textcnn_->excluded;
+    if (excluded_.empty()) {
+      return data_.check_classes_beside_keywords(config_.text.textcnn + ": it reads the names of its classes",
+                                                 "take a TextCNN of text.exclude_classes: true, or give such samples labels");
+    }
+    const auto words = data_.class_words();
+    excluded_.insert(excluded_.end(), words.begin(), words.end());
+  }
+
   void add_text(Split split) {
     const Manifest& manifest = data_[split].manifest;
     SplitText& text = texts_.emplace_back();
     if (textcnn_) {
-      text.encoder.emplace(manifest, textcnn_->vocabulary, data_.classes(), config_.text.max_keywords);
+      text.encoder.emplace(manifest, textcnn_->vocabulary, excluded_, config_.text.max_keywords);
       check_keywords(*text.encoder, manifest);
     }
     if (word_vectors_) {
@@ -150,6 +162,7 @@ class EmotionNetTask final : public Task {
   TaskData data_;
   std::optional<TrainedTextCNN> textcnn_;
   std::vector<std::int64_t> column_of_class_;
+  std::vector<std::string> excluded_;  // keywords that the TextCNN is not shown
   std::optional<WordVectors> word_vectors_;
   std::vector<SplitText> texts_;
   TargetClasses extra_classes_;

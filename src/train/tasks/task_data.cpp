@@ -1,4 +1,6 @@
 
+#include <fmt/format.h>
+
 #include "emotion/error.h"
 #include "tasks.h"
 
@@ -23,6 +25,16 @@ TaskData::TaskData(const RunConfig& config, bool single) {
   classes_ = TargetClasses::make(spec, open_manifest(config.data.train));
   train_ = open_split(config.data.train, classes_, spec, single);
   if (config.data.val) validation_ = open_split(config.data.val, classes_, spec, single);
+}
+
+void TaskData::check_classes_beside_keywords(const std::string& what, const std::string& advice) const {
+  for (const LabelledSplit* split : {train_.get(), validation_.get()}) {
+    for (std::size_t i = 0; split && i < split->manifest.size(); ++i) {
+      if (!split->targets.from_keywords(i)) continue;
+      throw ConfigError(fmt::format("{}, and {} has its class from its keywords: the TextCNN would read the answer; {}", what,
+                                    split->manifest.place(i), advice));
+    }
+  }
 }
 
 at::Tensor TaskData::multi_hot(const std::vector<std::uint64_t>& samples, Split split, bool mean) const {

@@ -29,6 +29,11 @@ class TaskData {
   const LabelledSplit& operator[](Split split) const { return split == Split::kTrain ? *train_ : *validation_; }
   bool has_validation() const { return validation_ != nullptr; }
   const std::vector<std::string>& classes() const { return classes_.classes; }
+  /// The keywords that stand for the classes: who reads them knows the answer.
+  std::vector<std::string> class_words() const { return classes_.words(); }
+  /// For a TextCNN that reads those: no class may be read from them. what: why it does; advice: what to do instead.
+  /// @throws ConfigError at the first sample whose class is
+  void check_classes_beside_keywords(const std::string& what, const std::string& advice) const;
   /// float [n, K]: 1 for every class of a sample, or 1 / their number.
   at::Tensor multi_hot(const std::vector<std::uint64_t>& samples, Split split, bool mean) const;
 

@@ -10,20 +10,31 @@
 namespace emotion {
 namespace {
 
-Vocabulary choose_vocabulary(const RunConfig& config, const TaskData& data) {
+/// The keywords that the TextCNN is not shown.
+std::vector<std::string> excluded_words(const RunConfig& config, const TaskData& data) {
+  if (config.text.exclude_classes) return data.class_words();
+  data.check_classes_beside_keywords("text.exclude_classes is false", "set it to true, or give such samples labels");
+  return {};
+}
+
+Vocabulary choose_vocabulary(const RunConfig& config, const TaskData& data, const std::vector<std::string>& excluded) {
   if (!config.text.vocabulary.empty()) return Vocabulary::read(config.text.vocabulary);
   if (!config.model.init.empty()) {  // the words of the weights that training starts from
     const StateDict init = read_weights(find_model_file(config.model.init));
     const ModelInfo info = ModelInfo::from_metadata(init.metadata, config.model.init);
     if (!info.vocabulary.empty()) return Vocabulary(info.vocabulary);
   }
-  return collect_vocabulary(data[Split::kTrain].manifest, data.classes());
+  return collect_vocabulary(data[Split::kTrain].manifest, excluded);
 }
 
 class TextCNNTask final : public Task {
  public:
   TextCNNTask(const RunConfig& config, const Device& device)
-      : config_(config), device_(device), data_(config, /*single=*/false), vocabulary_(choose_vocabulary(config, data_)) {
+      : config_(config),
+        device_(device),
+        data_(config, /*single=*/false),
+        excluded_(excluded_words(config, data_)),
+        vocabulary_(choose_vocabulary(config, data_, excluded_)) {
     add_encoder(Split::kTrain);
     if (data_.has_validation()) add_encoder(Split::kValidation);
     make_network();
@@ -44,12 +55,16 @@ class TextCNNTask final : public Task {
     return output;
   }
 
-  ModelInfo info() const override { return {"textcnn", print_run_config(config_), data_.classes(), {}, vocabulary_.words()}; }
+  ModelInfo info() const override {
+    ModelInfo info{"textcnn", print_run_config(config_), data_.classes(), {}, vocabulary_.words()};
+    info.class_words = excluded_;
+    return info;
+  }
 
  private:
   void add_encoder(Split split) {
     const Manifest& manifest = data_[split].manifest;
-    encoders_.emplace_back(manifest, vocabulary_, data_.classes(), config_.text.max_keywords);
+    encoders_.emplace_back(manifest, vocabulary_, excluded_, config_.text.max_keywords);
     check_keywords(encoders_.back(), manifest);
   }
   const KeywordEncoder& encoder(Split split) const { return encoders_[split == Split::kTrain ? 0 : 1]; }
@@ -97,6 +112,7 @@ class TextCNNTask final : public Task {
   RunConfig config_;
   Device device_;
   TaskData data_;
+  std::vector<std::string> excluded_;
   Vocabulary vocabulary_;
   std::vector<KeywordEncoder> encoders_;
   TextCNN network_{nullptr};

@@ -1,0 +1,124 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../support/scratch.h"
+#include "emotion/error.h"
+#include "emotion/log.h"
+#include "emotion/train/task.h"
+#include "emotion/train/trainer.h"
+
+// Which keywords a TextCNN is shown: those that its classes are read from would tell it the answer.
+namespace emotion {
+namespace {
+
+using ::testing::ElementsAre;
+using Words = std::vector<std::string>;
+
+class TextCNNTest : public ::testing::Test {
+ protected:
+  TextCNNTest() {
+    set_log_level(LogLevel::kError);
+    write_text(path("d/dataset.yaml"), "classes: [fear, joy]\nsplits: {train: t.jsonl}\n");
+    write_text(path("words.tsv"), "joyful\thappiness\ngloomy\tsadness\n");
+  }
+  std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
+  void write_samples(const std::vector<std::string>& rest) const {
+    std::string lines;
+    for (const auto& one : rest) lines += "{\"image\": \"a.png\", " + one + "}\n";
+    write_text(path("d/t.jsonl"), lines);
+  }
+  RunConfig config(const std::vector<std::string>& settings) const {
+    const std::string yaml = fmt::format(
+        "task: textcnn\noutput: {}\ndevice: cpu\ndata: {{train: {{dataset: {}, split: train}}}}\ntext: {{max_keywords: 3}}\n"
+        "train: {{epochs: 1, batch: 4}}\n",
+        path("run"), path("d"));
+    return parse_run_config(yaml, "test", settings);
+  }
+  std::unique_ptr<Task> task(const std::vector<std::string>& settings) const {
+    return make_task(config(settings), Device::open("cpu"));
+  }
+  /// How far apart is what the network says of the first two samples.
+  static double difference(Task& task) {
+    const at::NoGradGuard no_grad;
+    task.network().eval();
+    const at::Tensor logits = task.forward({.samples = {0, 1}, .images = {}, .upcoming = {}}, nullptr, Split::kTrain).logits;
+    return (logits[0] - logits[1]).abs().max().item<double>();
+  }
+
+  ScratchFolder folder_;
+};
+
+// Sec 5.3: the eight classes of SE30K8 are what people say of the picture, and "keywords often contain clear indicators of
+// emotion".
+TEST_F(TextCNNTest, NamesOfClassesAreReadWhereTheLabelsComeFromElsewhere) {
+  write_samples({R"("labels": ["fear"], "keywords": ["sea", "fear"])", R"("labels": ["joy"], "keywords": ["sea"])"});
+  const auto usual = task({});
+  EXPECT_THAT(usual->info().vocabulary, ElementsAre("sea"));
+  EXPECT_NEAR(difference(*usual), 0, 1e-5);
+  const auto reading = task({"text.exclude_classes=false"});
+  EXPECT_THAT(reading->info().vocabulary, ElementsAre("sea", "fear"));
+  EXPECT_GT(difference(*reading), 1e-3);
+  for (const auto& [setting, excluded] : {std::pair{"true", Words{"fear", "joy"}}, {"false", Words()}}) {
+    train(config({std::string("text.exclude_classes=") + setting, "output=" + path(setting)}), false);
+    const TrainedTextCNN trained = load_textcnn(path(setting));
+    EXPECT_EQ(trained.excluded, excluded);
+    std::vector<std::int64_t> ids(3);
+    const Manifest manifest = Manifest::open(Dataset::open(path("d")), "train");
+    EXPECT_EQ(trained.encoder(manifest).encode(0, ids.data()), excluded.empty() ? 2 : 1);
+  }
+}
+
+TEST_F(TextCNNTest, ClassesAreNotReadFromWhatIsShown) {
+  write_samples({R"("labels": ["fear"], "keywords": ["sea"])", R"("keywords": ["joy", "sea"])"});
+  const std::string where = path("d/t.jsonl:2");
+  EXPECT_EQ(
+      error_of<ConfigError>([&] { task({"text.exclude_classes=false"}); }),
+      "text.exclude_classes is false, and " + where +
+          " has its class from its keywords: the TextCNN would read the answer; set it to true, or give such samples labels");
+  EXPECT_NO_THROW(task({}));
+}
+
+TEST_F(TextCNNTest, WordsThatStandForAClassAreNotRead) {
+  write_samples({R"("keywords": ["joyful", "beach"])", R"("keywords": ["gloomy", "beach"])"});
+  const auto by_file = task({"data.targets=" + path("words.tsv")});
+  EXPECT_THAT(by_file->info().classes, ElementsAre("happiness", "sadness"));
+  EXPECT_THAT(by_file->info().vocabulary, ElementsAre("beach"));
+  EXPECT_NEAR(difference(*by_file), 0, 1e-5);
+  train(config({"data.targets=" + path("words.tsv")}), false);
+  EXPECT_THAT(load_textcnn(path("run")).excluded, ElementsAre("gloomy", "joyful"));
+
+  write_samples({R"("labels": ["fear"], "keywords": ["fear", "beach"])", R"("labels": ["joy"], "keywords": ["joy", "beach"])"});
+  const auto one_vs_all = task({"data.targets=one_vs_all:fear"});
+  EXPECT_THAT(one_vs_all->info().classes, ElementsAre("fear", "not fear"));
+  EXPECT_THAT(one_vs_all->info().vocabulary, ElementsAre("beach"));
+  EXPECT_NEAR(difference(*one_vs_all), 0, 1e-5);
+}
+
+// A file of before, or of another program.
+TEST_F(TextCNNTest, WithoutAListOfItsOwnTheNamesOfTheClassesAreNotRead) {
+  write_samples({R"("labels": ["fear"], "keywords": ["sea"])", R"("labels": ["joy"], "keywords": ["sea"])"});
+  train(config({}), false);
+  const auto file = find_model_file(path("run"));
+  StateDict state = read_safetensors(file);
+  EXPECT_EQ(state.metadata.at("class_words"), R"(["fear","joy"])");
+  state.metadata.erase("class_words");
+  write_safetensors(path("before.safetensors"), state);
+  EXPECT_THAT(load_textcnn(path("before.safetensors")).excluded, ElementsAre("fear", "joy"));
+}
+
+TEST_F(TextCNNTest, SoftLabelsAreNotReadFromTheWordsOfTheTargetsEither) {
+  write_samples({R"("labels": ["fear"], "keywords": ["joyful"])", R"("labels": ["joy"], "keywords": ["beach"])"});
+  train(config({}), false);
+  write_text(path("own.tsv"), "joyful\tjoy\nbeach\tfear\n");
+  write_text(path("d/t.jsonl"),
+             "{\"image\": \"a.png\", \"keywords\": [\"sea\", \"beach\"]}\n"
+             "{\"image\": \"a.png\", \"keywords\": [\"joyful\"]}\n");
+  const std::vector<std::string> soft{"task=emotionnet", "text.textcnn=" + path("run"), "loss.embedding_weight=0",
+                                      "model.backbone=resnet18", "data.targets=" + path("own.tsv")};
+  EXPECT_THAT(error_of<DataError>([&] { task(soft); }),
+              ::testing::StartsWith(path("d/t.jsonl:2") + ": no non-emotion keyword: the TextCNN has nothing to read"));
+}
+
+}  // namespace
+}  // namespace emotion
