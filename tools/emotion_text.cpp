@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
       ->type_name("DATASET");
   label->add_option("--out", l.out, "data set to make")->required()->type_name("DATASET");
   label->add_option("--batch", l.batch, "lists at a time")->capture_default_str()->check(emotion::counts(1));
+  label->add_flag("--skip", l.skip, "leaves out samples without a keyword that the TextCNN could read, and counts them");
 
   app.footer("Example: emotion_text nearest --word2vec data/word2vec.bin calm storm");
   return emotion::run_command(app, argc, argv, [&] {

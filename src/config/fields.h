@@ -80,7 +80,10 @@ void visit_fields(Config& c, Visit&& visit) {
           "data.picture_cache_mb", kImages, "decoded training pictures kept in memory between epochs, MB; 0 = none", {}, 0, 1e9},
       c.data.picture_cache_mb);
   visit(Field{"data.workers", kImages, "decoding threads; 0 = one per core", {}, 0, 1024}, c.data.workers);
-  visit(Field{"data.on_error", kImages, "a broken image stops the run, or is skipped and listed", {"stop", "skip"}},
+  visit(Field{"data.on_error",
+              kImages | kTextCNN,
+              "a broken image stops the run, or is skipped and listed; so does a sample without a keyword for the TextCNN",
+              {"stop", "skip"}},
         c.data.on_error);
 
   visit(Field{"text.word2vec", kTextCNN | kEmotionNet, "word vectors, Google's .bin or .txt"}, c.text.word2vec);

@@ -6,6 +6,7 @@
 #include <ATen/ops/full.h>
 
 #include "emotion/error.h"
+#include "emotion/log.h"
 
 namespace emotion {
 
@@ -30,10 +31,22 @@ at::Tensor textcnn_input(const std::vector<std::vector<std::int64_t>>& lists, st
   return ids;
 }
 
-void check_keywords(const KeywordEncoder& encoder, const Manifest& manifest) {
+std::optional<std::vector<std::uint64_t>> readable_samples(const KeywordEncoder& encoder, const Manifest& manifest, bool skip) {
+  std::vector<std::uint64_t> readable;
   for (std::size_t i = 0; i < manifest.size(); ++i) {
-    if (!encoder.reads_any(i)) throw DataError(manifest.place(i) + ": no non-emotion keyword: the TextCNN has nothing to read");
+    if (encoder.reads_any(i)) {
+      readable.push_back(i);
+    } else if (!skip) {
+      throw DataError(manifest.place(i) +
+                      ": no non-emotion keyword: the TextCNN has nothing to read; data.on_error=skip leaves such samples out");
+    }
   }
+  const std::size_t without = manifest.size() - readable.size();
+  if (without == 0) return std::nullopt;
+  const std::string file = manifest.file().string();
+  if (readable.empty()) throw DataError(file + ": no sample has a non-emotion keyword: the TextCNN has nothing to read");
+  log_warning("{}: {} of {} samples have no non-emotion keyword: left out (data.on_error)", file, without, manifest.size());
+  return readable;
 }
 
 }  // namespace emotion

@@ -189,6 +189,23 @@ TEST_F(TextCommandTest, LabelsOfUnknownWordsAreCounted) {
   EXPECT_FALSE(fs::exists(root_ / "labelled/dataset.yaml"));
 }
 
+TEST_F(TextCommandTest, SamplesWithoutAKeywordToReadAreSkippedOnDemand) {
+  write_textcnn();
+  write_text(root_ / "source/dataset.yaml", "name: s\nclasses: [joy]\nsplits: {train: train.jsonl}\n");
+  write_text(root_ / "source/train.jsonl",
+             "{\"image\": \"1.png\", \"keywords\": [\"joy\"]}\n{\"image\": \"2.png\"}\n"
+             "{\"image\": \"3.png\", \"keywords\": [\"storm\"]}\n");
+  const auto result = run(
+      {"label", "--checkpoint", "text.safetensors", "--data", "source", "--out", "labelled", "--skip", "--log-level", "warning"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.errors,
+            "warning: source/train.jsonl: 2 of 3 samples have no keyword that the TextCNN could read: left out (--skip)\n");
+  const Manifest manifest = Manifest::open(Dataset::open(root_ / "labelled"), "train");
+  ASSERT_EQ(manifest.size(), 1U);
+  EXPECT_EQ(manifest[0].image, "3.png");
+  EXPECT_EQ(manifest[0].labels[0], 1U) << "fear, by the storm";
+}
+
 TEST_F(TextCommandTest, AHalfMadeLabelledSetIsMadeAnew) {
   write_textcnn();
   write_text(root_ / "source/dataset.yaml", "name: s\nclasses: [joy]\nsplits: {train: train.jsonl, test: test.jsonl}\n");
@@ -198,7 +215,7 @@ TEST_F(TextCommandTest, AHalfMadeLabelledSetIsMadeAnew) {
   const auto broken = run(label);
   EXPECT_EQ(broken.code, 3);
   EXPECT_THAT(broken.errors, ::testing::EndsWith("source/test.jsonl:1: no keyword that the TextCNN could read; leave the sample "
-                                                 "out\n"));
+                                                 "out, as --skip does\n"));
   write_text(root_ / "source/test.jsonl", "{\"image\": \"2.png\", \"keywords\": [\"storm\"]}\n");
   const auto mended = run(label);
   EXPECT_EQ(mended.code, 0) << mended.errors;

@@ -6,6 +6,7 @@
 
 #include "../support/scratch.h"
 #include "emotion/error.h"
+#include "emotion/log.h"
 
 namespace emotion {
 namespace {
@@ -28,8 +29,16 @@ TEST(TextCNNInputTest, SamplesInTheOrderAskedFor) {
   const Vocabulary vocabulary({"sea", "sky"});
   const KeywordEncoder encoder(manifest, vocabulary, {"awe"}, 2);
   EXPECT_TRUE(at::equal(textcnn_input(encoder, std::vector<std::uint64_t>{2, 0}), rows({0, 3, 1, 2}, 2)));
-  EXPECT_EQ(error_of<DataError>([&] { check_keywords(encoder, manifest); }),
-            (folder.path() / "t.jsonl").string() + ":2: no non-emotion keyword: the TextCNN has nothing to read");
+  EXPECT_EQ(error_of<DataError>([&] { readable_samples(encoder, manifest, /*skip=*/false); }),
+            (folder.path() / "t.jsonl").string() +
+                ":2: no non-emotion keyword: the TextCNN has nothing to read; data.on_error=skip leaves such samples out");
+  set_log_level(LogLevel::kError);
+  EXPECT_EQ(readable_samples(encoder, manifest, /*skip=*/true), (std::vector<std::uint64_t>{0, 2}));
+  EXPECT_EQ(readable_samples(KeywordEncoder(manifest, vocabulary, {}, 2), manifest, /*skip=*/false), std::nullopt) << "all";
+  EXPECT_EQ(error_of<DataError>([&] {
+              readable_samples(KeywordEncoder(manifest, vocabulary, {"awe", "sky", "new", "sea"}, 2), manifest, /*skip=*/true);
+            }),
+            (folder.path() / "t.jsonl").string() + ": no sample has a non-emotion keyword: the TextCNN has nothing to read");
 }
 
 }  // namespace

@@ -107,6 +107,28 @@ TEST_F(TextCNNTest, WithoutAListOfItsOwnTheNamesOfTheClassesAreNotRead) {
   EXPECT_THAT(load_textcnn(path("before.safetensors")).excluded, ElementsAre("fear", "joy"));
 }
 
+TEST_F(TextCNNTest, SamplesWithoutAKeywordAreLeftOutWhereTheRunSkips) {
+  write_samples({R"("labels": ["fear"], "keywords": ["sea", "fear"])", R"("labels": ["joy"], "keywords": ["joy"])",
+                 R"("labels": ["joy"], "keywords": ["sky"])", R"("labels": ["fear"])"});
+  const std::string stop =
+      path("d/t.jsonl:2") +
+      ": no non-emotion keyword: the TextCNN has nothing to read; data.on_error=skip leaves such samples out";
+  EXPECT_EQ(error_of<DataError>([&] { task({}); }), stop);
+  const std::string val = "data.val={dataset: " + path("d") + ", split: train}";
+  const auto skips = task({"data.on_error=skip", val});
+  for (const Split split : {Split::kTrain, Split::kValidation}) EXPECT_THAT(*skips->chosen(split), ElementsAre(0U, 2U));
+  train(config({"data.on_error=skip", val, "train.batch=2", "train.log_every=1"}), false);
+  EXPECT_TRUE(std::filesystem::exists(path("run/checkpoints/step-1"))) << "one batch of two";
+
+  const std::vector<std::string> soft{"task=emotionnet", "text.textcnn=" + path("run"), "loss.embedding_weight=0",
+                                      "model.backbone=resnet18"};
+  EXPECT_EQ(error_of<DataError>([&] { task(soft); }), stop);
+  auto soft_skips = soft;
+  soft_skips.insert(soft_skips.end(), {"data.on_error=skip", val});
+  const auto net = task(soft_skips);
+  for (const Split split : {Split::kTrain, Split::kValidation}) EXPECT_THAT(*net->chosen(split), ElementsAre(0U, 2U));
+}
+
 TEST_F(TextCNNTest, SoftLabelsAreNotReadFromTheWordsOfTheTargetsEither) {
   write_samples({R"("labels": ["fear"], "keywords": ["joyful"])", R"("labels": ["joy"], "keywords": ["beach"])"});
   train(config({}), false);

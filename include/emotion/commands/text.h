@@ -35,6 +35,7 @@ struct TextCNNPredictCommand {
 struct LabelCommand {
   std::string checkpoint, data, out;
   int batch = 256;
+  bool skip = false;  ///< leaves out samples without a keyword to read
 };
 
 }  // namespace emotion

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,7 +18,9 @@ at::Tensor textcnn_input(const KeywordEncoder& encoder, std::span<const std::uin
 /// known; a longer list is cut, a shorter one padded with V + 1.
 at::Tensor textcnn_input(const std::vector<std::vector<std::int64_t>>& lists, std::size_t vocabulary, int max_keywords);
 
-/// @throws DataError at the place of the first sample of which the TextCNN has nothing to read
-void check_keywords(const KeywordEncoder& encoder, const Manifest& manifest);
+/// The samples of a split of which the TextCNN has a keyword to read; nothing where those are all. `skip`: the others may be left
+/// out (data.on_error), which the log tells.
+/// @throws DataError at the place of the first of the others; with `skip`, if there is no sample left
+std::optional<std::vector<std::uint64_t>> readable_samples(const KeywordEncoder& encoder, const Manifest& manifest, bool skip);
 
 }  // namespace emotion

@@ -22,6 +22,7 @@ namespace {
 /// What the keywords of a split give: the TextCNN's input and the mean word vectors.
 struct SplitText {
   std::optional<KeywordEncoder> encoder;
+  std::optional<std::vector<std::uint64_t>> readable;  // samples with such an input; nothing = all of them
   std::optional<KeywordVectors> vectors;
 };
 
@@ -54,6 +55,10 @@ class EmotionNetTask final : public Task {
   const Manifest& manifest(Split split) const override { return data_[split].manifest; }
   bool has_validation() const override { return data_.has_validation(); }
   bool has_images() const override { return true; }
+  const std::vector<std::uint64_t>* chosen(Split split) const override {
+    const auto& readable = text(split).readable;
+    return readable ? &*readable : nullptr;
+  }
   const Manifest* extra_manifest() const override { return extra_ ? &extra_->manifest : nullptr; }
   std::vector<std::uint32_t> labels(std::uint64_t sample) const override { return data_[Split::kValidation].targets(sample); }
 
@@ -118,7 +123,7 @@ class EmotionNetTask final : public Task {
     SplitText& text = texts_.emplace_back();
     if (textcnn_) {
       text.encoder.emplace(manifest, textcnn_->vocabulary, excluded_, config_.text.max_keywords);
-      check_keywords(*text.encoder, manifest);
+      text.readable = readable_samples(*text.encoder, manifest, config_.data.on_error == "skip");
     }
     if (word_vectors_) {
       text.vectors.emplace(manifest, *word_vectors_);

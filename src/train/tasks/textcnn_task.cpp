@@ -45,12 +45,16 @@ class TextCNNTask final : public Task {
   const Manifest& manifest(Split split) const override { return data_[split].manifest; }
   bool has_validation() const override { return data_.has_validation(); }
   bool has_images() const override { return false; }
+  const std::vector<std::uint64_t>* chosen(Split split) const override {
+    const auto& readable = readable_[index(split)];
+    return readable ? &*readable : nullptr;
+  }
   std::vector<std::uint32_t> labels(std::uint64_t sample) const override { return data_[Split::kValidation].targets(sample); }
 
   TaskOutput forward(const Batch& batch, const Batch*, Split split) override {
     const at::Tensor targets = device_.move(data_.multi_hot(batch.samples, split, config_.loss.hard_target == "mean"));
     TaskOutput output;
-    output.logits = network_->forward(device_.move(textcnn_input(encoder(split), batch.samples)));
+    output.logits = network_->forward(device_.move(textcnn_input(encoders_[index(split)], batch.samples)));
     output.loss = soft_cross_entropy(output.logits, targets);
     return output;
   }
@@ -65,9 +69,9 @@ class TextCNNTask final : public Task {
   void add_encoder(Split split) {
     const Manifest& manifest = data_[split].manifest;
     encoders_.emplace_back(manifest, vocabulary_, excluded_, config_.text.max_keywords);
-    check_keywords(encoders_.back(), manifest);
+    readable_.push_back(readable_samples(encoders_.back(), manifest, config_.data.on_error == "skip"));
   }
-  const KeywordEncoder& encoder(Split split) const { return encoders_[split == Split::kTrain ? 0 : 1]; }
+  static std::size_t index(Split split) { return split == Split::kTrain ? 0 : 1; }
 
   void make_network() {
     TextCNNOptions options{.vocabulary = static_cast<std::int64_t>(vocabulary_.size()),
@@ -114,7 +118,9 @@ class TextCNNTask final : public Task {
   TaskData data_;
   std::vector<std::string> excluded_;
   Vocabulary vocabulary_;
+  // Of the training and the validation split.
   std::vector<KeywordEncoder> encoders_;
+  std::vector<std::optional<std::vector<std::uint64_t>>> readable_;
   TextCNN network_{nullptr};
 };
 
