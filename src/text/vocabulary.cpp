@@ -46,9 +46,12 @@ void Vocabulary::write(const std::filesystem::path& file) const {
 }
 
 std::optional<std::uint32_t> Vocabulary::find(std::string_view word) const {
-  auto found = rows_.find(word);
-  if (found == rows_.end()) found = rows_.find(word_form(word));
-  return found == rows_.end() ? std::nullopt : std::optional(found->second);
+  for (const bool lower : {false, true}) {
+    const std::string form = lower ? small_letters(word) : std::string(word);
+    if (const auto found = rows_.find(form); found != rows_.end()) return found->second;
+    if (const auto found = rows_.find(word_form(form)); found != rows_.end()) return found->second;
+  }
+  return std::nullopt;
 }
 
 }  // namespace emotion

@@ -27,6 +27,19 @@ TEST(ZeroShotTest, MeanVectorsAndCosinesByHand) {
             "zero-shot: there is no vector for any word of class fear; --synonyms FILE gives them other words");
 }
 
+// Names of classes are often written large; a TextCNN's words, like word vectors', are found in small letters then.
+TEST(ZeroShotTest, ATextCNNKnowsCapitalisedNames) {
+  TrainedTextCNN textcnn;
+  textcnn.vocabulary = Vocabulary({"joy", "fear"});
+  textcnn.network = TextCNN(TextCNNOptions{.vocabulary = 2, .classes = 3, .dimension = 16});
+  textcnn.network->eval();
+  textcnn.max_keywords = 1;
+  const at::Tensor small = class_emotions({{"joy"}, {"fear"}}, kClasses, textcnn);
+  EXPECT_EQ(small.sizes(), at::IntArrayRef({2, 3}));
+  EXPECT_FALSE(at::allclose(small[0], small[1]));
+  EXPECT_TRUE(at::equal(class_emotions({{"Joy"}, {"FEAR"}}, kClasses, textcnn), small));
+}
+
 TEST(ZeroShotTest, WordsOfAFile) {
   const ScratchFolder folder;
   const auto file = folder.path() / "words.txt";

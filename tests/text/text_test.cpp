@@ -456,6 +456,8 @@ TEST(VocabularyTest, ErrorsNameTheLine) {
   EXPECT_EQ(Vocabulary({"x", "y"}).find("y"), 1U);
   EXPECT_EQ(Vocabulary({"hot_air", "y"}).find("hot air"), 0U) << "a vocabulary of emotion_text word2vec";
   EXPECT_EQ(Vocabulary({"hot_air", "hot air"}).find("hot air"), 1U);
+  EXPECT_EQ(Vocabulary({"hot_air", "y"}).find("Hot Air"), 0U) << "as word vectors are looked up";
+  EXPECT_EQ(Vocabulary({"y", "Y"}).find("Y"), 1U);
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ class Vocabulary {
   void write(const std::filesystem::path& file) const;
   std::size_t size() const { return words_.size(); }
   const std::vector<std::string>& words() const { return words_; }
-  /// A word as it stands, else in its word_form(): emotion_text's vocabularies have that.
+  /// A word as it stands, else in its word_form(), which emotion_text's vocabularies have; if neither is there, the same in small
+  /// letters, as WordVectors::find().
   std::optional<std::uint32_t> find(std::string_view word) const;
 
  private:
