@@ -191,6 +191,21 @@ ModelInfo ModelInfo::from_metadata(const std::map<std::string, std::string>& met
   return info;
 }
 
+StateDict read_init(const fs::path& file, const std::vector<std::string>& classes,
+                    const std::vector<std::string>& extra_classes) {
+  StateDict state = read_weights(file);
+  const ModelInfo info = ModelInfo::from_metadata(state.metadata, file.string());
+  const auto others = [](const std::vector<std::string>& theirs, const std::vector<std::string>& ours) {
+    return !theirs.empty() && theirs != ours;
+  };
+  const bool other = others(info.classes, classes), other_extra = others(info.extra_classes, extra_classes);
+  std::erase_if(state.entries, [&](const StateDict::Entry& entry) {
+    if (entry.name.starts_with("extra_classifier.")) return other_extra;
+    return other && (entry.name.starts_with("classifier.") || entry.name.starts_with("roi_heads.box_predictor."));
+  });
+  return state;
+}
+
 std::int64_t textcnn_dimension(const StateDict& state, const std::string& where) {
   const std::int64_t d = size_weight(state, "embedding.weight", {-1, -1}, where).size(1);
   size_weight(state, "conv.weight", {d, d, 1}, where);

@@ -66,6 +66,29 @@ TEST_F(CheckpointTest, ALastThatPointsAtNothingIsNoFreshStart) {
   EXPECT_EQ(std::count(result.errors.begin(), result.errors.end(), '\n'), 1) << result.errors;
 }
 
+TEST_F(CheckpointTest, ATrainingBeginsWithoutHeadsOfOtherClasses) {
+  using Names = std::vector<std::string>;
+  const auto file = folder_.path() / "init.safetensors";
+  StateDict state;
+  const Names names{"backbone.conv1.weight", "classifier.weight", "extra_classifier.bias",
+                    "roi_heads.box_predictor.cls_score.bias"};
+  for (const auto& name : names) state.add(name, at::full({1}, 1.0));
+  const auto read = [&](const Names& classes, const Names& extra) {
+    Names left;
+    for (const auto& entry : read_init(file, classes, extra).entries) left.push_back(entry.name);
+    return left;
+  };
+  write_safetensors(file, state);
+  EXPECT_EQ(read({"awe", "joy"}, {}), names) << "a file that names no classes";
+  ModelInfo info{
+      .task = "emotionnet", .config = {}, .classes = {"awe", "joy"}, .extra_classes = {"fear", "calm"}, .vocabulary = {}};
+  state.metadata = info.to_metadata();
+  write_safetensors(file, state);
+  EXPECT_EQ(read({"awe", "joy"}, {"fear", "calm"}), names);
+  EXPECT_EQ(read({"awe", "joy"}, {"calm", "fear"}), (Names{names[0], names[1], names[3]})) << "another order";
+  EXPECT_EQ(read({"awe", "fear"}, {"fear", "calm"}), (Names{names[0], names[2]})) << "another name";
+}
+
 TEST_F(CheckpointTest, WhatAKillLeftOfASaveGoes) {
   write_text(place(".new-step-7/model.safetensors"), "half");
   save(100, 100, 2);

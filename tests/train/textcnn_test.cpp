@@ -1,3 +1,4 @@
+#include <ATen/ops/equal.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -5,6 +6,7 @@
 #include "../support/scratch.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
+#include "emotion/model/load_state.h"
 #include "emotion/train/task.h"
 #include "emotion/train/trainer.h"
 
@@ -93,6 +95,23 @@ TEST_F(TextCNNTest, WordsThatStandForAClassAreNotRead) {
   EXPECT_THAT(one_vs_all->info().classes, ElementsAre("fear", "not fear"));
   EXPECT_THAT(one_vs_all->info().vocabulary, ElementsAre("beach"));
   EXPECT_NEAR(difference(*one_vs_all), 0, 1e-5);
+}
+
+// As many classes are not the same ones: "replace the last fully-connected layer with a new one" (Sec 5.2).
+TEST_F(TextCNNTest, ATrainingBegunWithWeightsOfOtherClassesHasAClassifierOfItsOwn) {
+  write_samples({R"("labels": ["fear"], "keywords": ["sea"])", R"("labels": ["joy"], "keywords": ["sky"])"});
+  train(config({}), false);
+  const StateDict from = read_safetensors(find_model_file(path("run")));
+  const auto taken = [&](const std::string& name) {
+    const auto begun = task({"model.init=" + path("run")});
+    return at::equal(*module_state(begun->network()).find(name), *from.find(name));
+  };
+  EXPECT_TRUE(taken("classifier.weight"));
+  for (const std::string classes : {"joy, fear", "fear, joy, awe"}) {
+    write_text(path("d/dataset.yaml"), "classes: [" + classes + "]\nsplits: {train: t.jsonl}\n");
+    EXPECT_FALSE(taken("classifier.weight")) << classes;
+    EXPECT_TRUE(taken("hidden.weight")) << classes;
+  }
 }
 
 // A file of before, or of another program.

@@ -59,6 +59,12 @@ struct ModelInfo {
   static ModelInfo from_metadata(const std::map<std::string, std::string>& metadata, const std::string& where);
 };
 
+/// Weights that a training begins with (`model.init`). Of a file that names its classes, those of another list or order are of no
+/// use: its classifier is left out (also a detector's box predictor; extra_classifier by `extra_classes`), so that
+/// init_module_state() leaves the network's own at its first values. @throws WeightsError
+StateDict read_init(const std::filesystem::path& file, const std::vector<std::string>& classes,
+                    const std::vector<std::string>& extra_classes = {});
+
 /// A TextCNN ready to predict.
 struct TrainedTextCNN {
   TextCNN network{nullptr};

@@ -25,7 +25,7 @@ class ClassifierTask final : public Task {
     }
     if (!config.model.init.empty()) {
       const auto init = find_model_file(config.model.init);
-      init_module_state(*network_, read_weights(init), init.string());
+      init_module_state(*network_, read_init(init, data_.classes()), init.string());
     }
     device_.place(*network_);
     if (config.loss.class_weights == "balanced") {

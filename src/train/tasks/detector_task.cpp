@@ -128,7 +128,7 @@ class DetectorTask final : public Task {
   /// A whole detector, or a backbone under its own names or `backbone.`.
   void init(const std::string& file) {
     const auto path = find_model_file(file);
-    StateDict state = read_weights(path);
+    StateDict state = read_init(path, classes());
     const bool old_names = has_old_names(state);
     state = with_current_names(std::move(state));
     const bool whole = std::any_of(state.entries.begin(), state.entries.end(),

@@ -46,7 +46,7 @@ class EmotionNetTask final : public Task {
                                             .embedding = word_vectors_ ? word_vectors_->dimension() : 300});
     if (!config.model.init.empty()) {
       const auto init = find_model_file(config.model.init);
-      init_module_state(*network_, read_weights(init), init.string());
+      init_module_state(*network_, read_init(init, data_.classes(), extra_classes_.classes), init.string());
     }
     device_.place(*network_);
   }

@@ -120,7 +120,7 @@ class StimuliTask final : public Task {
 
   /// A StimuliNet with at least the branches of this one, or a backbone for the Global-Net.
   void init(const std::filesystem::path& file) {
-    const StateDict state = read_weights(file);
+    const StateDict state = read_init(file, data_.classes());
     const std::string where = file.string();
     if (std::any_of(kBranches.begin(), kBranches.end(), [&](const char* branch) { return has_branch(state, branch); })) {
       for (const std::string& branch : config_.model.branches) {

@@ -86,7 +86,7 @@ class TextCNNTask final : public Task {
     }
     std::optional<StateDict> init;
     if (!config_.model.init.empty()) {
-      init = read_weights(find_model_file(config_.model.init));
+      init = read_init(find_model_file(config_.model.init), data_.classes());
       options.dimension = textcnn_dimension(*init, config_.model.init);
     }
     network_ = TextCNN(options);
