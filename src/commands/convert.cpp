@@ -180,10 +180,6 @@ StateDict fit(const StateDict& state, const std::string& like, const std::string
   return fitting;
 }
 
-RunConfig stored_config(const ModelInfo& info, const std::string& where, const std::vector<std::string>& settings) {
-  return parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings);
-}
-
 /// A checkpoint of ours, torchvision's or bottom-up attention's weights.
 bool is_detector(const StateDict& state) { return state.find("rpn.head.bbox_pred.weight") != nullptr || is_bottom_up(state); }
 
@@ -215,7 +211,8 @@ void write_onnx(const StateDict& state, const fs::path& input, const ConvertOpti
   if (model.classes().empty())
     throw WeightsError(input.string() + ": a plain backbone has no classes; give --config and --classes first");
   if (info.task == "emotionnet") {
-    write_onnx_emotion_net(output, state, parse_head(stored_config(info, input.string(), options.settings).model.head), metadata);
+    const RunConfig config = info.run_config(input.string(), options.settings);
+    write_onnx_emotion_net(output, state, parse_head(config.model.head), metadata);
   } else {
     write_onnx_classifier(output, state, metadata);
   }

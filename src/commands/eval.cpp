@@ -59,24 +59,8 @@ void predict_text(const fs::path& file, const Manifest& manifest, const std::vec
   }
 }
 
-/// A checkpoint's file and what it says of itself.
-struct Named {
-  fs::path file;
-  ModelInfo info;
-  RunConfig config;
-};
-
-Named name_checkpoint(const EvalOptions& o) {
-  Named named{find_model_file(o.checkpoint), {}, {}};
-  if (named.file.extension() == ".safetensors")
-    named.info = ModelInfo::from_metadata(read_safetensors_metadata(named.file), named.file.string());
-  const std::string config = named.info.config.empty() ? "{}" : named.info.config;
-  named.config = parse_run_config(config, named.file.string() + " (config)", o.settings);
-  return named;
-}
-
 /// Classes by the network's own names.
-SplitPredictions predict_split(const EvalOptions& o, const Named& named, const Manifest& manifest, const Device& device) {
+SplitPredictions predict_split(const EvalOptions& o, const Checkpoint& named, const Manifest& manifest, const Device& device) {
   if (named.info.classes.empty())
     throw WeightsError(named.file.string() +
                        ": it names no classes; a plain backbone is measured by emotion_probe; if the file holds "
@@ -107,7 +91,7 @@ SplitPredictions predict_split(const EvalOptions& o, const Named& named, const M
 }
 
 /// Of --compare. Classes that do not fit are told as that network's.
-SplitPredictions predict_compared(const EvalOptions& o, const Named& named, const Manifest& manifest, const Device& device) {
+SplitPredictions predict_compared(const EvalOptions& o, const Checkpoint& named, const Manifest& manifest, const Device& device) {
   try {
     return predict_split(o, named, manifest, device);
   } catch (const DataError& error) {
@@ -212,7 +196,7 @@ void emotion_eval(const emotion::EvalOptions& o) {
   if (!o.output.empty()) check_writable_folder(o.output);
   check_utf8_name(o.compare);  // metrics.json names it
   const Device device = Device::open(o.device);
-  const Named named = name_checkpoint(o);
+  const Checkpoint named = Checkpoint::open(o.checkpoint, o.settings);
   const SplitConfig& own = named.config.data.val;
   const std::string data = o.data.empty() ? own.dataset : o.data;
   const std::string split = !o.split.empty() ? o.split : o.data.empty() ? own.split : "test";
@@ -242,7 +226,7 @@ void emotion_eval(const emotion::EvalOptions& o) {
   if (!o.compare.empty()) {
     EvalOptions other = o;
     other.checkpoint = o.compare;
-    const Named second = name_checkpoint(other);
+    const Checkpoint second = Checkpoint::open(other.checkpoint, other.settings);
     result.compared_with = second.file.string();
     result.comparison = compare_predictions(result.predictions, predict_compared(other, second, manifest, device).predictions);
   }

@@ -13,20 +13,13 @@
 #include "emotion/train/checkpoint.h"
 
 namespace emotion {
-namespace {
-
-/// A state_dict without metadata: its backbone has to be named.
-bool is_plain(const std::filesystem::path& file) {
-  return file.extension() != ".safetensors" || !read_safetensors_metadata(file).contains("task");
-}
-
-}  // namespace
 
 VisualModel open_probed_network(const ProbeRequest& request, const Device& device) {
   if (request.checkpoint.empty()) throw ConfigError("probe: no checkpoint is named");
   std::vector<std::string> settings = request.settings;
   const bool random = request.checkpoint == "random";
-  if (!request.backbone.empty() && (random || is_plain(find_model_file(request.checkpoint))))
+  // A state_dict without metadata: its backbone has to be named.
+  if (!request.backbone.empty() && (random || task_of(find_model_file(request.checkpoint)).empty()))
     settings.insert(settings.begin(), "model.backbone=" + request.backbone);
   if (!random) return VisualModel::open(request.checkpoint, settings, device);
   settings.insert(settings.begin(), fmt::format("seed={}", request.plan.seed));

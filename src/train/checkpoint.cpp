@@ -191,6 +191,28 @@ ModelInfo ModelInfo::from_metadata(const std::map<std::string, std::string>& met
   return info;
 }
 
+RunConfig ModelInfo::run_config(const std::string& where, const std::vector<std::string>& settings) const {
+  return parse_run_config(config.empty() ? "{}" : config, where + " (config)", settings);
+}
+
+namespace {
+
+ModelInfo read_info(const fs::path& model_file) {
+  if (model_file.extension() != ".safetensors") return {};
+  return ModelInfo::from_metadata(read_safetensors_metadata(model_file), model_file.string());
+}
+
+}  // namespace
+
+Checkpoint Checkpoint::open(const fs::path& path, const std::vector<std::string>& settings) {
+  Checkpoint checkpoint{find_model_file(path), {}, {}};
+  checkpoint.info = read_info(checkpoint.file);
+  checkpoint.config = checkpoint.info.run_config(checkpoint.file.string(), settings);
+  return checkpoint;
+}
+
+std::string task_of(const fs::path& model_file) { return read_info(model_file).task; }
+
 StateDict read_init(const fs::path& file, const std::vector<std::string>& classes,
                     const std::vector<std::string>& extra_classes) {
   StateDict state = read_weights(file);
@@ -226,7 +248,7 @@ TrainedTextCNN load_textcnn(const fs::path& checkpoint) {
   TrainedTextCNN trained;
   trained.vocabulary = Vocabulary(info.vocabulary);
   trained.classes = info.classes;
-  const TextConfig text = parse_run_config(info.config.empty() ? "{}" : info.config, file.string() + " (config)").text;
+  const TextConfig text = info.run_config(file.string()).text;
   trained.max_keywords = text.max_keywords;
   if (text.exclude_classes) trained.excluded = info.class_words.empty() ? info.classes : info.class_words;
   trained.network = TextCNN(TextCNNOptions{.vocabulary = static_cast<std::int64_t>(info.vocabulary.size()),

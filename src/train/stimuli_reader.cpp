@@ -182,11 +182,6 @@ StimuliInput StimuliReader::read(const std::vector<std::uint64_t>& samples, cons
   return input;
 }
 
-std::string task_of(const std::filesystem::path& model_file) {
-  if (model_file.extension() != ".safetensors") return {};
-  return ModelInfo::from_metadata(read_safetensors_metadata(model_file), model_file.string()).task;
-}
-
 StimuliReader::Options stimuli_reader_options(const RunConfig& config, std::int64_t width) {
   return {.regions = has_branch(config, "semantic"),
           .faces = has_branch(config, "expression"),
@@ -221,7 +216,7 @@ TrainedStimuliNet load_stimuli_net(const std::filesystem::path& checkpoint, cons
   const StateDict state = read_weights(trained.file);
   const ModelInfo info = ModelInfo::from_metadata(state.metadata, where);
   if (info.task != "stimuli") throw WeightsError(fmt::format("{}: task {} is no stimuli network", where, info.task));
-  trained.config = parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings);
+  trained.config = info.run_config(where, settings);
   trained.classes = info.classes;
   trained.faces = info.faces;
   trained.regions = info.regions;

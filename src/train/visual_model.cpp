@@ -14,10 +14,6 @@
 namespace emotion {
 namespace {
 
-RunConfig stored_config(const ModelInfo& info, const std::string& where, const std::vector<std::string>& settings) {
-  return parse_run_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings);
-}
-
 /// Of a matrix in the file; `otherwise` if it is not there, which loading tells. The extra classes' names need not be known:
 /// nothing but training reads that branch.
 std::int64_t rows_of(const StateDict& state, const char* name, std::int64_t otherwise, const std::string& where) {
@@ -33,7 +29,7 @@ VisualModel VisualModel::open(const std::filesystem::path& checkpoint, const std
   const std::string where = model.file_.string();
   const StateDict state = read_weights(model.file_);
   const ModelInfo info = ModelInfo::from_metadata(state.metadata, where);
-  model.config_ = stored_config(info, where, settings);
+  model.config_ = info.run_config(where, settings);
   model.task_ = info.task;
   model.classes_ = info.classes;
   const at::NoGradGuard no_grad;

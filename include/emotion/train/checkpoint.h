@@ -57,7 +57,22 @@ struct ModelInfo {
   std::map<std::string, std::string> to_metadata() const;
   /// `where` is for errors. An absent field stays empty. @throws WeightsError
   static ModelInfo from_metadata(const std::map<std::string, std::string>& metadata, const std::string& where);
+  /// The stored config, the defaults where there is none, with `settings` over it. @throws ConfigError
+  RunConfig run_config(const std::string& where, const std::vector<std::string>& settings = {}) const;
 };
+
+/// A model's file and what it says of itself; of a .pth, which has no place for it, nothing. No tensor is read.
+struct Checkpoint {
+  std::filesystem::path file;
+  ModelInfo info;
+  RunConfig config;  ///< with the settings
+
+  /// path: as find_model_file() takes it. @throws WeightsError, ConfigError
+  static Checkpoint open(const std::filesystem::path& path, const std::vector<std::string>& settings);
+};
+
+/// The task that a weights file was trained for; empty for .pth and for files that do not say. @throws WeightsError
+std::string task_of(const std::filesystem::path& model_file);
 
 /// Weights that a training begins with (`model.init`). Of a file that names its classes, those of another list or order are of no
 /// use: its classifier is left out (also a detector's box predictor; extra_classifier by `extra_classes`), so that

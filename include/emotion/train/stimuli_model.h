@@ -68,9 +68,6 @@ StimuliReader::Options stimuli_reader_options(const RunConfig& config, std::int6
 /// What a config makes of the network. width: of the region features.
 StimuliNetOptions stimuli_net_options(const RunConfig& config, std::int64_t classes, std::int64_t width);
 
-/// The task a weights file was trained for; empty for .pth and for files that do not say. @throws WeightsError
-std::string task_of(const std::filesystem::path& model_file);
-
 /// A trained StimuliNet, ready to predict.
 struct TrainedStimuliNet {
   StimuliNet network{nullptr};
