@@ -101,14 +101,10 @@ SplitPredictions predict_compared(const EvalOptions& o, const Checkpoint& named,
 
 /// The TextCNN's emotions in the order of the image network's classes. float [K, emotions]
 at::Tensor emotions_as_network(const at::Tensor& emotions, const TrainedTextCNN& textcnn, const VisualModel& model) {
-  std::vector<std::int64_t> columns;
-  for (const auto& name : model.classes()) {
-    const auto found = std::find(textcnn.classes.begin(), textcnn.classes.end(), name);
-    if (found == textcnn.classes.end() || textcnn.classes.size() != model.classes().size()) {
-      throw WeightsError(fmt::format("zero-shot: the TextCNN's classes ({}) are not those of the network ({})",
-                                     fmt::join(textcnn.classes, ", "), fmt::join(model.classes(), ", ")));
-    }
-    columns.push_back(found - textcnn.classes.begin());
+  const std::vector<std::int64_t> columns = textcnn.columns_of(model.classes());
+  if (columns.empty() && !model.classes().empty()) {
+    throw WeightsError(fmt::format("zero-shot: the TextCNN's classes ({}) are not those of the network ({})",
+                                   fmt::join(textcnn.classes, ", "), fmt::join(model.classes(), ", ")));
   }
   return emotions.index_select(1, at::tensor(columns));
 }

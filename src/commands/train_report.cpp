@@ -7,12 +7,12 @@
 #include <nlohmann/json.hpp>
 
 #include "emotion/data/decode.h"
-#include "emotion/data/manifest.h"
+#include "emotion/data/open_manifest.h"
 #include "emotion/data/sampler.h"
-#include "emotion/data/targets.h"
 #include "emotion/error.h"
 #include "emotion/eval/extract.h"
 #include "emotion/eval/feature_map.h"
+#include "emotion/eval/labels.h"
 #include "emotion/eval/stimuli_run.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
@@ -47,7 +47,7 @@ std::vector<std::uint64_t> used_samples(const Manifest& manifest, bool faces, co
 
 /// `samples` and all other numbers are of what is used, `of` of the whole split.
 Json summarize(const SplitConfig& split, bool faces_alone, const Sampler& part) {
-  const Manifest manifest = Manifest::open(Dataset::open(split.dataset), split.split);
+  const Manifest manifest = open_manifest(split);
   const auto& classes = manifest.dataset().classes;
   const std::vector<std::uint64_t> used = used_samples(manifest, faces_alone, part);
   std::vector<std::uint64_t> counts(classes.size());
@@ -136,19 +136,14 @@ Json points_json(const at::Tensor& points) {
 
 /// The first label in the names that the data set has; by keywords where it has no labels.
 std::vector<std::string> sample_classes(const Manifest& manifest, const RunConfig& config, const SeenSamples& seen) {
-  TargetClasses targets;
-  targets.classes = seen.classes;
-  for (std::uint32_t k = 0; k < seen.classes.size(); ++k) targets.class_of_word.emplace(seen.classes[k], k);
-  if (config.data.targets != "labels" && config.data.targets != "keywords")
-    targets = TargetClasses::make(config.data.targets, manifest);
-  const SplitTargets split(manifest, targets, config.data.targets, /*single=*/false);
+  const auto labels = true_labels(manifest, seen.classes, config.data.targets);
   std::vector<std::string> names;
-  for (const std::uint64_t i : seen.samples) names.push_back(targets.classes[split(i)[0]]);
+  for (const std::uint64_t i : seen.samples) names.push_back(seen.classes[labels[i][0]]);
   return names;
 }
 
 Json feature_json(const RunConfig& config) {
-  const Manifest manifest = Manifest::open(Dataset::open(config.data.val.dataset), config.data.val.split);
+  const Manifest manifest = open_manifest(config.data.val);
   const SeenSamples seen = see_samples(config, manifest);
   const at::Tensor& features = seen.features;
   const PrincipalMap principal = principal_map(features);

@@ -8,14 +8,14 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
+#include "json_number.h"
 
 namespace emotion {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json number(double value) { return std::isnan(value) ? Json(nullptr) : Json(value); }
-Json interval(const Interval& i) { return Json::array({number(i.low), number(i.high)}); }
+Json interval(const Interval& i) { return Json::array({json_number(i.low), json_number(i.high)}); }
 std::string interval_text(const Interval& i) { return std::isnan(i.low) ? "-" : fmt::format("{:.4f} to {:.4f}", i.low, i.high); }
 std::string cell(double value) { return std::isnan(value) ? "" : fmt::format("{:.6f}", value); }
 
@@ -32,8 +32,8 @@ Json calibration_json(const Calibration& calibration) {
   for (const auto& bin : calibration.bins) {
     json["bins"].push_back({{"low", bin.low},
                             {"high", bin.high},
-                            {"confidence", number(bin.confidence)},
-                            {"accuracy", number(bin.accuracy)},
+                            {"confidence", json_number(bin.confidence)},
+                            {"accuracy", json_number(bin.accuracy)},
                             {"count", bin.count}});
   }
   return json;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "emotion/data/open_manifest.h"
 #include "emotion/data/sampler.h"
 #include "emotion/data/targets.h"
 #include "emotion/error.h"
@@ -18,7 +19,7 @@ namespace {
 /// At the first sample of several labels. @throws DataError
 void check_one_label(const SplitConfig& split, const std::string& targets) {
   if (!split) return;
-  const Manifest manifest = Manifest::open(Dataset::open(split.dataset), split.split);
+  const Manifest manifest = open_manifest(split);
   const auto labels = true_labels(manifest, TargetClasses::make(targets, manifest).classes, targets);
   for (std::size_t i = 0; i < labels.size(); ++i) {
     if (labels[i].size() < 2) continue;
@@ -40,7 +41,7 @@ void take_pictures(const DataConfig& from, DataConfig& to) {
 
 /// How many samples an epoch trains on.
 std::uint64_t training_samples(const RunConfig& config) {
-  const Manifest manifest = Manifest::open(Dataset::open(config.data.train.dataset), config.data.train.split);
+  const Manifest manifest = open_manifest(config.data.train);
   const PictureView view{.transform = {}, .faces = config.data.picture == "face"};
   return Sampler{.size = samples_in_view(manifest, view).size(), .fraction = config.data.fraction}.epoch_size();
 }
@@ -79,7 +80,7 @@ ProbeReport fine_tune(const RunConfig& config, const ProbeRequest& request, cons
   train(tuned, /*resume=*/true);
   const Device device = Device::open(request.device);
   const VisualModel model = VisualModel::open(run, {}, device);
-  const Manifest test = Manifest::open(Dataset::open(request.test.dataset), request.test.split);
+  const Manifest test = open_manifest(request.test);
   ProbeReport report;
   report.classes = model.classes();
   report.dimension = model.dimension();

@@ -8,15 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "emotion/eval/mikels_wheel.h"
+#include "json_number.h"
 
 namespace emotion {
-namespace {
-
-nlohmann::ordered_json number(double value) {
-  return std::isnan(value) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
-}
-
-}  // namespace
 
 std::vector<Example> confident_examples(const Predictions& predictions, const std::vector<std::uint64_t>& samples,
                                         const Manifest& manifest, const std::vector<std::string>& classes, std::size_t count) {
@@ -52,10 +46,10 @@ std::vector<Example> confident_examples(const Predictions& predictions, const st
 std::string metrics_json(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples,
                          const std::vector<Example>& examples) {
   nlohmann::ordered_json json{{"samples", samples},
-                              {"top1", number(metrics.top1)},
-                              {"top5", number(metrics.top5)},
-                              {"balanced_accuracy", number(metrics.balanced_accuracy)},
-                              {"mAP", number(metrics.mean_average_precision)},
+                              {"top1", json_number(metrics.top1)},
+                              {"top5", json_number(metrics.top5)},
+                              {"balanced_accuracy", json_number(metrics.balanced_accuracy)},
+                              {"mAP", json_number(metrics.mean_average_precision)},
                               {"classes", classes}};
   if (!std::isnan(metrics.polarity_accuracy)) {
     json["polarity_accuracy"] = metrics.polarity_accuracy;
@@ -65,10 +59,10 @@ std::string metrics_json(const ClassificationMetrics& metrics, const std::vector
   if (has_several_labels(metrics)) json["note"] = kSeveralLabels;
   for (std::size_t k = 0; k < classes.size(); ++k) {
     const ClassMetrics& m = metrics.per_class[k];
-    json["per_class"][classes[k]] = {{"ap", number(m.average_precision)},
-                                     {"precision", number(m.precision)},
-                                     {"recall", number(m.recall)},
-                                     {"f1", number(m.f1)},
+    json["per_class"][classes[k]] = {{"ap", json_number(m.average_precision)},
+                                     {"precision", json_number(m.precision)},
+                                     {"recall", json_number(m.recall)},
+                                     {"f1", json_number(m.f1)},
                                      {"positives", m.positives}};
     if (classes.size() > kConfusionClasses) continue;
     auto& row = json["confusion"].emplace_back(nlohmann::ordered_json::array());

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "emotion/data/open_manifest.h"
 #include "emotion/data/targets.h"
 #include "emotion/error.h"
 #include "emotion/eval/feature_cache.h"
@@ -27,8 +28,6 @@ VisualModel open_probed_network(const ProbeRequest& request, const Device& devic
 }
 
 namespace {
-
-Manifest open_manifest(const SplitConfig& split) { return Manifest::open(Dataset::open(split.dataset), split.split); }
 
 /// The number of the picture that each sample shows; empty where no two show the same.
 std::vector<std::uint32_t> picture_numbers(const Manifest& manifest, const std::vector<std::uint64_t>& samples) {

@@ -234,6 +234,17 @@ std::int64_t textcnn_dimension(const StateDict& state, const std::string& where)
   return d;
 }
 
+std::vector<std::int64_t> TrainedTextCNN::columns_of(const std::vector<std::string>& others) const {
+  if (others.size() != classes.size()) return {};
+  std::vector<std::int64_t> columns;
+  for (const auto& name : others) {
+    const auto found = std::find(classes.begin(), classes.end(), name);
+    if (found == classes.end()) return {};
+    columns.push_back(found - classes.begin());
+  }
+  return columns;
+}
+
 TrainedTextCNN load_textcnn(const fs::path& checkpoint) {
   const fs::path file = find_model_file(checkpoint);
   const StateDict state = read_safetensors(file);

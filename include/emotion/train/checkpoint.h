@@ -90,6 +90,8 @@ struct TrainedTextCNN {
 
   /// A split's keywords as its training read them. The manifest must outlive the encoder.
   KeywordEncoder encoder(const Manifest& manifest) const { return {manifest, vocabulary, excluded, max_keywords}; }
+  /// Where each of a network's classes, which are named (docs/formats.md), stands among these; empty if they are not the same.
+  std::vector<std::int64_t> columns_of(const std::vector<std::string>& others) const;
 };
 /// D of a TextCNN's weights, which nothing else tells. @throws WeightsError naming `where` and the weight
 std::int64_t textcnn_dimension(const StateDict& state, const std::string& where);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "emotion/data/open_manifest.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/loss/detection_loss.h"
@@ -92,7 +93,7 @@ class DetectorTask final : public Task {
   const std::vector<std::string>& classes() const { return splits_[0].annotations.classes; }
 
   void open(const SplitConfig& split) {
-    Manifest manifest = Manifest::open(Dataset::open(split.dataset), split.split);
+    Manifest manifest = open_manifest(split);
     Annotations annotations = Annotations::read(manifest);
     std::size_t boxes = 0;
     for (const auto& sample : annotations.boxes) boxes += sample.size();

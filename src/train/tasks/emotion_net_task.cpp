@@ -1,12 +1,10 @@
-#include <algorithm>
-#include <numeric>
-
 #include <ATen/ops/empty.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "emotion/data/open_manifest.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/loss/emotion_net_loss.h"
@@ -35,8 +33,7 @@ class EmotionNetTask final : public Task {
     add_text(Split::kTrain);
     if (data_.has_validation()) add_text(Split::kValidation);
     if (config.data.extra) {
-      const Dataset dataset = Dataset::open(config.data.extra.dataset);
-      extra_classes_ = TargetClasses::make("labels", Manifest::open(dataset, config.data.extra.split));
+      extra_classes_ = TargetClasses::make("labels", open_manifest(config.data.extra));
       extra_ = open_split(config.data.extra, extra_classes_, "labels", /*single=*/true);
     }
     network_ = EmotionNet(EmotionNetOptions{.backbone = config.model.backbone,
@@ -90,14 +87,10 @@ class EmotionNetTask final : public Task {
  private:
   void open_textcnn() {
     textcnn_ = load_textcnn(config_.text.textcnn);
-    // A network names its classes (docs/formats.md): the TextCNN's columns are put in the order of ours.
-    for (const auto& name : data_.classes()) {
-      const auto found = std::find(textcnn_->classes.begin(), textcnn_->classes.end(), name);
-      if (found == textcnn_->classes.end() || textcnn_->classes.size() != data_.classes().size()) {
-        throw WeightsError(fmt::format("{}: the TextCNN's classes ({}) are not those of the data ({})", config_.text.textcnn,
-                                       fmt::join(textcnn_->classes, ", "), fmt::join(data_.classes(), ", ")));
-      }
-      column_of_class_.push_back(found - textcnn_->classes.begin());
+    column_of_class_ = textcnn_->columns_of(data_.classes());
+    if (column_of_class_.empty()) {
+      throw WeightsError(fmt::format("{}: the TextCNN's classes ({}) are not those of the data ({})", config_.text.textcnn,
+                                     fmt::join(textcnn_->classes, ", "), fmt::join(data_.classes(), ", ")));
     }
     choose_excluded();
     if (textcnn_->max_keywords != config_.text.max_keywords) {

@@ -1,15 +1,10 @@
-
 #include <fmt/format.h>
 
+#include "emotion/data/open_manifest.h"
 #include "emotion/error.h"
 #include "tasks.h"
 
 namespace emotion {
-namespace {
-
-Manifest open_manifest(const SplitConfig& split) { return Manifest::open(Dataset::open(split.dataset), split.split); }
-
-}  // namespace
 
 std::unique_ptr<LabelledSplit> open_split(const SplitConfig& split, const TargetClasses& classes, const std::string& spec,
                                           bool single) {
