@@ -22,7 +22,7 @@
 #include "emotion/nearest.h"
 #include "emotion/print.h"
 #include "emotion/text/textcnn_input.h"
-#include "emotion/text/word_vectors.h"
+#include "emotion/text/word2vec.h"
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/distributed.h"
 #include "launch.h"

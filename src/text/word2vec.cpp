@@ -1,3 +1,5 @@
+#include "emotion/text/word2vec.h"
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -19,7 +21,6 @@
 #include "emotion/log.h"
 #include "emotion/random.h"
 #include "emotion/signals.h"
-#include "emotion/text/word_vectors.h"
 #include "emotion/threads.h"
 #include "skip_gram.h"
 

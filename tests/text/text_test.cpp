@@ -17,6 +17,7 @@
 #include "emotion/log.h"
 #include "emotion/random.h"
 #include "emotion/text/keywords.h"
+#include "emotion/text/word2vec.h"
 
 namespace emotion {
 namespace {
