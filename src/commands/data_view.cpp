@@ -13,7 +13,7 @@
 #include "emotion/data/loader.h"
 #include "emotion/data/sampler.h"
 #include "emotion/error.h"
-#include "emotion/eval/extract.h"
+#include "emotion/eval/picture_view.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
 #include "emotion/print.h"

@@ -7,8 +7,10 @@
 
 #include "broken_pictures.h"
 #include "emotion/commands/eval.h"
+#include "emotion/data/folder_manifest.h"
 #include "emotion/error.h"
 #include "emotion/eval/feature_file.h"
+#include "emotion/eval/loose_pictures.h"
 #include "emotion/io/file.h"
 #include "emotion/io/writable.h"
 #include "emotion/log.h"

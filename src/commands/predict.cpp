@@ -8,10 +8,11 @@
 
 #include "broken_pictures.h"
 #include "emotion/commands/eval.h"
+#include "emotion/data/folder_manifest.h"
 #include "emotion/data/loader.h"
 #include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
-#include "emotion/eval/extract.h"
+#include "emotion/eval/loose_pictures.h"
 #include "emotion/io/file.h"
 #include "emotion/io/utf8.h"
 #include "emotion/io/writable.h"

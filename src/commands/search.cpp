@@ -11,8 +11,10 @@
 #include <nlohmann/json.hpp>
 
 #include "broken_pictures.h"
+#include "emotion/data/folder_manifest.h"
 #include "emotion/error.h"
-#include "emotion/eval/extract.h"
+#include "emotion/eval/loose_pictures.h"
+#include "emotion/eval/picture_view.h"
 #include "emotion/eval/search_index.h"
 #include "emotion/eval/zero_shot.h"
 #include "emotion/io/content_hash.h"

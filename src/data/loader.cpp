@@ -197,4 +197,16 @@ double ImageLoader::wait_seconds() const {
   return data_->waited;
 }
 
+void refuse_broken(const ImageLoader& loader, const Manifest& manifest) {
+  const auto broken = loader.skipped();
+  if (broken.empty()) return;
+  const Dataset& dataset = manifest.dataset();
+  throw DataError(broken.front() +
+                  (dataset.unlisted
+                       ? "; take it out of the folder"
+                       : fmt::format("; emotion_data verify {} lists all such pictures, with --out DIR it writes a data "
+                                     "set without them",
+                                     dataset.root.string())));
+}
+
 }  // namespace emotion

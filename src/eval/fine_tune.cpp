@@ -8,8 +8,8 @@
 #include "emotion/data/sampler.h"
 #include "emotion/data/targets.h"
 #include "emotion/error.h"
-#include "emotion/eval/extract.h"
 #include "emotion/eval/labels.h"
+#include "emotion/eval/predict_split.h"
 #include "emotion/train/trainer.h"
 
 namespace emotion {

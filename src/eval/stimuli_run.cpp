@@ -14,7 +14,7 @@
 #include "emotion/data/loader.h"
 #include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
-#include "emotion/eval/extract.h"
+#include "emotion/eval/loose_pictures.h"
 #include "emotion/eval/mikels_wheel.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"

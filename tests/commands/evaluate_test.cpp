@@ -1,7 +1,7 @@
 #include <cmath>
 #include <map>
 
-#include "emotion/eval/extract.h"
+#include "emotion/eval/picture_view.h"
 #include "emotion/text/textcnn.h"
 #include "measure.h"
 

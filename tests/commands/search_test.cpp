@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "emotion/eval/extract.h"
+#include "emotion/eval/picture_view.h"
 #include "measure.h"
 
 // emotion_search as it is called.

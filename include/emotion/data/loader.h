@@ -72,6 +72,10 @@ class ImageLoader {
   std::unique_ptr<Data> data_;
 };
 
+/// For those who need every sample: a loader that skips (OnError::kSkip) tells which picture is broken, this what to do about it.
+/// @throws DataError if it has skipped any
+void refuse_broken(const ImageLoader& loader, const Manifest& manifest);
+
 /// The transform of one picture that is decoded, not mirrored. `file` is for errors. @throws DataError
 Image transform_picture(const Image& picture, const Transform& transform, const DrawKey& key,
                         const std::optional<std::array<float, 4>>& box, const std::filesystem::path& file);

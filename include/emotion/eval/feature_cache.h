@@ -7,7 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "emotion/data/manifest.h"
-#include "emotion/eval/extract.h"
+#include "emotion/eval/picture_view.h"
 #include "emotion/train/visual_model.h"
 
 namespace emotion {

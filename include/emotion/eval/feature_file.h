@@ -9,7 +9,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "emotion/eval/extract.h"
+#include "emotion/eval/picture_view.h"
 #include "emotion/eval/stimuli_run.h"
 #include "emotion/train/distributed.h"
 
