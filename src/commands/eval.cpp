@@ -2,30 +2,22 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <span>
 #include <utility>
 
-#include <ATen/ops/softmax.h>
-#include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "broken_pictures.h"
-#include "emotion/data/targets.h"
 #include "emotion/error.h"
 #include "emotion/eval/evaluation_result.h"
-#include "emotion/eval/labels.h"
 #include "emotion/eval/metrics_json.h"
 #include "emotion/eval/predict_split.h"
-#include "emotion/eval/stimuli_run.h"
-#include "emotion/eval/zero_shot.h"
 #include "emotion/io/file.h"
 #include "emotion/io/utf8.h"
 #include "emotion/io/writable.h"
 #include "emotion/log.h"
 #include "emotion/print.h"
 #include "emotion/report/evaluation_page.h"
-#include "emotion/text/textcnn_input.h"
 #include "emotion/train/checkpoint.h"
 #include "eval_detector.h"
 
@@ -34,108 +26,42 @@ namespace fs = std::filesystem;
 
 namespace {
 
-VisualModel open_model(const CheckpointOptions& options, const Device& device) {
-  return VisualModel::open(options.checkpoint, options.settings, device);
+SplitView split_view(const EvalOptions& o) {
+  return {.batch = o.batch, .workers = o.workers, .crop_box = o.crop_box, .settings = o.settings};
 }
 
-/// The samples, in a batch's order, and what a network sees of them.
-PictureView picture_view(const EvalOptions& o, const VisualModel& model, const Manifest& manifest) {
-  PictureView view = evaluation_view(model, o.batch, o.workers);
-  view.crop_box = o.crop_box;
-  if (o.crop_box && view.faces) throw ConfigError("--crop-box: " + model.file().string() + " sees faces, not boxes");
-  if (o.crop_box) check_boxes(manifest);
-  return view;
-}
-
-/// TextCNN logits of samples' keywords.
-void predict_text(const fs::path& file, const Manifest& manifest, const std::vector<std::uint64_t>& samples, int batch,
-                  Predictions& predictions) {
-  const at::NoGradGuard no_grad;
-  TrainedTextCNN trained = load_textcnn(file);
-  const KeywordEncoder encoder = trained.encoder(manifest);
-  for (std::size_t begin = 0; begin < samples.size(); begin += static_cast<std::size_t>(batch)) {
-    const auto part = std::span(samples).subspan(begin, std::min(static_cast<std::size_t>(batch), samples.size() - begin));
-    append_scores(predictions, trained.network->forward(textcnn_input(encoder, part)));
-  }
-}
-
-/// Classes by the network's own names.
-SplitPredictions predict_split(const EvalOptions& o, const Checkpoint& named, const Manifest& manifest, const Device& device) {
-  if (named.info.classes.empty())
-    throw WeightsError(named.file.string() +
-                       ": it names no classes; a plain backbone is measured by emotion_probe; if the file holds "
-                       "classifier.*, emotion_convert IN OUT.safetensors --config C --classes FILE stores their names");
-  SplitPredictions result;
-  Predictions& predictions = result.predictions;
-  predictions.classes = named.info.classes.size();
-  predictions.labels = true_labels(manifest, named.info.classes, named.config.data.targets);
-  predictions.polarity = class_polarity(manifest.dataset(), named.info.classes);
-  const bool pictures = named.info.task != "textcnn" && named.info.task != "stimuli";
-  if (o.crop_box && !pictures)
-    throw ConfigError(fmt::format("--crop-box: {} is of task {}, which reads no box", named.file.string(), named.info.task));
-  if (pictures) {
-    const VisualModel model = open_model(o, device);
-    return predict_pictures(model, device, manifest, picture_view(o, model, manifest), std::move(predictions),
-                            [&](const at::Tensor& f) { return model.logits(f); });
-  }
-  result.samples = samples_in_view(manifest, {});
-  if (named.info.task == "textcnn") {
-    predict_text(named.file, manifest, result.samples, o.batch, predictions);
-  } else {
-    const TrainedStimuliNet model = load_stimuli_net(o.checkpoint, o.settings, device);
-    check_stimuli(model, manifest);
-    for_each_batch(model, device, manifest, o.batch, o.workers,
-                   [&](const auto&, const StimuliNetOutput& output) { append_scores(predictions, output.logits); });
-  }
-  return result;
+/// What has no box to crop.
+void check_crop_box(const EvalOptions& o, const Checkpoint& checkpoint) {
+  if (!o.crop_box) return;
+  const std::string& task = checkpoint.info.task;
+  if (!o.zero_shot && (task == "textcnn" || task == "stimuli"))
+    throw ConfigError(fmt::format("--crop-box: {} is of task {}, which reads no box", checkpoint.file.string(), task));
+  if (checkpoint.config.data.picture == "face")
+    throw ConfigError("--crop-box: " + checkpoint.file.string() + " sees faces, not boxes");
 }
 
 /// Of --compare. Classes that do not fit are told as that network's.
-SplitPredictions predict_compared(const EvalOptions& o, const Checkpoint& named, const Manifest& manifest, const Device& device) {
+SplitPredictions predict_compared(const EvalOptions& o, const Checkpoint& compared, const Manifest& manifest,
+                                  const Device& device) {
+  check_crop_box(o, compared);
   try {
-    return predict_split(o, named, manifest, device);
+    return predict_split(compared, manifest, device, split_view(o));
   } catch (const DataError& error) {
-    throw DataError(fmt::format("--compare {}: {}", named.file.string(), error.what()));
+    throw DataError(fmt::format("--compare {}: {}", compared.file.string(), error.what()));
   }
 }
 
-/// The TextCNN's emotions in the order of the image network's classes. float [K, emotions]
-at::Tensor emotions_as_network(const at::Tensor& emotions, const TrainedTextCNN& textcnn, const VisualModel& model) {
-  const std::vector<std::int64_t> columns = textcnn.columns_of(model.classes());
-  if (columns.empty() && !model.classes().empty()) {
-    throw WeightsError(fmt::format("zero-shot: the TextCNN's classes ({}) are not those of the network ({})",
-                                   fmt::join(textcnn.classes, ", "), fmt::join(model.classes(), ", ")));
-  }
-  return emotions.index_select(1, at::tensor(columns));
-}
-
-/// Table 6: cosine scores of the data set's classes, of which the network has seen no label.
-SplitPredictions predict_zero_shot(const EvalOptions& o, const Manifest& manifest, const Device& device) {
+/// By whichever words the flags name.
+SplitPredictions run_zero_shot(const EvalOptions& o, const Checkpoint& checkpoint, const Manifest& manifest,
+                               const Device& device) {
   if (o.word2vec.empty() == o.textcnn.empty())
     throw ConfigError("--zero-shot wants --word2vec FILE or --textcnn RUN, one of them");
-  const auto& classes = manifest.dataset().classes;
-  const ClassWords words = read_class_words(o.synonyms, classes);
-  const VisualModel model = open_model(o, device);
-  at::Tensor points;
-  if (!o.word2vec.empty()) {
-    points = class_vectors(words, classes, WordVectors::open(o.word2vec));
-    if (model.embedding_dimension() != 0 && points.size(1) != model.embedding_dimension()) {
-      throw DataError(fmt::format("{}: its vectors have {} numbers, the network's projection has {}", o.word2vec, points.size(1),
-                                  model.embedding_dimension()));
-    }
-  } else {
-    TrainedTextCNN textcnn = load_textcnn(o.textcnn);
-    points = emotions_as_network(class_emotions(words, classes, textcnn), textcnn, model);
-  }
-  Predictions predictions;
-  predictions.classes = classes.size();
-  predictions.labels = true_labels(manifest, classes, "labels");
-  predictions.polarity = class_polarity(manifest.dataset(), classes);
-  const auto scores = [&](const at::Tensor& features) {
-    const at::Tensor images = o.word2vec.empty() ? at::softmax(model.logits(features), 1) : model.projection(features);
-    return cosine_scores(images.cpu(), points);
-  };
-  return predict_pictures(model, device, manifest, picture_view(o, model, manifest), std::move(predictions), scores);
+  const ClassWords words = read_class_words(o.synonyms, manifest.dataset().classes);
+  const VisualModel model = VisualModel::open(checkpoint.file, o.settings, device);
+  if (!o.word2vec.empty())
+    return predict_zero_shot(model, manifest, device, split_view(o), words, WordVectors::open(o.word2vec), o.word2vec);
+  TrainedTextCNN textcnn = load_textcnn(o.textcnn);
+  return predict_zero_shot(model, manifest, device, split_view(o), words, textcnn);
 }
 
 /// What only a network with classes is asked.
@@ -192,16 +118,16 @@ void emotion_eval(const emotion::EvalOptions& o) {
   if (!o.output.empty()) check_writable_folder(o.output);
   check_utf8_name(o.compare);  // metrics.json names it
   const Device device = Device::open(o.device);
-  const Checkpoint named = Checkpoint::open(o.checkpoint, o.settings);
-  const SplitConfig& own = named.config.data.val;
+  const Checkpoint checkpoint = Checkpoint::open(o.checkpoint, o.settings);
+  const SplitConfig& own = checkpoint.config.data.val;
   const std::string data = o.data.empty() ? own.dataset : o.data;
   const std::string split = !o.split.empty() ? o.split : o.data.empty() ? own.split : "test";
   if (data.empty()) {
-    read_weights(named.file);  // what is no checkpoint is told as that
+    read_weights(checkpoint.file);  // what is no checkpoint is told as that
     throw ConfigError("--data is missing: the checkpoint names no validation data");
   }
-  if (named.info.task == "detector") {
-    check_detector_flags(o, named.file);
+  if (checkpoint.info.task == "detector") {
+    check_detector_flags(o, checkpoint.file);
     return eval_detector(o, data, split);
   }
   if (o.zero_shot && !o.compare.empty()) throw ConfigError("--zero-shot and --compare do not go together");
@@ -209,28 +135,28 @@ void emotion_eval(const emotion::EvalOptions& o) {
     throw ConfigError("--word2vec, --textcnn and --synonyms belong to --zero-shot");
   const Manifest manifest = Manifest::open(Dataset::open(data), split);
   EvaluationSummary result;
-  result.title = fmt::format("{} on {}, split {}", named.file.string(), data, split);
-  result.classes = o.zero_shot ? manifest.dataset().classes : named.info.classes;
-  SplitPredictions predicted = o.zero_shot ? predict_zero_shot(o, manifest, device) : predict_split(o, named, manifest, device);
+  result.title = fmt::format("{} on {}, split {}", checkpoint.file.string(), data, split);
+  result.classes = o.zero_shot ? manifest.dataset().classes : checkpoint.info.classes;
+  check_crop_box(o, checkpoint);
+  SplitPredictions predicted =
+      o.zero_shot ? run_zero_shot(o, checkpoint, manifest, device) : predict_split(checkpoint, manifest, device, split_view(o));
   result.predictions = std::move(predicted.predictions);
-  const bool by_labels = o.zero_shot || named.config.data.targets == "labels";
+  const bool by_labels = o.zero_shot || checkpoint.config.data.targets == "labels";
   warn_of_missing_classes(result.predictions, result.classes, by_labels ? manifest.dataset().classes : std::vector<std::string>(),
                           manifest);
   result.metrics = classification_metrics(result.predictions);
   if (!o.zero_shot) result.calibration = calibration(result.predictions);  // a cosine is no probability
   if (o.bootstrap > 0) result.intervals = bootstrap_intervals(result.predictions, o.bootstrap, o.seed);
   if (!o.compare.empty()) {
-    EvalOptions other = o;
-    other.checkpoint = o.compare;
-    const Checkpoint second = Checkpoint::open(other.checkpoint, other.settings);
+    const Checkpoint second = Checkpoint::open(o.compare, o.settings);
     result.compared_with = second.file.string();
-    result.comparison = compare_predictions(result.predictions, predict_compared(other, second, manifest, device).predictions);
+    result.comparison = compare_predictions(result.predictions, predict_compared(o, second, manifest, device).predictions);
   }
   result.examples = confident_examples(result.predictions, predicted.samples, manifest, result.classes, 12);
   if (!o.output.empty()) {
     write_evaluation(o.output, result);
     write_evaluation_page(fs::path(o.output) / "eval.html", result,
-                          named.info.task == "textcnn" ? fs::path() : manifest.dataset().images());
+                          checkpoint.info.task == "textcnn" ? fs::path() : manifest.dataset().images());
   }
   print_text(evaluation_text(result));
 }
