@@ -3,6 +3,7 @@
 
 #include "emotion/commands/curation.h"
 #include "emotion/data/duplicates.h"
+#include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
