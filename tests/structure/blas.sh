@@ -6,5 +6,5 @@ needed="$(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')"
 first="$(grep -m 1 -E '^lib(torch_cpu|blas|openblas|lapack|mkl)' <<<"$needed" || true)"
 case "$first" in
   libtorch_cpu*) ;;
-  *) echo "$1: needs ${first:-no LibTorch} before libtorch_cpu; see Faiss::Faiss in third_party/cmake/Dependencies.cmake"; exit 1 ;;
+  *) echo "$1: needs ${first:-no LibTorch} before libtorch_cpu; see emotion_dependencies in third_party/cmake/Dependencies.cmake"; exit 1 ;;
 esac

@@ -30,6 +30,6 @@ target_link_libraries(emotion_dependencies INTERFACE Threads::Threads fmt::fmt s
 # LibTorch stands before BLAS, which dlib and faiss bring: its wheel exports the sgemm_ of its own MKL, and of two the first serves the
 # whole process. With Debian's reference BLAS in front every matrix product is many times slower.
 target_link_options(emotion_dependencies INTERFACE "LINKER:--push-state,--no-as-needed,${LibTorch_CPU_LIBRARY},--pop-state")
-if(BUILD_TESTING)
+if(PROJECT_IS_TOP_LEVEL AND BUILD_TESTING)
   find_package(GTest REQUIRED)
 endif()

@@ -1,19 +1,14 @@
-# What every build of the project shares: build type, output folders, warnings, compiler cache, linker.
-if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
-  set(CMAKE_BUILD_TYPE Release)
-endif()
+# What every build of the project shares: output folders, warnings, sanitizers. Build type, compiler cache, linker and tests are
+# decided on here only where emotion is the top-level project: one that takes it in by add_subdirectory or FetchContent decides itself.
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
-set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
-set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
-# -O2 is what LibTorch's own hot loops were measured with; assertions of ours stay out of a release.
-set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+# The commands look for the library in ../lib.
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 
-option(BUILD_TESTING "build the tests" ON)
 option(EMOTION_WERROR "warnings are errors in the project's own code" ON)
 option(EMOTION_PCH "precompile LibTorch's headers" ON)
 set(EMOTION_SANITIZE "" CACHE STRING "address, thread or empty")
@@ -35,6 +30,20 @@ elseif(EMOTION_SANITIZE STREQUAL "thread")
   add_link_options(-fsanitize=thread)
 elseif(NOT EMOTION_SANITIZE STREQUAL "")
   message(FATAL_ERROR "EMOTION_SANITIZE is '${EMOTION_SANITIZE}'; address, thread or empty")
+endif()
+
+if(NOT PROJECT_IS_TOP_LEVEL)
+  return()
+endif()
+option(BUILD_TESTING "build the tests" ON)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# In place of CMake's own default, not of a user's flags: -O2 is what LibTorch's own hot loops were measured with; assertions of ours
+# stay out of a release.
+if(CMAKE_CXX_FLAGS_RELEASE STREQUAL "-O3 -DNDEBUG")
+  set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 endif()
 
 find_program(CCACHE_PROGRAM ccache)
