@@ -12,17 +12,17 @@
 namespace emotion {
 namespace {
 
-struct Run {
+struct Recipe {
   const char* name;
   const char* task;
   const char* split;
   const char* data;  // more keys of `data`
-  const char* rest;  // keys of the other groups; {0}: the tiny data, {1}: a trained TextCNN
+  const char* rest;  // the other groups; {0}: the tiny data, {1}: a trained TextCNN, {2}: how long a run is
 };
 
 constexpr const char* kPictures = ", resize: 36, size: 32, augment: random_resized_crop, flip: true";
 
-const Run kRuns[] = {
+const Recipe kRecipes[] = {
     {"Classifier", "classifier", "single", kPictures, "model: {{backbone: resnet18}}\ntrain: {{batch: 6, {2}}}\n"},
     {"Accumulating", "classifier", "single", kPictures,
      "model: {{backbone: resnet18}}\ntrain: {{batch: 3, accumulate: 2, {2}}}\n"},
@@ -36,7 +36,7 @@ const Run kRuns[] = {
      "train: {{batch: 6, {2}}}\n"},
 };
 
-class ResumeTest : public ::testing::TestWithParam<Run> {
+class ResumeTest : public ::testing::TestWithParam<Recipe> {
  protected:
   void SetUp() override { set_log_level(LogLevel::kError); }
   fs::path path(const std::string& name) const { return folder_.path() / name; }
@@ -60,7 +60,7 @@ class ResumeTest : public ::testing::TestWithParam<Run> {
 };
 
 TEST_P(ResumeTest, EndsWithTheBitsOfARunThatNeverStopped) {
-  const Run& run = GetParam();
+  const Recipe& run = GetParam();
   if (std::string(run.rest).find("textcnn") != std::string::npos) train_textcnn();
   write_text(path("run.yaml"),
              fmt::format("task: {}\nseed: 7\ndevice: cpu\ndata: {{train: {{dataset: {}, split: {}}}{}}}\n", run.task, kTiny,
@@ -79,7 +79,7 @@ TEST_P(ResumeTest, EndsWithTheBitsOfARunThatNeverStopped) {
   EXPECT_EQ(state("whole").metadata.at("epoch"), "1");
 }
 
-INSTANTIATE_TEST_SUITE_P(Of, ResumeTest, ::testing::ValuesIn(kRuns), [](const auto& run) { return run.param.name; });
+INSTANTIATE_TEST_SUITE_P(Of, ResumeTest, ::testing::ValuesIn(kRecipes), [](const auto& run) { return run.param.name; });
 
 }  // namespace
 }  // namespace emotion
