@@ -8,6 +8,7 @@
 #include "emotion/data/import_plain.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/signals.h"
 #include "image_path.h"
 #include "importers/csv.h"
 #include "importers/files.h"
@@ -52,7 +53,10 @@ class CsvRows {
         label_(table_.column(options.label_column)) {
     if (!options.keywords_column.empty()) keywords_ = table_.column(options.keywords_column);
     if (!options.split_column.empty()) split_ = table_.column(options.split_column);
-    for (const auto& row : table_.rows) add(row);
+    for (const auto& row : table_.rows) {
+      if (stop_requested()) throw Interrupted("import: interrupted; nothing was written");
+      add(row);
+    }
     if (samples.empty()) throw DataError(options.file.string() + ": no rows below the header");
   }
 

@@ -11,6 +11,7 @@
 #include "emotion/data/picture_name.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
+#include "emotion/signals.h"
 #include "importers/class_names.h"
 #include "importers/draft.h"
 #include "importers/files.h"
@@ -31,6 +32,7 @@ class FolderReader {
   std::vector<Sample> read(const fs::path& prefix) {
     std::vector<Sample> samples;
     for (const std::string& cls : folders_of(root_ / prefix)) {
+      if (stop_requested()) throw Interrupted("import: interrupted; nothing was written");
       const std::size_t before = samples.size();
       for (const std::string& file : files_of(root_, prefix / cls, true)) {
         if (has_picture_name(file)) {

@@ -141,6 +141,9 @@ TEST_F(InterruptTest, ASetThatIsDrawnIsTakenAway) {
 TEST_F(InterruptTest, OthersWriteNothing) {
   const std::string published = (fs::path(EMOTION_TEST_DATA) / "../data/fixtures/import/fi_folders").string();
   const std::string nothing = "interrupted; nothing was written\n";
+  std::string table = "image,label\n";
+  for (int i = 0; i < 10; ++i) table += image(i) + ",awe\n";
+  write_text(root() / "table.csv", table);
   for (const auto& [words, line] :
        {std::pair{Words{"emotion_eval", "--checkpoint", "net.safetensors", "--data", "moods", "--output", "out"}, nothing},
         std::pair{Words{"emotion_probe", "--checkpoint", "net.safetensors", "--data", "moods", "--no-cache", "--output", "out"},
@@ -148,7 +151,10 @@ TEST_F(InterruptTest, OthersWriteNothing) {
         std::pair{Words{"emotion_search", "index", "--checkpoint", "net.safetensors", "--data", "moods", "--out", "out"},
                   nothing},
         std::pair{Words{"emotion_data", "verify", "moods", "--out", "out"}, std::string("verify: interrupted\n")},
-        std::pair{Words{"emotion_data", "import", "fi", "--root", published, "--out", "out"}, "import: " + nothing}}) {
+        std::pair{Words{"emotion_data", "import", "fi", "--root", published, "--out", "out"}, "import: " + nothing},
+        std::pair{Words{"emotion_data", "import", "csv", "--file", "table.csv", "--image-column", "image", "--label-column",
+                        "label", "--root", "moods", "--out", "out"},
+                  "import: " + nothing}}) {
     EXPECT_THAT(interrupted(words, [] { return true; }), EndsWith(line));
     EXPECT_FALSE(is_there(root() / "out/dataset.yaml") || is_there(root() / "out/metrics.json") ||
                  fs::is_regular_file(root() / "out"))
