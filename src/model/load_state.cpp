@@ -159,8 +159,9 @@ void init_module_state(torch::nn::Module& module, const StateDict& state, const 
     } else if (is_counter(name)) {
       continue;
     } else if (!head) {
-      problems.add(
-          [&] { return fmt::format("{} is missing{}", source.empty() ? name : source, did_you_mean(source, names_of(state))); });
+      problems.add([&, &name = name] {
+        return fmt::format("{} is missing{}", source.empty() ? name : source, did_you_mean(source, names_of(state)));
+      });
     } else {
       fresh.push_back(name);  // a head of another task, or none
     }

@@ -24,7 +24,7 @@ void replace_folder(const std::filesystem::path& fresh, const std::filesystem::p
 /// A checkpoint appears whole or not at all: it is written under another name, synced and renamed; then the links move.
 class CheckpointFolder {
  public:
-  explicit CheckpointFolder(std::filesystem::path run) : folder_(std::move(run) / "checkpoints") {}
+  explicit CheckpointFolder(const std::filesystem::path& run) : folder_(run / "checkpoints") {}
 
   /// Saves step N, makes it `last`, makes `best_step` `best` (where there is one), and removes all but the newest `keep` and the
   /// best; steps after N, which a kill has left, go first.
