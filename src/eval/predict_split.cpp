@@ -14,6 +14,7 @@
 #include "emotion/eval/labels.h"
 #include "emotion/eval/stimuli_run.h"
 #include "emotion/text/textcnn_input.h"
+#include "emotion/train/stimuli_check.h"
 #include "emotion/train/stimuli_model.h"
 
 namespace emotion {

@@ -352,7 +352,7 @@ TEST(Word2VecTest, AnInterruptedTrainingEndsWithTheSameBits) {
 TEST(Word2VecTest, OneThreadAndOneSeedGiveTheSameBits) {
   set_log_level(LogLevel::kOff);
   const auto [words, lists] = topic_lists();
-  const auto first = [&](std::uint64_t seed) {
+  const auto first = [&words = words, &lists = lists](std::uint64_t seed) {
     const WordVectors vectors =
         train_word2vec(words, lists, {.dimension = 16, .epochs = 1, .min_count = 1, .threads = 1, .seed = seed});
     std::vector<float> row(16);
@@ -385,7 +385,9 @@ TEST(Word2VecTest, ASmallRateStaysSmall) {
 // 1e30 is no learning rate: the first steps overflow.
 TEST(Word2VecTest, VectorsThatAreNoNumbersEndIt) {
   set_log_level(LogLevel::kOff);
-  const auto [words, lists] = topic_lists();
+  const auto topics = topic_lists();
+  const auto& words = topics.first;
+  const auto& lists = topics.second;
   Word2VecOptions options{.dimension = 16, .epochs = 5, .min_count = 1, .alpha = 1e30, .threads = 1};
   EXPECT_EQ(error_of<RunError>([&] { train_word2vec(words, lists, options); }),
             "word2vec: in epoch 1 the vectors are no longer finite numbers; nothing was written; lower --alpha (1e+30)");

@@ -15,10 +15,10 @@ TEST(LossScale, GrowsAndBacksOffByPowersOfTwo) {
   LossScale scale(8, /*interval=*/2);
   const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(scale.scaled(at::full({}, 3.0F)).item<float>(), 24);
-  const std::vector<at::Tensor> gradients{at::tensor({4.0F, -16.0F}), at::tensor({{1.0F}})};
+  const std::vector<at::Tensor> gradients{at::tensor({4.0F, -16.0F}), at::full({1}, 1.0F)};
   EXPECT_TRUE(scale.unscale(gradients));
   EXPECT_TRUE(gradients[0].equal(at::tensor({0.5F, -2.0F})));
-  EXPECT_TRUE(gradients[1].equal(at::tensor({{0.125F}})));
+  EXPECT_TRUE(gradients[1].equal(at::full({1}, 0.125F)));
   EXPECT_EQ(scale.scale(), 8);
   EXPECT_TRUE(scale.unscale({at::tensor({1.0F})}));
   EXPECT_EQ(scale.scale(), 16);
