@@ -52,6 +52,11 @@ class InterruptTest : public MeasureTest {
     EXPECT_EQ(result.code, 130) << words[0] << " " << words[1] << ": " << result.errors;
     return result.errors;
   }
+  /// `many_moods`: enough pictures that no command is through with them before the signal is there.
+  static void draw_many() {
+    if (!fs::exists(root() / "many_moods"))
+      again({"emotion_data", "synth", "affect", "--count", "1500", "--size", "32", "--out", "many_moods"});
+  }
   /// The same command, which must end well: all that it says.
   static std::string again(const Words& words) {
     const auto result = command(root(), words);
@@ -117,11 +122,14 @@ TEST_F(InterruptTest, FetchingGoesOn) {
 }
 
 TEST_F(InterruptTest, WordVectorsAndHashesBeginAgain) {
-  write_dataset("words", {"awe"}, "{\"image\": \"a\", \"keywords\": [\"sun\", \"sea\"]}\n");
+  std::string lines;
+  for (int i = 0; i < 50000; ++i) lines += fmt::format("{{\"image\": \"{}\", \"keywords\": [\"sun\", \"sea\"]}}\n", i);
+  write_dataset("words", {"awe"}, lines);
+  draw_many();
   for (const auto& [words, line] :
        {std::pair{Words{"emotion_text", "word2vec", "--data", "words", "--min-count", "1", "--out", "w.txt"},
                   "word2vec: interrupted; the same command goes on where it last saved\n"},
-        std::pair{Words{"emotion_data", "dedup", "moods", "--groups", "groups.json"},
+        std::pair{Words{"emotion_data", "dedup", "many_moods", "--groups", "groups.json"},
                   "hashes: interrupted; what was hashed is kept\n"}}) {
     EXPECT_THAT(interrupted(words, [] { return true; }), EndsWith(line));
     EXPECT_FALSE(fs::exists(root() / words.back()));
@@ -139,10 +147,14 @@ TEST_F(InterruptTest, ASetThatIsDrawnIsTakenAway) {
 
 // What has nothing to go on from leaves nothing either.
 TEST_F(InterruptTest, OthersWriteNothing) {
-  const std::string published = (fs::path(EMOTION_TEST_DATA) / "../data/fixtures/import/fi_folders").string();
+  draw_many();
   const std::string nothing = "interrupted; nothing was written\n";
   std::string table = "image,label\n";
-  for (int i = 0; i < 10; ++i) table += image(i) + ",awe\n";
+  for (int i = 0; i < 20000; ++i) {  // more than are looked at before the signal is there
+    const std::string name = fmt::format("{}.png", i);
+    write_text(root() / "many" / name, "");
+    table += name + ",awe\n";
+  }
   write_text(root() / "table.csv", table);
   for (const auto& [words, line] :
        {std::pair{Words{"emotion_eval", "--checkpoint", "net.safetensors", "--data", "moods", "--output", "out"}, nothing},
@@ -150,10 +162,9 @@ TEST_F(InterruptTest, OthersWriteNothing) {
                   nothing},
         std::pair{Words{"emotion_search", "index", "--checkpoint", "net.safetensors", "--data", "moods", "--out", "out"},
                   nothing},
-        std::pair{Words{"emotion_data", "verify", "moods", "--out", "out"}, std::string("verify: interrupted\n")},
-        std::pair{Words{"emotion_data", "import", "fi", "--root", published, "--out", "out"}, "import: " + nothing},
+        std::pair{Words{"emotion_data", "verify", "many_moods", "--out", "out"}, std::string("verify: interrupted\n")},
         std::pair{Words{"emotion_data", "import", "csv", "--file", "table.csv", "--image-column", "image", "--label-column",
-                        "label", "--root", "moods", "--out", "out"},
+                        "label", "--root", "many", "--out", "out"},
                   "import: " + nothing}}) {
     EXPECT_THAT(interrupted(words, [] { return true; }), EndsWith(line));
     EXPECT_FALSE(is_there(root() / "out/dataset.yaml") || is_there(root() / "out/metrics.json") ||

@@ -72,7 +72,7 @@ TEST(ReproduceReal, ATableIsMadeTrainedAndMeasured) {
     for (const char* below : {"out/runs", "out/results"}) {
       for (const auto& entry : fs::recursive_directory_iterator(root / below)) {
         const std::string name = entry.path().filename().string();
-        if (name == "model.safetensors" || name == "metrics.json") times[entry.path().string()] = entry.last_write_time();
+        if (name == "metrics.jsonl" || name == "metrics.json") times[entry.path().string()] = entry.last_write_time();
       }
     }
     return times;

@@ -78,14 +78,14 @@ TEST(Shards, OfMoreThanCanBeOpenEachIsIndexedOnce) {
 // The one that is opened again may be another: it has its own members.
 TEST(Shards, OneThatWasReplacedWhileItWasClosedIsIndexedAnew) {
   const ScratchFolder folder;
-  const OpenFileLimit limit(40);  // twenty at once
+  const OpenFileLimit limit(80);  // forty at once
   const auto shard = [&](int k) { return (folder.path() / fmt::format("{}.tar", k)).string(); };
   const auto write = [&](int k, const std::string& name, const std::string& text) {
     TarWriter writer(shard(k));
     writer.add(name, text);
     writer.close();
   };
-  for (int k = 0; k < 21; ++k) {
+  for (int k = 0; k < 41; ++k) {
     write(k, "a.txt", "before");
     EXPECT_EQ(read_file_or_member(shard(k) + "#a.txt"), "before");
   }

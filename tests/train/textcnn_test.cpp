@@ -27,7 +27,7 @@ class TextCNNTest : public ::testing::Test {
   std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
   void write_samples(const std::vector<std::string>& rest) const {
     std::string lines;
-    for (const auto& one : rest) lines += "{\"image\": \"a.png\", " + one + "}\n";
+    for (const auto& one : rest) lines += fmt::format("{{\"image\": \"{}.png\", {}}}\n", lines.size(), one);
     write_text(path("d/t.jsonl"), lines);
   }
   RunConfig config(const std::vector<std::string>& settings) const {
@@ -154,7 +154,7 @@ TEST_F(TextCNNTest, SoftLabelsAreNotReadFromTheWordsOfTheTargetsEither) {
   write_text(path("own.tsv"), "joyful\tjoy\nbeach\tfear\n");
   write_text(path("d/t.jsonl"),
              "{\"image\": \"a.png\", \"keywords\": [\"sea\", \"beach\"]}\n"
-             "{\"image\": \"a.png\", \"keywords\": [\"joyful\"]}\n");
+             "{\"image\": \"b.png\", \"keywords\": [\"joyful\"]}\n");
   const std::vector<std::string> soft{"task=emotionnet", "text.textcnn=" + path("run"), "loss.embedding_weight=0",
                                       "model.backbone=resnet18", "data.targets=" + path("own.tsv")};
   EXPECT_THAT(error_of<DataError>([&] { task(soft); }),
