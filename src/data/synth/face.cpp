@@ -25,7 +25,8 @@ class FacePainter {
       : side_(size * kFine), image_(side_, side_, CV_8UC3), random_(random), skin_(random.uniform(0.35, 1.0)) {}
 
   cv::Mat paint(const Expression& e) {
-    image_ = cv::Scalar(random_.uniform(40, 200), random_.uniform(40, 200), random_.uniform(40, 200));
+    const double blue = random_.uniform(40, 200), green = random_.uniform(40, 200), red = random_.uniform(40, 200);
+    image_ = cv::Scalar(red, green, blue);
     const double shift = random_.uniform(-0.03, 0.03), tilt = random_.uniform(-8, 8);
     cv::ellipse(image_, at(0.5 + shift, 0.4), axes(0.4, 0.38), 0, 180, 360, hair(), cv::FILLED, cv::LINE_AA);
     cv::ellipse(image_, at(0.5 + shift, 0.52), axes(0.34, 0.42), tilt, 0, 360, skin(1), cv::FILLED, cv::LINE_AA);

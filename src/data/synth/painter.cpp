@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include <opencv2/core.hpp>
@@ -12,7 +13,8 @@
 namespace emotion::synth {
 namespace {
 
-// Draws within an argument list are in the order that the compiler takes: changed calls change the pictures of every seed.
+// No two draws stand in one argument list: the compiler chooses their order there, and a seed would give other pictures with
+// another.
 class Painter {
  public:
   Painter(const Scene& scene, int size, Random& random) : scene_(scene), random_(random), canvas_(size) {}
@@ -70,13 +72,19 @@ class Painter {
     }
   }
 
+  /// The sun or the moon. height: of its centre, least and greatest
+  void light(std::pair<double, double> height, double radius, const cv::Scalar& color) {
+    const double y = random_.uniform(height.first, height.second), x = random_.uniform(0.1, 0.9);
+    canvas_.disc(x, y, radius, color);
+  }
+
   void sky() {
     const double h = scene_.hue, s = scene_.saturation, v = scene_.brightness;
     const int edge = canvas_.px(scene_.horizon);
     switch (scene_.weather) {
       case Weather::kSunny:
         canvas_.gradient(0, edge, hsv(0.57, 0.35 + 0.4 * s, 0.7 + 0.3 * v), hsv(0.55, 0.15, 1.0));
-        canvas_.disc(random_.uniform(0.1, 0.9), random_.uniform(0.08, 0.25), 0.07, hsv(0.14, 0.5, 1));
+        light({0.08, 0.25}, 0.07, hsv(0.14, 0.5, 1));
         break;
       case Weather::kSunset:
         canvas_.gradient(0, edge, hsv(h * 0.3 + 0.72, 0.5, 0.35 + 0.4 * v), hsv(0.06, 0.8, 0.75 + 0.25 * v));
@@ -84,15 +92,19 @@ class Painter {
         break;
       case Weather::kNight:
         canvas_.gradient(0, edge, hsv(0.66, 0.6, 0.08 + 0.1 * v), hsv(0.65, 0.5, 0.2 + 0.2 * v));
-        for (int i = 0; i < 25; ++i)
-          canvas_.disc(random_.uniform(), random_.uniform(0, scene_.horizon), 0.004, hsv(0.15, 0.1, random_.uniform(0.6, 1)));
-        canvas_.disc(random_.uniform(0.1, 0.9), random_.uniform(0.1, 0.25), 0.055, hsv(0.15, 0.12, 0.95));
+        for (int i = 0; i < 25; ++i) {
+          const double bright = random_.uniform(0.6, 1), y = random_.uniform(0, scene_.horizon), x = random_.uniform();
+          canvas_.disc(x, y, 0.004, hsv(0.15, 0.1, bright));
+        }
+        light({0.1, 0.25}, 0.055, hsv(0.15, 0.12, 0.95));
         break;
       case Weather::kStorm:
         canvas_.gradient(0, edge, hsv(h, 0.2 + 0.3 * s, 0.12 + 0.15 * v), hsv(h, 0.35, 0.3 + 0.25 * v));
-        for (int i = 0; i < 7; ++i)
-          canvas_.disc(random_.uniform(), random_.uniform(0, 0.25), random_.uniform(0.07, 0.15),
-                       hsv(0.65, 0.1, random_.uniform(0.15, 0.3)));
+        for (int i = 0; i < 7; ++i) {
+          const double bright = random_.uniform(0.15, 0.3), r = random_.uniform(0.07, 0.15);
+          const double y = random_.uniform(0, 0.25), x = random_.uniform();
+          canvas_.disc(x, y, r, hsv(0.65, 0.1, bright));
+        }
         break;
       case Weather::kFog: canvas_.gradient(0, edge, hsv(h, 0.08, 0.55 + 0.2 * v), hsv(h, 0.05, 0.7 + 0.15 * v)); break;
       case Weather::kRain: canvas_.gradient(0, edge, hsv(0.6, 0.15, 0.35 + 0.15 * v), hsv(0.6, 0.12, 0.5 + 0.2 * v)); break;
@@ -114,8 +126,8 @@ class Painter {
                      hsv(h + 0.02, 0.9 * s, 0.15 + 0.4 * v));
     for (int i = 0; i < 18; ++i) {
       const double y = random_.uniform(scene_.horizon, 1), x = random_.uniform();
-      canvas_.line(x, y, x + random_.uniform(0.02, 0.1), y,
-                   hsv(h + random_.uniform(-0.03, 0.03), 0.6 * s, v * random_.uniform(0.3, 0.8)), 0.006);
+      const double bright = random_.uniform(0.3, 0.8), hue = random_.uniform(-0.03, 0.03), length = random_.uniform(0.02, 0.1);
+      canvas_.line(x, y, x + length, y, hsv(h + hue, 0.6 * s, v * bright), 0.006);
     }
   }
 

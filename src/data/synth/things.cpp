@@ -186,8 +186,10 @@ void slime(Canvas& canvas, const Spot& spot) {
   const auto& [x, flying, standing, r, t, scene, random] = spot;
   const cv::Scalar green = hsv(0.2 + 0.08 * t, 0.8, 0.6);
   canvas.ellipse(x, standing, r * 0.8, r * 0.25, green);
-  for (int i = 0; i < 5; ++i)
-    canvas.disc(x + (i - 2) * r * 0.3, standing - r * random.uniform(0, 0.3), r * random.uniform(0.1, 0.22), green);
+  for (int i = 0; i < 5; ++i) {
+    const double drop = random.uniform(0.1, 0.22), height = random.uniform(0, 0.3);
+    canvas.disc(x + (i - 2) * r * 0.3, standing - r * height, r * drop, green);
+  }
   for (int i = 0; i < 3; ++i) canvas.disc(x + (i - 1) * r * 0.35, standing - r * 0.1, r * 0.06, hsv(0.2, 0.3, 0.9));
 }
 
