@@ -21,10 +21,8 @@ while [ $# -gt 0 ]; do
 done
 
 install_packages() {
-  local missing=() name names
-  names="$(sed 's/#.*//' tools/packages.txt)"
-  case "$preset" in asan | tsan) names+=" libclang-rt-dev" ;; esac  # the sanitizers
-  for name in $names; do
+  local missing=() name
+  for name in $(sed 's/#.*//' tools/packages.txt); do
     dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' || missing+=("$name")
   done
   [ ${#missing[@]} -eq 0 ] && return
@@ -98,8 +96,10 @@ if [ "$build" = yes ]; then
   named="build/$preset/prefix_path.txt"
   if [ ! -e "build/$preset/build.ninja" ] || [ .deps/cuda.done -nt "build/$preset/build.ninja" ] ||
     [ "$(cat "$named" 2>/dev/null)" != "${CMAKE_PREFIX_PATH:-}" ]; then
-    # Clang takes half of GCC's time for LibTorch's headers; CXX=g++ takes GCC all the same.
-    if [ -z "${CC:-}${CXX:-}" ] && command -v clang++ >/dev/null; then export CC=clang CXX=clang++; fi
+    # Clang takes half of GCC's time for LibTorch's headers; CXX=g++ takes GCC all the same. The sanitizers are GCC's.
+    case "$preset" in
+      release | debug) if [ -z "${CC:-}${CXX:-}" ] && command -v clang++ >/dev/null; then export CC=clang CXX=clang++; fi ;;
+    esac
     cmake --preset "$preset" -U 'LibTorch_*' >/dev/null
     printf '%s\n' "${CMAKE_PREFIX_PATH:-}" > "$named"
   fi
