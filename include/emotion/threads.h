@@ -1,7 +1,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <exception>
+#include <functional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -31,5 +34,11 @@ std::vector<std::thread> start_threads(unsigned count, const Work& work) {
   }
   return threads;
 }
+
+/// work(0) .. work(count - 1), each called once by one of `workers` threads (worker_count()), with a progress bar called `title`.
+/// A stop that is asked for, or an exception of `work`, lets no more of them begin.
+/// @return false if a stop was asked for
+/// @throws the first exception of `work`; RunError if no thread can be started
+bool for_each_in_threads(const std::string& title, std::size_t count, int workers, const std::function<void(std::size_t)>& work);
 
 }  // namespace emotion

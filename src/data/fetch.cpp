@@ -268,28 +268,10 @@ bool is_kept(const fs::path& file) {
 /// many a fetch. Every file is opened, by several threads: on a disk over the network each is a way there and back.
 std::vector<char> find_pictures(const std::vector<UrlEntry>& list, const FetchConfig& config) {
   std::vector<char> there(list.size());
-  std::atomic<std::size_t> next{0}, done{0};
-  std::mutex mutex;
-  std::exception_ptr failure;
-  const auto work = [&] {
-    try {
-      for (std::size_t i = next++; i < list.size() && !stop_requested(); i = next++, ++done)
-        there[i] = picture_problem(path_below(config.out, list[i].path)).empty();
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      failure = std::current_exception();
-      next = list.size();
-    }
-  };
-  Progress progress("fetch: what is there", list.size());
-  std::vector<std::thread> threads = start_threads(worker_count(config.workers), work);
-  while (done < list.size() && next < list.size() && !stop_requested()) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    progress.update(done);
-  }
-  for (auto& thread : threads) thread.join();
-  if (failure) std::rethrow_exception(failure);
-  if (stop_requested()) throw Interrupted("fetch: interrupted; the same command goes on");
+  const bool whole = for_each_in_threads("fetch: what is there", list.size(), config.workers, [&](std::size_t i) {
+    there[i] = picture_problem(path_below(config.out, list[i].path)).empty();
+  });
+  if (!whole) throw Interrupted("fetch: interrupted; the same command goes on");
   return there;
 }
 

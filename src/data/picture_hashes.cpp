@@ -1,9 +1,7 @@
-#include <atomic>
 #include <charconv>
 #include <fstream>
 #include <mutex>
 #include <system_error>
-#include <thread>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -14,8 +12,6 @@
 #include "emotion/io/file.h"
 #include "emotion/io/tar.h"
 #include "emotion/log.h"
-#include "emotion/progress.h"
-#include "emotion/signals.h"
 #include "emotion/threads.h"
 
 namespace emotion {
@@ -140,21 +136,9 @@ void hash_picture(HashedPicture& picture, const std::filesystem::path& root, Has
 std::vector<HashedPicture> hash_pictures(const Dataset& dataset, int workers) {
   std::vector<HashedPicture> pictures = list_pictures(dataset);
   HashFile file(dataset.root / "hashes.tsv");
-  std::atomic<std::size_t> next{0}, done{0};
-  const auto work = [&] {
-    for (std::size_t i = next++; i < pictures.size() && !stop_requested(); i = next++) {
-      hash_picture(pictures[i], dataset.images(), file);
-      ++done;
-    }
-  };
-  std::vector<std::thread> threads = start_threads(worker_count(workers), work);
-  Progress progress("hashes", pictures.size());
-  while (done < pictures.size() && !stop_requested()) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    progress.update(done);
-  }
-  for (auto& thread : threads) thread.join();
-  if (stop_requested()) throw Interrupted("hashes: interrupted; what was hashed is kept");
+  const bool whole = for_each_in_threads("hashes", pictures.size(), workers,
+                                         [&](std::size_t i) { hash_picture(pictures[i], dataset.images(), file); });
+  if (!whole) throw Interrupted("hashes: interrupted; what was hashed is kept");
   return pictures;
 }
 

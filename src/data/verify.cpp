@@ -1,10 +1,8 @@
 #include "emotion/data/verify.h"
 
 #include <algorithm>
-#include <atomic>
 #include <ostream>
 #include <set>
-#include <thread>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -15,8 +13,6 @@
 #include "emotion/data/transform.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
-#include "emotion/progress.h"
-#include "emotion/signals.h"
 #include "emotion/threads.h"
 #include "manifest_index.h"
 
@@ -64,21 +60,9 @@ struct SampleProblem {
 std::vector<SampleProblem> all_file_problems(const Manifest& manifest, const Dataset& dataset, int workers,
                                              const ReadRegions& read_regions) {
   std::vector<Found> all(manifest.size());
-  std::atomic<std::size_t> next{0}, done{0};
-  const auto work = [&] {
-    for (std::size_t i = next++; i < all.size() && !stop_requested(); i = next++) {
-      all[i] = look(manifest, dataset, i, read_regions);
-      ++done;
-    }
-  };
-  std::vector<std::thread> threads = start_threads(worker_count(workers), work);
-  Progress progress("verify " + manifest.split(), manifest.size());
-  while (done < manifest.size() && !stop_requested()) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    progress.update(done);
-  }
-  for (auto& thread : threads) thread.join();
-  if (stop_requested()) throw Interrupted("verify: interrupted");
+  const bool whole = for_each_in_threads("verify " + manifest.split(), all.size(), workers,
+                                         [&](std::size_t i) { all[i] = look(manifest, dataset, i, read_regions); });
+  if (!whole) throw Interrupted("verify: interrupted");
   std::vector<SampleProblem> problems;
   std::int64_t width = -1;
   for (std::size_t i = 0; i < all.size(); ++i) {

@@ -39,6 +39,23 @@ std::string with_two_threads(const Action& action) {
   });
 }
 
+TEST(ForEachInThreads, CallsEachOnceAndThrowsWhatOneThrew) {
+  set_log_level(LogLevel::kOff);
+  std::vector<std::atomic<int>> calls(500);
+  EXPECT_TRUE(for_each_in_threads("", calls.size(), 3, [&](std::size_t i) { ++calls[i]; }));
+  for (const auto& count : calls) EXPECT_EQ(count, 1);
+  EXPECT_TRUE(for_each_in_threads("", 0, 3, [](std::size_t) { FAIL(); }));
+  std::atomic<int> begun{0};
+  EXPECT_EQ(error_of<DataError>([&] {
+              for_each_in_threads("", 1'000'000, 2, [&](std::size_t) {
+                ++begun;
+                throw DataError("broken");
+              });
+            }),
+            "broken");
+  EXPECT_LE(begun, 2) << "none begins after a failure";
+}
+
 class ThreadsTest : public ::testing::Test {
  protected:
   void SetUp() override {

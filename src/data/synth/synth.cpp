@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <mutex>
-#include <thread>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -18,8 +15,6 @@
 #include "emotion/io/file.h"
 #include "emotion/log.h"
 #include "emotion/nearest.h"
-#include "emotion/progress.h"
-#include "emotion/signals.h"
 #include "emotion/threads.h"
 #include "world.h"
 
@@ -146,32 +141,15 @@ Drawn make_sample(const SynthConfig& config, std::uint64_t number) {
 
 std::vector<Drawn> make_samples(const SynthConfig& config) {
   std::vector<Drawn> samples(static_cast<std::size_t>(config.count));
-  std::atomic<std::size_t> next{0}, done{0};
-  std::atomic<bool> failed{false};
-  std::string error;
-  std::mutex mutex;
-  const auto work = [&] {
-    for (std::size_t i = next++; i < samples.size() && !failed && !stop_requested(); i = next++) {
-      try {
-        samples[i] = make_sample(config, i);
-      } catch (const std::exception& problem) {
-        const std::lock_guard lock(mutex);
-        error = problem.what();
-        failed = true;
-      }
-      ++done;
-    }
-  };
   cv::setNumThreads(1);
-  std::vector<std::thread> threads = start_threads(worker_count(config.workers), work);
-  Progress progress("synth " + config.kind, samples.size());
-  while (done < samples.size() && !failed && !stop_requested()) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    progress.update(done);
+  bool whole = false;
+  try {
+    whole = for_each_in_threads("synth " + config.kind, samples.size(), config.workers,
+                                [&](std::size_t i) { samples[i] = make_sample(config, i); });
+  } catch (const std::exception& problem) {
+    throw RunError(problem.what());
   }
-  for (auto& thread : threads) thread.join();
-  if (failed) throw RunError(error);
-  if (stop_requested()) throw Interrupted("synth: interrupted; nothing of " + config.out.string() + " is kept");
+  if (!whole) throw Interrupted("synth: interrupted; nothing of " + config.out.string() + " is kept");
   return samples;
 }
 
