@@ -6,7 +6,7 @@
 #include "emotion/io/file.h"
 #include "emotion/io/lines.h"
 #include "emotion/io/utf8.h"
-#include "emotion/text/word_vectors.h"
+#include "find_word.h"
 
 namespace emotion {
 
@@ -41,12 +41,8 @@ void Vocabulary::write(const std::filesystem::path& file) const {
 }
 
 std::optional<std::uint32_t> Vocabulary::find(std::string_view word) const {
-  for (const bool lower : {false, true}) {
-    const std::string form = lower ? small_letters(word) : std::string(word);
-    if (const auto found = rows_.find(form); found != rows_.end()) return found->second;
-    if (const auto found = rows_.find(word_form(form)); found != rows_.end()) return found->second;
-  }
-  return std::nullopt;
+  const auto found = find_word(rows_, word);
+  return found == rows_.end() ? std::nullopt : std::optional(found->second);
 }
 
 }  // namespace emotion

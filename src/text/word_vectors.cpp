@@ -15,6 +15,7 @@
 #include "emotion/io/gzip.h"
 #include "emotion/io/utf8.h"
 #include "emotion/log.h"
+#include "find_word.h"
 
 namespace emotion {
 
@@ -272,12 +273,8 @@ int WordVectors::dimension() const { return data_->dimension; }
 std::string_view WordVectors::word(std::size_t row) const { return data_->words[row]; }
 
 std::optional<std::size_t> WordVectors::find(std::string_view word) const {
-  for (const bool lower : {false, true}) {
-    const std::string form = lower ? small_letters(word) : std::string(word);
-    if (const auto found = data_->rows.find(form); found != data_->rows.end()) return found->second;
-    if (const auto found = data_->rows.find(word_form(form)); found != data_->rows.end()) return found->second;
-  }
-  return std::nullopt;
+  const auto found = find_word(data_->rows, word);
+  return found == data_->rows.end() ? std::nullopt : std::optional(found->second);
 }
 
 void WordVectors::copy(std::size_t row, std::span<float> out) const {
