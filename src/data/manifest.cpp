@@ -1,14 +1,11 @@
 #include "emotion/data/manifest.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <ostream>
-#include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -16,10 +13,10 @@
 #include "emotion/data/verify.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/file_lock.h"
 #include "emotion/io/utf8.h"
 #include "emotion/log.h"
 #include "emotion/random.h"
-#include "emotion/signals.h"
 #include "manifest_index.h"
 
 namespace emotion {
@@ -94,34 +91,11 @@ bool is_current(std::span<const std::byte> bytes, const IndexHeader& wanted, std
          is_sound(bytes.data(), header, classes);
 }
 
-/// Held while the index of a split is made, so that the processes of a host make it once, not each its own in its memory. It is a
-/// lock of the JSONL itself, which leaves nothing behind. Where the index cannot be kept, or the disk has no such locks (NFS),
-/// none is held: nobody could use what another has made.
-class IndexLock {
- public:
-  /// @throws Interrupted
-  explicit IndexLock(const std::filesystem::path& jsonl) {
-    const auto folder = jsonl.has_parent_path() ? jsonl.parent_path() : std::filesystem::path(".");
-    if (::access(folder.c_str(), W_OK) != 0) return;
-    fd_ = ::open(jsonl.c_str(), O_RDONLY | O_CLOEXEC);
-    for (bool said = false; fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; said = true) {
-      if (!said) log_info("{}: another process makes its index; waiting", jsonl.string());
-      if (stop_requested()) {
-        ::close(fd_);
-        throw Interrupted("interrupted while waiting for the index of " + jsonl.string());
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-  }
-  ~IndexLock() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  IndexLock(const IndexLock&) = delete;
-  IndexLock& operator=(const IndexLock&) = delete;
-
- private:
-  int fd_ = -1;
-};
+/// Whether an index can be kept beside its split: what one process makes, others can use.
+bool is_writable_folder_of(const std::filesystem::path& jsonl) {
+  const auto folder = jsonl.has_parent_path() ? jsonl.parent_path() : std::filesystem::path(".");
+  return ::access(folder.c_str(), W_OK) == 0;
+}
 
 /// The index on disk, if it is of that state of the JSONL.
 std::optional<MappedFile> kept_index(const std::filesystem::path& file, const IndexHeader& wanted, std::size_t classes) {
@@ -173,7 +147,7 @@ Manifest Manifest::open(const Dataset& dataset, std::string_view split) {
   data->map = kept_index(index_file, wanted, dataset.classes.size());
   std::optional<IndexLock> lock;
   if (!data->map) {
-    lock.emplace(data->file);
+    if (is_writable_folder_of(data->file)) lock.emplace(data->file);
     data->map = kept_index(index_file, wanted, dataset.classes.size());  // another process may have made it meanwhile
   }
   if (!data->map) {

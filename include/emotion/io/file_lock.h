@@ -22,6 +22,20 @@ class FileLock {
   int fd_;
 };
 
+/// Held while the index of a file is made, so that the processes of a host make it once, not each its own in its memory. It is a
+/// lock of the file itself, which leaves nothing behind; where the disk has no such locks (NFS) none is held.
+class IndexLock {
+ public:
+  /// Waits as FileLock does. @throws Interrupted
+  explicit IndexLock(const std::filesystem::path& source);
+  ~IndexLock();
+  IndexLock(const IndexLock&) = delete;
+  IndexLock& operator=(const IndexLock&) = delete;
+
+ private:
+  int fd_;
+};
+
 /// A folder that one process at a time works in; it ends with the object, or with the process, and leaves nothing.
 class FolderLock {
  public:
