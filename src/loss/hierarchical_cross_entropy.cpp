@@ -9,8 +9,8 @@
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
-#include "emotion/device_constant.h"
 #include "emotion/error.h"
+#include "emotion/to_device.h"
 
 namespace emotion {
 namespace {
@@ -38,7 +38,7 @@ HierarchicalLoss hierarchical_cross_entropy(const at::Tensor& logits, const at::
   }
   std::vector<std::int64_t> side;
   for (const std::int8_t p : polarity) side.push_back(p > 0 ? 1 : 0);
-  const at::Tensor sides = device_constant(at::tensor(side, at::kLong), logits.options().dtype(at::kLong));
+  const at::Tensor sides = to_device(at::tensor(side, at::kLong), logits.options().dtype(at::kLong));
   loss.polarity = -polarity_log_probabilities(log_p, sides).gather(1, sides.index_select(0, labels).unsqueeze(1)).mean();
   loss.total = loss.emotion + polarity_weight * loss.polarity;
   return loss;

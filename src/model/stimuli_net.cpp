@@ -8,8 +8,8 @@
 #include <ATen/ops/zeros.h>
 
 #include "emotion/batch_norm.h"
-#include "emotion/device_constant.h"
 #include "emotion/error.h"
+#include "emotion/to_device.h"
 
 namespace emotion {
 
@@ -79,7 +79,7 @@ at::Tensor StimuliNetImpl::activation_map(const at::Tensor& images, std::int64_t
 at::Tensor to_luminance(const at::Tensor& images) {
   // x = (c - mean) / std with c in 0 .. 1; Y = 0.299 R + 0.587 G + 0.114 B, then normalised like each channel.
   const at::Tensor rows = at::tensor({0.485F, 0.456F, 0.406F, 0.229F, 0.224F, 0.225F, 0.299F, 0.587F, 0.114F});
-  const at::Tensor constants = device_constant(rows, images.options()).view({3, 1, 3, 1, 1});
+  const at::Tensor constants = to_device(rows, images.options()).view({3, 1, 3, 1, 1});
   const at::Tensor mean = constants[0], std = constants[1], weights = constants[2];
   const at::Tensor y = ((images * std + mean) * weights).sum(1, /*keepdim=*/true);
   return ((y - mean) / std).contiguous(images.suggest_memory_format());

@@ -22,6 +22,7 @@
 
 #include "emotion/data/resize.h"
 #include "emotion/error.h"
+#include "emotion/to_device.h"
 
 namespace emotion {
 namespace {
@@ -110,9 +111,7 @@ void Device::place(torch::nn::Module& module) const {
 }
 
 at::Tensor Device::move(const at::Tensor& tensor) const {
-  if (is_cpu()) return tensor;
-  // A copy from other than pinned memory holds the host until the device has done all that was asked of it before.
-  return (tensor.is_pinned() ? tensor : tensor.pin_memory()).to(device_, /*non_blocking=*/true);
+  return is_cpu() ? tensor : to_device(tensor, tensor.options().device(device_));
 }
 
 at::Tensor Device::images(ImageBatch& batch) const {
