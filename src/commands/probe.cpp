@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -131,31 +130,26 @@ void choose_splits(const ProbeCommand& o, const RunConfig& config, ProbeRequest&
   check_choice(request, config.probe.method == "fine_tune");
 }
 
-nlohmann::ordered_json number(double value) {
-  return std::isnan(value) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
-}
-
-/// What metrics.json says of the probe itself.
+/// What metrics.json says of the probe itself; a NaN is written as null.
 nlohmann::ordered_json probe_json(const ProbeRequest& request, const std::string& method, const ProbeReport& report) {
   const ProbeOutcome& outcome = report.outcome;
   nlohmann::ordered_json json{{"method", method},
                               {"weights", report.weights.string()},
                               {"dimension", report.dimension},
                               {"score", outcome.score_name},
-                              {"mean", number(outcome.mean)},
-                              {"std", number(outcome.deviation)}};
+                              {"mean", outcome.mean},
+                              {"std", outcome.deviation}};
   if (method == "linear") json["solver"] = request.plan.fit.solver;
   for (const ProbeTrial& trial : outcome.trials) {
     nlohmann::ordered_json entry{{"seed", trial.seed}};
     if (trial.fold >= 0) entry["fold"] = trial.fold;
     entry["setting"] = trial.setting;
-    entry["validation"] = number(trial.validation);
-    entry["score"] = number(trial.score);
+    entry["validation"] = trial.validation;
+    entry["score"] = trial.score;
     entry["samples"] = trial.trained_on;
     json["trials"].push_back(std::move(entry));
   }
-  for (const auto& [setting, score] : outcome.tried)
-    json["sweep"].push_back({{"setting", setting}, {"validation", number(score)}});
+  for (const auto& [setting, score] : outcome.tried) json["sweep"].push_back({{"setting", setting}, {"validation", score}});
   for (std::size_t k = 0; k < outcome.binary_accuracy.size(); ++k)
     json["binary_accuracy"][report.classes[k]] = outcome.binary_accuracy[k];
   return json;
