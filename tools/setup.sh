@@ -38,13 +38,17 @@ fetch_wheel() {
   local cache="${XDG_CACHE_HOME:-$HOME/.cache}/emotion" platforms=() tag
   local wheel="$cache/$1-$2.whl"
   if ! echo "$3  $wheel" | sha256sum --check --status 2>/dev/null; then
-    mkdir -p "$cache"
+    mkdir -p "$cache" || exit 1
     local folder
-    folder="$(mktemp -d "$cache/download.XXXXXX")"
+    folder="$(mktemp -d "$cache/download.XXXXXX")" || exit 1
     for tag in 2_17 2_25 2_27 2_28; do platforms+=(--platform "manylinux_${tag}_x86_64"); done
     echo "setup: downloading $1 $2" >&2
-    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 \
-      --platform manylinux2014_x86_64 "${platforms[@]}" --dest "$folder" "$1==$2" >&2
+    if ! python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 \
+      --platform manylinux2014_x86_64 "${platforms[@]}" --dest "$folder" "$1==$2" >&2; then
+      rmdir "$folder"
+      echo "setup: $1 $2 cannot be downloaded, see above; nothing was unpacked" >&2
+      exit 1
+    fi
     if ! echo "$3  $(ls "$folder"/*.whl)" | sha256sum --check --status; then
       echo "setup: $1 $2 as downloaded has another SHA-256 than third_party/wheels.txt says; nothing was unpacked" >&2
       exit 3
@@ -62,7 +66,7 @@ install_libtorch() {
   rm -rf "$unpacked"
   mkdir "$unpacked"
   while read -r name version hash; do
-    wheel="$(fetch_wheel "$name" "$version" "$hash")"
+    wheel="$(fetch_wheel "$name" "$version" "$hash")" || exit
     unzip -q -o "$wheel" -d "$unpacked"
   done < <(grep -v '^#' third_party/wheels.txt)
   cp third_party/wheels.txt "$unpacked/"
@@ -84,10 +88,23 @@ install_cuda() {
   touch .deps/cuda.done
 }
 
+# Whether a folder of CMAKE_PREFIX_PATH, which other tools set for packages of their own, has a LibTorch (as FindLibTorch.cmake looks).
+names_libtorch() {
+  local prefix header=torch/csrc/api/include/torch/torch.h
+  while IFS= read -r prefix; do
+    [ -n "$prefix" ] || continue
+    for folder in include torch/include ../../include; do
+      [ -e "$prefix/$folder/$header" ] && return
+    done
+  done < <(printf '%s' "${CMAKE_PREFIX_PATH:-}" | tr ':;' '\n\n'; echo)
+  return 1
+}
+
 install_packages
-if [ -z "${CMAKE_PREFIX_PATH:-}" ]; then
+if ! names_libtorch; then
+  [ -z "${CMAKE_PREFIX_PATH:-}" ] || echo "setup: CMAKE_PREFIX_PATH names no LibTorch; the pinned wheel is taken"
   install_libtorch
-  [ "$cuda" = yes ] && install_cuda
+  if [ "$cuda" = yes ]; then install_cuda; fi
 elif [ "$cuda" = yes ]; then
   echo "setup: --cuda is for the wheel; the LibTorch that CMAKE_PREFIX_PATH names brings its own CUDA libraries" >&2
 fi
@@ -100,7 +117,7 @@ if [ "$build" = yes ]; then
     case "$preset" in
       release | debug) if [ -z "${CC:-}${CXX:-}" ] && command -v clang++ >/dev/null; then export CC=clang CXX=clang++; fi ;;
     esac
-    cmake --preset "$preset" -U 'LibTorch_*' >/dev/null
+    cmake --preset "$preset" -U 'LibTorch_*' -U NCCL_INCLUDE_DIR -U CUDA_RUNTIME_INCLUDE_DIR >/dev/null
     printf '%s\n' "${CMAKE_PREFIX_PATH:-}" > "$named"
   fi
   cmake --build --preset "$preset"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -26,9 +27,9 @@ std::string text(const ConfigNode& node, const std::string& what) {
   return node.text;
 }
 
-const ConfigNode& wanted(const ConfigNode& node, const std::string& key, const std::string& what) {
-  if (const ConfigNode* value = node.find(key)) return *value;
-  throw ConfigError(node.place + ": " + what + " lacks '" + key + "'");
+const ConfigNode& wanted(const ConfigNode& node, std::string_view key, std::string_view what) {
+  if (const ConfigNode* value = node.find(std::string(key))) return *value;
+  throw ConfigError(fmt::format("{}: {} lacks '{}'", node.place, what, key));
 }
 
 std::string text_or(const ConfigNode& node, const std::string& key, const std::string& fallback) {
@@ -58,9 +59,9 @@ std::vector<std::string> texts(const ConfigNode& node, const std::string& what) 
   return list;
 }
 
-const std::vector<ConfigNode>& items(const ConfigNode& node, const std::string& what) {
+const std::vector<ConfigNode>& items(const ConfigNode& node, std::string_view what) {
   if (node.kind != Kind::kSequence || node.items.empty())
-    throw ConfigError(node.place + ": " + what + " must be a list that is not empty");
+    throw ConfigError(fmt::format("{}: {} must be a list that is not empty", node.place, what));
   return node.items;
 }
 

@@ -16,10 +16,11 @@ find_package(GIF REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(CURL 7.85 REQUIRED)
 find_path(GLOO_INCLUDE_DIR gloo/algorithm.h REQUIRED)
-# For libemotion_nccl.so, which is built where both are there: from the wheels of `setup.sh --cuda`, else the machine's toolkit.
+# For libemotion_nccl.so, which is built where both are there: from the wheels of `setup.sh --cuda`, else the machine's toolkit. The
+# runtime's own wheel lacks the compiler's part of its headers (crt/), without which none of them compiles.
 file(GLOB cuda_wheel_includes ${LibTorch_ROOT}/../nvidia/*/include)
 find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${cuda_wheel_includes} /usr/local/cuda/include)
-find_path(CUDA_RUNTIME_INCLUDE_DIR cuda_runtime_api.h HINTS ${cuda_wheel_includes} /usr/local/cuda/include)
+find_path(CUDA_RUNTIME_INCLUDE_DIR crt/host_defines.h HINTS ${cuda_wheel_includes} /usr/local/cuda/include)
 find_package(dlib REQUIRED)
 find_library(FAISS_LIBRARY faiss REQUIRED)
 

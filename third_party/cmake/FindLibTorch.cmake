@@ -4,8 +4,11 @@
 # built with), then in .deps/ where tools/setup.sh unpacks the pinned wheel. LibTorch_ADVICE is what to do where none fits.
 # The headers come after the system's own: the wheel carries a copy of fmt that must not hide Debian's.
 find_path(LibTorch_INCLUDE_DIR torch/csrc/api/include/torch/torch.h
-  PATH_SUFFIXES include torch/include
+  PATH_SUFFIXES include torch/include ../../include  # the last for PREFIX/share/cmake, torch.utils.cmake_prefix_path
   HINTS ${LibTorch_HINTS} ${PROJECT_SOURCE_DIR}/.deps/torch)
+if(LibTorch_INCLUDE_DIR)
+  get_filename_component(LibTorch_INCLUDE_DIR "${LibTorch_INCLUDE_DIR}" REALPATH)
+endif()
 get_filename_component(LibTorch_ROOT "${LibTorch_INCLUDE_DIR}" DIRECTORY)
 find_library(LibTorch_CPU_LIBRARY torch_cpu HINTS ${LibTorch_ROOT}/lib NO_DEFAULT_PATH)
 find_library(LibTorch_C10_LIBRARY c10 HINTS ${LibTorch_ROOT}/lib NO_DEFAULT_PATH)
@@ -41,7 +44,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   endforeach()
   set_target_properties(LibTorch::LibTorch PROPERTIES
     INTERFACE_LINK_OPTIONS "${link_options}"
-    INTERFACE_COMPILE_OPTIONS "SHELL:-idirafter ${LibTorch_INCLUDE_DIR};SHELL:-idirafter ${LibTorch_INCLUDE_DIR}/torch/csrc/api/include"
+    INTERFACE_COMPILE_OPTIONS "SHELL:-idirafter \"${LibTorch_INCLUDE_DIR}\";SHELL:-idirafter \"${LibTorch_INCLUDE_DIR}/torch/csrc/api/include\""
     INTERFACE_LINK_LIBRARIES "${LibTorch_CPU_LIBRARY};${LibTorch_C10_LIBRARY}")
   list(APPEND CMAKE_BUILD_RPATH ${LibTorch_ROOT}/lib ${LibTorch_CUDA_RUNTIME_DIRS})
   list(APPEND CMAKE_INSTALL_RPATH "$ORIGIN/../lib" "$ORIGIN" ${LibTorch_ROOT}/lib ${LibTorch_CUDA_RUNTIME_DIRS})

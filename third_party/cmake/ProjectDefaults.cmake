@@ -9,7 +9,8 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 
-option(EMOTION_WERROR "warnings are errors in the project's own code" ON)
+# Only our own builds stop at a warning: a newer compiler of a project that takes emotion in must not.
+option(EMOTION_WERROR "warnings are errors in the project's own code" ${PROJECT_IS_TOP_LEVEL})
 option(EMOTION_PCH "precompile LibTorch's headers" ON)
 set(EMOTION_SANITIZE "" CACHE STRING "address, thread or empty")
 
