@@ -10,7 +10,6 @@
 #include <span>
 #include <unordered_map>
 
-#include <ATen/ops/isfinite.h>
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -217,10 +216,10 @@ class Experiment {
   }
 
   static void check_finite(const ProbeSplit& split, const char* name) {
-    at::Tensor finite = at::isfinite(split.features).all(2).all(0);
-    if (split.scored.defined()) finite = finite.logical_and(at::isfinite(split.scored).all(1));
-    if (finite.all().item<bool>()) return;
-    const auto row = static_cast<std::size_t>(finite.logical_not().nonzero()[0].item<std::int64_t>());
+    std::optional<std::int64_t> found = find_not_finite(split.features);
+    if (!found && split.scored.defined()) found = find_not_finite(split.scored);
+    if (!found) return;
+    const auto row = static_cast<std::size_t>(*found);
     throw DataError(fmt::format("{}: its features hold NaN or infinite values; the network they come from is broken",
                                 split.place ? split.place(row) : fmt::format("{} sample {}", name, row)));
   }

@@ -1,8 +1,12 @@
 #include "emotion/eval/probe_experiment.h"
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include <ATen/ATen.h>
+#include <c10/core/Allocator.h>
+#include <c10/util/ThreadLocalDebugInfo.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -203,6 +207,38 @@ TEST(ProbeExperimentTest, WhatIsCountedIsWhatIsTrainedOn) {
   for (std::size_t i = 0; i < 120; ++i) train.labels[i] = {i == 0 ? 1U : 0U};
   const std::string drawn = error_of<DataError>([&] { run_probe({.fraction = 0.02}, kClasses, train, nullptr, &test); });
   EXPECT_EQ(drawn, "probe: all 2 training samples are of class 'anger'; at least two classes are needed");
+}
+
+/// The largest tensor that this thread allocates while a guard holds it.
+struct LargestAllocation : c10::MemoryReportingInfoBase {
+  void reportMemoryUsage(void*, std::int64_t bytes, std::size_t, std::size_t, c10::Device) override {
+    largest = std::max(largest, bytes);
+  }
+  bool memoryProfilingEnabled() const override { return true; }
+  std::int64_t largest = 0;
+};
+
+// Features of many views are a mapped file, larger than memory.
+TEST(ProbeExperimentTest, FeaturesAreNeverHeldInMemoryAsAWhole) {
+  ProbeSplit train = train_split();
+  const ProbeSplit test = test_split();
+  train.features = train.features.expand({50, -1, -1});
+  const auto memory = std::make_shared<LargestAllocation>();
+  {
+    const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, memory);
+    run_probe({.fit = {.solver = "sgd", .epochs = 2}}, kClasses, train, nullptr, &test);
+  }
+  EXPECT_GT(memory->largest, 0);
+  EXPECT_LT(memory->largest, train.features.numel() * 4 / 2);
+  // NaN in the last view, or in what is scored.
+  train.features = train.features.contiguous();
+  train.features[49][7][1] = NAN;
+  const std::string broken = ": its features hold NaN or infinite values; the network they come from is broken";
+  EXPECT_EQ(error_of<DataError>([&] { run_probe({}, kClasses, train, nullptr, &test); }), "training sample 7" + broken);
+  train = train_split();
+  train.scored = train.features[0].clone();
+  train.scored[9][0] = -INFINITY;
+  EXPECT_EQ(error_of<DataError>([&] { run_probe({}, kClasses, train, nullptr, &test); }), "training sample 9" + broken);
 }
 
 TEST(ProbeExperimentTest, BadInput) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,10 @@ struct LinearModel {
   at::Tensor weight;  ///< double [K, D]
   at::Tensor bias;    ///< double [K]; -inf for a class that no training sample has, +inf for one (multi_label) that all have
 };
+
+/// The first of `rows` (undefined = all) of features [n, D] or [V, n, D] that holds NaN or an infinite value. Looks block by
+/// block: the features may be a mapped file that memory would not hold.
+std::optional<std::int64_t> find_not_finite(const at::Tensor& features, const at::Tensor& rows = {});
 
 /// Fits to float features [n, D], or [V, n, D] of V augmented views, and targets [n, K] (0 or 1; one 1 a row unless
 /// multi_label). `rows`, int64, are the samples used; undefined = all.
