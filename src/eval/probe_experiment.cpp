@@ -42,13 +42,28 @@ std::vector<std::size_t> first_of_picture(const ProbeSplit& split, const Rows& r
   return first;
 }
 
+std::vector<std::uint64_t> class_counts(const ProbeSplit& split, const Rows& rows, std::size_t classes) {
+  std::vector<std::uint64_t> counts(classes);
+  for (const std::int64_t row : rows) {
+    for (const std::uint32_t id : split.labels[static_cast<std::size_t>(row)]) ++counts[id];
+  }
+  return counts;
+}
+
+/// Of a sample's labels the one that the fewest samples have; of equal ones the first class.
+std::uint32_t rarest(const std::vector<std::uint32_t>& labels, const std::vector<std::uint64_t>& counts) {
+  return *std::min_element(labels.begin(), labels.end(),
+                           [&](std::uint32_t a, std::uint32_t b) { return std::pair(counts[a], a) < std::pair(counts[b], b); });
+}
+
 /// A part number for each of `rows`, 0 .. parts - 1, the same for all of a picture. Stratified: the pictures of every class (by
-/// first label) are dealt out in turn.
-std::vector<int> deal(const ProbeSplit& split, const Rows& rows, int parts, std::uint64_t seed) {
+/// the rarest label of their first row) are dealt out in turn.
+std::vector<int> deal(const ProbeSplit& split, const Rows& rows, std::size_t classes, int parts, std::uint64_t seed) {
   const std::vector<std::size_t> first = first_of_picture(split, rows);
+  const std::vector<std::uint64_t> counts = class_counts(split, rows, classes);
   std::map<std::uint32_t, std::vector<std::size_t>> of_class;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (first[i] == i) of_class[split.labels[static_cast<std::size_t>(rows[i])][0]].push_back(i);
+    if (first[i] == i) of_class[rarest(split.labels[static_cast<std::size_t>(rows[i])], counts)].push_back(i);
   }
   std::vector<int> part(rows.size());
   int next = 0;
@@ -66,14 +81,6 @@ std::pair<Rows, Rows> divide(const Rows& rows, const std::vector<int>& part, int
   std::pair<Rows, Rows> result;
   for (std::size_t i = 0; i < rows.size(); ++i) (part[i] == number ? result.first : result.second).push_back(rows[i]);
   return result;
-}
-
-std::vector<std::uint64_t> class_counts(const ProbeSplit& split, const Rows& rows, std::size_t classes) {
-  std::vector<std::uint64_t> counts(classes);
-  for (const std::int64_t row : rows) {
-    for (const std::uint32_t id : split.labels[static_cast<std::size_t>(row)]) ++counts[id];
-  }
-  return counts;
 }
 
 Rows all_rows(const ProbeSplit& split) {
@@ -153,34 +160,33 @@ class Experiment {
     if (test_) check_finite(*test_, "test");
   }
 
-  /// The training rows of every fit of a seed: with folds one for each of them.
-  std::vector<Rows> fits(std::uint64_t seed) const {
+  /// Of every fit of a seed the rows of the training split that it is tested on, and those that it is fitted to: with folds one
+  /// for each of them; without, the test rows are another split's.
+  std::vector<std::pair<Rows, Rows>> fits(std::uint64_t seed) const {
     const Rows rows = chosen_rows(seed);
-    if (plan_.folds < 2) return {rows};
-    const std::vector<int> part = deal(train_, rows, plan_.folds, seed);
-    std::vector<Rows> result;
-    for (int fold = 0; fold < plan_.folds; ++fold) result.push_back(divide(rows, part, fold).second);
+    if (plan_.folds < 2) return {{Rows(), rows}};
+    const std::vector<int> part = deal(train_, rows, classes_.size(), plan_.folds, seed);
+    std::vector<std::pair<Rows, Rows>> result;
+    for (int fold = 0; fold < plan_.folds; ++fold) result.push_back(divide(rows, part, fold));
     return result;
   }
 
   /// Fails for a single class, and for a k that there are too few samples for; names classes that are missing. What counts are
   /// the samples that are trained on.
   void check_classes() const {
-    std::vector<std::uint64_t> fewest(classes_.size(), train_.labels.size()), most(classes_.size());
     std::size_t samples = train_.labels.size();
+    std::vector<std::uint64_t> fewest(classes_.size(), samples), most(classes_.size()), fewest_tested = fewest;
     for (int i = 0; i < plan_.seeds; ++i) {
-      for (const Rows& rows : fits(plan_.seed + static_cast<std::uint64_t>(i))) {
-        const auto counts = class_counts(train_, rows, classes_.size());
-        const auto largest = std::max_element(counts.begin(), counts.end());
-        if (classes_.size() < 2 || std::count_if(counts.begin(), counts.end(), [](auto n) { return n > 0; }) < 2) {
-          throw DataError(fmt::format("probe: all {} training samples are of class '{}'; at least two classes are needed",
-                                      rows.size(), classes_[static_cast<std::size_t>(largest - counts.begin())]));
-        }
+      for (const auto& [tested, fitted] : fits(plan_.seed + static_cast<std::uint64_t>(i))) {
+        const auto counts = class_counts(train_, fitted, classes_.size()),
+                   of_test = class_counts(train_, tested, classes_.size());
+        check_two_classes(counts, fitted.size());
         for (std::size_t k = 0; k < counts.size(); ++k) {
           fewest[k] = std::min(fewest[k], counts[k]);
           most[k] = std::max(most[k], counts[k]);
+          fewest_tested[k] = std::min(fewest_tested[k], of_test[k]);
         }
-        samples = std::min(samples, rows.size());
+        samples = std::min(samples, fitted.size());
       }
       if (plan_.fraction >= 1 && plan_.folds < 2) break;  // other seeds have the same samples
     }
@@ -191,9 +197,22 @@ class Experiment {
     if (!sometimes.empty())
       log_warning("probe: some fits have no training sample of {}: never predicted there", fmt::join(sometimes, ", "));
     if (plan_.method == "knn") check_neighbours(fewest, samples);
-    if (!test_) return;
-    const auto untested = without_samples(class_counts(*test_, all_rows(*test_), classes_.size()));
-    if (!untested.empty()) log_warning("probe: no test sample of {}: left out of mAP", fmt::join(untested, ", "));
+    if (test_) fewest_tested = class_counts(*test_, all_rows(*test_), classes_.size());
+    const auto untested = without_samples(fewest_tested);
+    if (untested.empty()) return;
+    if (test_) {
+      log_warning("probe: no test sample of {}: left out of mAP", fmt::join(untested, ", "));
+    } else {
+      log_warning("probe: some folds have no test sample of {}: left out of mAP there", fmt::join(untested, ", "));
+    }
+  }
+
+  /// counts: of each class, among `samples` that are trained on
+  void check_two_classes(const std::vector<std::uint64_t>& counts, std::size_t samples) const {
+    if (classes_.size() > 1 && std::count_if(counts.begin(), counts.end(), [](auto n) { return n > 0; }) > 1) return;
+    const auto largest = std::max_element(counts.begin(), counts.end());
+    throw DataError(fmt::format("probe: all {} training samples are of class '{}'; at least two classes are needed", samples,
+                                classes_[static_cast<std::size_t>(largest - counts.begin())]));
   }
 
   std::vector<std::string> without_samples(const std::vector<std::uint64_t>& counts) const {
@@ -272,7 +291,8 @@ class Experiment {
   std::pair<double, double> choose(const Rows& rows, std::uint64_t seed, bool first) {
     if (plan_.sweep.empty()) return {default_setting(), kNaN};
     Rows fit = rows, held_out;
-    if (!validation_) std::tie(held_out, fit) = divide(rows, deal(train_, rows, kHeldOut, seed ^ kFoldStream), 0);
+    if (!validation_)
+      std::tie(held_out, fit) = divide(rows, deal(train_, rows, classes_.size(), kHeldOut, seed ^ kFoldStream), 0);
     if (fit.empty())
       throw DataError(
           "probe: all training samples are of one picture: none is left to choose from the sweep; name a split that does");
@@ -302,7 +322,7 @@ class Experiment {
 
   void cross_validate(std::uint64_t seed) {
     const Rows rows = chosen_rows(seed);
-    const std::vector<int> part = deal(train_, rows, plan_.folds, seed);
+    const std::vector<int> part = deal(train_, rows, classes_.size(), plan_.folds, seed);
     const bool first = outcome_.trials.empty();
     Predictions all;
     all.classes = classes_.size();

@@ -241,6 +241,28 @@ TEST(ProbeExperimentTest, FeaturesAreNeverHeldInMemoryAsAWhole) {
   EXPECT_EQ(error_of<DataError>([&] { run_probe({}, kClasses, train, nullptr, &test); }), "training sample 9" + broken);
 }
 
+// Two samples of 'joy', whose first label is one that many have.
+TEST(ProbeExperimentTest, FoldsAreStratifiedByTheRarestLabel) {
+  ProbeSplit train = train_split();
+  for (std::size_t i = 0; i < 120; ++i) train.labels[i] = {static_cast<std::uint32_t>(i % 3)};
+  for (const std::size_t i : {30U, 60U}) train.labels[i] = {0, 3};
+  EXPECT_EQ(warnings({.method = "knn", .k = 1, .seeds = 10, .folds = 2}, train, nullptr), "") << "one in each fold, by any seed";
+}
+
+// Pictures of two samples each are dealt out by the first one: 0 (anger) to fold 0, 1 (awe) to fold 1, 2 (fear) to fold 0, then
+// those of joy. Anger is of pictures 0 and 2, awe of 0 and 1, fear of 1 and 2.
+TEST(ProbeExperimentTest, ClassesWithoutATestSampleInAFoldAreNamed) {
+  ProbeSplit train = train_split();
+  const std::vector<std::uint32_t> labels{0, 1, 1, 2, 2, 0};
+  for (std::uint32_t i = 0; i < 120; ++i) {
+    train.labels[i] = {i < 6 ? labels[i] : 3U};
+    train.pictures.push_back(i < 6 ? i / 2 : i);
+  }
+  EXPECT_EQ(warnings({.folds = 2}, train, nullptr),
+            "probe: some fits have no training sample of anger: never predicted there\n"
+            "probe: some folds have no test sample of anger: left out of mAP there\n");
+}
+
 TEST(ProbeExperimentTest, BadInput) {
   ProbeSplit train = train_split(), test = test_split();
   const auto error = [&](const ProbePlan& plan) {
