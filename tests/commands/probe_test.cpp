@@ -262,6 +262,24 @@ TEST_F(ProbeCommandTest, NoCheckpointIsChosenOnTheTestData) {
           "probe: the sweep would be chosen on the test data; --val-split names other data");
 }
 
+// 'all' holds the samples of every other split.
+TEST_F(ProbeCommandTest, NothingIsTrainedOnTheTestData) {
+  const std::string error = "probe: the test data would be trained on; --train-split or --test-split names other data",
+                    folds = ", or --folds N parts the training data";
+  for (const Words& splits :
+       {Words{"--train-split", "test"}, Words{"--test-split", "train"}, Words{"--train-split", "all", "--test-split", "all"},
+        Words{"--train-split", "all"}, Words{"--test-split", "all"}})
+    refuses(probe(splits, "out"), 2, error + folds);
+  refuses(probe({"--method", "fine_tune", "--train-split", "test"}, "out"), 2, error);
+  write_text(root() / "same.yaml",
+             "task: classifier\nmodel: {backbone: resnet18}\ndata: {train: {dataset: eight, split: test}, resize: 32, size: "
+             "32}\nprobe: {checkpoint: net.safetensors, test: {dataset: ./eight, split: test}}\noutput: out\n");
+  refuses({"emotion_probe", "--config", "same.yaml"}, 2, error + folds);
+  refuses(probe({"--sweep", "1,2", "--val-split", "all"}, "out"), 2,
+          "probe: the sweep would be chosen on the test data; --val-split names other data");
+  EXPECT_EQ(measured({"--train-split", "test", "--folds", "2"})["probe"]["trials"].size(), 2U) << "folds test what they left out";
+}
+
 TEST_F(ProbeCommandTest, AValidationSplitIsOfTheValidationData) {
   refuses(probe({"--val-split", "nosuch"}, "out"), 2, "--val-split belongs to --sweep or --method fine_tune");
   write_text(root() / "other/dataset.yaml", read_file(root() / "eight/dataset.yaml"));
