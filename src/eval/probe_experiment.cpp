@@ -153,7 +153,8 @@ class Experiment {
 
  private:
   void check() const {
-    check_plan(plan_, train_.features.size(0), classes_, train_);
+    const std::int64_t views = train_.features.size(0);
+    check_plan(plan_, views > 1 ? views : 0, classes_, train_);
     check_classes();
     check_finite(train_, "training");
     if (validation_) check_finite(*validation_, "validation");
@@ -252,7 +253,7 @@ class Experiment {
   at::Tensor scores(const Rows& rows, double setting, const ProbeSplit& on, const at::Tensor& on_rows, std::uint64_t seed,
                     LinearModel* model) const {
     if (plan_.method == "knn") {
-      const at::Tensor chosen = as_tensor(rows), asked = on.features[0];
+      const at::Tensor chosen = as_tensor(rows), asked = on.scored.defined() ? on.scored : on.features[0];
       return knn_scores(train_.features[0].index_select(0, chosen), targets_.index_select(0, chosen),
                         on_rows.defined() ? asked.index_select(0, on_rows) : asked, static_cast<int>(std::lround(setting)));
     }
@@ -373,7 +374,7 @@ void check_plan(const ProbePlan& plan, std::int64_t views, const std::vector<std
   if (plan.folds == 1) throw ConfigError("probe.folds is 1; 0 (none) or at least 2");
   if (plan.folds > 1 && plan.fraction < 1)
     throw ConfigError("probe.folds and a fraction of the training data do not go together");
-  if (plan.method == "knn" && (views > 1 || plan.one_vs_all))
+  if (plan.method == "knn" && (views > 0 || plan.one_vs_all))
     throw ConfigError("probe.method knn takes neither views nor one_vs_all");
   for (const double k : plan.sweep) {
     if (plan.method == "knn" && (k < 1 || k != std::floor(k)))

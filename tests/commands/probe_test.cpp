@@ -126,6 +126,7 @@ TEST_F(ProbeCommandTest, WhatASweepChoosesIsNotGiven) {
 TEST_F(ProbeCommandTest, APlanIsRefusedBeforeFeaturesAreComputed) {
   for (const auto& [more, code, error] :
        {std::tuple{Words{"--views", "2", "--method", "knn"}, 2, "probe.method knn takes neither views nor one_vs_all"},
+        {Words{"--views", "1", "--method", "knn"}, 2, "probe.method knn takes neither views nor one_vs_all"},
         {Words{"--set", "probe.folds=1"}, 2, "probe.folds is 1; 0 (none) or at least 2"},
         {Words{"--folds", "2", "--fraction", "0.5"}, 2, "probe.folds and a fraction of the training data do not go together"},
         {Words{"--method", "knn", "--sweep", "1,2.5"}, 2, "probe.sweep: 2.5 is no number of neighbours"},

@@ -172,6 +172,21 @@ TEST(ProbeExperimentTest, HeldOutSamplesAreScoredWithoutAugmentation) {
   EXPECT_GT(swept.trials[0].score, 0.5) << "test data have their own pictures";
 }
 
+// Features of class k are the unit vector k; unaugmented, a sample looks like one of the next class: every answer is wrong.
+TEST(ProbeExperimentTest, NeighboursOfHeldOutSamplesAreSoughtWithoutAugmentationToo) {
+  const at::Tensor ids = at::arange(32, at::kLong) % 4;
+  ProbeSplit train;
+  train.features = hot_rows(ids, 4).to(at::kFloat).unsqueeze(0);
+  train.labels = label_lists(hot_rows(ids, 4));
+  const ProbeSplit test = train;
+  EXPECT_EQ(run_probe({.method = "knn", .k = 1, .folds = 4}, kClasses, train, nullptr, nullptr).mean, 1.0);
+  train.scored = hot_rows((ids + 1) % 4, 4).to(at::kFloat);
+  EXPECT_EQ(run_probe({.method = "knn", .k = 1, .folds = 4}, kClasses, train, nullptr, nullptr).mean, 0.0);
+  const ProbeOutcome swept = run_probe({.method = "knn", .sweep = {1}}, kClasses, train, nullptr, &test);
+  EXPECT_EQ(swept.trials[0].validation, 0.0);
+  EXPECT_EQ(swept.trials[0].score, 1.0) << "test data have their own pictures";
+}
+
 /// The warnings of a probe, a line each.
 std::string warnings(const ProbePlan& plan, const ProbeSplit& train, const ProbeSplit* test) {
   LogCapture capture(LogLevel::kInfo);

@@ -62,7 +62,8 @@ struct ProbeOutcome {
   LinearModel model;                             ///< of the first trial; undefined for knn
 };
 
-/// What run_probe refuses without looking at a feature, for `views` of each training sample: asked before features are computed.
+/// What run_probe refuses without looking at a feature, for `views` augmented ones of each training sample (0: as it is): asked
+/// before features are computed.
 /// @throws ConfigError for settings that do not go together; DataError: no training sample, more folds than the smallest class
 ///         has samples (pictures, where several are of one)
 void check_plan(const ProbePlan& plan, std::int64_t views, const std::vector<std::string>& classes, const ProbeSplit& train);
