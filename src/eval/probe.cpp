@@ -159,8 +159,9 @@ LinearModel fit_sgd(const at::Tensor& x, const at::Tensor& y, const at::Tensor& 
       const at::Tensor xb = view.index_select(0, chosen).to(at::kDouble), yb = y.index_select(0, chosen);
       const at::Tensor logits = xb.matmul(w.t()) + b;
       const at::Tensor p = options.multi_label ? logits.sigmoid() : at::log_softmax(logits, 1).exp();
-      // The mean over the batch; for binary cross-entropy over the classes too, as PyTorch's.
-      const double count = static_cast<double>(chosen.size(0)) * (options.multi_label ? static_cast<double>(y.size(1)) : 1.0);
+      // The mean over the batch; for binary cross-entropy of several labels over the classes too, as PyTorch's.
+      const bool over_classes = options.multi_label && !options.separate;
+      const double count = static_cast<double>(chosen.size(0)) * (over_classes ? static_cast<double>(y.size(1)) : 1.0);
       const at::Tensor gradient = (p - yb) / count;
       momentum_w.mul_(options.momentum).add_(gradient.t().matmul(xb) + w * options.weight_decay);
       momentum_b.mul_(options.momentum).add_(gradient.sum(0) + b * options.weight_decay);

@@ -260,6 +260,7 @@ class Experiment {
     ProbeOptions options = plan_.fit;
     options.seed = seed;
     options.multi_label = options.multi_label || plan_.one_vs_all;
+    options.separate = plan_.one_vs_all;
     (options.solver == "sgd" ? options.lr : options.C) = setting;
     const LinearModel fitted = fit_probe(train_.features, targets_, options, as_tensor(rows));
     if (model) *model = fitted;

@@ -135,6 +135,20 @@ TEST(ProbeExperimentTest, OneAgainstAllCountsYesAndNo) {
     EXPECT_NEAR(outcome.binary_accuracy[static_cast<std::size_t>(k)], right[k].item<double>(), 1e-12);
 }
 
+// Each class learns as if it were alone, at the rate and with the decay that are asked for, whatever their number.
+TEST(ProbeExperimentTest, OneAgainstAllIsAFitAClass) {
+  const ProbeSplit train = train_split(), test = test_split();
+  const ProbeOptions sgd{.solver = "sgd", .epochs = 4, .batch = 16, .lr = 0.1, .weight_decay = 0.01, .every = 2};
+  const LinearModel together = run_probe({.fit = sgd, .one_vs_all = true}, kClasses, train, nullptr, &test).model;
+  ProbeOptions alone = sgd;
+  alone.multi_label = true;
+  for (std::int64_t k = 0; k < 4; ++k) {
+    const LinearModel one = fit_probe(golden("train_x"), hot_rows(golden("train_y"), 4).narrow(1, k, 1), alone);
+    EXPECT_LT(largest_difference(together.weight[k], one.weight[0]), 1e-12) << k;
+    EXPECT_LT(largest_difference(together.bias[k], one.bias[0]), 1e-12) << k;
+  }
+}
+
 TEST(ProbeExperimentTest, SeveralLabelsAreMeasuredByMeanAveragePrecisionAsScikitLearns) {
   ProbeSplit train = train_split(), test = test_split();
   train.labels = label_lists(golden("multi_train"));

@@ -20,7 +20,10 @@ struct ProbeOptions {
   int every = 10;                   ///< sgd: lr / 10 every so many epochs; 0 = constant
   std::int64_t epoch_samples = 0;   ///< sgd: samples an epoch, as many of every class; 0 = every sample once
   bool multi_label = false;         ///< binary cross-entropy for each class instead of softmax
-  std::uint64_t seed = 1;           ///< sgd: order
+  /// multi_label, sgd: each class is a problem of its own, at the full lr. Else the loss is their mean, as PyTorch's, and a class
+  /// learns at lr / K.
+  bool separate = false;
+  std::uint64_t seed = 1;  ///< sgd: order
 };
 
 struct LinearModel {
