@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 
 #include "emotion/eval/mikels_wheel.h"
-#include "json_number.h"
 
 namespace emotion {
 
@@ -50,11 +49,11 @@ std::vector<Example> confident_examples(const Predictions& predictions, const st
 std::string metrics_json(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples,
                          const std::vector<Example>& examples) {
   nlohmann::ordered_json json{{"samples", samples},
-                              {"top1", json_number(metrics.top1)},
-                              {"top2", json_number(metrics.top2)},
-                              {"top5", json_number(metrics.top5)},
-                              {"balanced_accuracy", json_number(metrics.balanced_accuracy)},
-                              {"mAP", json_number(metrics.mean_average_precision)},
+                              {"top1", metrics.top1},
+                              {"top2", metrics.top2},
+                              {"top5", metrics.top5},
+                              {"balanced_accuracy", metrics.balanced_accuracy},
+                              {"mAP", metrics.mean_average_precision},
                               {"classes", classes}};
   if (!std::isnan(metrics.polarity_accuracy)) {
     json["polarity_accuracy"] = metrics.polarity_accuracy;
@@ -64,11 +63,8 @@ std::string metrics_json(const ClassificationMetrics& metrics, const std::vector
   if (has_several_labels(metrics)) json["note"] = kSeveralLabels;
   for (std::size_t k = 0; k < classes.size(); ++k) {
     const ClassMetrics& m = metrics.per_class[k];
-    json["per_class"][classes[k]] = {{"ap", json_number(m.average_precision)},
-                                     {"precision", json_number(m.precision)},
-                                     {"recall", json_number(m.recall)},
-                                     {"f1", json_number(m.f1)},
-                                     {"positives", m.positives}};
+    json["per_class"][classes[k]] = {
+        {"ap", m.average_precision}, {"precision", m.precision}, {"recall", m.recall}, {"f1", m.f1}, {"positives", m.positives}};
     if (classes.size() > kConfusionClasses) continue;
     auto& row = json["confusion"].emplace_back(nlohmann::ordered_json::array());
     for (std::size_t j = 0; j < classes.size(); ++j) row.push_back(metrics.confusion(k, j));
