@@ -152,7 +152,7 @@ void emotion_eval(const emotion::EvalOptions& o) {
     result.compared_with = second.file.string();
     result.comparison = compare_predictions(result.predictions, predict_compared(o, second, manifest, device).predictions);
   }
-  result.examples = confident_examples(result.predictions, predicted.samples, manifest, result.classes, 12);
+  result.examples = confident_examples(result.predictions, predicted.samples, manifest, result.classes, 12, o.zero_shot);
   if (!o.output.empty()) {
     write_evaluation(o.output, result);
     write_evaluation_page(fs::path(o.output) / "eval.html", result,

@@ -101,11 +101,22 @@ RunConfig resolve(const ProbeCommand& o) {
   return config;
 }
 
+/// Whether two splits have samples in common, by their names.
+bool overlap(const SplitConfig& a, const SplitConfig& b) {
+  if (a.split != b.split && a.split != "all" && b.split != "all") return false;
+  return fs::weakly_canonical(a.dataset) == fs::weakly_canonical(b.dataset);
+}
+
+/// What is trained on must not be what measures.
+void check_test(const ProbeRequest& request, bool tune) {
+  if (!overlap(request.train, request.test)) return;
+  throw ConfigError(fmt::format("probe: the test data would be trained on; --train-split or --test-split names other data{}",
+                                tune ? "" : ", or --folds N parts the training data"));
+}
+
 /// What chooses must not see what measures.
 void check_choice(const ProbeRequest& request, bool tune) {
-  const SplitConfig &val = request.validation, &test = request.test;
-  if ((request.plan.sweep.empty() && !tune) || !val || val.split != test.split) return;
-  if (fs::weakly_canonical(val.dataset) != fs::weakly_canonical(test.dataset)) return;
+  if ((request.plan.sweep.empty() && !tune) || !request.validation || !overlap(request.validation, request.test)) return;
   throw ConfigError(
       tune ? "probe: the best checkpoint would be chosen on the test data; --val-split names other data; without any "
              "(no data.val) the last checkpoint is measured"
@@ -127,7 +138,10 @@ void choose_splits(const ProbeCommand& o, const RunConfig& config, ProbeRequest&
       if (name == "val" && request.train.split != name && request.test.split != name) request.validation = {data, name};
     }
   }
-  check_choice(request, config.probe.method == "fine_tune");
+  if (request.plan.folds > 0) return;  // no test split is read, and what chooses is held out
+  const bool tune = config.probe.method == "fine_tune";
+  check_test(request, tune);
+  check_choice(request, tune);
 }
 
 /// What metrics.json says of the probe itself; a NaN is written as null.

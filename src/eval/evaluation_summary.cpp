@@ -8,14 +8,13 @@
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/log.h"
-#include "json_number.h"
 
 namespace emotion {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json interval(const Interval& i) { return Json::array({json_number(i.low), json_number(i.high)}); }
+Json interval(const Interval& i) { return Json::array({i.low, i.high}); }
 std::string interval_text(const Interval& i) { return std::isnan(i.low) ? "-" : fmt::format("{:.4f} to {:.4f}", i.low, i.high); }
 std::string cell(double value) { return std::isnan(value) ? "" : fmt::format("{:.6f}", value); }
 
@@ -30,11 +29,8 @@ std::string field(const std::string& text) {
 Json calibration_json(const Calibration& calibration) {
   Json json{{"ece", calibration.expected_error}, {"mce", calibration.largest_error}};
   for (const auto& bin : calibration.bins) {
-    json["bins"].push_back({{"low", bin.low},
-                            {"high", bin.high},
-                            {"confidence", json_number(bin.confidence)},
-                            {"accuracy", json_number(bin.accuracy)},
-                            {"count", bin.count}});
+    json["bins"].push_back(
+        {{"low", bin.low}, {"high", bin.high}, {"confidence", bin.confidence}, {"accuracy", bin.accuracy}, {"count", bin.count}});
   }
   return json;
 }

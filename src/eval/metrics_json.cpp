@@ -3,28 +3,30 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "emotion/eval/mikels_wheel.h"
-#include "json_number.h"
 
 namespace emotion {
 
 std::vector<Example> confident_examples(const Predictions& predictions, const std::vector<std::uint64_t>& samples,
-                                        const Manifest& manifest, const std::vector<std::string>& classes, std::size_t count) {
+                                        const Manifest& manifest, const std::vector<std::string>& classes, std::size_t count,
+                                        bool cosines) {
   std::vector<Example> right, wrong;
   for (std::size_t i = 0; i < predictions.size(); ++i) {
     const float* scores = predictions.scores.data() + i * predictions.classes;
     const std::size_t best = static_cast<std::size_t>(std::max_element(scores, scores + predictions.classes) - scores);
-    double sum = 0;
-    for (std::size_t k = 0; k < predictions.classes; ++k) sum += std::exp(static_cast<double>(scores[k]) - scores[best]);
-    Example example{.image = std::string(manifest[samples[i]].image),
-                    .labels = {},
-                    .prediction = classes[best],
-                    .probability = 1 / sum,
-                    .error = {}};
+    Example example{.image = std::string(manifest[samples[i]].image), .labels = {}, .prediction = classes[best], .error = {}};
+    if (cosines) {
+      example.cosine = scores[best];
+    } else {
+      double sum = 0;
+      for (std::size_t k = 0; k < predictions.classes; ++k) sum += std::exp(static_cast<double>(scores[k]) - scores[best]);
+      example.probability = 1 / sum;
+    }
     const auto& labels = predictions.labels[i];
     const auto& polarity = predictions.polarity;
     for (const std::uint32_t label : labels) example.labels.push_back(classes[label]);
@@ -35,8 +37,9 @@ std::vector<Example> confident_examples(const Predictions& predictions, const st
     (example.right ? right : wrong).push_back(std::move(example));
   }
   for (auto* group : {&right, &wrong}) {
-    std::stable_sort(group->begin(), group->end(),
-                     [](const Example& a, const Example& b) { return a.probability > b.probability; });
+    std::stable_sort(group->begin(), group->end(), [](const Example& a, const Example& b) {
+      return a.cosine.value_or(a.probability) > b.cosine.value_or(b.probability);
+    });
     if (group->size() > count) group->resize(count);
   }
   right.insert(right.end(), wrong.begin(), wrong.end());
@@ -46,11 +49,11 @@ std::vector<Example> confident_examples(const Predictions& predictions, const st
 std::string metrics_json(const ClassificationMetrics& metrics, const std::vector<std::string>& classes, std::size_t samples,
                          const std::vector<Example>& examples) {
   nlohmann::ordered_json json{{"samples", samples},
-                              {"top1", json_number(metrics.top1)},
-                              {"top2", json_number(metrics.top2)},
-                              {"top5", json_number(metrics.top5)},
-                              {"balanced_accuracy", json_number(metrics.balanced_accuracy)},
-                              {"mAP", json_number(metrics.mean_average_precision)},
+                              {"top1", metrics.top1},
+                              {"top2", metrics.top2},
+                              {"top5", metrics.top5},
+                              {"balanced_accuracy", metrics.balanced_accuracy},
+                              {"mAP", metrics.mean_average_precision},
                               {"classes", classes}};
   if (!std::isnan(metrics.polarity_accuracy)) {
     json["polarity_accuracy"] = metrics.polarity_accuracy;
@@ -60,11 +63,8 @@ std::string metrics_json(const ClassificationMetrics& metrics, const std::vector
   if (has_several_labels(metrics)) json["note"] = kSeveralLabels;
   for (std::size_t k = 0; k < classes.size(); ++k) {
     const ClassMetrics& m = metrics.per_class[k];
-    json["per_class"][classes[k]] = {{"ap", json_number(m.average_precision)},
-                                     {"precision", json_number(m.precision)},
-                                     {"recall", json_number(m.recall)},
-                                     {"f1", json_number(m.f1)},
-                                     {"positives", m.positives}};
+    json["per_class"][classes[k]] = {
+        {"ap", m.average_precision}, {"precision", m.precision}, {"recall", m.recall}, {"f1", m.f1}, {"positives", m.positives}};
     if (classes.size() > kConfusionClasses) continue;
     auto& row = json["confusion"].emplace_back(nlohmann::ordered_json::array());
     for (std::size_t j = 0; j < classes.size(); ++j) row.push_back(metrics.confusion(k, j));
@@ -77,12 +77,11 @@ std::string metrics_json(const ClassificationMetrics& metrics, const std::vector
     }
   }
   for (const Example& e : examples) {
-    json["examples"].push_back({{"image", e.image},
-                                {"labels", e.labels},
-                                {"prediction", e.prediction},
-                                {"probability", e.probability},
-                                {"right", e.right}});
-    if (!e.error.empty()) json["examples"].back()["error"] = e.error;
+    nlohmann::ordered_json entry{{"image", e.image}, {"labels", e.labels}, {"prediction", e.prediction}};
+    entry[e.cosine ? "cosine" : "probability"] = e.cosine.value_or(e.probability);
+    entry["right"] = e.right;
+    if (!e.error.empty()) entry["error"] = e.error;
+    json["examples"].push_back(std::move(entry));
   }
   return json.dump(2) + "\n";
 }

@@ -159,8 +159,9 @@ LinearModel fit_sgd(const at::Tensor& x, const at::Tensor& y, const at::Tensor& 
       const at::Tensor xb = view.index_select(0, chosen).to(at::kDouble), yb = y.index_select(0, chosen);
       const at::Tensor logits = xb.matmul(w.t()) + b;
       const at::Tensor p = options.multi_label ? logits.sigmoid() : at::log_softmax(logits, 1).exp();
-      // The mean over the batch; for binary cross-entropy over the classes too, as PyTorch's.
-      const double count = static_cast<double>(chosen.size(0)) * (options.multi_label ? static_cast<double>(y.size(1)) : 1.0);
+      // The mean over the batch; for binary cross-entropy of several labels over the classes too, as PyTorch's.
+      const bool over_classes = options.multi_label && !options.separate;
+      const double count = static_cast<double>(chosen.size(0)) * (over_classes ? static_cast<double>(y.size(1)) : 1.0);
       const at::Tensor gradient = (p - yb) / count;
       momentum_w.mul_(options.momentum).add_(gradient.t().matmul(xb) + w * options.weight_decay);
       momentum_b.mul_(options.momentum).add_(gradient.sum(0) + b * options.weight_decay);
@@ -172,20 +173,27 @@ LinearModel fit_sgd(const at::Tensor& x, const at::Tensor& y, const at::Tensor& 
 }
 
 /// @throws DataError at the first row that is not finite
-void check_finite(const at::Tensor& features, const at::Tensor& rows) {
-  for (std::int64_t view = 0; view < features.size(0); ++view) {
-    for (std::int64_t begin = 0; begin < rows.size(0); begin += kBlock) {
-      const at::Tensor block = rows.narrow(0, begin, std::min(kBlock, rows.size(0) - begin));
-      const at::Tensor finite = at::isfinite(features[view].index_select(0, block)).all(1);
-      if (finite.all().item<bool>()) continue;
-      const std::int64_t row = block[finite.logical_not().nonzero()[0].item<std::int64_t>()].item<std::int64_t>();
-      throw DataError(
-          fmt::format("probe: the features of row {} hold NaN or infinite values; the network they come from is broken", row));
-    }
-  }
+void check_finite(const at::Tensor& features, const at::Tensor& rows = {}) {
+  const auto row = find_not_finite(features, rows);
+  if (!row) return;
+  throw DataError(
+      fmt::format("probe: the features of row {} hold NaN or infinite values; the network they come from is broken", *row));
 }
 
 }  // namespace
+
+std::optional<std::int64_t> find_not_finite(const at::Tensor& features, const at::Tensor& rows_in) {
+  const at::Tensor x = with_views(features), rows = all_rows(rows_in, x.size(1));
+  for (std::int64_t view = 0; view < x.size(0); ++view) {
+    for (std::int64_t begin = 0; begin < rows.size(0); begin += kBlock) {
+      const at::Tensor block = rows.narrow(0, begin, std::min(kBlock, rows.size(0) - begin));
+      const at::Tensor finite = at::isfinite(x[view].index_select(0, block)).all(1);
+      if (finite.all().item<bool>()) continue;
+      return block[finite.logical_not().nonzero()[0].item<std::int64_t>()].item<std::int64_t>();
+    }
+  }
+  return std::nullopt;
+}
 
 std::vector<std::int64_t> class_uniform_rows(const at::Tensor& targets, const at::Tensor& rows, std::int64_t samples,
                                              std::uint64_t seed, std::uint64_t epoch) {
@@ -239,7 +247,7 @@ LinearModel fit_probe(const at::Tensor& features, const at::Tensor& targets, con
 at::Tensor probe_scores(const LinearModel& model, const at::Tensor& features, const at::Tensor& rows_in) {
   const at::NoGradGuard no_grad;
   const at::Tensor x = with_views(features)[0], rows = all_rows(rows_in, x.size(0));
-  check_finite(x.unsqueeze(0), rows);
+  check_finite(x, rows);
   at::Tensor scores = at::empty({rows.size(0), model.bias.size(0)}, at::kFloat);
   for (std::int64_t begin = 0; begin < rows.size(0); begin += kBlock) {
     const std::int64_t n = std::min(kBlock, rows.size(0) - begin);
@@ -253,7 +261,7 @@ at::Tensor knn_scores(const at::Tensor& train, const at::Tensor& targets, const 
   const at::NoGradGuard no_grad;
   const std::int64_t n = train.size(0);
   if (k < 1 || k > n) throw DataError(fmt::format("knn: k is {}, there are {} training samples", k, n));
-  for (const at::Tensor& side : {train, queries}) check_finite(side.unsqueeze(0), at::arange(side.size(0), at::kLong));
+  for (const at::Tensor& side : {train, queries}) check_finite(side);
   const auto unit = [](const at::Tensor& x) { return x / x.norm(2, 1, true).clamp_min(1e-12); };
   const at::Tensor known = unit(train.to(at::kFloat)), y = targets.to(at::kFloat);
   at::Tensor scores = at::empty({queries.size(0), y.size(1)}, at::kFloat);

@@ -10,7 +10,6 @@
 #include <span>
 #include <unordered_map>
 
-#include <ATen/ops/isfinite.h>
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -43,13 +42,28 @@ std::vector<std::size_t> first_of_picture(const ProbeSplit& split, const Rows& r
   return first;
 }
 
+std::vector<std::uint64_t> class_counts(const ProbeSplit& split, const Rows& rows, std::size_t classes) {
+  std::vector<std::uint64_t> counts(classes);
+  for (const std::int64_t row : rows) {
+    for (const std::uint32_t id : split.labels[static_cast<std::size_t>(row)]) ++counts[id];
+  }
+  return counts;
+}
+
+/// Of a sample's labels the one that the fewest samples have; of equal ones the first class.
+std::uint32_t rarest(const std::vector<std::uint32_t>& labels, const std::vector<std::uint64_t>& counts) {
+  return *std::min_element(labels.begin(), labels.end(),
+                           [&](std::uint32_t a, std::uint32_t b) { return std::pair(counts[a], a) < std::pair(counts[b], b); });
+}
+
 /// A part number for each of `rows`, 0 .. parts - 1, the same for all of a picture. Stratified: the pictures of every class (by
-/// first label) are dealt out in turn.
-std::vector<int> deal(const ProbeSplit& split, const Rows& rows, int parts, std::uint64_t seed) {
+/// the rarest label of their first row) are dealt out in turn.
+std::vector<int> deal(const ProbeSplit& split, const Rows& rows, std::size_t classes, int parts, std::uint64_t seed) {
   const std::vector<std::size_t> first = first_of_picture(split, rows);
+  const std::vector<std::uint64_t> counts = class_counts(split, rows, classes);
   std::map<std::uint32_t, std::vector<std::size_t>> of_class;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (first[i] == i) of_class[split.labels[static_cast<std::size_t>(rows[i])][0]].push_back(i);
+    if (first[i] == i) of_class[rarest(split.labels[static_cast<std::size_t>(rows[i])], counts)].push_back(i);
   }
   std::vector<int> part(rows.size());
   int next = 0;
@@ -67,14 +81,6 @@ std::pair<Rows, Rows> divide(const Rows& rows, const std::vector<int>& part, int
   std::pair<Rows, Rows> result;
   for (std::size_t i = 0; i < rows.size(); ++i) (part[i] == number ? result.first : result.second).push_back(rows[i]);
   return result;
-}
-
-std::vector<std::uint64_t> class_counts(const ProbeSplit& split, const Rows& rows, std::size_t classes) {
-  std::vector<std::uint64_t> counts(classes);
-  for (const std::int64_t row : rows) {
-    for (const std::uint32_t id : split.labels[static_cast<std::size_t>(row)]) ++counts[id];
-  }
-  return counts;
 }
 
 Rows all_rows(const ProbeSplit& split) {
@@ -147,41 +153,41 @@ class Experiment {
 
  private:
   void check() const {
-    check_plan(plan_, train_.features.size(0), classes_, train_);
+    const std::int64_t views = train_.features.size(0);
+    check_plan(plan_, views > 1 ? views : 0, classes_, train_);
     check_classes();
     check_finite(train_, "training");
     if (validation_) check_finite(*validation_, "validation");
     if (test_) check_finite(*test_, "test");
   }
 
-  /// The training rows of every fit of a seed: with folds one for each of them.
-  std::vector<Rows> fits(std::uint64_t seed) const {
+  /// Of every fit of a seed the rows of the training split that it is tested on, and those that it is fitted to: with folds one
+  /// for each of them; without, the test rows are another split's.
+  std::vector<std::pair<Rows, Rows>> fits(std::uint64_t seed) const {
     const Rows rows = chosen_rows(seed);
-    if (plan_.folds < 2) return {rows};
-    const std::vector<int> part = deal(train_, rows, plan_.folds, seed);
-    std::vector<Rows> result;
-    for (int fold = 0; fold < plan_.folds; ++fold) result.push_back(divide(rows, part, fold).second);
+    if (plan_.folds < 2) return {{Rows(), rows}};
+    const std::vector<int> part = deal(train_, rows, classes_.size(), plan_.folds, seed);
+    std::vector<std::pair<Rows, Rows>> result;
+    for (int fold = 0; fold < plan_.folds; ++fold) result.push_back(divide(rows, part, fold));
     return result;
   }
 
   /// Fails for a single class, and for a k that there are too few samples for; names classes that are missing. What counts are
   /// the samples that are trained on.
   void check_classes() const {
-    std::vector<std::uint64_t> fewest(classes_.size(), train_.labels.size()), most(classes_.size());
     std::size_t samples = train_.labels.size();
+    std::vector<std::uint64_t> fewest(classes_.size(), samples), most(classes_.size()), fewest_tested = fewest;
     for (int i = 0; i < plan_.seeds; ++i) {
-      for (const Rows& rows : fits(plan_.seed + static_cast<std::uint64_t>(i))) {
-        const auto counts = class_counts(train_, rows, classes_.size());
-        const auto largest = std::max_element(counts.begin(), counts.end());
-        if (classes_.size() < 2 || std::count_if(counts.begin(), counts.end(), [](auto n) { return n > 0; }) < 2) {
-          throw DataError(fmt::format("probe: all {} training samples are of class '{}'; at least two classes are needed",
-                                      rows.size(), classes_[static_cast<std::size_t>(largest - counts.begin())]));
-        }
+      for (const auto& [tested, fitted] : fits(plan_.seed + static_cast<std::uint64_t>(i))) {
+        const auto counts = class_counts(train_, fitted, classes_.size()),
+                   of_test = class_counts(train_, tested, classes_.size());
+        check_two_classes(counts, fitted.size());
         for (std::size_t k = 0; k < counts.size(); ++k) {
           fewest[k] = std::min(fewest[k], counts[k]);
           most[k] = std::max(most[k], counts[k]);
+          fewest_tested[k] = std::min(fewest_tested[k], of_test[k]);
         }
-        samples = std::min(samples, rows.size());
+        samples = std::min(samples, fitted.size());
       }
       if (plan_.fraction >= 1 && plan_.folds < 2) break;  // other seeds have the same samples
     }
@@ -192,9 +198,22 @@ class Experiment {
     if (!sometimes.empty())
       log_warning("probe: some fits have no training sample of {}: never predicted there", fmt::join(sometimes, ", "));
     if (plan_.method == "knn") check_neighbours(fewest, samples);
-    if (!test_) return;
-    const auto untested = without_samples(class_counts(*test_, all_rows(*test_), classes_.size()));
-    if (!untested.empty()) log_warning("probe: no test sample of {}: left out of mAP", fmt::join(untested, ", "));
+    if (test_) fewest_tested = class_counts(*test_, all_rows(*test_), classes_.size());
+    const auto untested = without_samples(fewest_tested);
+    if (untested.empty()) return;
+    if (test_) {
+      log_warning("probe: no test sample of {}: left out of mAP", fmt::join(untested, ", "));
+    } else {
+      log_warning("probe: some folds have no test sample of {}: left out of mAP there", fmt::join(untested, ", "));
+    }
+  }
+
+  /// counts: of each class, among `samples` that are trained on
+  void check_two_classes(const std::vector<std::uint64_t>& counts, std::size_t samples) const {
+    if (classes_.size() > 1 && std::count_if(counts.begin(), counts.end(), [](auto n) { return n > 0; }) > 1) return;
+    const auto largest = std::max_element(counts.begin(), counts.end());
+    throw DataError(fmt::format("probe: all {} training samples are of class '{}'; at least two classes are needed", samples,
+                                classes_[static_cast<std::size_t>(largest - counts.begin())]));
   }
 
   std::vector<std::string> without_samples(const std::vector<std::uint64_t>& counts) const {
@@ -217,10 +236,10 @@ class Experiment {
   }
 
   static void check_finite(const ProbeSplit& split, const char* name) {
-    at::Tensor finite = at::isfinite(split.features).all(2).all(0);
-    if (split.scored.defined()) finite = finite.logical_and(at::isfinite(split.scored).all(1));
-    if (finite.all().item<bool>()) return;
-    const auto row = static_cast<std::size_t>(finite.logical_not().nonzero()[0].item<std::int64_t>());
+    std::optional<std::int64_t> found = find_not_finite(split.features);
+    if (!found && split.scored.defined()) found = find_not_finite(split.scored);
+    if (!found) return;
+    const auto row = static_cast<std::size_t>(*found);
     throw DataError(fmt::format("{}: its features hold NaN or infinite values; the network they come from is broken",
                                 split.place ? split.place(row) : fmt::format("{} sample {}", name, row)));
   }
@@ -234,13 +253,14 @@ class Experiment {
   at::Tensor scores(const Rows& rows, double setting, const ProbeSplit& on, const at::Tensor& on_rows, std::uint64_t seed,
                     LinearModel* model) const {
     if (plan_.method == "knn") {
-      const at::Tensor chosen = as_tensor(rows), asked = on.features[0];
+      const at::Tensor chosen = as_tensor(rows), asked = on.scored.defined() ? on.scored : on.features[0];
       return knn_scores(train_.features[0].index_select(0, chosen), targets_.index_select(0, chosen),
                         on_rows.defined() ? asked.index_select(0, on_rows) : asked, static_cast<int>(std::lround(setting)));
     }
     ProbeOptions options = plan_.fit;
     options.seed = seed;
     options.multi_label = options.multi_label || plan_.one_vs_all;
+    options.separate = plan_.one_vs_all;
     (options.solver == "sgd" ? options.lr : options.C) = setting;
     const LinearModel fitted = fit_probe(train_.features, targets_, options, as_tensor(rows));
     if (model) *model = fitted;
@@ -273,7 +293,8 @@ class Experiment {
   std::pair<double, double> choose(const Rows& rows, std::uint64_t seed, bool first) {
     if (plan_.sweep.empty()) return {default_setting(), kNaN};
     Rows fit = rows, held_out;
-    if (!validation_) std::tie(held_out, fit) = divide(rows, deal(train_, rows, kHeldOut, seed ^ kFoldStream), 0);
+    if (!validation_)
+      std::tie(held_out, fit) = divide(rows, deal(train_, rows, classes_.size(), kHeldOut, seed ^ kFoldStream), 0);
     if (fit.empty())
       throw DataError(
           "probe: all training samples are of one picture: none is left to choose from the sweep; name a split that does");
@@ -303,7 +324,7 @@ class Experiment {
 
   void cross_validate(std::uint64_t seed) {
     const Rows rows = chosen_rows(seed);
-    const std::vector<int> part = deal(train_, rows, plan_.folds, seed);
+    const std::vector<int> part = deal(train_, rows, classes_.size(), plan_.folds, seed);
     const bool first = outcome_.trials.empty();
     Predictions all;
     all.classes = classes_.size();
@@ -354,7 +375,7 @@ void check_plan(const ProbePlan& plan, std::int64_t views, const std::vector<std
   if (plan.folds == 1) throw ConfigError("probe.folds is 1; 0 (none) or at least 2");
   if (plan.folds > 1 && plan.fraction < 1)
     throw ConfigError("probe.folds and a fraction of the training data do not go together");
-  if (plan.method == "knn" && (views > 1 || plan.one_vs_all))
+  if (plan.method == "knn" && (views > 0 || plan.one_vs_all))
     throw ConfigError("probe.method knn takes neither views nor one_vs_all");
   for (const double k : plan.sweep) {
     if (plan.method == "knn" && (k < 1 || k != std::floor(k)))

@@ -97,9 +97,11 @@ std::string examples_html(const Json& metrics, const std::filesystem::path& imag
   for (const Json& example : metrics["examples"]) {
     const std::string name = example["image"], prediction = example["prediction"], error = example.value("error", "");
     const std::string labels = fmt::format("{}", fmt::join(example["labels"].get<std::vector<std::string>>(), ", "));
+    const std::string sure = example.contains("cosine") ? fmt::format("cosine {:.2f}", number_of(example["cosine"]))
+                                                        : fmt::format("{:.2f}", number_of(example["probability"]));
     groups[example["right"]] +=
-        fmt::format("<figure>{}<figcaption><b>{}</b> {:.2f}{}<br>truth: {}<br>{}</figcaption></figure>\n",
-                    thumbnail_html(images / name, kThumbnail, name), html_escape(prediction), number_of(example["probability"]),
+        fmt::format("<figure>{}<figcaption><b>{}</b> {}{}<br>truth: {}<br>{}</figcaption></figure>\n",
+                    thumbnail_html(images / name, kThumbnail, name), html_escape(prediction), sure,
                     error.empty() ? "" : ", " + html_escape(error) + " error", html_escape(labels), html_escape(name));
   }
   std::string html;

@@ -33,22 +33,29 @@ class EvaluateCommandTest : public MeasureTest {
     output(words);
     return metrics("zero");
   }
+  struct Nearest {
+    std::string name;
+    double cosine;
+  };
   /// The best of cosine(images, classes), each [n, D]: by the formula.
-  static std::vector<std::string> nearest(const at::Tensor& images, const at::Tensor& classes) {
+  static std::vector<Nearest> nearest(const at::Tensor& images, const at::Tensor& classes) {
     const at::Tensor a = images.to(at::kDouble), b = classes.to(at::kDouble);
-    const at::Tensor best = (a.matmul(b.t()) / a.norm(2, 1, true) / b.norm(2, 1).unsqueeze(0)).argmax(1);
-    std::vector<std::string> names;
+    const auto [cosine, best] = (a.matmul(b.t()) / a.norm(2, 1, true) / b.norm(2, 1).unsqueeze(0)).max(1);
+    std::vector<Nearest> found;
     for (std::int64_t i = 0; i < best.size(0); ++i)
-      names.push_back(kMoods[static_cast<std::size_t>(best[i].item<std::int64_t>())]);
-    return names;
+      found.push_back({kMoods[static_cast<std::size_t>(best[i].item<std::int64_t>())], cosine[i].item<double>()});
+    return found;
   }
-  static void expect_predictions(const nlohmann::json& json, const std::vector<std::string>& expected) {
+  static void expect_predictions(const nlohmann::json& json, const std::vector<Nearest>& expected) {
     const auto found = by_image(json);
     ASSERT_EQ(found.size(), expected.size());
     double right = 0;
     for (std::size_t i = 0; i < expected.size(); ++i) {
-      EXPECT_EQ(found.at(image(static_cast<int>(i)))["prediction"], expected[i]) << i;
-      right += expected[i] == kMoods[i % 8];
+      const nlohmann::json& example = found.at(image(static_cast<int>(i)));
+      EXPECT_EQ(example["prediction"], expected[i].name) << i;
+      EXPECT_NEAR(example.value("cosine", -2.0), expected[i].cosine, 1e-4) << i;
+      EXPECT_FALSE(example.contains("probability")) << i;
+      right += expected[i].name == kMoods[i % 8];
     }
     EXPECT_NEAR(json["top1"], right / static_cast<double>(expected.size()), 1e-12);
     EXPECT_FALSE(json.contains("calibration")) << "a cosine is no probability";

@@ -126,6 +126,7 @@ TEST_F(ProbeCommandTest, WhatASweepChoosesIsNotGiven) {
 TEST_F(ProbeCommandTest, APlanIsRefusedBeforeFeaturesAreComputed) {
   for (const auto& [more, code, error] :
        {std::tuple{Words{"--views", "2", "--method", "knn"}, 2, "probe.method knn takes neither views nor one_vs_all"},
+        {Words{"--views", "1", "--method", "knn"}, 2, "probe.method knn takes neither views nor one_vs_all"},
         {Words{"--set", "probe.folds=1"}, 2, "probe.folds is 1; 0 (none) or at least 2"},
         {Words{"--folds", "2", "--fraction", "0.5"}, 2, "probe.folds and a fraction of the training data do not go together"},
         {Words{"--method", "knn", "--sweep", "1,2.5"}, 2, "probe.sweep: 2.5 is no number of neighbours"},
@@ -260,6 +261,24 @@ TEST_F(ProbeCommandTest, NoCheckpointIsChosenOnTheTestData) {
   refuses({"emotion_probe", "--config", "tune.yaml"}, 2, error);
   refuses({"emotion_probe", "--config", "tune.yaml", "--set", "probe.method=linear", "--sweep", "1,2"}, 2,
           "probe: the sweep would be chosen on the test data; --val-split names other data");
+}
+
+// 'all' holds the samples of every other split.
+TEST_F(ProbeCommandTest, NothingIsTrainedOnTheTestData) {
+  const std::string error = "probe: the test data would be trained on; --train-split or --test-split names other data",
+                    folds = ", or --folds N parts the training data";
+  for (const Words& splits :
+       {Words{"--train-split", "test"}, Words{"--test-split", "train"}, Words{"--train-split", "all", "--test-split", "all"},
+        Words{"--train-split", "all"}, Words{"--test-split", "all"}})
+    refuses(probe(splits, "out"), 2, error + folds);
+  refuses(probe({"--method", "fine_tune", "--train-split", "test"}, "out"), 2, error);
+  write_text(root() / "same.yaml",
+             "task: classifier\nmodel: {backbone: resnet18}\ndata: {train: {dataset: eight, split: test}, resize: 32, size: "
+             "32}\nprobe: {checkpoint: net.safetensors, test: {dataset: ./eight, split: test}}\noutput: out\n");
+  refuses({"emotion_probe", "--config", "same.yaml"}, 2, error + folds);
+  refuses(probe({"--sweep", "1,2", "--val-split", "all"}, "out"), 2,
+          "probe: the sweep would be chosen on the test data; --val-split names other data");
+  EXPECT_EQ(measured({"--train-split", "test", "--folds", "2"})["probe"]["trials"].size(), 2U) << "folds test what they left out";
 }
 
 TEST_F(ProbeCommandTest, AValidationSplitIsOfTheValidationData) {

@@ -1,8 +1,12 @@
 #include "emotion/eval/probe_experiment.h"
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include <ATen/ATen.h>
+#include <c10/core/Allocator.h>
+#include <c10/util/ThreadLocalDebugInfo.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -131,6 +135,20 @@ TEST(ProbeExperimentTest, OneAgainstAllCountsYesAndNo) {
     EXPECT_NEAR(outcome.binary_accuracy[static_cast<std::size_t>(k)], right[k].item<double>(), 1e-12);
 }
 
+// Each class learns as if it were alone, at the rate and with the decay that are asked for, whatever their number.
+TEST(ProbeExperimentTest, OneAgainstAllIsAFitAClass) {
+  const ProbeSplit train = train_split(), test = test_split();
+  const ProbeOptions sgd{.solver = "sgd", .epochs = 4, .batch = 16, .lr = 0.1, .weight_decay = 0.01, .every = 2};
+  const LinearModel together = run_probe({.fit = sgd, .one_vs_all = true}, kClasses, train, nullptr, &test).model;
+  ProbeOptions alone = sgd;
+  alone.multi_label = true;
+  for (std::int64_t k = 0; k < 4; ++k) {
+    const LinearModel one = fit_probe(golden("train_x"), hot_rows(golden("train_y"), 4).narrow(1, k, 1), alone);
+    EXPECT_LT(largest_difference(together.weight[k], one.weight[0]), 1e-12) << k;
+    EXPECT_LT(largest_difference(together.bias[k], one.bias[0]), 1e-12) << k;
+  }
+}
+
 TEST(ProbeExperimentTest, SeveralLabelsAreMeasuredByMeanAveragePrecisionAsScikitLearns) {
   ProbeSplit train = train_split(), test = test_split();
   train.labels = label_lists(golden("multi_train"));
@@ -168,6 +186,21 @@ TEST(ProbeExperimentTest, HeldOutSamplesAreScoredWithoutAugmentation) {
   EXPECT_GT(swept.trials[0].score, 0.5) << "test data have their own pictures";
 }
 
+// Features of class k are the unit vector k; unaugmented, a sample looks like one of the next class: every answer is wrong.
+TEST(ProbeExperimentTest, NeighboursOfHeldOutSamplesAreSoughtWithoutAugmentationToo) {
+  const at::Tensor ids = at::arange(32, at::kLong) % 4;
+  ProbeSplit train;
+  train.features = hot_rows(ids, 4).to(at::kFloat).unsqueeze(0);
+  train.labels = label_lists(hot_rows(ids, 4));
+  const ProbeSplit test = train;
+  EXPECT_EQ(run_probe({.method = "knn", .k = 1, .folds = 4}, kClasses, train, nullptr, nullptr).mean, 1.0);
+  train.scored = hot_rows((ids + 1) % 4, 4).to(at::kFloat);
+  EXPECT_EQ(run_probe({.method = "knn", .k = 1, .folds = 4}, kClasses, train, nullptr, nullptr).mean, 0.0);
+  const ProbeOutcome swept = run_probe({.method = "knn", .sweep = {1}}, kClasses, train, nullptr, &test);
+  EXPECT_EQ(swept.trials[0].validation, 0.0);
+  EXPECT_EQ(swept.trials[0].score, 1.0) << "test data have their own pictures";
+}
+
 /// The warnings of a probe, a line each.
 std::string warnings(const ProbePlan& plan, const ProbeSplit& train, const ProbeSplit* test) {
   LogCapture capture(LogLevel::kInfo);
@@ -203,6 +236,60 @@ TEST(ProbeExperimentTest, WhatIsCountedIsWhatIsTrainedOn) {
   for (std::size_t i = 0; i < 120; ++i) train.labels[i] = {i == 0 ? 1U : 0U};
   const std::string drawn = error_of<DataError>([&] { run_probe({.fraction = 0.02}, kClasses, train, nullptr, &test); });
   EXPECT_EQ(drawn, "probe: all 2 training samples are of class 'anger'; at least two classes are needed");
+}
+
+/// The largest tensor that this thread allocates while a guard holds it.
+struct LargestAllocation : c10::MemoryReportingInfoBase {
+  void reportMemoryUsage(void*, std::int64_t bytes, std::size_t, std::size_t, c10::Device) override {
+    largest = std::max(largest, bytes);
+  }
+  bool memoryProfilingEnabled() const override { return true; }
+  std::int64_t largest = 0;
+};
+
+// Features of many views are a mapped file, larger than memory.
+TEST(ProbeExperimentTest, FeaturesAreNeverHeldInMemoryAsAWhole) {
+  ProbeSplit train = train_split();
+  const ProbeSplit test = test_split();
+  train.features = train.features.expand({50, -1, -1});
+  const auto memory = std::make_shared<LargestAllocation>();
+  {
+    const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, memory);
+    run_probe({.fit = {.solver = "sgd", .epochs = 2}}, kClasses, train, nullptr, &test);
+  }
+  EXPECT_GT(memory->largest, 0);
+  EXPECT_LT(memory->largest, train.features.numel() * 4 / 2);
+  // NaN in the last view, or in what is scored.
+  train.features = train.features.contiguous();
+  train.features[49][7][1] = NAN;
+  const std::string broken = ": its features hold NaN or infinite values; the network they come from is broken";
+  EXPECT_EQ(error_of<DataError>([&] { run_probe({}, kClasses, train, nullptr, &test); }), "training sample 7" + broken);
+  train = train_split();
+  train.scored = train.features[0].clone();
+  train.scored[9][0] = -INFINITY;
+  EXPECT_EQ(error_of<DataError>([&] { run_probe({}, kClasses, train, nullptr, &test); }), "training sample 9" + broken);
+}
+
+// Two samples of 'joy', whose first label is one that many have.
+TEST(ProbeExperimentTest, FoldsAreStratifiedByTheRarestLabel) {
+  ProbeSplit train = train_split();
+  for (std::size_t i = 0; i < 120; ++i) train.labels[i] = {static_cast<std::uint32_t>(i % 3)};
+  for (const std::size_t i : {30U, 60U}) train.labels[i] = {0, 3};
+  EXPECT_EQ(warnings({.method = "knn", .k = 1, .seeds = 10, .folds = 2}, train, nullptr), "") << "one in each fold, by any seed";
+}
+
+// Pictures of two samples each are dealt out by the first one: 0 (anger) to fold 0, 1 (awe) to fold 1, 2 (fear) to fold 0, then
+// those of joy. Anger is of pictures 0 and 2, awe of 0 and 1, fear of 1 and 2.
+TEST(ProbeExperimentTest, ClassesWithoutATestSampleInAFoldAreNamed) {
+  ProbeSplit train = train_split();
+  const std::vector<std::uint32_t> labels{0, 1, 1, 2, 2, 0};
+  for (std::uint32_t i = 0; i < 120; ++i) {
+    train.labels[i] = {i < 6 ? labels[i] : 3U};
+    train.pictures.push_back(i < 6 ? i / 2 : i);
+  }
+  EXPECT_EQ(warnings({.folds = 2}, train, nullptr),
+            "probe: some fits have no training sample of anger: never predicted there\n"
+            "probe: some folds have no test sample of anger: left out of mAP there\n");
 }
 
 TEST(ProbeExperimentTest, BadInput) {

@@ -53,6 +53,23 @@ TEST(ExamplesTest, TheSurestOfEachKindAndHowAnErrorErrs) {
   EXPECT_EQ(confident_examples(predictions, {4, 3, 2, 1}, manifest, dataset.classes, 2)[2].error, "");
 }
 
+// The surest by softmax, 0.25 beside -0.875, is not the one of the highest cosine.
+TEST(ExamplesTest, CosinesAreGivenAsSuchAndNotAsProbabilities) {
+  const ScratchFolder folder;
+  write_text(folder.path() / "dataset.yaml", "name: d\nclasses: [awe, fear]\nsplits: {all: all.jsonl}\n");
+  write_text(folder.path() / "all.jsonl",
+             "{\"image\": \"0.png\", \"labels\": [\"awe\"]}\n{\"image\": \"1.png\", \"labels\": [\"awe\"]}\n");
+  const Dataset dataset = Dataset::open(folder.path());
+  const Manifest manifest = Manifest::open(dataset, "all");
+  const Predictions predictions{.classes = 2, .scores = {0.25, -0.875, /**/ 0.75, 0.5}, .labels = {{0}, {0}}};
+  const auto examples = confident_examples(predictions, {0, 1}, manifest, dataset.classes, 2, /*cosines=*/true);
+  const auto json = nlohmann::json::parse(metrics_json(classification_metrics(predictions), dataset.classes, 2, examples));
+  EXPECT_EQ(json["examples"], nlohmann::json::parse(R"([
+      {"image": "1.png", "labels": ["awe"], "prediction": "awe", "cosine": 0.75, "right": true},
+      {"image": "0.png", "labels": ["awe"], "prediction": "awe", "cosine": 0.25, "right": true}])"));
+  EXPECT_EQ(confident_examples(predictions, {0, 1}, manifest, dataset.classes, 2)[0].image, "0.png");
+}
+
 // Two samples of awe, one of them taken for joy; nothing is fear, and nothing is taken for it.
 TEST(MetricsTextTest, WhatDoesNotExistIsADash) {
   EvaluationSummary summary{.classes = {"awe", "joy", "fear"},

@@ -238,6 +238,9 @@ TEST_F(PageTest, AnEvaluationsPageHoldsItsNumbers) {
                            "title=\"&lt;fear&gt; predicted as awe\">1</td>", "<b>awe</b> 0.88, hard error<br>truth: &lt;fear&gt;",
                            "gone.png cannot be read", "href=\"#part-5\">Most confident predictions</a>"})
     EXPECT_THAT(html, HasSubstr(text));
+  r.examples[1].cosine = -0.25;
+  write_evaluation_page(folder_.path() / "eval.html", r, folder_.path());
+  EXPECT_THAT(read_file(folder_.path() / "eval.html"), HasSubstr("<b>awe</b> cosine -0.25, hard error<br>"));
 }
 
 // A line of pixels is a picture too: 1 x 5000, its shorter side made 112, was one that no JPEG file can hold.

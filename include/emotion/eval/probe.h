@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,13 +20,20 @@ struct ProbeOptions {
   int every = 10;                   ///< sgd: lr / 10 every so many epochs; 0 = constant
   std::int64_t epoch_samples = 0;   ///< sgd: samples an epoch, as many of every class; 0 = every sample once
   bool multi_label = false;         ///< binary cross-entropy for each class instead of softmax
-  std::uint64_t seed = 1;           ///< sgd: order
+  /// multi_label, sgd: each class is a problem of its own, at the full lr. Else the loss is their mean, as PyTorch's, and a class
+  /// learns at lr / K.
+  bool separate = false;
+  std::uint64_t seed = 1;  ///< sgd: order
 };
 
 struct LinearModel {
   at::Tensor weight;  ///< double [K, D]
   at::Tensor bias;    ///< double [K]; -inf for a class that no training sample has, +inf for one (multi_label) that all have
 };
+
+/// The first of `rows` (undefined = all) of features [n, D] or [V, n, D] that holds NaN or an infinite value. Looks block by
+/// block: the features may be a mapped file that memory would not hold.
+std::optional<std::int64_t> find_not_finite(const at::Tensor& features, const at::Tensor& rows = {});
 
 /// Fits to float features [n, D], or [V, n, D] of V augmented views, and targets [n, K] (0 or 1; one 1 a row unless
 /// multi_label). `rows`, int64, are the samples used; undefined = all.

@@ -35,7 +35,7 @@ struct ProbePlan {
   int k = 20;                     ///< knn
   std::vector<double> sweep;  ///< values of lr (sgd), C (lbfgs) or k (knn), of which validation chooses one; empty = no choice
   int seeds = 1;              ///< repetitions with seed, seed + 1, ..
-  int folds = 0;              ///< above 1: cross-validation over the training split, stratified by the first label
+  int folds = 0;              ///< above 1: cross-validation over the training split, stratified by a sample's rarest label
   double fraction = 1.0;      ///< part of the training samples used, drawn by seed
   bool one_vs_all = false;    ///< a binary problem a class, whose probabilities are compared
   std::uint64_t seed = 1;
@@ -62,7 +62,8 @@ struct ProbeOutcome {
   LinearModel model;                             ///< of the first trial; undefined for knn
 };
 
-/// What run_probe refuses without looking at a feature, for `views` of each training sample: asked before features are computed.
+/// What run_probe refuses without looking at a feature, for `views` augmented ones of each training sample (0: as it is): asked
+/// before features are computed.
 /// @throws ConfigError for settings that do not go together; DataError: no training sample, more folds than the smallest class
 ///         has samples (pictures, where several are of one)
 void check_plan(const ProbePlan& plan, std::int64_t views, const std::vector<std::string>& classes, const ProbeSplit& train);
@@ -70,7 +71,8 @@ void check_plan(const ProbePlan& plan, std::int64_t views, const std::vector<std
 /// Fits and measures as the plan says. `validation` chooses from the sweep; where it is null a fifth of the training samples is
 /// held out for that, and all of them are used for the fit that is measured. `test` is null with folds.
 ///
-/// Classes without a training or a test sample are named in a warning; they do not count in mAP and balanced accuracy.
+/// Classes without a training or a test sample, of any fold where there are folds, are named in a warning; they do not count in
+/// mAP and balanced accuracy.
 /// @throws DataError: a NaN feature (with its sample's place), a single class, more folds than the smallest class has samples, k
 ///         above the number of training samples; ConfigError for settings that do not go together; Interrupted
 ProbeOutcome run_probe(const ProbePlan& plan, const std::vector<std::string>& classes, const ProbeSplit& train,
