@@ -1,11 +1,14 @@
 #include "emotion/data/verify.h"
 
+#include <new>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "../support/commands.h"
 #include "../support/scratch.h"
+#include "emotion/error.h"
 #include "emotion/io/weights.h"
 
 namespace emotion {
@@ -140,6 +143,19 @@ TEST_F(VerifyTest, AnnotationsAreRead) {
              "{\"categories\": [{\"id\": 1, \"name\": \"x\"}], \"images\": [], \"annotations\": []}");
   EXPECT_THAT(verify(3), ElementsAre(HasSubstr("train.jsonl:2: not a JSON object"),
                                      HasSubstr("train.jsonl:1: image a.png has no entry in annotations/train.json")));
+}
+
+// It would leave whole samples out of the new set.
+TEST_F(VerifyTest, WhatIsNoFilesFaultIsNoProblemOfASample) {
+  write_sets("train: train.jsonl");
+  write_text(root_ / "train.jsonl", "{\"image\": \"a.png\", \"regions\": \"wide.safetensors\"}\n");
+  const Manifest manifest = Manifest::open(Dataset::open(root_), "train");
+  const auto problems = [&](const ReadRegions& read) { return file_problems(manifest, 1, read); };
+  EXPECT_EQ(error_of<RunError>([&] { problems([](const fs::path&) -> std::int64_t { throw RunError("the disk fails"); }); }),
+            "the disk fails");
+  EXPECT_THROW(problems([](const fs::path&) -> std::int64_t { throw std::bad_alloc(); }), std::bad_alloc);
+  EXPECT_THAT(problems([](const fs::path&) -> std::int64_t { throw WeightsError("torn"); }),
+              ElementsAre((root_ / "train.jsonl").string() + ":1: regions: torn"));
 }
 
 TEST_F(VerifyTest, AWholeSetHasNoProblem) {

@@ -19,7 +19,8 @@ using ReadRegions = std::function<std::int64_t(const std::filesystem::path&)>;
 
 /// Every file of a split that is missing or cannot be read: `file:line: path: reason`, in manifest order. Images and faces are
 /// decoded, region files read by `read_regions` (none: ignored); regions of another width than the first are a problem too.
-/// On `workers` threads (0 = one per core). @throws Interrupted
+/// On `workers` threads (0 = one per core). @throws Interrupted; RunError and what else tells nothing of the files, as memory
+/// that ends
 std::vector<std::string> file_problems(const Manifest& manifest, int workers, const ReadRegions& read_regions = {});
 
 /// Gets the lines of a split that can be read (of a copy in a scratch folder, where some cannot) and those samples among them,
