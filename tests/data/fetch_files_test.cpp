@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "../../src/data/importers/files.h"
 #include "../support/small_files.h"
 #include "emotion/error.h"
 #include "emotion/signals.h"
@@ -103,6 +104,20 @@ TEST_F(FetchFilesTest, WhatIsThereMustBeginAsAPicture) {
   EXPECT_EQ(summary.there, 1U);
   EXPECT_EQ(summary.fetched, 3U);
   for (const auto& entry : list) EXPECT_EQ(read_file(out() / entry.path), picture()) << entry.path;
+}
+
+TEST_F(FetchFilesTest, WhyAPictureCannotBeReadIsTold) {
+  fs::create_directories(out() / "folder.jpg");
+  fs::create_symlink("loop.jpg", out() / "loop.jpg");
+  write_text(out() / "empty.jpg", "");
+  write_text(out() / "good.jpg", picture());
+  EXPECT_EQ(picture_problem(out() / "good.jpg"), "");
+  EXPECT_EQ(picture_problem(out() / "gone.jpg"), "no such file");
+  EXPECT_EQ(picture_problem(out() / "good.jpg/in.jpg"), "no such file");
+  EXPECT_EQ(picture_problem(out() / "folder.jpg"), "no such file");
+  EXPECT_EQ(picture_problem(out() / "empty.jpg"), "an empty file");
+  EXPECT_EQ(picture_problem(out() / "loop.jpg"), "cannot be read: Too many levels of symbolic links");
+  EXPECT_EQ(picture_problem(out() / std::string(300, 'n')), "cannot be read: File name too long");
 }
 
 TEST_F(FetchFilesTest, WhatIsCalledAsNoPictureStays) {
