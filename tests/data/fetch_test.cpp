@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "../support/free_port.h"
+#include "../support/limited_memory.h"
 #include "../support/log_capture.h"
 #include "emotion/error.h"
 #include "fetch_support.h"
@@ -215,6 +216,19 @@ TEST_F(FetchTest, AHostThatSendsOnToADeadOneIsNotGivenUp) {
     EXPECT_EQ(server.requests(fmt::format("/{}", i)), 3) << i;
     EXPECT_THAT(failure(fmt::format("{}.jpg", i)), AllOf(StartsWith("passing "), Not(HasSubstr("in a row")))) << i;
   }
+}
+
+// Else the picture would not be asked for again.
+TEST_F(FetchTest, MemoryThatEndsIsNoFailureOfThePicture) {
+  if (!kMemoryIsLimited) GTEST_SKIP() << "a sanitizer maps what it likes";
+  HttpServer server([](const std::string&, int) { return HttpAnswer{.body = large_gif()}; });
+  EXPECT_EQ(error_within(64,
+                         [&] {
+                           fetch_pictures({{"large.gif", server.url("/large")}}, config());
+                         }),
+            "not one of ours: std::bad_alloc");
+  EXPECT_EQ(server.requests("/large"), 1);
+  EXPECT_EQ(failures(), "");
 }
 
 TEST_F(FetchTest, SlowDripsEnd) {
