@@ -121,8 +121,8 @@ std::vector<std::string> check_usable(const Manifest& manifest, const Dataset& d
   }
   all_before(manifest.size());
   try {
-    if (fs::exists(Annotations::file_of(manifest.dataset(), manifest.split()))) Annotations::read(manifest);
     use(manifest, whole);
+    if (fs::exists(Annotations::file_of(manifest.dataset(), manifest.split()))) Annotations::read(manifest);
   } catch (const DataError& error) {
     problems.emplace_back(error.what());
   }

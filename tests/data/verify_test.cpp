@@ -16,6 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -89,6 +90,25 @@ TEST_F(VerifyTest, WritesADataSetOfWhatIsWhole) {
   EXPECT_EQ(none.code, 3);
   EXPECT_THAT(none.errors, HasSubstr(": no sample is whole; nothing was written"));
   EXPECT_FALSE(fs::exists(fs::path(out + "2") / "dataset.yaml"));
+}
+
+// A set that lacks a split would pass for a whole one. Line 2 of val is broken, so that the others are looked at in a copy.
+TEST_F(VerifyTest, ASplitThatCannotBeWrittenIsAnError) {
+  write_sets("train: train.jsonl, val: val.jsonl, test: test.jsonl");
+  write_text(root_ / "train.jsonl", "{\"image\": \"a.png\", \"labels\": [0]}\n");
+  write_text(root_ / "val.jsonl", "{\"image\": \"b.png\", \"labels\": [0]}\nnonsense\n");
+  write_text(root_ / "test.jsonl", "{\"image\": \"face.png\", \"labels\": [0]}\n");
+  write_text(root_ / "annotations/val.json",
+             "{\"categories\": [{\"id\": 1, \"name\": \"x\"}], \"images\": [], \"annotations\": []}");
+  const fs::path out = folder_.path() / "new";
+  const auto result = command(folder_.path(), {"emotion_data", "verify", root_.string(), "--out", out.string()});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_EQ(std::count(result.output.begin(), result.output.end(), '\n'), 2) << result.output;
+  const std::string set = root_.string();
+  EXPECT_THAT(result.errors,
+              EndsWith(set + ": split val has whole samples and cannot be written: " + set +
+                       "/val.jsonl:1: image b.png has no entry in " + set + "/annotations/val.json; no data set was made\n"));
+  for (const char* name : {"dataset.yaml", "val.jsonl", "annotations/val.json"}) EXPECT_FALSE(fs::exists(out / name)) << name;
 }
 
 // A broken line hides no picture, a split without a file no other split.
