@@ -29,6 +29,7 @@
 #include "emotion/data/picture_name.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/file_lock.h"
 #include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
@@ -387,6 +388,7 @@ FetchSummary fetch_pictures(const std::vector<UrlEntry>& list, const FetchConfig
   std::error_code error;
   fs::create_directories(config.out, error);
   if (error) throw RunError(config.out.string() + ": cannot be made: " + error.message());
+  const FolderLock lock(config.out, "another fetch is at work there; wait for its end, or give another folder");
   FetchSummary summary;
   FailureFile failures(config.out / "failures.tsv");
   std::vector<Job> jobs;  // the run's threads read it to their end

@@ -9,6 +9,7 @@
 #include "../../src/data/importers/files.h"
 #include "../support/small_files.h"
 #include "emotion/error.h"
+#include "emotion/io/file_lock.h"
 #include "emotion/signals.h"
 #include "fetch_support.h"
 
@@ -88,6 +89,17 @@ TEST_F(FetchFilesTest, AWriteThatFailsLeavesNoFileAndNoDescriptor) {
   EXPECT_EQ(failure("7.jpg"), "passing cannot be written: File too large");
   EXPECT_EQ(open_files(), before);
   EXPECT_EQ(std::distance(fs::directory_iterator(out()), fs::directory_iterator()), 1) << "the list of failures";
+}
+
+// Each would write failures.tsv at its end without what the other found.
+TEST_F(FetchFilesTest, OneFetchAtATimeWorksInAFolder) {
+  fs::create_directories(out());
+  {
+    const FolderLock other(out(), "");
+    EXPECT_EQ(error_of<ConfigError>([&] { fetch_pictures({}, config()); }),
+              out().string() + ": another fetch is at work there; wait for its end, or give another folder");
+  }
+  EXPECT_NO_THROW(fetch_pictures({}, config()));
 }
 
 TEST_F(FetchFilesTest, WhatIsThereMustBeginAsAPicture) {

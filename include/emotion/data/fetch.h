@@ -60,7 +60,8 @@ struct FetchSummary {
 /// is tried, once for all attempts that go on at the same time. The log tells a host's first failure that may pass. Only http and
 /// https are followed, also on redirects; the address of every connection is checked when it is opened, so that no name, redirect
 /// or changed DNS answer leads to a private one. Proxies of the environment are not used.
-/// @throws ConfigError for absurd values, RunError (disk), Interrupted with everything recorded
+/// @throws ConfigError for absurd values and where another fetch is at work in the folder, RunError (disk), Interrupted with
+/// everything recorded
 FetchSummary fetch_pictures(const std::vector<UrlEntry>& list, const FetchConfig& config);
 
 }  // namespace emotion
