@@ -5,10 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <new>
+#include <system_error>
 
 #include "emotion/error.h"
 #include "emotion/nearest.h"
@@ -47,6 +51,20 @@ std::string one_line(std::string_view text) {
     }
   }
   return text.size() > kMost ? line + " .." : line;
+}
+
+/// `PATH: reason`, of two paths `FROM -> TO: reason`.
+std::string file_problem(const std::filesystem::filesystem_error& error) {
+  std::string place = error.path1().string();
+  if (!error.path2().empty()) place += " -> " + error.path2().string();
+  return place + ": " + error.code().message();
+}
+
+/// A path that cannot be used is a fault of what was given; a disk that is full or fails, or a limit of the process, is not.
+ExitCode exit_code(const std::error_code& error) {
+  constexpr std::array kMachine{EDQUOT, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC, EROFS, ESTALE};
+  const bool machine = std::find(kMachine.begin(), kMachine.end(), error.value()) != kMachine.end();
+  return machine ? ExitCode::kRunFailed : ExitCode::kData;
 }
 
 /// Started with one of them closed, the first files opened would take its number, and log lines would be written into them.
@@ -176,6 +194,9 @@ int run_command(CLI::App& app, int argc, char** argv, const std::function<void()
     // A process of --nproc has told the launching one, which prints it.
     if (*error.what()) std::cerr << one_line(error.what()) << '\n';
     return static_cast<int>(error.code());
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::cerr << one_line(file_problem(error)) << '\n';
+    return static_cast<int>(exit_code(error.code()));
   } catch (const std::bad_alloc&) {
     std::cerr << app.get_name() << ": out of memory; use a smaller batch, fewer workers or a smaller image size\n";
   } catch (const std::exception& error) {

@@ -41,6 +41,7 @@ struct Collection {
 };
 
 void rank(const Collection& collection, const CurateCommandOptions& o) {
+  refuse_decided(o.candidates);  // before the work
   const std::vector<std::string> seeds = o.seeds.empty() ? std::vector<std::string>{} : Vocabulary::read(o.seeds).words();
   std::optional<WordVectors> vectors;
   if (!o.word2vec.empty()) vectors = WordVectors::open(o.word2vec);

@@ -49,24 +49,30 @@ void emotion_data_verify(const emotion::VerifyOptions& options) {
   std::optional<Dataset> whole_set;
   if (!options.out.empty()) whole_set = derive_dataset(dataset, options.out);
   std::size_t problems = 0, samples = 0;
-  std::string kept;
+  std::string kept, lost;
   const ReadRegions read_regions = [](const std::filesystem::path& file) -> std::int64_t {
     const RegionFile regions = read_region_file(file);
     return regions.features.size(0) > 0 ? regions.features.size(1) : -1;
   };
   for (const auto& [split, file] : dataset.splits) {
+    bool unwritten = false;
     const auto found = split_problems(dataset, split, options.workers, read_regions,
                                       [&, &name = split](const Manifest& manifest, const std::vector<std::size_t>& whole) {
                                         samples += manifest.size();
                                         count_unusable(manifest, dataset.split_file(name).string());
                                         if (!whole_set || whole.empty()) return;
+                                        unwritten = true;
                                         write_split(*whole_set, name, {{&manifest, whole}});
+                                        unwritten = false;
                                         kept += fmt::format("{} {}, ", name, whole.size());
                                       });
     for (const auto& problem : found) print_out("{}\n", problem);
     problems += found.size();
+    if (unwritten && lost.empty())
+      lost = fmt::format("split {} has whole samples and cannot be written: {}", split, found.back());
   }
   if (whole_set) {
+    if (!lost.empty()) throw DataError(fmt::format("{}: {}; no data set was made", options.data, lost));
     if (whole_set->splits.empty()) throw DataError(options.data + ": no sample is whole; nothing was written");
     whole_set->save();
     return log_info("{}: {}without the {} of {}", options.out, kept, counted(problems), options.data);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <set>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
@@ -104,7 +105,8 @@ class DatasetReader {
 }  // namespace
 
 Dataset Dataset::open(const std::filesystem::path& root) {
-  if (!std::filesystem::exists(root / "dataset.yaml")) {
+  std::error_code told_by_reading;
+  if (std::filesystem::status(root / "dataset.yaml", told_by_reading).type() == std::filesystem::file_type::not_found) {
     // From another folder than the one it was meant for a relative path leads elsewhere: the absolute one shows it.
     std::error_code none;
     const std::filesystem::path here = std::filesystem::current_path(none);

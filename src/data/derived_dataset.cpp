@@ -126,10 +126,11 @@ void copy_annotations(const Dataset& dataset, const std::string& split, const st
 void write_split(Dataset& dataset, const std::string& split, const std::vector<CopiedLines>& lines) {
   const bool empty = std::all_of(lines.begin(), lines.end(), [](const auto& part) { return part.samples.empty(); });
   if (empty) throw DataError(fmt::format("split {} would be empty; there are too few samples", split));
+  // Annotations first: where they are broken, no split without them is left.
+  copy_annotations(dataset, split, lines, [](const Manifest& source, std::size_t i) { return std::string(source[i].image); });
   write_file_atomically(dataset.root / (split + ".jsonl"), [&](std::ostream& out) {
     for (const auto& part : lines) copy_lines(part, out);
   });
-  copy_annotations(dataset, split, lines, [](const Manifest& source, std::size_t i) { return std::string(source[i].image); });
   dataset.splits.emplace_back(split, split + ".jsonl");
 }
 

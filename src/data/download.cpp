@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "emotion/error.h"
+#include "emotion/log.h"
 
 namespace emotion {
 namespace {
@@ -54,7 +55,9 @@ struct Host {
   std::deque<Waiting> waiting;
   int active = 0;
   Clock::time_point not_before{};
-  std::string given_up;  ///< why nothing more is asked of it in this run; empty = it is asked
+  int unreached = 0;          ///< attempts in a row that found no name or opened no connection
+  bool failure_told = false;  ///< that it fails is in the log
+  std::string given_up;       ///< why nothing more is asked of it in this run; empty = it is asked
 };
 
 /// How long a host is left alone after a failure.
@@ -223,32 +226,44 @@ struct Downloader::Data {
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, milliseconds));
   }
 
-  /// The host wants more patience than this run has: what still waits for it fails with the same reason, to be tried by a later
-  /// run.
+  /// The host is not there, or wants more patience than this run has: what still waits for it fails with the same reason, to be
+  /// tried by a later run.
   void give_up(Host& host, const std::string& reason) {
+    log_warning("{}: given up in this run, with {} more URLs: {}", host.name, host.waiting.size(), reason);
     host.given_up = reason;
     for (const Waiting& what : host.waiting) finished.push_back({what.job, {}, reason, true});
     waiting -= host.waiting.size();
     host.waiting.clear();
   }
 
+  /// Attempts at a host that go on at the same time: they fail together, and count as one of a URL's.
+  int abreast() const { return std::min(config.per_host, config.parallel); }
+
+  /// A host has as many attempts as a URL: those of thousands would take hours, since the host is left alone after each.
+  bool is_dead(const Host& host) const { return host.unreached >= std::int64_t{abreast()} * (std::int64_t{config.retries} + 1); }
+
   void finish(CURL* easy, CURLcode code) {
     const auto found = active.find(easy);
     std::unique_ptr<Transfer> transfer = std::move(found->second);
     active.erase(found);
     --transfer->host->active;
+    Host& host = *transfer->host;
+    host.unreached = is_unreached(*transfer, code) ? host.unreached + 1 : 0;
     DownloadResult result{transfer->what.job, {}, {}, false};
     Pause pause;
     judge(*transfer, code, result, pause);
     curl_multi_remove_handle(multi, easy);
     spare.push_back(easy);
-    Host& host = *transfer->host;
+    if (result.passing && !std::exchange(host.failure_told, true)) log_warning("{}: {}", host.name, result.failure);
     const bool retry = result.passing && transfer->what.attempts <= config.retries;
     if (result.passing && pause.seconds > config.longest_wait) {
       result.failure += fmt::format("; the server asks for {:.0f} s of patience", pause.seconds);
       if (host.given_up.empty()) give_up(host, result.failure);
     } else if (result.passing && !host.given_up.empty()) {
       result.failure = host.given_up;
+    } else if (result.passing && is_dead(host)) {
+      result.failure += fmt::format("; the host was not reached {} times in a row", host.unreached);
+      give_up(host, result.failure);
     } else if (result.passing && (retry || pause.asked)) {
       host.not_before = std::max(host.not_before, Clock::now() + seconds(pause.seconds));
       if (retry) {
@@ -265,7 +280,8 @@ struct Downloader::Data {
   void judge(const Transfer& t, CURLcode code, DownloadResult& result, Pause& pause) const {
     long status = 0;
     curl_easy_getinfo(t.easy, CURLINFO_RESPONSE_CODE, &status);
-    pause.seconds = config.first_wait * static_cast<double>(std::uint64_t{1} << std::min(t.what.attempts - 1, 20));
+    const int attempts = std::max(t.what.attempts, (t.host->unreached + abreast() - 1) / abreast());
+    pause.seconds = config.first_wait * static_cast<double>(std::uint64_t{1} << std::min(attempts - 1, 20));
     pause.seconds = std::min(pause.seconds, config.longest_wait);
     if (!t.refusal.empty()) {
       result.failure = t.refusal;
@@ -293,6 +309,17 @@ struct Downloader::Data {
     }
     std::replace_if(
         result.failure.begin(), result.failure.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+  }
+
+  /// Whether the URL's own host was not reached; one that sends on to another was.
+  static bool is_unreached(const Transfer& t, CURLcode code) {
+    long redirects = 0;
+    curl_off_t connected = 0;  // microseconds until it was
+    curl_easy_getinfo(t.easy, CURLINFO_REDIRECT_COUNT, &redirects);
+    curl_easy_getinfo(t.easy, CURLINFO_CONNECT_TIME_T, &connected);
+    if (redirects > 0 || t.met_private) return false;
+    return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT ||
+           (code == CURLE_OPERATION_TIMEDOUT && connected == 0);
   }
 
   /// libcurl gives the same code for bytes that are no HTTP answer, as an earlier answer longer than its Content-Length leaves

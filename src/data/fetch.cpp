@@ -29,6 +29,7 @@
 #include "emotion/data/picture_name.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/io/file_lock.h"
 #include "emotion/log.h"
 #include "emotion/progress.h"
 #include "emotion/signals.h"
@@ -195,10 +196,10 @@ class Verifier {
     }
     work_.notify_one();
   }
-  /// @throws RunError of a thread: the disk is full
+  /// @throws what a thread met that is no picture's fault: a full disk, no memory
   std::vector<Done> take() {
     const std::lock_guard lock(mutex_);
-    if (!problem_.empty()) throw RunError(problem_);
+    if (problem_) std::rethrow_exception(problem_);
     pending_ -= done_.size();
     return std::exchange(done_, {});
   }
@@ -218,20 +219,20 @@ class Verifier {
       lock.unlock();
       const Job& job = jobs_[result.job];
       Done done{.job = result.job, .copied = result.body.empty(), .failure = {}, .unwritten = {}};
-      std::string problem;
+      std::exception_ptr problem;
       try {
         if (done.copied) result.body = read_file(path_below(out_, job.twin));
         decode_image(std::as_bytes(std::span(result.body)), job.url);
         for (const auto& path : job.paths) {
           if (auto unwritten = write_picture(out_, path, result.body)) done.unwritten.push_back(std::move(*unwritten));
         }
-      } catch (const RunError& error) {
-        problem = error.what();
-      } catch (const std::exception& error) {
+      } catch (const DataError& error) {
         done.failure = error.what();
+      } catch (...) {
+        problem = std::current_exception();
       }
       lock.lock();
-      if (problem_.empty()) problem_ = problem;
+      if (!problem_) problem_ = problem;
       done_.push_back(std::move(done));
       wake_();
     }
@@ -245,7 +246,7 @@ class Verifier {
   std::deque<DownloadResult> queue_;
   std::vector<Done> done_;
   std::size_t pending_ = 0;
-  std::string problem_;
+  std::exception_ptr problem_;
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };
@@ -387,13 +388,14 @@ FetchSummary fetch_pictures(const std::vector<UrlEntry>& list, const FetchConfig
   std::error_code error;
   fs::create_directories(config.out, error);
   if (error) throw RunError(config.out.string() + ": cannot be made: " + error.message());
+  const FolderLock lock(config.out, "another fetch is at work there; wait for its end, or give another folder");
   FetchSummary summary;
   FailureFile failures(config.out / "failures.tsv");
   std::vector<Job> jobs;  // the run's threads read it to their end
   try {
     jobs = open_jobs(list, config, failures, summary);
     FetchRun(jobs, config, failures, summary).run(list.size());
-  } catch (const Error&) {
+  } catch (...) {
     sync_disk(config.out);
     failures.close();
     throw;

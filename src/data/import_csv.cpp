@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -105,7 +106,10 @@ class CsvRows {
     const std::string image = relative_to(options_.root, field);
     path_below(options_.root, image);
     const fs::path file = options_.root / plain_path(image);
-    if (!fs::is_regular_file(file)) {
+    std::error_code error;
+    const fs::file_status status = fs::status(file, error);
+    if (!fs::status_known(status)) throw DataError(fmt::format("{}: {}", file.string(), error.message()));
+    if (!fs::is_regular_file(status)) {
       throw DataError(fmt::format("{}: no such image{}", file.string(),
                                   image.find('\\') != std::string::npos ? "; use / between folders" : ""));
     }

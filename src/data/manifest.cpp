@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ostream>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -99,7 +100,8 @@ bool is_writable_folder_of(const std::filesystem::path& jsonl) {
 
 /// The index on disk, if it is of that state of the JSONL.
 std::optional<MappedFile> kept_index(const std::filesystem::path& file, const IndexHeader& wanted, std::size_t classes) {
-  if (!std::filesystem::is_regular_file(file)) return std::nullopt;
+  std::error_code none;  // with .index a name may be too long: it is kept in memory then
+  if (!std::filesystem::is_regular_file(file, none)) return std::nullopt;
   MappedFile map(file);
   if (!is_current(map.bytes(), wanted, classes)) return std::nullopt;
   return map;

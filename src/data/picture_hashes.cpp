@@ -126,7 +126,7 @@ void hash_picture(HashedPicture& picture, const std::filesystem::path& root, Has
     picture.height = image.height;
     picture.hash = perceptual_hash(image);
     file.add(picture, state);
-  } catch (const std::exception& error) {
+  } catch (const DataError& error) {
     picture.error = error.what();
   }
 }

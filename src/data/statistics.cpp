@@ -4,6 +4,7 @@
 #include <cmath>
 #include <ostream>
 #include <set>
+#include <system_error>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -42,6 +43,22 @@ void emotions_of(const SampleView& sample, const std::vector<std::int64_t>& clas
   }
   std::sort(emotions.begin(), emotions.end());
   emotions.erase(std::unique(emotions.begin(), emotions.end()), emotions.end());
+}
+
+/// The line without the blanks that editors leave behind it.
+std::string_view check_line(std::string_view line) { return line.substr(0, line.find_last_not_of(" \r") + 1); }
+
+/// A person's answers, or another file: a new list would replace them.
+void refuse_answered(const std::filesystem::path& file) {
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(file, none)) return;
+  const std::string text = read_text(file, 1 << 30);
+  for (const auto [whole, number] : Lines(text)) {
+    const std::string_view line = check_line(whole);
+    if (!line.empty() && line[0] != '#' && !line.ends_with("\t?"))
+      throw ConfigError(fmt::format("{}:{}: is filled in, a new list would replace it; give another file, or remove this one",
+                                    file.string(), number));
+  }
 }
 
 }  // namespace
@@ -115,6 +132,7 @@ void CooccurrenceMatrix::write(const std::vector<std::string>& names, const std:
 }
 
 void write_check_list(const Dataset& dataset, std::uint64_t count, std::uint64_t seed, const std::filesystem::path& file) {
+  refuse_answered(file);
   std::vector<Manifest> manifests;
   std::vector<std::pair<std::size_t, std::size_t>> samples;  // manifest, sample
   for (const auto& [split, jsonl] : dataset.splits) {
@@ -146,7 +164,7 @@ LabelNoise read_check_list(const std::filesystem::path& file) {
   LabelNoise noise;
   std::set<std::string> images;
   for (const auto [whole, number] : Lines(text)) {
-    const std::string_view line = whole.substr(0, whole.find_last_not_of(" \r") + 1);
+    const std::string_view line = check_line(whole);
     if (line.empty() || line[0] == '#') continue;
     const std::size_t tab = line.rfind('\t');
     const std::string_view answer = tab == std::string_view::npos ? "" : line.substr(tab + 1);

@@ -32,7 +32,9 @@ Found look(const Manifest& manifest, const Dataset& dataset, std::size_t i, cons
   const auto attempt = [&](const char* what, const auto& action) {
     try {
       action();
-    } catch (const std::exception& error) {
+    } catch (const Error& error) {
+      // Else it is the process's trouble or the machine's: the sample may be whole.
+      if (error.code() != ExitCode::kData) throw;
       found.problems.push_back(fmt::format("{}: {}{}", manifest.place(i), what, error.what()));
     }
   };
@@ -119,8 +121,8 @@ std::vector<std::string> check_usable(const Manifest& manifest, const Dataset& d
   }
   all_before(manifest.size());
   try {
-    if (fs::exists(Annotations::file_of(manifest.dataset(), manifest.split()))) Annotations::read(manifest);
     use(manifest, whole);
+    if (fs::exists(Annotations::file_of(manifest.dataset(), manifest.split()))) Annotations::read(manifest);
   } catch (const DataError& error) {
     problems.emplace_back(error.what());
   }

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <ostream>
 #include <set>
+#include <system_error>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -129,7 +130,22 @@ std::vector<Candidate> emotion_candidates(const std::vector<std::filesystem::pat
   return candidates;
 }
 
+void refuse_decided(const std::filesystem::path& file) {
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(file, none)) return;
+  const std::string text = read_text(file, 64 << 20);
+  for (const auto [line, number] : Lines(text)) {
+    const std::vector<std::string> fields = fields_of(line);
+    if (fields[0].starts_with('#') || (fields.size() == 1 && fields[0].empty())) continue;
+    const bool seed = fields.size() == 5 && fields[0] == "yes" && fields[1] == fields[4];
+    if (fields[0] != "?" && !seed)
+      throw ConfigError(fmt::format("{}:{}: is decided on, a new table would replace it; give another file, or remove this one",
+                                    file.string(), number));
+  }
+}
+
 void write_candidates(const std::vector<Candidate>& candidates, const std::filesystem::path& file) {
+  refuse_decided(file);
   write_file_atomically(file, [&](std::ostream& out) {
     out << "# Emotion keywords: put yes or no in the first column in place of ?, then curate with --categories and this file.\n"
            "# keep\tkeyword\timages\tsimilarity\tnearest seed\n";

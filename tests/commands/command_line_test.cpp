@@ -86,6 +86,13 @@ TEST_F(CommandLineTest, ClosedStandardFilesAreNoFilesOfTheRun) {
   }
 }
 
+TEST_F(CommandLineTest, APathThatCannotBeLookedAtIsNamedWithTheReason) {
+  const std::string path(300, 'n');
+  const auto result = shell("$B/emotion_data curate " + path + " --candidates words.tsv");
+  EXPECT_EQ(result.code, 3);
+  EXPECT_EQ(result.errors, path + ": File name too long\n");
+}
+
 TEST_F(CommandLineTest, OutputThatCannotBeWrittenIsAFailure) {
   const std::string stats = fmt::format("emotion_data stats '{}'", tiny_.string());
   ASSERT_EQ(shell("$B/" + stats).code, 0);

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "../support/flip_image.h"
+#include "../support/limited_memory.h"
 #include "../support/scratch.h"
 #include "curation_support.h"
 #include "emotion/data/decode.h"
@@ -187,6 +188,13 @@ TEST_F(CurationTest, HashesOfASetThatCanOnlyBeReadAreUsed) {
   fs::permissions(file, fs::perms::owner_read);
   if (::access(file.c_str(), W_OK) == 0) GTEST_SKIP() << "root may write everything";
   EXPECT_EQ(hash_pictures(source, 1)[0].hash.plain, hash);
+}
+
+TEST_F(CurationTest, APictureForWhichMemoryEndsIsNotABrokenOne) {
+  if (!kMemoryIsLimited) GTEST_SKIP() << "a sanitizer maps what it likes";
+  write_text(root() / "img/0.png", large_gif());
+  const Dataset source = dataset({{"train", lines(0, 1)}});
+  EXPECT_EQ(error_within(64, [&] { hash_pictures(source, 1); }), "not one of ours: std::bad_alloc");
 }
 
 TEST_F(CurationTest, BadGroupFilesAreRefused) {

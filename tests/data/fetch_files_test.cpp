@@ -6,8 +6,10 @@
 
 #include <gtest/gtest.h>
 
+#include "../../src/data/importers/files.h"
 #include "../support/small_files.h"
 #include "emotion/error.h"
+#include "emotion/io/file_lock.h"
 #include "emotion/signals.h"
 #include "fetch_support.h"
 
@@ -89,6 +91,17 @@ TEST_F(FetchFilesTest, AWriteThatFailsLeavesNoFileAndNoDescriptor) {
   EXPECT_EQ(std::distance(fs::directory_iterator(out()), fs::directory_iterator()), 1) << "the list of failures";
 }
 
+// Each would write failures.tsv at its end without what the other found.
+TEST_F(FetchFilesTest, OneFetchAtATimeWorksInAFolder) {
+  fs::create_directories(out());
+  {
+    const FolderLock other(out(), "");
+    EXPECT_EQ(error_of<ConfigError>([&] { fetch_pictures({}, config()); }),
+              out().string() + ": another fetch is at work there; wait for its end, or give another folder");
+  }
+  EXPECT_NO_THROW(fetch_pictures({}, config()));
+}
+
 TEST_F(FetchFilesTest, WhatIsThereMustBeginAsAPicture) {
   HttpServer server([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
   const std::vector<UrlEntry> list{{"page.jpg", server.url("/1")},
@@ -103,6 +116,20 @@ TEST_F(FetchFilesTest, WhatIsThereMustBeginAsAPicture) {
   EXPECT_EQ(summary.there, 1U);
   EXPECT_EQ(summary.fetched, 3U);
   for (const auto& entry : list) EXPECT_EQ(read_file(out() / entry.path), picture()) << entry.path;
+}
+
+TEST_F(FetchFilesTest, WhyAPictureCannotBeReadIsTold) {
+  fs::create_directories(out() / "folder.jpg");
+  fs::create_symlink("loop.jpg", out() / "loop.jpg");
+  write_text(out() / "empty.jpg", "");
+  write_text(out() / "good.jpg", picture());
+  EXPECT_EQ(picture_problem(out() / "good.jpg"), "");
+  EXPECT_EQ(picture_problem(out() / "gone.jpg"), "no such file");
+  EXPECT_EQ(picture_problem(out() / "good.jpg/in.jpg"), "no such file");
+  EXPECT_EQ(picture_problem(out() / "folder.jpg"), "no such file");
+  EXPECT_EQ(picture_problem(out() / "empty.jpg"), "an empty file");
+  EXPECT_EQ(picture_problem(out() / "loop.jpg"), "cannot be read: Too many levels of symbolic links");
+  EXPECT_EQ(picture_problem(out() / std::string(300, 'n')), "cannot be read: File name too long");
 }
 
 TEST_F(FetchFilesTest, WhatIsCalledAsNoPictureStays) {

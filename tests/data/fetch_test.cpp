@@ -9,6 +9,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../support/free_port.h"
+#include "../support/limited_memory.h"
+#include "../support/log_capture.h"
 #include "emotion/error.h"
 #include "fetch_support.h"
 
@@ -16,8 +19,12 @@ namespace emotion {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 
 using FetchTest = FetchFixture;
 
@@ -169,6 +176,58 @@ TEST_F(FetchTest, AHostThatAsksForTooMuchPatienceIsLeftAlone) {
   const FetchSummary again = fetch_pictures(list, c);
   EXPECT_EQ(again.fetched, 40U);
   EXPECT_EQ(again.there, 40U);
+  EXPECT_EQ(failures(), "");
+}
+
+// Nobody listens there: 40 pictures of three attempts each would keep the host waiting 40 times; it has three rounds of four.
+TEST_F(FetchTest, AHostThatIsNotReachedIsGivenUp) {
+  HttpServer other([](const std::string&, int) { return HttpAnswer{.body = picture()}; });
+  const std::string dead = fmt::format("127.0.0.1:{}", free_port());
+  std::vector<UrlEntry> list;
+  for (int i = 0; i < 40; ++i) {
+    list.push_back({fmt::format("dead/{}.jpg", i), fmt::format("http://{}/{}", dead, i)});
+    list.push_back({fmt::format("other/{}.jpg", i), other.url(fmt::format("/{}", i))});
+  }
+  LogCapture log(LogLevel::kWarning);
+  const FetchSummary summary = fetch_pictures(list, config());
+  const std::string said = log.text();
+  EXPECT_EQ(summary.fetched, 40U);
+  EXPECT_EQ(summary.failed, 40U);
+  for (int i = 0; i < 40; ++i) {
+    EXPECT_THAT(failure(fmt::format("dead/{}.jpg", i)),
+                AllOf(StartsWith("passing "), EndsWith("; the host was not reached 12 times in a row")))
+        << i;
+  }
+  EXPECT_THAT(said, AllOf(HasSubstr("warning: " + dead + ": Failed to connect"),
+                          HasSubstr("warning: " + dead + ": given up in this run, with ")));
+  const FetchSummary again = fetch_pictures(list, config());
+  EXPECT_EQ(again.there, 40U);
+  EXPECT_EQ(again.failed, 40U) << "tried again";
+}
+
+// It is the other host that is dead.
+TEST_F(FetchTest, AHostThatSendsOnToADeadOneIsNotGivenUp) {
+  const std::string dead = fmt::format("http://127.0.0.1:{}/", free_port());
+  HttpServer server([&](const std::string&, int) { return HttpAnswer{.status = 302, .headers = "Location: " + dead + "\r\n"}; });
+  std::vector<UrlEntry> list;
+  for (int i = 0; i < 8; ++i) list.push_back({fmt::format("{}.jpg", i), server.url(fmt::format("/{}", i))});
+  EXPECT_EQ(fetch_pictures(list, config()).failed, 8U);
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_EQ(server.requests(fmt::format("/{}", i)), 3) << i;
+    EXPECT_THAT(failure(fmt::format("{}.jpg", i)), AllOf(StartsWith("passing "), Not(HasSubstr("in a row")))) << i;
+  }
+}
+
+// Else the picture would not be asked for again.
+TEST_F(FetchTest, MemoryThatEndsIsNoFailureOfThePicture) {
+  if (!kMemoryIsLimited) GTEST_SKIP() << "a sanitizer maps what it likes";
+  HttpServer server([](const std::string&, int) { return HttpAnswer{.body = large_gif()}; });
+  EXPECT_EQ(error_within(64,
+                         [&] {
+                           fetch_pictures({{"large.gif", server.url("/large")}}, config());
+                         }),
+            "not one of ours: std::bad_alloc");
+  EXPECT_EQ(server.requests("/large"), 1);
   EXPECT_EQ(failures(), "");
 }
 

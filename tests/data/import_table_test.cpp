@@ -35,6 +35,9 @@ TEST_F(TableImportTest, PathsOutsideTheRootAndWithBackslashesAreRefused) {
   EXPECT_THAT(table_error("image,label\n" + back + ",joy\n"), HasSubstr("is an absolute path, a path below"));
   EXPECT_EQ(table_error("image,label\nx/../../table.csv,joy\n"),
             "table.csv:2: 'x/../../table.csv' leaves '" + photos().string() + "'");
+  const std::string too_long(300, 'n');
+  EXPECT_EQ(table_error("image,label\nx/0.jpg,joy\n" + too_long + ",joy\n"),
+            "table.csv:3: " + (photos() / too_long).string() + ": File name too long");
   EXPECT_EQ(table_error("image,label\nx\\0.jpg,joy\n"),
             "table.csv:2: " + (photos() / "x\\0.jpg").string() + ": no such image; use / between folders");
 }

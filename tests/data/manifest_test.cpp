@@ -143,6 +143,16 @@ TEST_F(ManifestTest, ARelativeFolderIsSaidToBeLookedForHere) {
   EXPECT_THAT(error_of<DataError>([] { Dataset::open("/no/where"); }), HasSubstr("/no/where" + missing + advice));
 }
 
+TEST_F(ManifestTest, NamesMayBeTooLongForTheDisk) {
+  const fs::path root = folder_.path() / std::string(300, 'n');
+  EXPECT_EQ(error_of<DataError>([&] { Dataset::open(root); }),
+            (root / "dataset.yaml").string() + ": cannot be read: File name too long");
+  const std::string split = std::string(245, 'n') + ".jsonl";  // with .index it has 257 letters
+  write_text(folder_.path() / split, "{\"image\": \"a.jpg\"}\n");
+  const Dataset long_name = dataset("", "name: t\nclasses: [awe]\nsplits: {train: " + split + "}\n");
+  EXPECT_EQ(Manifest::open(long_name, "train").size(), 1U) << "its index is kept in memory";
+}
+
 TEST_F(ManifestTest, TheIndexFollowsTheFileAndSurvivesDamage) {
   std::string lines;
   for (int i = 0; i < 50; ++i)

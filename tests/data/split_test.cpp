@@ -331,6 +331,18 @@ TEST_F(SplitTest, ASplitSetFindsTheFacesAndRegionsOfItsSource) {
   }
 }
 
+// A failing disk, here a link to itself: the file is not looked for elsewhere, reading it tells what is wrong.
+TEST_F(SplitTest, AFaceThatCannotBeLookedAtIsNotSoughtAmongThePictures) {
+  dataset({{"train", "{\"image\": \"1.png\", \"face\": \"faces/1.png\"}\n"}});
+  write_text(root() / "dataset.yaml", read_file(root() / "dataset.yaml") + "image_root: ../pictures\n");
+  fs::create_directories(root() / "faces");
+  fs::create_symlink("1.png", root() / "faces/1.png");
+  const Dataset source = Dataset::open(root());
+  EXPECT_EQ(stimulus_path(source, "faces/1.png").string(), (root() / "faces/1.png").string());
+  const std::string member = "train.tar#" + std::string(250, 'n');  // longer than a file's name can be
+  EXPECT_EQ(stimulus_path(source, member).string(), (source.images() / member).string());
+}
+
 // What was found anew for a derived set counts, under whatever name the source has its own.
 TEST_F(SplitTest, OwnFacesComeBeforeTheSourcesAndThoseAmongThePictures) {
   dataset({{"train", "{\"image\": \"1.png\", \"face\": \"faces/1.png\"}\n{\"image\": \"2.png\", \"face\": \"faces/1.png\"}\n"}});

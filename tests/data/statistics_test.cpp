@@ -11,8 +11,11 @@ namespace emotion {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::Pair;
+using ::testing::StartsWith;
 
 class StatisticsTest : public ::testing::Test {
  protected:
@@ -68,6 +71,7 @@ TEST_F(StatisticsTest, CheckListGoesOutAndComesBack) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 7);  // a note; 2 + 3 + 1 emotions
   EXPECT_NE(text.find("b\tcalm\t?\n"), std::string::npos);
   EXPECT_EQ(error_of<DataError>([&] { read_check_list(file); }), file.string() + ": no line says right or wrong");
+  EXPECT_NO_THROW(write_check_list(dataset(), 3, 1, file)) << "nothing is filled in";
   text.replace(text.find("b\tcalm\t?"), 8, "b\tcalm\twrong");
   text.replace(text.find("a\tawe\t?"), 7, "a\tawe\tright");
   text.replace(text.find("a\tfear\t?"), 8, "a\tfear\tright");
@@ -79,10 +83,14 @@ TEST_F(StatisticsTest, CheckListGoesOutAndComesBack) {
   EXPECT_NEAR(noise.rate, 1.0 / 3, 1e-12);
   EXPECT_NEAR(noise.low, 0.0615, 5e-4);  // Wilson's interval of 1 in 3
   EXPECT_NEAR(noise.high, 0.7923, 5e-4);
+  EXPECT_THAT(error_of<ConfigError>([&] { write_check_list(dataset(), 3, 2, file); }),
+              AllOf(StartsWith(file.string() + ":"),
+                    EndsWith(": is filled in, a new list would replace it; give another file, or remove this one")));
+  EXPECT_EQ(read_file(file), text);
   write_text(file, "a\tawe\tperhaps\n");
   EXPECT_EQ(error_of<DataError>([&] { read_check_list(file); }),
             file.string() + ":1: 'perhaps' in the last column; right, wrong or ? is wanted");
-  EXPECT_EQ(error_of<DataError>([&] { write_check_list(dataset(), 4, 1, file); }),
+  EXPECT_EQ(error_of<DataError>([&] { write_check_list(dataset(), 4, 1, folder_.path() / "more.tsv"); }),
             folder_.path().string() + ": only 3 images have a label or an emotion keyword");
 }
 

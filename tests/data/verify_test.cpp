@@ -1,11 +1,14 @@
 #include "emotion/data/verify.h"
 
+#include <new>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "../support/commands.h"
 #include "../support/scratch.h"
+#include "emotion/error.h"
 #include "emotion/io/weights.h"
 
 namespace emotion {
@@ -13,6 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -88,6 +92,25 @@ TEST_F(VerifyTest, WritesADataSetOfWhatIsWhole) {
   EXPECT_FALSE(fs::exists(fs::path(out + "2") / "dataset.yaml"));
 }
 
+// A set that lacks a split would pass for a whole one. Line 2 of val is broken, so that the others are looked at in a copy.
+TEST_F(VerifyTest, ASplitThatCannotBeWrittenIsAnError) {
+  write_sets("train: train.jsonl, val: val.jsonl, test: test.jsonl");
+  write_text(root_ / "train.jsonl", "{\"image\": \"a.png\", \"labels\": [0]}\n");
+  write_text(root_ / "val.jsonl", "{\"image\": \"b.png\", \"labels\": [0]}\nnonsense\n");
+  write_text(root_ / "test.jsonl", "{\"image\": \"face.png\", \"labels\": [0]}\n");
+  write_text(root_ / "annotations/val.json",
+             "{\"categories\": [{\"id\": 1, \"name\": \"x\"}], \"images\": [], \"annotations\": []}");
+  const fs::path out = folder_.path() / "new";
+  const auto result = command(folder_.path(), {"emotion_data", "verify", root_.string(), "--out", out.string()});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_EQ(std::count(result.output.begin(), result.output.end(), '\n'), 2) << result.output;
+  const std::string set = root_.string();
+  EXPECT_THAT(result.errors,
+              EndsWith(set + ": split val has whole samples and cannot be written: " + set +
+                       "/val.jsonl:1: image b.png has no entry in " + set + "/annotations/val.json; no data set was made\n"));
+  for (const char* name : {"dataset.yaml", "val.jsonl", "annotations/val.json"}) EXPECT_FALSE(fs::exists(out / name)) << name;
+}
+
 // A broken line hides no picture, a split without a file no other split.
 TEST_F(VerifyTest, NothingHidesBehindAnotherProblem) {
   write_sets("train: train.jsonl, none: none.jsonl, empty: empty.jsonl, val: val.jsonl");
@@ -140,6 +163,19 @@ TEST_F(VerifyTest, AnnotationsAreRead) {
              "{\"categories\": [{\"id\": 1, \"name\": \"x\"}], \"images\": [], \"annotations\": []}");
   EXPECT_THAT(verify(3), ElementsAre(HasSubstr("train.jsonl:2: not a JSON object"),
                                      HasSubstr("train.jsonl:1: image a.png has no entry in annotations/train.json")));
+}
+
+// It would leave whole samples out of the new set.
+TEST_F(VerifyTest, WhatIsNoFilesFaultIsNoProblemOfASample) {
+  write_sets("train: train.jsonl");
+  write_text(root_ / "train.jsonl", "{\"image\": \"a.png\", \"regions\": \"wide.safetensors\"}\n");
+  const Manifest manifest = Manifest::open(Dataset::open(root_), "train");
+  const auto problems = [&](const ReadRegions& read) { return file_problems(manifest, 1, read); };
+  EXPECT_EQ(error_of<RunError>([&] { problems([](const fs::path&) -> std::int64_t { throw RunError("the disk fails"); }); }),
+            "the disk fails");
+  EXPECT_THROW(problems([](const fs::path&) -> std::int64_t { throw std::bad_alloc(); }), std::bad_alloc);
+  EXPECT_THAT(problems([](const fs::path&) -> std::int64_t { throw WeightsError("torn"); }),
+              ElementsAre((root_ / "train.jsonl").string() + ":1: regions: torn"));
 }
 
 TEST_F(VerifyTest, AWholeSetHasNoProblem) {

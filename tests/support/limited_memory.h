@@ -23,6 +23,12 @@ inline constexpr bool kMemoryIsLimited = false;
 inline constexpr bool kMemoryIsLimited = true;
 #endif
 
+/// A picture of 35 bytes that takes 192 MB when it is decoded: one white pixel on a canvas of 8000 x 8000.
+inline std::string large_gif() {
+  using namespace std::string_literals;
+  return "GIF89a\x40\x1f\x40\x1f\x80\0\0"s + "\xff\xff\xff\0\0\0"s + ",\0\0\0\0\1\0\1\0\0"s + "\2\2\x44\1\0;"s;
+}
+
 /// What `action` throws, as `3: text` with its exit code, or "no error", in a process that may map no more than `megabytes`
 /// beyond what it has: memory that is only reserved counts too. A crash reads "killed by signal N".
 template <class Action>

@@ -84,9 +84,16 @@ TEST_F(CollectionTest, SeedsBringTheirNeighbours) {
   std::size_t undecided = 0;
   EXPECT_THAT(read_categories(table, undecided), ElementsAre("joy"));
   EXPECT_EQ(undecided, 1U);
+  EXPECT_NO_THROW(write_candidates(near, table)) << "nothing is decided on";
   std::string text = read_file(table);
   text.replace(text.find("?\tgrief"), 1, "yes");
   write_text(table, text);
+  const std::string decided = ": is decided on, a new table would replace it; give another file, or remove this one";
+  EXPECT_EQ(error_of<ConfigError>([&] { write_candidates(near, table); }), table.string() + ":4" + decided);
+  EXPECT_EQ(read_file(table), text);
+  for (const char* line : {"no\tjoy\t3\t1.000\tjoy\n", "awe\n"})
+    EXPECT_EQ(error_of<ConfigError>([&] { refuse_decided(file("by_hand.tsv", line)); }),
+              (folder_.path() / "by_hand.tsv").string() + ":1" + decided);
   EXPECT_THAT(read_categories(table, undecided), ElementsAre("joy", "grief"));
   EXPECT_EQ(undecided, 0U);
 }

@@ -56,9 +56,12 @@ struct FetchSummary {
 /// OUT/failures.tsv has a line `path<TAB>url<TAB>final|passing<TAB>reason` for each that is missing; a later run tries the
 /// passing ones again. A name that cannot be written fails alone; a disk that is full or cannot be written ends the run. A host
 /// that says 429 or 503 is left alone for as long as its Retry-After says; beyond longest_wait its other pictures fail with the
-/// same reason, unasked. Only http and https are followed, also on redirects; the address of every connection is checked when it
-/// is opened, so that no name, redirect or changed DNS answer leads to a private one. Proxies of the environment are not used.
-/// @throws ConfigError for absurd values, RunError (disk), Interrupted with everything recorded
+/// same reason, unasked. So do those of a host that is not reached (no such name, no connection) as often in a row as a picture
+/// is tried, once for all attempts that go on at the same time. The log tells a host's first failure that may pass. Only http and
+/// https are followed, also on redirects; the address of every connection is checked when it is opened, so that no name, redirect
+/// or changed DNS answer leads to a private one. Proxies of the environment are not used.
+/// @throws ConfigError for absurd values and where another fetch is at work in the folder, RunError (disk), Interrupted with
+/// everything recorded
 FetchSummary fetch_pictures(const std::vector<UrlEntry>& list, const FetchConfig& config);
 
 }  // namespace emotion

@@ -57,7 +57,7 @@ struct LabelNoise {
 };
 
 /// Writes a table for people to fill in: `image<TAB>emotion<TAB>?` for every label (or emotion keyword) of `count` images drawn
-/// from all splits by seed.
+/// from all splits by seed. @throws ConfigError if the file is there with another line than such: somebody filled it in
 void write_check_list(const Dataset& dataset, std::uint64_t count, std::uint64_t seed, const std::filesystem::path& file);
 
 /// Counts such a table with `right` or `wrong` in its last column; `?` is open. @throws DataError with file:line

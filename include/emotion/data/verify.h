@@ -19,7 +19,8 @@ using ReadRegions = std::function<std::int64_t(const std::filesystem::path&)>;
 
 /// Every file of a split that is missing or cannot be read: `file:line: path: reason`, in manifest order. Images and faces are
 /// decoded, region files read by `read_regions` (none: ignored); regions of another width than the first are a problem too.
-/// On `workers` threads (0 = one per core). @throws Interrupted
+/// On `workers` threads (0 = one per core). @throws Interrupted; RunError and what else tells nothing of the files, as memory
+/// that ends
 std::vector<std::string> file_problems(const Manifest& manifest, int workers, const ReadRegions& read_regions = {});
 
 /// Gets the lines of a split that can be read (of a copy in a scratch folder, where some cannot) and those samples among them,
@@ -27,8 +28,9 @@ std::vector<std::string> file_problems(const Manifest& manifest, int workers, co
 using UseSplit = std::function<void(const Manifest& manifest, const std::vector<std::size_t>& whole)>;
 
 /// Everything that is wrong with a split: its lines, the files that the other lines name, its annotations. A split that is
-/// missing or empty is a problem as well. `use` is called once, if there is any line to use. @throws Interrupted, what `use`
-/// throws but for DataError, which is a problem more
+/// missing or empty is a problem as well. `use` is called once, if there is any line to use, before the annotations are looked
+/// at; what is wrong with these is the last problem. @throws Interrupted, what `use` throws but for DataError, which is the last
+/// problem in their place
 std::vector<std::string> split_problems(const Dataset& dataset, const std::string& split, int workers,
                                         const ReadRegions& read_regions, const UseSplit& use);
 

@@ -51,8 +51,12 @@ struct CandidateOptions {
 std::vector<Candidate> emotion_candidates(const std::vector<std::filesystem::path>& files, const std::vector<std::string>& seeds,
                                           const WordVectors* vectors, const CandidateOptions& options);
 
+/// @throws ConfigError if the file is there with a line that write_candidates() does not write: a person's decision, which a new
+/// table would replace
+void refuse_decided(const std::filesystem::path& file);
+
 /// A table for a person to edit: `keep<TAB>keyword<TAB>images<TAB>similarity<TAB>nearest`, keep = yes for seeds and `?` for all
-/// others; lines that begin with # explain it.
+/// others; lines that begin with # explain it. @throws ConfigError as refuse_decided
 void write_candidates(const std::vector<Candidate>& candidates, const std::filesystem::path& file);
 
 /// The categories of such a table in keyword_form(): the keywords with `yes`; or of a plain list, a word a line. `undecided`

@@ -73,6 +73,14 @@ class FileWalk {
   std::vector<std::pair<dev_t, ino_t>> way_;  // the folders that this one lies in
 };
 
+/// At most 64. Where there are none, read_file() tells an empty file from one that cannot be read, and that from a failing disk.
+std::string first_bytes(const fs::path& file) {
+  std::array<char, 64> bytes{};
+  std::ifstream in(file, std::ios::binary);
+  in.read(bytes.data(), bytes.size());
+  return in.gcount() > 0 ? std::string(bytes.data(), static_cast<std::size_t>(in.gcount())) : read_file(file).substr(0, 64);
+}
+
 }  // namespace
 
 std::vector<TextLine> read_lines(const fs::path& file) {
@@ -177,13 +185,17 @@ fs::path find_folder(const fs::path& root, const std::vector<std::string>& names
 }
 
 std::string picture_problem(const fs::path& file) {
-  std::error_code error;
-  if (!fs::is_regular_file(file, error)) return "no such file";
-  std::array<char, 64> bytes{};
-  std::ifstream in(file, std::ios::binary);
-  in.read(bytes.data(), bytes.size());
-  const std::string_view head(bytes.data(), static_cast<std::size_t>(in.gcount()));
-  if (head.empty()) return "an empty file, or not readable";
+  std::error_code told_by_reading;
+  const fs::file_status status = fs::status(file, told_by_reading);
+  if (fs::status_known(status) && !fs::is_regular_file(status)) return "no such file";
+  std::string head;
+  try {
+    head = first_bytes(file);
+  } catch (const DataError& error) {
+    const std::string text = error.what(), place = file.string() + ": ";
+    return text.starts_with(place) ? text.substr(place.size()) : text;
+  }
+  if (head.empty()) return "an empty file";
   using namespace std::string_view_literals;
   for (const std::string_view magic :
        {"\xff\xd8\xff"sv, "\x89PNG\r\n\x1a\n"sv, "GIF87a"sv, "GIF89a"sv, "BM"sv, "II*\0"sv, "MM\0*"sv}) {

@@ -56,6 +56,7 @@ std::filesystem::path find_folder(const std::filesystem::path& root, const std::
                                   const std::function<bool(const std::filesystem::path&)>& fits);
 
 /// Why a file is no picture, judged by its first bytes; empty for JPEG, PNG, GIF, BMP, WebP and TIFF, whatever its name.
+/// @throws RunError where it cannot be read and that is no property of the file
 std::string picture_problem(const std::filesystem::path& file);
 
 }  // namespace emotion
