@@ -176,14 +176,14 @@ class Trainer {
     const auto own = static_cast<std::int64_t>(first.batch.samples.size());
     const auto own_extra = static_cast<std::int64_t>(extra.batch.samples.size());
     window_.add(state_.step + 1, output, own, own_extra);
-    const auto scaled = [](const at::Tensor& loss, double part, std::int64_t samples, std::int64_t of) {
-      part *= static_cast<double>(samples) / static_cast<double>(of);
-      return part == 1 ? loss : loss * part;
+    const auto scaled = [](const at::Tensor& loss, double part) { return part == 1 ? loss : loss * part; };
+    const auto part = [&](std::int64_t samples, std::int64_t all, std::int64_t of) {
+      return own_part(samples, all, group_) * (static_cast<double>(all) / static_cast<double>(of));
     };
-    at::Tensor loss = scaled(output.loss, own_part(output.weight, own, first.all, group_), first.all, step.samples());
+    at::Tensor loss = scaled(
+        output.loss, output.weight ? *output.weight * group_.size() / step.weight() : part(own, first.all, step.samples()));
     if (output.extra_loss.defined())
-      loss = loss + scaled(output.extra_loss * output.extra_weight, own_part({}, own_extra, extra.all, group_), extra.all,
-                           step.extra_samples());
+      loss = loss + scaled(output.extra_loss * output.extra_weight, part(own_extra, extra.all, step.extra_samples()));
     RECORD_USER_SCOPE("backward");
     gradients_->backward(loss_scale_.scaled(loss), /*last=*/step.left() == 0);
   }
@@ -194,7 +194,7 @@ class Trainer {
     const std::int64_t batch_size = stream_->batch_size(), left = stream_->epoch_size() - stream_->position().offset;
     const std::int64_t count = std::min<std::int64_t>(config_.train.accumulate, (left + batch_size - 1) / batch_size);
     gradients_->broadcast_buffers();
-    StepBatches batches(*stream_, extra_stream_.get(), count, config_.data.on_error == "skip", group_);
+    StepBatches batches(*task_, *stream_, extra_stream_.get(), count, config_.data.on_error == "skip", group_);
     while (batches.left() > 0) accumulate(batches.next(), batches);
     throughput_.add(batches.samples());
     RECORD_USER_SCOPE("optimiser");

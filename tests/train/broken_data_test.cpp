@@ -196,6 +196,39 @@ TEST_F(BrokenDataTest, BalancedWeightsCountWhatIsTrainedOn) {
   EXPECT_THAT(result.errors, HasSubstr("has no training sample"));
 }
 
+// Two batches of a step: three of awe, whose weight is 6 / (4 * 3) = 0.5, and one of each other class, of weight 6 / 4 = 1.5. The
+// step is (1.5 g + 4.5 h) / 6 of the batches' own gradients, whether its pictures are known beforehand or once they are read.
+TEST_F(BrokenDataTest, BalancedWeightsAreThoseOfAllBatchesOfAStep) {
+  const auto file = folder_.path() / "weights.yaml";
+  write_text(file, fmt::format("task: classifier\nseed: 4\ndevice: cpu\ndata: {{train: {{dataset: {}, split: train}}, augment: "
+                               "none, resize: 0, flip: false, shuffle: false, workers: 1}}\nmodel: {{backbone: resnet18}}\n"
+                               "optimizer: {{name: sgd, lr: 0.05, weight_decay: 0}}\nschedule: {{name: constant}}\n"
+                               "train: {{batch: 3, accumulate: 2, max_steps: 1, log_every: 1}}\n",
+                               data_.string()));
+  const auto after_a_step = [&](const std::string& name, const std::vector<std::string>& more) {
+    const Result result = run(file.string(), name, more);
+    EXPECT_EQ(result.code, 0) << result.errors;
+    return read_safetensors(folder_.path() / name / "checkpoints/last/model.safetensors");
+  };
+  write_split("train", {0, 1, 2}, {"awe"});
+  const StateDict light = after_a_step("light", {});
+  write_split("train", {3, 4, 5}, {"fear", "calm", "anger"});
+  const StateDict heavy = after_a_step("heavy", {});
+  write_split("train", {0, 1, 2, 3, 4, 5}, {"awe", "awe", "awe", "fear", "calm", "anger"});
+  const std::vector<std::string> balanced{"--set", "loss.class_weights=balanced"};
+  const StateDict both = after_a_step("both", balanced);
+  for (const auto& [name, tensor] : both.entries) {
+    if (tensor.dim() < 2) continue;
+    const at::Tensor wanted = (*light.find(name) + *heavy.find(name) * 3) / 4;
+    const double apart = (*light.find(name) - *heavy.find(name)).norm().item<double>();
+    EXPECT_GT(apart, 0) << name;
+    EXPECT_LT((tensor - wanted).norm().item<double>(), 0.05 * apart) << name;
+  }
+  after_a_step("skipping", joined(balanced, {"--set", "data.on_error=skip"}));
+  EXPECT_EQ(tensors(folder_.path() / "skipping/checkpoints/last/model.safetensors"),
+            tensors(folder_.path() / "both/checkpoints/last/model.safetensors"));
+}
+
 // A validation batch of such a class alone is a mean over nothing, not a loss that is not a number.
 TEST_F(BrokenDataTest, BalancedWeightsPassOverAClassThatTrainingLacks) {
   write_split("train", {0, 1, 2, 3, 4, 5, 6, 7}, {"awe", "fear", "calm"});
