@@ -225,18 +225,41 @@ class Trainer {
   void finish_epoch() {
     throughput_.pause();
     const std::optional<double> train_loss = window_.take_epoch(group_);
-    if (task_->has_validation()) {
-      const std::optional<ValidationResult> result = evaluate();
-      if (!result) {
-        save();
-        interrupted();
-      }
-      group_.on_root([&] { take_evaluation(*result, train_loss); });
+    if (task_->has_validation() && !validate_epoch(train_loss)) {
+      save();
+      interrupted();
     }
     state_.evaluated = true;
     save();
     throughput_.restart(stream_->wait_seconds());
     if (group_.any(stop_requested()) && !done()) interrupted();
+  }
+
+  /// False if a stop was asked for. An error costs the evaluation alone: the epoch is saved before it goes on.
+  bool validate_epoch(std::optional<double> train_loss) {
+    const StateDict state = state_tensors();  // by now, as the others may be gone after an error
+    const RunState before = state_;
+    try {
+      const std::optional<ValidationResult> result = evaluate();
+      if (result) group_.on_root([&] { take_evaluation(*result, train_loss); });
+      return result.has_value();
+    } catch (const NotFiniteError&) {
+      throw;
+    } catch (const std::exception&) {
+      state_ = before;
+      if (group_.is_root()) save_unevaluated(state);
+      throw;
+    }
+  }
+
+  void save_unevaluated(const StateDict& state) {
+    try {
+      ProcessGroup alone;
+      write_checkpoint(state, alone);
+      log_info("step {} is saved; --resume begins with its evaluation", state_.step);
+    } catch (const std::exception& error) {  // the error that comes next is the first
+      log_warning("step {} is not saved: {}", state_.step, error.what());
+    }
   }
 
   void take_evaluation(const ValidationResult& result, std::optional<double> train_loss) {
@@ -294,10 +317,12 @@ class Trainer {
     return state;
   }
 
-  void save() {
+  void save() { write_checkpoint(state_tensors(), group_); }
+
+  /// state: of state_tensors(), which has read pending losses: a bad one stops the run before anything is written.
+  void write_checkpoint(const StateDict& state, ProcessGroup& group) {
     const auto begin = Clock::now();
-    StateDict state = state_tensors();  // reads pending losses: a bad one stops the run before anything is written
-    check_finite(module_state(task_->network()), state_.step, group_);  // so does a last step that has spoilt the weights
+    check_finite(module_state(task_->network()), state_.step, group);  // so does a last step that has spoilt the weights
     StateDict model;
     {
       const WeightAverage::Swap averaged(average_ ? &*average_ : nullptr);
@@ -306,7 +331,7 @@ class Trainer {
     }
     model.metadata = task_->info().to_metadata();
     model.metadata["step"] = std::to_string(state_.step);
-    group_.on_root([&] { checkpoints_.save(state_.step, model, state, state_.best_step, config_.checkpoint.keep); });
+    group.on_root([&] { checkpoints_.save(state_.step, model, state, state_.best_step, config_.checkpoint.keep); });
     saved_at_ = Clock::now();
     throughput_.shift(saved_at_ - begin);
     if (hooks_.times) hooks_.times->checkpoints += seconds_since(begin);

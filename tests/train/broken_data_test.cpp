@@ -130,6 +130,36 @@ TEST_F(BrokenDataTest, AStopAtTheFirstStepSaysWhatToDoAndBlocksNoFolder) {
   EXPECT_TRUE(fs::exists(folder / "checkpoints/last/model.safetensors"));
 }
 
+// The second picture of three, which two processes leave to rank 1. The epoch is saved before the error goes on; with the picture
+// mended the run goes on with that evaluation.
+TEST_F(BrokenDataTest, AnErrorOfTheEvaluationCostsNoEpoch) {
+  write_split("train", {0, 1, 2, 3, 4, 5, 6, 7}, classes_);
+  write_split("val", {11, 12, 13}, classes_);
+  const std::string whole = read_file(data_ / "img/12.png");
+  const std::string file = classifier("train: {batch: 4, epochs: 2, ema: 0.5, distributed_timeout: 60}");
+  const std::vector<std::string> stop{"--set", "data.on_error=stop"};
+  ASSERT_EQ(run(file, "whole", stop).code, 0);
+  for (const std::vector<std::string>& more : {stop, joined(stop, {"--nproc", "2"})}) {
+    const std::string name = fmt::format("run{}", more.size());
+    spoil(12);
+    const Result stopped = run(file, name, more);
+    EXPECT_EQ(stopped.code, 3);
+    EXPECT_THAT(stopped.errors, HasSubstr((data_ / "val.jsonl").string() + ":2: "));
+    const int steps = more == stop ? 2 : 1;  // an epoch
+    EXPECT_THAT(stopped.errors, HasSubstr(fmt::format("step {} is saved; --resume begins with its evaluation\n", steps)));
+    const auto last = folder_.path() / name / "checkpoints/last";
+    EXPECT_EQ(read_safetensors(last / "state.safetensors").metadata.at("step"), std::to_string(steps));
+    EXPECT_EQ(read_safetensors(last / "state.safetensors").metadata.at("evaluated"), "0");
+    write_text(data_ / "img/12.png", whole);
+    const Result resumed = run(file, name, joined(more, {"--resume"}));
+    ASSERT_EQ(resumed.code, 0) << resumed.errors;
+    if (more != stop) continue;
+    for (const char* part : {"model.safetensors", "state.safetensors"})
+      EXPECT_EQ(tensors(last / part), tensors(folder_.path() / "whole/checkpoints/last" / part)) << part;
+    EXPECT_EQ(last_line(name, "val"), last_line("whole", "val"));
+  }
+}
+
 // The second batch of rank 1 is broken pictures alone; with batch norms that the processes share each waits for the other.
 TEST_F(BrokenDataTest, ASecondBatchThatOneProcessLacksIsLeftOutByAll) {
   write_split("train", {0, 1, 2, 3, 4, 5, 6, 7}, classes_);
