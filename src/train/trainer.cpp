@@ -445,12 +445,13 @@ class Trainer {
 };
 
 void train_in_group(const RunConfig& config, bool resume, const TrainHooks& hooks, ProcessGroup& group) {
-  std::optional<FolderLock> lock;
-  group.on_root([&] { lock.emplace(open_run_folder(config, resume)); });
+  std::optional<RunFolder> folder;
+  group.on_root([&] { folder.emplace(open_run_folder(config, resume)); });
   const fs::path run = config.output;
   try {
     Trainer trainer(config, resume, hooks, group);  // reads data and weights before anything is written
     group.on_root([&] {
+      if (!resume) clear_failed_start(run);
       write_file_atomically(run / "config.yaml", print_run_config(config));
       set_log_file((run / "log.txt").string());
     });
@@ -459,7 +460,7 @@ void train_in_group(const RunConfig& config, bool resume, const TrainHooks& hook
   } catch (const Error& error) {
     if (group.is_root() && fs::exists(run / "config.yaml")) {
       log_file_only(LogLevel::kError, error.what());
-    } else if (group.is_root()) {
+    } else if (folder && folder->made) {
       std::error_code ignored;
       fs::remove(run, ignored);  // only if empty: a failed start leaves nothing
     }
