@@ -174,6 +174,9 @@ TEST_F(RunFolderTest, TheHeaderSaysWhatIsTrainedOn) {
   ASSERT_EQ(part.code, 0) << part.errors;
   EXPECT_THAT(part.errors, HasSubstr("textcnn: 8 of 16 training samples, "));
   EXPECT_THAT(part.errors, Not(HasSubstr("the same split")));
+  const Result large = run(config(), "large", {"--set", "train.batch=65536", "--set", "train.accumulate=65536"});
+  ASSERT_EQ(large.code, 0) << large.errors;
+  EXPECT_THAT(large.errors, HasSubstr(" 12 steps of 4294967296 samples on cpu"));
 }
 
 // Four batches of four samples an epoch: its loss is the mean of theirs.
