@@ -287,7 +287,10 @@ template <class Section, class Visit>
 void visit_train(Section& train, Visit& visit) {
   visit(Field{"train.epochs", kAllTasks, "passes over the training set", within(1, kMany)}, train.epochs);
   visit(Field{"train.batch", kAllTasks, "samples a forward pass", within(1, kMany)}, train.batch);
-  visit(Field{"train.accumulate", kAllTasks, "batches whose gradients make one step", within(1, kMany)}, train.accumulate);
+  visit(Field{"train.accumulate", kAllTasks,
+              "batches whose gradients make one step; with data.on_error skip they are all on the device at once",
+              within(1, kMany)},
+        train.accumulate);
   visit(Field{"train.amp", kAllTasks, "mixed precision; fp16 on GPUs alone", {"off", "bf16", "fp16"}}, train.amp);
   visit(Field{"train.loss_scale", kAllTasks, "factor on the loss at first, adapted as it goes; 0 = 65536 with fp16, none else",
               within(0, 1e38)},

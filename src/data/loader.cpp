@@ -5,7 +5,10 @@
 #include <condition_variable>
 #include <cstring>
 #include <deque>
+#include <exception>
+#include <filesystem>
 #include <mutex>
+#include <new>
 #include <thread>
 
 #include <fmt/format.h>
@@ -23,11 +26,12 @@ namespace {
 struct Slot {
   std::size_t first = 0, count = 0;  // positions in the order
   std::vector<Image> images;
-  std::vector<std::string> errors;  // one a sample; empty = fine
-  std::size_t left = 0;             // samples not decoded yet
+  std::vector<std::string> errors;           // one a sample: what is broken; empty = nothing
+  std::vector<std::exception_ptr> failures;  // one a sample: what says nothing about the picture, and stops any run
+  std::size_t left = 0;                      // samples not decoded yet
   bool ready = false;
   ImageBatch batch;
-  std::string error;  // what stops the run at this batch
+  std::exception_ptr failure;  // what stops the run at this batch
 };
 
 /// A worker takes one sample at a time: two for each keep all of them busy, and a batch is ready while the next is decoded. More
@@ -81,6 +85,7 @@ struct ImageLoader::Data {
       fresh->count = fresh->left = std::min(options.batch, order.size() - next_position);
       fresh->images.resize(fresh->count);
       fresh->errors.resize(fresh->count);
+      fresh->failures.resize(fresh->count);
       next_position += fresh->count;
       filling = fresh.get();
       handed_out = 0;
@@ -113,15 +118,25 @@ struct ImageLoader::Data {
 
   void decode(Slot& slot, std::size_t i) {
     const std::uint64_t sample = order[slot.first + i];
+    const auto placed = [&](const std::string& text) {
+      return manifest.dataset().unlisted ? text : fmt::format("{}: {}", manifest.place(sample), text);
+    };
+    std::filesystem::path file;
     try {
       const auto box = options.crop_box ? manifest[sample].box : std::nullopt;
-      const auto file = options.picture == Picture::kFace ? stimulus_path(manifest.dataset(), manifest[sample].face)
-                                                          : manifest.image_path(sample);
+      file = options.picture == Picture::kFace ? stimulus_path(manifest.dataset(), manifest[sample].face)
+                                               : manifest.image_path(sample);
       const DrawKey key{options.seed, epoch, sample};
       slot.images[i] = options.cache ? transform_picture(*decoded(sample, file), options.transform, key, box, file)
                                      : load_image(file, options.transform, key, box);
+    } catch (const DataError& error) {
+      slot.errors[i] = placed(error.what());
+    } catch (const Error& error) {
+      slot.failures[i] = std::make_exception_ptr(Error(placed(error.what()), error.code()));
+    } catch (const std::bad_alloc&) {
+      slot.failures[i] = std::make_exception_ptr(RunError(placed(file.string() + ": out of memory; use fewer workers")));
     } catch (const std::exception& error) {
-      slot.errors[i] = manifest.dataset().unlisted ? error.what() : fmt::format("{}: {}", manifest.place(sample), error.what());
+      slot.failures[i] = std::make_exception_ptr(RunError(placed(file.string() + ": " + error.what())));
     }
   }
 
@@ -138,6 +153,7 @@ struct ImageLoader::Data {
     try {
       std::vector<std::size_t> good;
       for (std::size_t i = 0; i < slot.count; ++i) {
+        if (slot.failures[i]) std::rethrow_exception(slot.failures[i]);
         if (slot.errors[i].empty())
           good.push_back(i);
         else if (options.on_error == OnError::kStop)
@@ -163,8 +179,8 @@ struct ImageLoader::Data {
         batch.samples.push_back(sample);
         if (is_mirrored(options.transform, {options.seed, epoch, sample})) batch.mirrored.push_back(static_cast<std::int64_t>(n));
       }
-    } catch (const std::exception& error) {
-      slot.error = error.what();
+    } catch (...) {
+      slot.failure = std::current_exception();
     }
     slot.images.clear();
   }
@@ -189,7 +205,7 @@ std::optional<ImageBatch> ImageLoader::next() {
   }
   lock.unlock();
   data_->work.notify_all();
-  if (!slot->error.empty()) throw DataError(slot->error);
+  if (slot->failure) std::rethrow_exception(slot->failure);
   return std::move(slot->batch);
 }
 

@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 #include <ostream>
 #include <streambuf>
 #include <system_error>
@@ -49,10 +51,10 @@ class Descriptor {
 /// a regular file does not know the flag.
 std::pair<int, std::uint64_t> open_for_reading(const fs::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) throw DataError(fmt::format("{}: cannot be read: {}", path.string(), reason(errno)));
+  if (fd < 0) throw_unreadable(path.string() + ": cannot be read", errno);
   Descriptor guard(fd);
   struct stat info {};
-  if (::fstat(fd, &info) != 0) throw DataError(fmt::format("{}: cannot be read: {}", path.string(), reason(errno)));
+  if (::fstat(fd, &info) != 0) throw_unreadable(path.string() + ": cannot be read", errno);
   if (S_ISDIR(info.st_mode)) throw DataError(fmt::format("{}: is a folder, a file is needed", path.string()));
   if (!S_ISREG(info.st_mode)) throw DataError(fmt::format("{}: is not a regular file", path.string()));
   return {guard.release(), static_cast<std::uint64_t>(info.st_size)};
@@ -123,6 +125,15 @@ class DescriptorBuffer : public std::streambuf {
 
 }  // namespace
 
+void throw_unreadable(const std::string& text, int error) {
+  static constexpr int kOfTheMachine[] = {EMFILE,   ENFILE,      ENOMEM,    EAGAIN,       EIO,
+                                          ESTALE,   EREMOTEIO,   ETIMEDOUT, EHOSTDOWN,    EHOSTUNREACH,
+                                          ENETDOWN, ENETUNREACH, ENOTCONN,  ECONNABORTED, ECONNRESET};
+  const std::string what = text + ": " + reason(error);
+  if (std::find(std::begin(kOfTheMachine), std::end(kOfTheMachine), error) != std::end(kOfTheMachine)) throw RunError(what);
+  throw DataError(what);
+}
+
 std::string read_file(const fs::path& path, std::uint64_t limit) {
   const auto [fd, size] = open_for_reading(path);
   Descriptor guard(fd);
@@ -132,7 +143,7 @@ std::string read_file(const fs::path& path, std::uint64_t limit) {
   while (done < size) {
     const ssize_t got = ::read(fd, content.data() + done, size - done);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw DataError(fmt::format("{}: cannot be read: {}", path.string(), reason(errno)));
+    if (got < 0) throw_unreadable(path.string() + ": cannot be read", errno);
     if (got == 0) break;  // the file shrank meanwhile
     done += static_cast<std::size_t>(got);
   }
@@ -258,7 +269,7 @@ MappedFile::MappedFile(const fs::path& path) : path_(path) {
   Descriptor guard(fd);
   if (size == 0) return;
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
-  if (address == MAP_FAILED) throw DataError(fmt::format("{}: cannot be mapped: {}", path.string(), reason(errno)));
+  if (address == MAP_FAILED) throw_unreadable(path.string() + ": cannot be mapped", errno);
   data_ = static_cast<const std::byte*>(address);
   size_ = size;
 }

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "emotion/error.h"
+#include "emotion/io/file.h"
 
 namespace emotion {
 namespace {
@@ -98,7 +99,7 @@ ReadOnlyFile::ReadOnlyFile(const std::filesystem::path& path) : path_(path) {
   const int error = fd_ < 0 || ::fstat(fd_, &status) != 0 ? errno : S_ISREG(status.st_mode) ? 0 : EINVAL;
   if (error != 0) {
     if (fd_ >= 0) ::close(fd_);
-    throw DataError(fmt::format("{}: cannot be read: {}", path.string(), std::strerror(error)));
+    throw_unreadable(path.string() + ": cannot be read", error);
   }
   size_ = static_cast<std::uint64_t>(status.st_size);
   time_ =
@@ -112,7 +113,7 @@ void ReadOnlyFile::read(std::uint64_t at, void* to, std::uint64_t count) const {
   while (count > 0) {
     const ssize_t got = ::pread(fd_, out, count, static_cast<off_t>(at));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw DataError(fmt::format("{}: at byte {}: cannot be read: {}", path_.string(), at, std::strerror(errno)));
+    if (got < 0) throw_unreadable(fmt::format("{}: at byte {}: cannot be read", path_.string(), at), errno);
     if (got == 0) throw DataError(fmt::format("{}: at byte {}: the file ends early", path_.string(), at));
     out += got;
     at += static_cast<std::uint64_t>(got);

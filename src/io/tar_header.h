@@ -29,14 +29,14 @@ static_assert(sizeof(TarHeader) == kTarBlock);
 /// A file open for reading at any place.
 class ReadOnlyFile {
  public:
-  /// @throws DataError
+  /// @throws as throw_unreadable()
   explicit ReadOnlyFile(const std::filesystem::path& path);
   ~ReadOnlyFile();
   ReadOnlyFile(const ReadOnlyFile&) = delete;
   ReadOnlyFile& operator=(const ReadOnlyFile&) = delete;
   std::uint64_t size() const { return size_; }
   std::uint64_t time() const { return time_; }  ///< of the last change, nanoseconds
-  /// Exactly `count` bytes. @throws DataError if there are fewer
+  /// Exactly `count` bytes. @throws DataError if there are fewer, and as throw_unreadable()
   void read(std::uint64_t at, void* to, std::uint64_t count) const;
 
  private:

@@ -34,6 +34,17 @@ std::int64_t BatchStream::planned_ahead(std::int64_t count) const {
   return sum;
 }
 
+std::vector<std::uint64_t> BatchStream::samples_ahead(std::int64_t count) {
+  if (!open_) open_epoch();
+  std::int64_t own = 0;
+  for (StreamPosition place = next_; count > 0 && place.offset < usable_; --count) {
+    own += own_size(place);
+    place.offset += planned_size(place);
+  }
+  const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(taken_);
+  return {begin, begin + own};
+}
+
 bool BatchStream::seek(const StreamPosition& place) {
   close_epoch();
   const bool ended = place.offset >= usable_;

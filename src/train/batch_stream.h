@@ -40,6 +40,8 @@ class BatchStream {
   std::int64_t own_size(const StreamPosition& place) const;
   /// Samples of the next `count` batches over all ranks, into the epochs after this one if need be.
   std::int64_t planned_ahead(std::int64_t count) const;
+  /// This rank's samples of the next `count` batches of the epoch, broken images counted.
+  std::vector<std::uint64_t> samples_ahead(std::int64_t count);
   /// Where the next batch begins.
   const StreamPosition& position() const { return next_; }
   /// Goes on from a place, of another number of ranks perhaps: one in the rest that is left out here is the next epoch's

@@ -7,8 +7,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "emotion/error.h"
-
 namespace emotion {
 namespace {
 
@@ -49,8 +47,8 @@ void LossWindow::flush() {
     // The parts come first in the message: the sum is only bad because of them.
     for (std::size_t i = names.size(); i-- > 0;) {
       if (!std::isfinite(value[i])) {
-        throw RunError(fmt::format("step {}: {}{} is {}; {}", pending.step, owner_, names[i],
-                                   std::isnan(value[i]) ? "NaN" : "infinite", kNotFiniteAdvice));
+        throw NotFiniteError(
+            fmt::format("step {}: {}{} is {}", pending.step, owner_, names[i], std::isnan(value[i]) ? "NaN" : "infinite"));
       }
     }
     for (std::size_t i = 0; i < names.size(); ++i) {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "emotion/error.h"
 #include "emotion/train/distributed.h"
 #include "emotion/train/task.h"
 
@@ -16,6 +17,12 @@ inline constexpr const char* kNotFiniteAdvice =
     "the checkpoints stay as they were; a lower optimizer.lr or optimizer.clip_norm may help, in a run with another --output; "
     "--set model.init=RUN begins it with this one's weights";
 
+/// Losses or weights are NaN or infinite: what was trained is worth no checkpoint.
+class NotFiniteError : public RunError {
+ public:
+  explicit NotFiniteError(const std::string& what) : RunError(what + "; " + kNotFiniteAdvice) {}
+};
+
 /// Means of the losses since the last line of metrics.jsonl. On a GPU the values are read late, so that no step waits for them.
 class LossWindow {
  public:
@@ -23,9 +30,9 @@ class LossWindow {
   explicit LossWindow(bool eager, std::string owner = "") : eager_(eager), owner_(std::move(owner)) {}
   /// Takes the losses of step `step` (from 1), means over `samples` samples or of the output's weight; that of the second batch
   /// over `extra` samples.
-  /// @throws RunError naming step and part if one is NaN or infinite
+  /// @throws NotFiniteError naming step and part if one is NaN or infinite
   void add(std::int64_t step, const TaskOutput& output, std::int64_t samples, std::int64_t extra = 0);
-  /// Reads what is pending. @throws RunError as add()
+  /// Reads what is pending. @throws NotFiniteError as add()
   void flush();
   /// `loss`, whole, and its parts, means over the samples of all processes (rank 0; the others get nothing); then starts anew.
   std::vector<std::pair<std::string, double>> take(ProcessGroup& group);

@@ -67,22 +67,22 @@ bool is_from_the_start(const fs::directory_entry& entry) {
          name.starts_with("trace.json") || name.starts_with("events.out.tfevents.");
 }
 
-/// Makes room for a run from the start, where that loses nothing. config.yaml alone may be a user's: log.txt shows a run.
-void clear_failed_start(const fs::path& run) {
+/// What a run from the start replaces, where that loses nothing. config.yaml alone may be a user's: log.txt shows a run.
+/// @throws ConfigError where it would lose something
+std::vector<fs::path> left_by_failed_start(const fs::path& run) {
   std::vector<fs::path> left;
   bool from_the_start = true;
   for (const auto& entry : fs::directory_iterator(run)) {
     from_the_start = from_the_start && is_from_the_start(entry);
     left.push_back(entry.path());
   }
-  if (left.empty()) return;
+  if (left.empty()) return left;
   const bool failed = is_without_checkpoint(run);
   if (failed && !from_the_start)
     throw ConfigError(run.string() +
                       ": the output folder holds a run without a checkpoint; --resume begins it anew, or give another --output");
   if (!failed) throw ConfigError(run.string() + ": the output folder is in use; go on with --resume, or give another --output");
-  for (const fs::path& path : left) fs::remove_all(path);
-  log_info("{}: a run that ended before its first checkpoint is replaced", run.string());
+  return left;
 }
 
 /// Steps after which a run ends.
@@ -132,18 +132,28 @@ void check_same_names(const ModelInfo& before, const ModelInfo& now, const std::
                   was == before.vocabulary.end() ? "none" : *was, is == now.vocabulary.end() ? "none" : *is));
 }
 
-FolderLock open_run_folder(const RunConfig& config, bool resume) {
+RunFolder open_run_folder(const RunConfig& config, bool resume) {
   const fs::path run = config.output;
   constexpr const char* kHeld = "another process trains into it; wait for it, or give another --output";
   try {
     if (fs::exists(run) && !fs::is_directory(run)) throw ConfigError(run.string() + ": output is a file; give a folder");
-    fs::create_directories(run);
-    FolderLock lock(run, kHeld);
-    if (!resume) clear_failed_start(run);
+    const bool made = fs::create_directories(run);
+    RunFolder folder{FolderLock(run, kHeld), made};
+    if (!resume) left_by_failed_start(run);
     if (resume && fs::exists(run / "config.yaml") && !is_without_checkpoint(run)) check_same_config(config, run / "config.yaml");
-    return lock;
+    return folder;
   } catch (const fs::filesystem_error& error) {
     throw RunError(run.string() + ": cannot be made: " + error.code().message());
+  }
+}
+
+void clear_failed_start(const fs::path& run) {
+  try {
+    const auto left = left_by_failed_start(run);
+    for (const fs::path& path : left) fs::remove_all(path);
+    if (!left.empty()) log_info("{}: a run that ended before its first checkpoint is replaced", run.string());
+  } catch (const fs::filesystem_error& error) {
+    throw RunError(run.string() + ": cannot be cleared: " + error.code().message());
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 #include "emotion/config/run_config.h"
@@ -9,11 +10,19 @@
 
 namespace emotion {
 
-/// Makes the run folder, or checks that the one there can be gone on with. Without `resume` what a run that failed in its first
-/// steps has left is removed; with it a run that has no checkpoint begins anew, whatever its config was. No other process trains
-/// into the folder while the lock lives.
+/// The folder of a run: no other process trains into it while this lives.
+struct RunFolder {
+  FolderLock lock;
+  bool made;  ///< it was not there before
+};
+
+/// Makes the run folder, or checks that the one there can be gone on with. Without `resume` it may hold what a run that failed in
+/// its first steps has left; with it a run that has no checkpoint begins anew, whatever its config was.
 /// @throws ConfigError (in use, a file, another config, another process), RunError
-[[nodiscard]] FolderLock open_run_folder(const RunConfig& config, bool resume);
+[[nodiscard]] RunFolder open_run_folder(const RunConfig& config, bool resume);
+
+/// Removes what a run that failed in its first steps has left. @throws ConfigError if there is something else, RunError
+void clear_failed_start(const std::filesystem::path& run);
 
 /// For a run that goes on: a warning for each key of its length that is another than in its folder's config.yaml, and what it
 /// does to a schedule that ends with the run.

@@ -1,6 +1,7 @@
 #include "run_header.h"
 
 #include <cmath>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -32,7 +33,7 @@ void log_run_header(const RunConfig& config, Task& task, std::int64_t samples, s
   log_info("emotion {}, LibTorch {}", version(), TORCH_VERSION);
   log_info("{}: {}{} training samples, {} classes, {:.1f} M parameters, {} steps of {} samples on {}", config.task, samples, of,
            task.info().classes.size(), static_cast<double>(parameters) / 1e6, steps,
-           config.train.batch * config.train.accumulate * group.size(), device.describe());
+           std::int64_t{config.train.batch} * config.train.accumulate * group.size(), device.describe());
   if (group.size() > 1) log_info("{} processes, {} samples a batch each", group.size(), config.train.batch);
   if (validates_what_it_trains_on(task)) {
     log_warning("{}: data.train and data.val are the same split; the validation says nothing of samples that were not trained on",

@@ -21,12 +21,8 @@ SharedBatch next_shared(BatchStream& stream, bool skips, ProcessGroup& group) {
   return shared;
 }
 
-double own_part(std::optional<double> weight, std::int64_t own, std::int64_t all, ProcessGroup& group) {
-  if (group.size() == 1) return 1;
-  if (!weight) return static_cast<double>(own * group.size()) / static_cast<double>(all);
-  double sum = 0;
-  for (const double one : group.gather(*weight)) sum += one;
-  return *weight * group.size() / sum;
+double own_part(std::int64_t own, std::int64_t all, const ProcessGroup& group) {
+  return group.size() == 1 ? 1 : static_cast<double>(own * group.size()) / static_cast<double>(all);
 }
 
 }  // namespace emotion

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "batch_stream.h"
 #include "emotion/train/distributed.h"
@@ -18,8 +17,8 @@ struct SharedBatch {
 /// batch statistics need two samples, and processes that share them wait for each other.
 SharedBatch next_shared(BatchStream& stream, bool skips, ProcessGroup& group);
 
-/// Gradients are means over the processes: with this factor on each one's loss, a mean over `own` of `all` samples (or over their
-/// sum of weights), they are means over the samples of all of them.
-double own_part(std::optional<double> weight, std::int64_t own, std::int64_t all, ProcessGroup& group);
+/// Gradients are means over the processes: with this factor on each one's loss, a mean over `own` of `all` samples, they are
+/// means over the samples of all of them.
+double own_part(std::int64_t own, std::int64_t all, const ProcessGroup& group);
 
 }  // namespace emotion

@@ -110,7 +110,7 @@ void report_skipped(const std::vector<std::string>& own, ProcessGroup& group) {
 void check_finite(const StateDict& weights, std::int64_t step, ProcessGroup& group) {
   const std::string name = group.broadcast(group.is_root() ? first_not_finite(weights) : "");
   if (name.empty()) return;
-  throw RunError(fmt::format("step {}: {} holds NaN or infinite values; {}", step, name, kNotFiniteAdvice));
+  throw NotFiniteError(fmt::format("step {}: {} holds NaN or infinite values", step, name));
 }
 
 StoredRun read_last_checkpoint(const CheckpointFolder& checkpoints, ProcessGroup& group) {

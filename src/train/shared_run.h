@@ -22,7 +22,8 @@ void check_same_data(const RunConfig& config, const Task& task, ProcessGroup& gr
 /// Lists what the processes left out because it is broken, each once.
 void report_skipped(const std::vector<std::string>& own, ProcessGroup& group);
 
-/// @throws RunError on every process, naming the tensor, if rank 0's weights or buffers hold NaN or infinite values after `step`
+/// @throws NotFiniteError on every process, naming the tensor, if rank 0's weights or buffers hold NaN or infinite values after
+/// `step`
 void check_finite(const StateDict& weights, std::int64_t step, ProcessGroup& group);
 
 /// What a run goes on from: rank 0 reads it, all get it. The files are empty where there is no checkpoint yet.

@@ -176,14 +176,14 @@ class Trainer {
     const auto own = static_cast<std::int64_t>(first.batch.samples.size());
     const auto own_extra = static_cast<std::int64_t>(extra.batch.samples.size());
     window_.add(state_.step + 1, output, own, own_extra);
-    const auto scaled = [](const at::Tensor& loss, double part, std::int64_t samples, std::int64_t of) {
-      part *= static_cast<double>(samples) / static_cast<double>(of);
-      return part == 1 ? loss : loss * part;
+    const auto scaled = [](const at::Tensor& loss, double part) { return part == 1 ? loss : loss * part; };
+    const auto part = [&](std::int64_t samples, std::int64_t all, std::int64_t of) {
+      return own_part(samples, all, group_) * (static_cast<double>(all) / static_cast<double>(of));
     };
-    at::Tensor loss = scaled(output.loss, own_part(output.weight, own, first.all, group_), first.all, step.samples());
+    at::Tensor loss = scaled(
+        output.loss, output.weight ? *output.weight * group_.size() / step.weight() : part(own, first.all, step.samples()));
     if (output.extra_loss.defined())
-      loss = loss + scaled(output.extra_loss * output.extra_weight, own_part({}, own_extra, extra.all, group_), extra.all,
-                           step.extra_samples());
+      loss = loss + scaled(output.extra_loss * output.extra_weight, part(own_extra, extra.all, step.extra_samples()));
     RECORD_USER_SCOPE("backward");
     gradients_->backward(loss_scale_.scaled(loss), /*last=*/step.left() == 0);
   }
@@ -194,7 +194,7 @@ class Trainer {
     const std::int64_t batch_size = stream_->batch_size(), left = stream_->epoch_size() - stream_->position().offset;
     const std::int64_t count = std::min<std::int64_t>(config_.train.accumulate, (left + batch_size - 1) / batch_size);
     gradients_->broadcast_buffers();
-    StepBatches batches(*stream_, extra_stream_.get(), count, config_.data.on_error == "skip", group_);
+    StepBatches batches(*task_, *stream_, extra_stream_.get(), count, config_.data.on_error == "skip", group_);
     while (batches.left() > 0) accumulate(batches.next(), batches);
     throughput_.add(batches.samples());
     RECORD_USER_SCOPE("optimiser");
@@ -225,18 +225,41 @@ class Trainer {
   void finish_epoch() {
     throughput_.pause();
     const std::optional<double> train_loss = window_.take_epoch(group_);
-    if (task_->has_validation()) {
-      const std::optional<ValidationResult> result = evaluate();
-      if (!result) {
-        save();
-        interrupted();
-      }
-      group_.on_root([&] { take_evaluation(*result, train_loss); });
+    if (task_->has_validation() && !validate_epoch(train_loss)) {
+      save();
+      interrupted();
     }
     state_.evaluated = true;
     save();
     throughput_.restart(stream_->wait_seconds());
     if (group_.any(stop_requested()) && !done()) interrupted();
+  }
+
+  /// False if a stop was asked for. An error costs the evaluation alone: the epoch is saved before it goes on.
+  bool validate_epoch(std::optional<double> train_loss) {
+    const StateDict state = state_tensors();  // by now, as the others may be gone after an error
+    const RunState before = state_;
+    try {
+      const std::optional<ValidationResult> result = evaluate();
+      if (result) group_.on_root([&] { take_evaluation(*result, train_loss); });
+      return result.has_value();
+    } catch (const NotFiniteError&) {
+      throw;
+    } catch (const std::exception&) {
+      state_ = before;
+      if (group_.is_root()) save_unevaluated(state);
+      throw;
+    }
+  }
+
+  void save_unevaluated(const StateDict& state) {
+    try {
+      ProcessGroup alone;
+      write_checkpoint(state, alone);
+      log_info("step {} is saved; --resume begins with its evaluation", state_.step);
+    } catch (const std::exception& error) {  // the error that comes next is the first
+      log_warning("step {} is not saved: {}", state_.step, error.what());
+    }
   }
 
   void take_evaluation(const ValidationResult& result, std::optional<double> train_loss) {
@@ -294,10 +317,12 @@ class Trainer {
     return state;
   }
 
-  void save() {
+  void save() { write_checkpoint(state_tensors(), group_); }
+
+  /// state: of state_tensors(), which has read pending losses: a bad one stops the run before anything is written.
+  void write_checkpoint(const StateDict& state, ProcessGroup& group) {
     const auto begin = Clock::now();
-    StateDict state = state_tensors();  // reads pending losses: a bad one stops the run before anything is written
-    check_finite(module_state(task_->network()), state_.step, group_);  // so does a last step that has spoilt the weights
+    check_finite(module_state(task_->network()), state_.step, group);  // so does a last step that has spoilt the weights
     StateDict model;
     {
       const WeightAverage::Swap averaged(average_ ? &*average_ : nullptr);
@@ -306,7 +331,7 @@ class Trainer {
     }
     model.metadata = task_->info().to_metadata();
     model.metadata["step"] = std::to_string(state_.step);
-    group_.on_root([&] { checkpoints_.save(state_.step, model, state, state_.best_step, config_.checkpoint.keep); });
+    group.on_root([&] { checkpoints_.save(state_.step, model, state, state_.best_step, config_.checkpoint.keep); });
     saved_at_ = Clock::now();
     throughput_.shift(saved_at_ - begin);
     if (hooks_.times) hooks_.times->checkpoints += seconds_since(begin);
@@ -420,12 +445,13 @@ class Trainer {
 };
 
 void train_in_group(const RunConfig& config, bool resume, const TrainHooks& hooks, ProcessGroup& group) {
-  std::optional<FolderLock> lock;
-  group.on_root([&] { lock.emplace(open_run_folder(config, resume)); });
+  std::optional<RunFolder> folder;
+  group.on_root([&] { folder.emplace(open_run_folder(config, resume)); });
   const fs::path run = config.output;
   try {
     Trainer trainer(config, resume, hooks, group);  // reads data and weights before anything is written
     group.on_root([&] {
+      if (!resume) clear_failed_start(run);
       write_file_atomically(run / "config.yaml", print_run_config(config));
       set_log_file((run / "log.txt").string());
     });
@@ -434,7 +460,7 @@ void train_in_group(const RunConfig& config, bool resume, const TrainHooks& hook
   } catch (const Error& error) {
     if (group.is_root() && fs::exists(run / "config.yaml")) {
       log_file_only(LogLevel::kError, error.what());
-    } else if (group.is_root()) {
+    } else if (folder && folder->made) {
       std::error_code ignored;
       fs::remove(run, ignored);  // only if empty: a failed start leaves nothing
     }

@@ -11,10 +11,12 @@
 #include <filesystem>
 #include <iterator>
 #include <map>
+#include <new>
 #include <numeric>
 #include <set>
 #include <thread>
 
+#include "../support/open_files.h"
 #include "../support/scratch.h"
 #include "emotion/data/decode.h"
 #include "emotion/data/sampler.h"
@@ -195,6 +197,27 @@ TEST_F(LoaderTest, ABrokenImageIsSkippedWhenAskedAndListed) {
   // The rest are the pictures they are said to be.
   const Image alone = load_image(data.image_path(images->samples[45]), {.size = 16}, {1, 0, images->samples[45]});
   EXPECT_TRUE(std::equal(alone.pixels.begin(), alone.pixels.end(), images->pixels.get() + 45 * alone.pixels.size()));
+}
+
+// Without a descriptor or memory the pictures are as good as before: a loader that skips broken ones stops as any other.
+TEST_F(LoaderTest, WhatTheMachineLacksBreaksNoPicture) {
+  const Manifest data = manifest();
+  LoaderOptions options{.transform = {.size = 16}, .batch = 48, .workers = 2, .on_error = OnError::kSkip};
+  {
+    const OpenFileLimit none(0);
+    ImageLoader loader(data, options, order(data.size()), 0);
+    try {
+      loader.next();
+      ADD_FAILURE() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.what(), data.place(47) + ": " + data.image_path(47).string() + ": cannot be read: Too many open files");
+      EXPECT_EQ(error.code(), ExitCode::kRunFailed);
+    }
+    EXPECT_THAT(loader.skipped(), ::testing::IsEmpty());
+  }
+  options.allocate = [](std::size_t) -> std::shared_ptr<std::uint8_t[]> { throw std::bad_alloc(); };
+  ImageLoader loader(data, options, order(data.size()), 0);
+  EXPECT_THROW(loader.next(), std::bad_alloc);
 }
 
 TEST_F(LoaderTest, LeavingEarlyEndsTheThreads) {

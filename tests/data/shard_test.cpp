@@ -1,6 +1,4 @@
 // Many shards, few descriptors; indexes that pack leaves beside its shards.
-#include <sys/resource.h>
-
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -9,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <opencv2/imgcodecs.hpp>
 
+#include "../support/open_files.h"
 #include "../support/scratch.h"
 #include "emotion/data/pack.h"
 #include "emotion/io/file.h"
@@ -20,22 +19,6 @@ namespace emotion {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// The process's soft limit of open files, for the time of a scope.
-class OpenFileLimit {
- public:
-  explicit OpenFileLimit(rlim_t limit) {
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit lower{limit, before_.rlim_max};
-    ::setrlimit(RLIMIT_NOFILE, &lower);
-  }
-  ~OpenFileLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-  OpenFileLimit(const OpenFileLimit&) = delete;
-  OpenFileLimit& operator=(const OpenFileLimit&) = delete;
-
- private:
-  rlimit before_{};
-};
 
 std::size_t descriptors_of(const fs::path& folder) {
   std::size_t count = 0;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 #include <ostream>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/open_files.h"
 #include "../support/scratch.h"
 #include "../support/small_files.h"
 #include "emotion/error.h"
@@ -128,6 +130,21 @@ TEST_F(FileTest, ErrorsNameThePath) {
     EXPECT_EQ(std::string(e.what()), folder.string() + ": is a folder, a file is needed");
   }
   EXPECT_THROW(write_file_atomically(folder / "no" / "file", "x"), RunError);
+}
+
+TEST_F(FileTest, WhatTheMachineLacksIsNoFaultOfAFile) {
+  const fs::path file = folder / "a", gone = folder / "gone";
+  write_text(file, "x");
+  {
+    const OpenFileLimit none(0);
+    const std::string text = file.string() + ": cannot be read: Too many open files";
+    EXPECT_EQ(error_of<RunError>([&] { read_file(file); }), text);
+    EXPECT_EQ(error_of<RunError>([&] { MappedFile map(file); }), text);
+    EXPECT_EQ(error_of<RunError>([&] { read_tar_index(file); }), text);
+  }
+  EXPECT_EQ(error_of<DataError>([&] { read_file(gone); }), gone.string() + ": cannot be read: No such file or directory");
+  EXPECT_EQ(error_of<RunError>([] { throw_unreadable("a", ESTALE); }), "a: Stale file handle");
+  EXPECT_EQ(error_of<DataError>([] { throw_unreadable("a", EACCES); }), "a: Permission denied");
 }
 
 TEST_F(FileTest, APipeIsRefusedWithoutWaitingForAWriter) {

@@ -130,6 +130,36 @@ TEST_F(BrokenDataTest, AStopAtTheFirstStepSaysWhatToDoAndBlocksNoFolder) {
   EXPECT_TRUE(fs::exists(folder / "checkpoints/last/model.safetensors"));
 }
 
+// The second picture of three, which two processes leave to rank 1. The epoch is saved before the error goes on; with the picture
+// mended the run goes on with that evaluation.
+TEST_F(BrokenDataTest, AnErrorOfTheEvaluationCostsNoEpoch) {
+  write_split("train", {0, 1, 2, 3, 4, 5, 6, 7}, classes_);
+  write_split("val", {11, 12, 13}, classes_);
+  const std::string whole = read_file(data_ / "img/12.png");
+  const std::string file = classifier("train: {batch: 4, epochs: 2, ema: 0.5, distributed_timeout: 60}");
+  const std::vector<std::string> stop{"--set", "data.on_error=stop"};
+  ASSERT_EQ(run(file, "whole", stop).code, 0);
+  for (const std::vector<std::string>& more : {stop, joined(stop, {"--nproc", "2"})}) {
+    const std::string name = fmt::format("run{}", more.size());
+    spoil(12);
+    const Result stopped = run(file, name, more);
+    EXPECT_EQ(stopped.code, 3);
+    EXPECT_THAT(stopped.errors, HasSubstr((data_ / "val.jsonl").string() + ":2: "));
+    const int steps = more == stop ? 2 : 1;  // an epoch
+    EXPECT_THAT(stopped.errors, HasSubstr(fmt::format("step {} is saved; --resume begins with its evaluation\n", steps)));
+    const auto last = folder_.path() / name / "checkpoints/last";
+    EXPECT_EQ(read_safetensors(last / "state.safetensors").metadata.at("step"), std::to_string(steps));
+    EXPECT_EQ(read_safetensors(last / "state.safetensors").metadata.at("evaluated"), "0");
+    write_text(data_ / "img/12.png", whole);
+    const Result resumed = run(file, name, joined(more, {"--resume"}));
+    ASSERT_EQ(resumed.code, 0) << resumed.errors;
+    if (more != stop) continue;
+    for (const char* part : {"model.safetensors", "state.safetensors"})
+      EXPECT_EQ(tensors(last / part), tensors(folder_.path() / "whole/checkpoints/last" / part)) << part;
+    EXPECT_EQ(last_line(name, "val"), last_line("whole", "val"));
+  }
+}
+
 // The second batch of rank 1 is broken pictures alone; with batch norms that the processes share each waits for the other.
 TEST_F(BrokenDataTest, ASecondBatchThatOneProcessLacksIsLeftOutByAll) {
   write_split("train", {0, 1, 2, 3, 4, 5, 6, 7}, classes_);
@@ -194,6 +224,39 @@ TEST_F(BrokenDataTest, BalancedWeightsCountWhatIsTrainedOn) {
       run(classifier("loss: {class_weights: balanced}\ntrain: {batch: 2, max_steps: 1}"), "run", {"--set", "data.fraction=0.25"});
   ASSERT_EQ(result.code, 0) << result.errors;
   EXPECT_THAT(result.errors, HasSubstr("has no training sample"));
+}
+
+// Two batches of a step: three of awe, whose weight is 6 / (4 * 3) = 0.5, and one of each other class, of weight 6 / 4 = 1.5. The
+// step is (1.5 g + 4.5 h) / 6 of the batches' own gradients, whether its pictures are known beforehand or once they are read.
+TEST_F(BrokenDataTest, BalancedWeightsAreThoseOfAllBatchesOfAStep) {
+  const auto file = folder_.path() / "weights.yaml";
+  write_text(file, fmt::format("task: classifier\nseed: 4\ndevice: cpu\ndata: {{train: {{dataset: {}, split: train}}, augment: "
+                               "none, resize: 0, flip: false, shuffle: false, workers: 1}}\nmodel: {{backbone: resnet18}}\n"
+                               "optimizer: {{name: sgd, lr: 0.05, weight_decay: 0}}\nschedule: {{name: constant}}\n"
+                               "train: {{batch: 3, accumulate: 2, max_steps: 1, log_every: 1}}\n",
+                               data_.string()));
+  const auto after_a_step = [&](const std::string& name, const std::vector<std::string>& more) {
+    const Result result = run(file.string(), name, more);
+    EXPECT_EQ(result.code, 0) << result.errors;
+    return read_safetensors(folder_.path() / name / "checkpoints/last/model.safetensors");
+  };
+  write_split("train", {0, 1, 2}, {"awe"});
+  const StateDict light = after_a_step("light", {});
+  write_split("train", {3, 4, 5}, {"fear", "calm", "anger"});
+  const StateDict heavy = after_a_step("heavy", {});
+  write_split("train", {0, 1, 2, 3, 4, 5}, {"awe", "awe", "awe", "fear", "calm", "anger"});
+  const std::vector<std::string> balanced{"--set", "loss.class_weights=balanced"};
+  const StateDict both = after_a_step("both", balanced);
+  for (const auto& [name, tensor] : both.entries) {
+    if (tensor.dim() < 2) continue;
+    const at::Tensor wanted = (*light.find(name) + *heavy.find(name) * 3) / 4;
+    const double apart = (*light.find(name) - *heavy.find(name)).norm().item<double>();
+    EXPECT_GT(apart, 0) << name;
+    EXPECT_LT((tensor - wanted).norm().item<double>(), 0.05 * apart) << name;
+  }
+  after_a_step("skipping", joined(balanced, {"--set", "data.on_error=skip"}));
+  EXPECT_EQ(tensors(folder_.path() / "skipping/checkpoints/last/model.safetensors"),
+            tensors(folder_.path() / "both/checkpoints/last/model.safetensors"));
 }
 
 // A validation batch of such a class alone is a mean over nothing, not a loss that is not a number.

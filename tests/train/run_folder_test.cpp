@@ -135,6 +135,21 @@ TEST_F(RunFolderTest, WhatAFailedStartLeavesMakesRoom) {
   EXPECT_FALSE(fs::exists(folder_.path() / "run/trace.json"));
 }
 
+// Data that are not there: what a folder holds, a folder of one's own and a link to one stay as they are.
+TEST_F(RunFolderTest, AStartThatFailsTakesNothingAway) {
+  const std::vector<std::string> bad{"--set", "data.train.dataset=/nowhere"};
+  for (const char* name : {"config.yaml", "log.txt"}) write_text(folder_.path() / "run" / name, name);
+  EXPECT_EQ(run(config(), "run", bad).code, 3);
+  for (const char* name : {"config.yaml", "log.txt"}) EXPECT_EQ(read_file(folder_.path() / "run" / name), name);
+  for (const char* name : {"empty", "linked"}) fs::create_directories(folder_.path() / name);
+  fs::create_directory_symlink("linked", folder_.path() / "link");
+  for (const char* name : {"empty", "link"}) {
+    EXPECT_EQ(run(config(), name, bad).code, 3);
+    EXPECT_TRUE(fs::is_directory(folder_.path() / name)) << name;
+  }
+  EXPECT_TRUE(fs::is_symlink(folder_.path() / "link"));
+}
+
 // Four steps an epoch.
 TEST_F(RunFolderTest, AWarmUpThatNothingFollowsIsSaid) {
   const std::string text = "schedule.warmup 2 is 8 steps, and the run has 4: nothing follows the warm-up\n";
@@ -159,6 +174,9 @@ TEST_F(RunFolderTest, TheHeaderSaysWhatIsTrainedOn) {
   ASSERT_EQ(part.code, 0) << part.errors;
   EXPECT_THAT(part.errors, HasSubstr("textcnn: 8 of 16 training samples, "));
   EXPECT_THAT(part.errors, Not(HasSubstr("the same split")));
+  const Result large = run(config(), "large", {"--set", "train.batch=65536", "--set", "train.accumulate=65536"});
+  ASSERT_EQ(large.code, 0) << large.errors;
+  EXPECT_THAT(large.errors, HasSubstr(" 12 steps of 4294967296 samples on cpu"));
 }
 
 // Four batches of four samples an epoch: its loss is the mean of theirs.

@@ -6,6 +6,7 @@
 #include "emotion/model/emotion_net.h"
 #include "emotion/model/image_classifier.h"
 #include "emotion/text/textcnn.h"
+#include "emotion/train/task.h"
 #include "step_support.h"
 
 // Runs without shuffling or augmentation must follow PyTorch step for step: tests/reference/make_step_goldens.py.
@@ -70,6 +71,29 @@ TEST_F(FormulaStepTest, EmotionNetWithHardLabels) {
   follow("steps.json", "emotionnet_hard", "emotionnet", *network,
          "model: {backbone: resnet18}\nloss: {soft_label: false, embedding_weight: 0}\ntrain: {channels_last: false}\n" + kSgd +
              "}");
+}
+
+// The network says the same in any precision: all of its weights are zero but the classifier's bias, whose values bfloat16 has.
+TEST_F(FormulaStepTest, MixedPrecisionChangesNoSoftLabel) {
+  write_text(folder_.path() / "run.yaml",
+             fmt::format("task: emotionnet\noutput: {0}/run\ndata: {{train: {{dataset: {1}/tiny, split: train}}}}\n"
+                         "model: {{backbone: resnet18}}\ntext: {{textcnn: {2}, max_keywords: 12}}\n"
+                         "loss: {{embedding_weight: 0}}\n",
+                         folder_.path().string(), kFixtures, write_teacher()));
+  const RunConfig config = load_run_config(folder_.path() / "run.yaml", {});
+  const auto loss = [&](const std::string& amp) {
+    const Device device = Device::open("cpu", amp);
+    const auto task = make_task(config, device);
+    const at::NoGradGuard no_grad;
+    for (const auto& parameter : task->network().named_parameters()) {
+      parameter.value().zero_();
+      if (parameter.key() == "classifier.bias") parameter.value().copy_(at::arange(4) * 4);
+    }
+    const Batch batch{.samples = {0, 1, 2, 3}, .images = at::zeros({4, 3, 64, 64})};
+    const AutocastScope autocast(device);
+    return task->forward(batch, nullptr, Split::kTrain).loss.item<float>();
+  };
+  EXPECT_EQ(loss("bf16"), loss("off"));
 }
 
 class TextStepTest : public FormulaStepTest {

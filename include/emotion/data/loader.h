@@ -15,7 +15,8 @@
 
 namespace emotion {
 
-/// What to do about an image that cannot be decoded.
+/// What to do about an image that cannot be decoded, which a DataError tells. Any other error says nothing about the image, as
+/// one of memory or of a disk that fails, and stops the loader in either case.
 enum class OnError { kStop, kSkip };
 
 /// Which picture of a sample is decoded.
@@ -60,7 +61,7 @@ class ImageLoader {
 
   /// The next batch; nothing after the last (which may be smaller).
   /// @throws DataError with the manifest's place and the image's path for a broken image (kStop), or for images of different
-  ///         sizes in a batch without a crop
+  ///         sizes in a batch without a crop; RunError with the same places where the machine fails
   std::optional<ImageBatch> next();
   /// `place: path: reason` of every image skipped so far (kSkip); no place where Dataset::unlisted.
   std::vector<std::string> skipped() const;

@@ -12,9 +12,16 @@
 
 namespace emotion {
 
+/// The error of a file that cannot be read: `text: ` and the reason of errno `error`.
+///
+/// @throws DataError; RunError where the reason is the machine's and says nothing about the file: no memory, no descriptors, a
+///         disk or a server that fails
+[[noreturn]] void throw_unreadable(const std::string& text, int error);
+
 /// The whole of a file.
 ///
-/// @throws DataError naming the path if it is missing, a directory, unreadable, or larger than `limit` bytes
+/// @throws DataError naming the path if it is missing, a directory, unreadable, or larger than `limit` bytes; RunError as
+///         throw_unreadable() does
 std::string read_file(const std::filesystem::path& path, std::uint64_t limit = std::uint64_t{1} << 32);
 
 /// When a written file is brought to the disk.
@@ -84,7 +91,7 @@ class ScratchFolder {
 /// A read-only memory map of a file. Pages are read when touched; an empty file maps to an empty span.
 class MappedFile {
  public:
-  /// @throws DataError naming the path if it is missing, a directory or unreadable
+  /// @throws as read_file()
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;

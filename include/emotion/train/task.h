@@ -34,7 +34,7 @@ struct TaskOutput {
   double extra_weight = 1;                                ///< `loss + extra_weight extra_loss` is minimised
   std::vector<std::pair<std::string, at::Tensor>> parts;  ///< scalars it is made of, where there are several
   at::Tensor logits;                                      ///< [n, K]
-  std::optional<double> weight;                           ///< what the mean divides by, where samples have weights; else n
+  std::optional<double> weight;                           ///< Task::weight() of the batch
 };
 
 enum class Split { kTrain, kValidation };
@@ -53,6 +53,8 @@ class Task {
   virtual Picture picture() const { return Picture::kImage; }
   /// The second data set of a three-branch EmotionNet; null without one.
   virtual const Manifest* extra_manifest() const { return nullptr; }
+  /// What the mean over these samples divides by, where they have weights; nothing: by their number.
+  virtual std::optional<double> weight(const std::vector<std::uint64_t>&, Split) const { return std::nullopt; }
   /// Loss and logits of a batch. `extra` is a batch of extra_manifest(), in training only.
   virtual TaskOutput forward(const Batch& batch, const Batch* extra, Split split) = 0;
   /// Class ids that are right for a validation sample.

@@ -45,15 +45,19 @@ class ClassifierTask final : public Task {
   }
   std::vector<std::uint32_t> labels(std::uint64_t sample) const override { return data_[Split::kValidation].targets(sample); }
 
+  std::optional<double> weight(const std::vector<std::uint64_t>& samples, Split split) const override {
+    if (weight_of_class_.empty()) return std::nullopt;
+    double sum = 0;
+    for (const std::uint64_t sample : samples) sum += weight_of_class_[data_[split].targets(sample)[0]];
+    return sum;
+  }
+
   TaskOutput forward(const Batch& batch, const Batch*, Split split) override {
     std::vector<std::int64_t> ids;
     for (const std::uint64_t sample : batch.samples) ids.push_back(data_[split].targets(sample)[0]);
     TaskOutput output;
     output.logits = network_->forward(batch.images);
-    if (!weight_of_class_.empty()) {
-      output.weight = 0;
-      for (const std::int64_t id : ids) *output.weight += weight_of_class_[static_cast<std::size_t>(id)];
-    }
+    output.weight = weight(batch.samples, split);
     if (output.weight && *output.weight == 0) {  // only classes without a training sample: a mean over nothing
       output.loss = output.logits.sum() * 0;
       return output;

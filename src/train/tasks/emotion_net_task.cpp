@@ -1,6 +1,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -133,6 +134,8 @@ class EmotionNetTask final : public Task {
     const bool mean = !config_.loss.soft_label || config_.loss.hard_target == "mean";
     const at::Tensor q = device_.move(data_.multi_hot(samples, split, mean));
     if (!config_.loss.soft_label) return q;
+    // In full precision whatever the network computes in: train.amp changes no target.
+    const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
     const at::Tensor logits = textcnn_->network->forward(device_.move(textcnn_input(*text(split).encoder, samples)));
     const at::Tensor p = at::softmax(logits.to(at::kFloat), 1).index_select(1, device_.move(at::tensor(column_of_class_)));
     return soft_targets(p, q, config_.loss.soft_threshold);
