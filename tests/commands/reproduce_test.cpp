@@ -408,6 +408,9 @@ TEST_F(ReproduceTest, RefusesUnknownNames) {
   EXPECT_EQ(run({"--seeds", "1,2,1"}).errors,
             "--seeds: 1 stands twice, and would be one training counted as two; leave one out\n");
   EXPECT_EQ(run({"--seeds", "1,2,1"}).code, 2);
+  EXPECT_EQ(run({"--set", "train.epochs=2", "--set", "seed=5"}).errors,
+            "--set seed=5: every row is trained with the seeds of --seeds; give --seeds 5\n");
+  EXPECT_EQ(run({"--set", "seed=5"}).code, 2);
 }
 
 // Nothing is run where runs are compared.

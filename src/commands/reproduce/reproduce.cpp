@@ -64,6 +64,16 @@ void check_seeds(const std::vector<std::uint64_t>& seeds) {
   }
 }
 
+/// Seeds are not the configs': a setting would change nothing.
+void check_settings(const std::vector<std::string>& settings) {
+  for (const auto& setting : settings) {
+    const std::size_t equals = setting.find('=');
+    if (setting.substr(0, equals) != "seed") continue;
+    const std::string value = equals == std::string::npos ? "N" : setting.substr(equals + 1);
+    throw ConfigError(fmt::format("--set {}: every row is trained with the seeds of --seeds; give --seeds {}", setting, value));
+  }
+}
+
 /// `emotionnet/2`, or `emotionnet` for all of its tables.
 std::vector<PaperTable> find_tables(const ReproduceOptions& o, const Scale& scale) {
   std::vector<PaperTable> all, chosen;
@@ -252,6 +262,7 @@ JobOptions job_options(const ReproduceOptions& o, const Scale& scale) {
 void run_tables(const ReproduceOptions& given) {
   ReproduceOptions o = given;
   check_seeds(o.seeds);
+  check_settings(o.settings);
   const Scale scale = find_scale(o);
   if (o.output.empty()) o.output = scale.name == "paper" ? "runs/reproduce" : "runs/reproduce-" + scale.name;
   const std::vector<std::uint64_t> seeds = !o.seeds.empty()      ? o.seeds
