@@ -59,6 +59,14 @@ TEST_F(ProbeCommandTest, SetReachesEveryKeyAndFlagsAreOverIt) {
           "--test-split its splits; leave one out");
 }
 
+TEST_F(ProbeCommandTest, NoClassifierOfAnEarlierProbeStaysBesideTheResult) {
+  output(probe({}, "twice"));
+  EXPECT_TRUE(fs::exists(root() / "twice/probe.safetensors"));
+  output(probe({"--method", "knn"}, "twice"));
+  EXPECT_EQ(metrics("twice")["probe"]["method"], "knn");
+  EXPECT_FALSE(fs::exists(root() / "twice/probe.safetensors"));
+}
+
 TEST_F(ProbeCommandTest, ASweepOverSeedsOfAFraction) {
   const auto json = measured({"--sweep", "0.001,1", "--seeds", "2", "--fraction", "0.5", "--one-vs-all"});
   const auto& probe = json["probe"];
