@@ -10,6 +10,7 @@
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/train/run_end.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -134,7 +135,13 @@ void Plan::place_config(RunConfig& config, const PaperTable& table, Use& use) {
 /// The path in use for a name that configs and commands say; what makes it is planned, what is missing is noted.
 std::string Plan::place(const std::string& name, const PaperTable& table, Use& use) {
   use.needs.insert(name);
-  if (!scale_.replaces_data && fs::exists(name)) return name;
+  if (!scale_.replaces_data && fs::exists(name)) {
+    if (is_unfinished_run(name)) {
+      throw RunError(
+          fmt::format("{0}: its training has not ended; wait for it, or go on with: emotion_train --config {0} --resume", name));
+    }
+    return name;
+  }
   const auto recipe = table.made.find(name);
   if (recipe == table.made.end()) {
     use.missing.insert(name);
