@@ -296,6 +296,7 @@ TEST_F(ReproduceTest, RefusesUnknownNames) {
 
 // Nothing is run where runs are compared.
 TEST_F(ReproduceTest, AComparisonTakesNoFlagsOfTables) {
+  EXPECT_EQ(run({"--compare", "fake", "--compare", "out", "--again"}).code, 2);
   for (const auto& [flag, value] : {std::pair<std::string, std::string>{"--scale", "synth"},
                                     {"--seeds", "1"},
                                     {"--jobs", "1"},
