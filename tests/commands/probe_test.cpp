@@ -250,6 +250,22 @@ TEST_F(ProbeCommandTest, FineTuningTrainsTheNetworkThatItIsToldTo) {
       "other methods");
 }
 
+TEST_F(ProbeCommandTest, FineTuningOfOtherWeightsIsNotTheOldResult) {
+  write_classifier("mine.safetensors", kMoods, 3);
+  const Words words = probe({"--checkpoint", "mine.safetensors", "--method", "fine_tune", "--set", "train.epochs=1", "--batch",
+                             "20", "--device", "cpu", "--workers", "1", "--set", "optimizer.lr=0.01", "--fraction", "0.5"},
+                            "mine");
+  output(words);
+  const auto first = metrics("mine");
+  fs::remove(root() / "mine/metrics.json");
+  output(words);
+  EXPECT_EQ(metrics("mine"), first) << "what has ended is measured again";
+  write_classifier("mine.safetensors", kMoods, 4);
+  refuses(words, 2,
+          "mine/fine_tune: mine.safetensors changed since its training began; remove the folder to train anew, or give another "
+          "--output");
+}
+
 // What chooses must not see what measures.
 TEST_F(ProbeCommandTest, NoCheckpointIsChosenOnTheTestData) {
   const std::string error =
