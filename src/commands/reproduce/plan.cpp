@@ -229,7 +229,7 @@ std::string Plan::fill(const std::string& token, const std::string& own, const P
   const std::string head = equals == std::string::npos ? "" : token.substr(0, equals + 1), value = token.substr(head.size());
   if (value.starts_with(kConfigs)) {  // beside the tables, wherever those lie
     const fs::path file = fs::path(options_.configs) / value.substr(kConfigs.size());
-    use.inputs.insert({file.string()});
+    use.inputs.insert(Input{file.string()});
     if (!fs::exists(file)) {
       use.needs.insert(file.string());
       use.missing.insert(file.string());
