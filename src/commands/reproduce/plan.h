@@ -70,7 +70,7 @@ class Plan {
   std::filesystem::path runs_of(const RunConfig& config) const;
   RunConfig load(const std::string& file, const std::vector<std::string>& more) const;
   void place_config(RunConfig& config, const PaperTable& table, Use& use);
-  std::string place(const std::string& name, const PaperTable& table, Use& use) { return place({.path = name}, table, use); }
+  std::string place(const std::string& name, const PaperTable& table, Use& use) { return place(Input{name}, table, use); }
   std::string place(const Input& input, const PaperTable& table, Use& use);
   void need_split(const NamedSplit& named, Use& use) const;
   Place make_trained(const std::string& name, const Recipe& recipe, const PaperTable& table, Use& use);
