@@ -23,6 +23,9 @@ int main(int argc, char** argv) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   app.add_flag("--keep-weights", o.keep_weights, "with --scale synth: weights stay when their rows are measured");
+  app.add_flag("--again", o.again,
+               "what was trained on or made of data or weights that have changed since is removed and made anew; without it such "
+               "a row fails and says what has changed");
   app.add_option("--configs", o.configs, "folder that holds tables/, scales/ and the rows' configs")->capture_default_str();
   app.add_option("--bin", o.bin, "folder of the commands it runs; default: its own")->type_name("DIR");
   auto* compare = app.add_option("--compare", o.compare,
@@ -30,7 +33,7 @@ int main(int argc, char** argv) {
                                  "the page is --output, default compare.html")
                       ->type_name("RUN");
   for (const char* of_tables :
-       {"--table", "--list", "--scale", "--seeds", "--jobs", "--device", "--set", "--keep-weights", "--configs"})
+       {"--table", "--list", "--scale", "--seeds", "--jobs", "--device", "--set", "--keep-weights", "--again", "--configs"})
     compare->excludes(of_tables);
   app.footer(
       "What is finished is kept: the same command again goes on where it stopped. A row without its data is listed as not run.\n"

@@ -198,7 +198,11 @@ void write_output(const fs::path& folder, const ProbeRequest& request, const std
   auto json = nlohmann::ordered_json::parse(metrics_json(outcome.metrics, report.classes, outcome.predictions.size()));
   json["probe"] = probe_json(request, method, report);
   write_file_atomically(folder / "metrics.json", json.dump(2) + "\n");
-  if (!outcome.model.weight.defined()) return;
+  if (!outcome.model.weight.defined()) {  // an earlier probe's classifier is not what was measured
+    fs::remove(folder / "probe.safetensors", error);
+    if (error) throw RunError((folder / "probe.safetensors").string() + ": cannot be removed: " + error.message());
+    return;
+  }
   StateDict linear;
   linear.add("classifier.weight", outcome.model.weight.to(at::kFloat));
   linear.add("classifier.bias", outcome.model.bias.to(at::kFloat));

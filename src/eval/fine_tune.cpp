@@ -3,16 +3,20 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "emotion/data/open_manifest.h"
 #include "emotion/data/sampler.h"
+#include "emotion/data/split_content.h"
 #include "emotion/data/targets.h"
 #include "emotion/error.h"
 #include "emotion/eval/labels.h"
 #include "emotion/eval/predict_split.h"
+#include "emotion/io/content_hash.h"
 #include "emotion/train/trainer.h"
 
 namespace emotion {
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -46,6 +50,40 @@ std::uint64_t training_samples(const RunConfig& config) {
   return Sampler{.size = samples_in_view(manifest, view).size(), .fraction = config.data.fraction}.epoch_size();
 }
 
+/// What a training goes on with is what it began with: its config names files, not what they hold.
+/// @throws ConfigError naming what has changed
+void check_inputs(const RunConfig& config, const fs::path& note) {
+  Contents now;
+  if (!config.model.init.empty()) now[config.model.init] = file_hash(config.model.init);
+  const SplitParts parts = config.data.picture == "face" ? SplitParts::kStimuli : SplitParts::kSamples;
+  for (const SplitConfig& split : {config.data.train, config.data.val}) {
+    if (split) add_split(now, Dataset::open(split.dataset), split.split, parts);
+  }
+  const fs::path run = config.output;
+  if (!fs::exists(run / "checkpoints" / "last")) return write_contents(note, now);
+  const auto changed = changed_contents(note, now);
+  if (changed.empty()) return;
+  throw ConfigError(
+      fmt::format("{}: {} changed since its training began; remove the folder to train anew, or give another --output",
+                  run.string(), fmt::join(changed, ", ")));
+}
+
+/// Trains, or goes on with what an earlier call has begun.
+void train_once(const RunConfig& config) {
+  const fs::path run = config.output, note = run / "inputs.json";
+  std::error_code error;
+  fs::create_directories(run, error);
+  if (error) throw RunError(run.string() + ": cannot be made: " + error.message());
+  check_inputs(config, note);
+  try {
+    train(config, /*resume=*/true);
+  } catch (const Error&) {
+    std::error_code ignored;
+    if (!fs::exists(run / "config.yaml") && fs::remove(note, ignored)) fs::remove(run, ignored);  // a failed start leaves nothing
+    throw;
+  }
+}
+
 }  // namespace
 
 RunConfig fine_tune_config(const RunConfig& config, const ProbeRequest& request, const std::filesystem::path& run) {
@@ -77,7 +115,7 @@ ProbeReport fine_tune(const RunConfig& config, const ProbeRequest& request, cons
         "other methods");
   }
   const RunConfig tuned = fine_tune_config(config, request, run);
-  train(tuned, /*resume=*/true);
+  train_once(tuned);
   const Device device = Device::open(request.device);
   const VisualModel model = VisualModel::open(run, {}, device);
   const Manifest test = open_manifest(request.test);

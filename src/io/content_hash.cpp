@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -39,6 +40,23 @@ std::string file_hash(const std::filesystem::path& file) {
   ContentHash hash;
   hash.add(map.bytes());
   return hash.hex();
+}
+
+void write_contents(const std::filesystem::path& file, const Contents& contents) {
+  const nlohmann::json json(contents);
+  write_file_atomically(file, json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+std::vector<std::string> changed_contents(const std::filesystem::path& file, const Contents& now) {
+  if (!std::filesystem::exists(file)) return {};
+  const auto before = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+  if (!before.is_object()) return {file.string()};
+  std::vector<std::string> changed;
+  for (const auto& [name, digest] : before.items()) {
+    const auto found = now.find(name);
+    if (found == now.end() || digest != found->second) changed.push_back(name);
+  }
+  return changed;
 }
 
 }  // namespace emotion

@@ -68,6 +68,14 @@ OrderingResult judge_ordering(const TableResult& result, const Ordering& orderin
   return judged;
 }
 
+/// Figures that are the same may differ by a rounding once they are averaged.
+bool is_zero(double difference) { return std::abs(difference) < 1e-9; }
+
+std::string direction(double mean) {
+  if (is_zero(mean)) return "no difference";
+  return mean > 0 ? "as the claim" : "against the claim";
+}
+
 /// Notes of a table, each once, numbered in the order they occur.
 class Notes {
  public:
@@ -177,13 +185,13 @@ std::string verdict_text(const OrderingResult& result) {
   const Estimate e = estimate(result.differences);
   const std::string on = result.columns.size() > 1 ? fmt::format(", mean of {}", fmt::join(result.columns, ", ")) : "";
   if (e.count == 1) {
-    return fmt::format("one seed decides nothing: {} ({} the claim{})", signed_figure(e.mean), e.mean > 0 ? "as" : "against", on);
+    return fmt::format("one seed decides nothing: {} ({}{})", signed_figure(e.mean), direction(e.mean), on);
   }
   const std::string numbers =
       fmt::format("{} [{}, {}] over {} seeds{}", signed_figure(e.mean), signed_figure(e.low), signed_figure(e.high), e.count, on);
   if (result.verdict == Verdict::kHolds) return "holds: " + numbers;
   if (result.verdict == Verdict::kFails) return "DOES NOT HOLD, the order is the other way round: " + numbers;
-  return fmt::format("not decided, the mean is {} the claim: {}", e.mean > 0 ? "as" : "against", numbers);
+  return fmt::format("not decided, {}{}: {}", is_zero(e.mean) ? "" : "the mean is ", direction(e.mean), numbers);
 }
 
 std::string tables_markdown(std::span<const TableResult> results, const std::string& scale) {

@@ -59,6 +59,14 @@ TEST_F(ProbeCommandTest, SetReachesEveryKeyAndFlagsAreOverIt) {
           "--test-split its splits; leave one out");
 }
 
+TEST_F(ProbeCommandTest, NoClassifierOfAnEarlierProbeStaysBesideTheResult) {
+  output(probe({}, "twice"));
+  EXPECT_TRUE(fs::exists(root() / "twice/probe.safetensors"));
+  output(probe({"--method", "knn"}, "twice"));
+  EXPECT_EQ(metrics("twice")["probe"]["method"], "knn");
+  EXPECT_FALSE(fs::exists(root() / "twice/probe.safetensors"));
+}
+
 TEST_F(ProbeCommandTest, ASweepOverSeedsOfAFraction) {
   const auto json = measured({"--sweep", "0.001,1", "--seeds", "2", "--fraction", "0.5", "--one-vs-all"});
   const auto& probe = json["probe"];
@@ -241,6 +249,22 @@ TEST_F(ProbeCommandTest, FineTuningTrainsTheNetworkThatItIsToldTo) {
       probe({"--method", "fine_tune", "--folds", "2"}, "out"), 2,
       "probe.method fine_tune trains once on whole pictures: folds, seeds, sweep, one_vs_all, views and crop_box belong to the "
       "other methods");
+}
+
+TEST_F(ProbeCommandTest, FineTuningOfOtherWeightsIsNotTheOldResult) {
+  write_classifier("mine.safetensors", kMoods, 3);
+  const Words words = probe({"--checkpoint", "mine.safetensors", "--method", "fine_tune", "--set", "train.epochs=1", "--batch",
+                             "20", "--device", "cpu", "--workers", "1", "--set", "optimizer.lr=0.01", "--fraction", "0.5"},
+                            "mine");
+  output(words);
+  const auto first = metrics("mine");
+  fs::remove(root() / "mine/metrics.json");
+  output(words);
+  EXPECT_EQ(metrics("mine"), first) << "what has ended is measured again";
+  write_classifier("mine.safetensors", kMoods, 4);
+  refuses(words, 2,
+          "mine/fine_tune: mine.safetensors changed since its training began; remove the folder to train anew, or give another "
+          "--output");
 }
 
 // What chooses must not see what measures.

@@ -5,6 +5,7 @@
 
 #include "../support/scratch.h"
 #include "emotion/error.h"
+#include "emotion/io/content_hash.h"
 #include "emotion/io/weights.h"
 #include "emotion/model/image_classifier.h"
 #include "emotion/model/load_state.h"
@@ -98,6 +99,19 @@ TEST_F(FineTuneTest, PlainBackbonesAndRandomOnes) {
   config.model.init = "elsewhere.pth";
   EXPECT_EQ(tuned(config).model.backbone, "resnet34");
   EXPECT_EQ(tuned(config).model.init, "");
+}
+
+// Their names are in its config, which is the same.
+TEST_F(FineTuneTest, ARunOfOtherWeightsOrDataIsNotGoneOnWith) {
+  request_.checkpoint = network("classifier", "model: {backbone: resnet18}\ndata: {resize: 32, size: 32}\n");
+  const fs::path run = folder_.path() / "run";
+  fs::create_directories(run / "checkpoints/last");
+  const std::string split = "split train of " + data().string();
+  write_contents(run / "inputs.json", {{request_.checkpoint, file_hash(request_.checkpoint)}, {split, "0"}});
+  const std::string error = " changed since its training began; remove the folder to train anew, or give another --output";
+  EXPECT_EQ(error_of<ConfigError>([&] { fine_tune({}, request_, run); }), run.string() + ": " + split + error);
+  write_contents(run / "inputs.json", {{request_.checkpoint, "0"}});
+  EXPECT_EQ(error_of<ConfigError>([&] { fine_tune({}, request_, run); }), run.string() + ": " + request_.checkpoint + error);
 }
 
 TEST_F(FineTuneTest, SeveralLabelsAreRefused) {

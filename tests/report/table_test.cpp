@@ -194,6 +194,15 @@ TEST_F(TableTest, AnOrderTheOtherWayRoundIsSaidPlainly) {
             "DOES NOT HOLD, the order is the other way round: −1.50 [−1.50, −1.50] over 3 seeds, mean of Acc, Hard");
 }
 
+TEST_F(TableTest, EqualFiguresAreNoDifference) {
+  TableResult r = result();
+  r.cells[1] = r.cells[0];
+  EXPECT_EQ(verdict_text(judge_orderings(r)[0]),
+            "not decided, no difference: +0.00 [+0.00, +0.00] over 2 seeds, mean of Acc, Hard");
+  for (auto& line : r.cells) line[0].by_seed[1] = line[1].by_seed[0] = line[1].by_seed[1] = std::nullopt;
+  EXPECT_EQ(verdict_text(judge_orderings(r)[0]), "one seed decides nothing: +0.00 (no difference)");
+}
+
 TEST_F(TableTest, NumbersByHandInEveryForm) {
   TableResult r = result();
   r.cells[1][1] = {{std::nullopt, std::nullopt}, "not run: data/x, data/y are missing"};

@@ -5,7 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../../src/train/run_state.h"
 #include "../support/commands.h"
+#include "emotion/train/run_end.h"
 #include "trainer_support.h"
 
 // Which folder a run works in, and what a run that goes on or begins says of itself.
@@ -222,6 +224,33 @@ TEST_F(RunFolderTest, LinesSayHowLongTheirStepsTook) {
   EXPECT_EQ(lines, 2) << "after steps 8 and 12";
   EXPECT_GT(sum, 0);
   EXPECT_LT(sum, whole);
+}
+
+TEST(UnfinishedRun, HasNotReachedTheEndThatItsConfigNames) {
+  const ScratchFolder folder;
+  const fs::path run = folder.path() / "run";
+  const auto save = [&](std::int64_t epoch, std::int64_t step, bool evaluated) {
+    RunState state;
+    state.place = {epoch, 0};
+    state.step = step;
+    state.evaluated = evaluated;
+    state.windows = {"[]"};
+    StateDict saved;
+    saved.metadata = state.to_metadata();
+    fs::create_directories(run / "checkpoints/last");
+    write_safetensors(run / "checkpoints/last/state.safetensors", saved);
+    return is_unfinished_run(run);
+  };
+  EXPECT_FALSE(is_unfinished_run(run)) << "no run";
+  write_text(run / "config.yaml", "train: {epochs: 2, max_steps: 9}\n");
+  EXPECT_TRUE(is_unfinished_run(run)) << "no checkpoint yet";
+  EXPECT_TRUE(save(1, 5, true));
+  EXPECT_TRUE(save(2, 8, false)) << "its last evaluation is still to come";
+  EXPECT_FALSE(save(2, 8, true));
+  EXPECT_FALSE(save(1, 9, true)) << "stopped by max_steps";
+  write_text(folder.path() / "given/config.yaml", "train: {epochs: 2}\n");
+  write_text(folder.path() / "given/model.safetensors", "");
+  EXPECT_FALSE(is_unfinished_run(folder.path() / "given")) << "weights alone";
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ struct ReproduceOptions {
   std::vector<std::string> compare;  ///< run folders to put side by side instead
   int jobs = 0;
   bool list = false, keep_weights = false;
+  bool again = false;  ///< trains and makes anew what was made of data or weights that have changed since
 };
 
 }  // namespace emotion

@@ -14,7 +14,8 @@ namespace emotion {
 RunConfig fine_tune_config(const RunConfig& config, const ProbeRequest& request, const std::filesystem::path& run);
 
 /// Trains it into the folder `run` (a run that stopped there goes on) and measures its best checkpoint on the test data.
-/// @throws ConfigError where the probe asks for what a training does not have (folds, box crops, views, ..)
+/// @throws ConfigError where the probe asks for what a training does not have (folds, box crops, views, ..), or where the run
+/// there began with weights or data of the same name and other contents, of which it keeps digests in inputs.json
 ProbeReport fine_tune(const RunConfig& config, const ProbeRequest& request, const std::filesystem::path& run);
 
 }  // namespace emotion

@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace emotion {
 
@@ -27,5 +29,13 @@ class ContentHash {
 
 /// Digest of a file's content. @throws DataError
 std::string file_hash(const std::filesystem::path& file);
+
+/// What a result was made of: the digest of each input, by what messages call it. Kept as JSON beside the result.
+using Contents = std::map<std::string, std::string>;
+/// @throws RunError
+void write_contents(const std::filesystem::path& file, const Contents& contents);
+/// The inputs that `file` has another digest of than `now`, or that are no longer among them. What is new was not made use of; of
+/// a result without such a file nothing is known. A file that cannot be read is named itself.
+std::vector<std::string> changed_contents(const std::filesystem::path& file, const Contents& now);
 
 }  // namespace emotion

@@ -62,7 +62,9 @@ class Schedule {
       job.done = job.finished();
       const bool needed = job.kind == Job::Kind::kMeasure ||
                           std::any_of(users_[i].begin(), users_[i].end(), [&](std::size_t user) { return wanted[user]; });
-      wanted[i] = needed && !job.done;
+      if (needed && !job.done && job.refused) job.error = job.refused();
+      if (!job.error.empty()) log_warning("{}: {}", job.name, job.error);
+      wanted[i] = needed && !job.done && job.error.empty();
       states_[i] = wanted[i] ? State::kWaiting : State::kEnded;
       open_ += wanted[i];
     }

@@ -15,11 +15,12 @@ struct Job {
   std::string name;
   std::vector<std::vector<std::string>> commands;  ///< argv, without the folder of the commands
   std::filesystem::path log;
-  std::vector<std::size_t> after;    ///< jobs it needs
-  std::function<bool()> finished{};  ///< looks at the disk
-  std::function<void()> begin{};     ///< before the first command
-  std::function<void()> end{};       ///< after the last one; throws Error if the result is not there
-  std::function<void()> used{};      ///< once every job that needs this one has finished
+  std::vector<std::size_t> after;          ///< jobs it needs
+  std::function<bool()> finished{};        ///< looks at the disk
+  std::function<std::string()> refused{};  ///< why it may not begin although it is not finished; empty: it may
+  std::function<void()> begin{};           ///< before the first command
+  std::function<void()> end{};             ///< after the last one; throws Error if the result is not there
+  std::function<void()> used{};            ///< once every job that needs this one has finished
 
   std::string error{};  ///< why it failed
   bool done = false;

@@ -10,6 +10,9 @@
 #include "emotion/data/manifest.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
+#include "emotion/log.h"
+#include "emotion/train/run_end.h"
+#include "figure.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -120,10 +123,12 @@ RunConfig Plan::load(const std::string& file, const std::vector<std::string>& mo
 }
 
 void Plan::place_config(RunConfig& config, const PaperTable& table, Use& use) {
+  const bool stimuli = config.task == "stimuli" || config.data.picture == "face";
+  const SplitParts parts = stimuli ? SplitParts::kStimuli : SplitParts::kSamples;
   for (SplitConfig* split : {&config.data.train, &config.data.val, &config.data.extra}) {
     if (!*split) continue;
     need_split({split->dataset, split->split}, use);
-    split->dataset = place(split->dataset, table, use);
+    split->dataset = place(Input{split->dataset, split->split, parts}, table, use);
   }
   for (std::string* path : {&config.data.targets, &config.text.word2vec, &config.text.textcnn, &config.text.vocabulary,
                             &config.model.init, &config.model.expression_init}) {
@@ -132,9 +137,17 @@ void Plan::place_config(RunConfig& config, const PaperTable& table, Use& use) {
 }
 
 /// The path in use for a name that configs and commands say; what makes it is planned, what is missing is noted.
-std::string Plan::place(const std::string& name, const PaperTable& table, Use& use) {
+std::string Plan::place(const Input& input, const PaperTable& table, Use& use) {
+  const std::string& name = input.path;
   use.needs.insert(name);
-  if (!scale_.replaces_data && fs::exists(name)) return name;
+  if (!scale_.replaces_data && fs::exists(name)) {
+    if (is_unfinished_run(name)) {
+      throw RunError(
+          fmt::format("{0}: its training has not ended; wait for it, or go on with: emotion_train --config {0} --resume", name));
+    }
+    use.inputs.insert(input);
+    return name;
+  }
   const auto recipe = table.made.find(name);
   if (recipe == table.made.end()) {
     use.missing.insert(name);
@@ -150,6 +163,7 @@ std::string Plan::place(const std::string& name, const PaperTable& table, Use& u
   use.needs.insert(inner.needs.begin(), inner.needs.end());
   use.missing.insert(inner.missing.begin(), inner.missing.end());
   use.unmade.insert(inner.unmade.begin(), inner.unmade.end());
+  use.inputs.insert(inner.inputs.begin(), inner.inputs.end());
   if (!inner.missing.empty()) use.unmade.insert(name);
   if (made.job) use.after.push_back(*made.job);
   return made.path.string();
@@ -184,13 +198,16 @@ Place Plan::make_by_commands(const std::string& name, const Recipe& recipe, cons
         word.replace(at, name.size(), made.string());
     }
   }
-  const fs::path mark = made.string() + ".finished";
+  const fs::path mark = made.string() + ".finished", note = made.string() + ".inputs.json";
   Job job{.kind = Job::Kind::kMake, .name = name, .commands = commands, .log = made.string() + ".log", .after = use.after};
-  job.finished = [made, mark] { return fs::exists(mark) && fs::exists(made); };
-  job.begin = [made, mark] {
+  const auto kept = [made, mark] { return fs::exists(mark) && fs::exists(made); };
+  job.finished = [kept, note, known = known_, inputs = use.inputs] { return kept() && known->changed(note, inputs).empty(); };
+  job.refused = refusal(note, use.inputs, kept, name + " was made; --again makes it anew");
+  job.begin = [made, mark, note, known = known_, inputs = use.inputs] {
     fs::create_directories(made.parent_path());
     fs::remove(mark);
     fs::remove_all(made);
+    write_contents(note, known->contents(inputs));
   };
   job.end = [made, mark, name] {
     if (!fs::exists(made)) throw RunError(name + ": its recipe has not made it");
@@ -212,6 +229,7 @@ std::string Plan::fill(const std::string& token, const std::string& own, const P
   const std::string head = equals == std::string::npos ? "" : token.substr(0, equals + 1), value = token.substr(head.size());
   if (value.starts_with(kConfigs)) {  // beside the tables, wherever those lie
     const fs::path file = fs::path(options_.configs) / value.substr(kConfigs.size());
+    use.inputs.insert(Input{file.string()});
     if (!fs::exists(file)) {
       use.needs.insert(file.string());
       use.missing.insert(file.string());
@@ -219,6 +237,16 @@ std::string Plan::fill(const std::string& token, const std::string& own, const P
     return head + file.string();
   }
   return is_named(value) && value != own ? head + place(value, table, use) : token;
+}
+
+/// Why a job may not begin: what is kept of it was made of other contents, and would be lost. `since` follows "changed since".
+std::function<std::string()> Plan::refusal(const fs::path& note, const InputSet& inputs, std::function<bool()> kept,
+                                           const std::string& since) const {
+  if (options_.again) return {};
+  return [note, inputs, kept = std::move(kept), since, known = known_]() -> std::string {
+    const std::string changed = kept() ? known->changed(note, inputs) : "";
+    return changed.empty() ? "" : fmt::format("{} changed since {}", changed, since);
+  };
 }
 
 std::size_t Plan::add_job(const std::string& key, Job job) {
@@ -229,6 +257,7 @@ std::size_t Plan::add_job(const std::string& key, Job job) {
 
 std::size_t Plan::add_training(const fs::path& run, const RunConfig& config, const Use& use, bool keep) {
   const fs::path file = run.string() + ".yaml", mark = run / "finished", weights = weights_of(run, config);
+  const fs::path note = run.string() + ".inputs.json", last = run / "checkpoints" / "last";
   std::vector<std::string> command{"emotion_train", "--config", file.string(), "--output", run.string(), "--resume"};
   if (!options_.device.empty()) command.insert(command.end(), {"--device", options_.device});
   Job job{.kind = Job::Kind::kTrain,
@@ -236,11 +265,17 @@ std::size_t Plan::add_training(const fs::path& run, const RunConfig& config, con
           .commands = {command},
           .log = run.string() + ".log",
           .after = use.after};
-  job.finished = [mark, weights] { return fs::exists(mark) && fs::exists(weights); };
-  job.begin = [run, file, mark, text = print_run_config(config)] {
+  job.finished = [mark, weights, note, known = known_, inputs = use.inputs] {
+    return fs::exists(mark) && fs::exists(weights) && known->changed(note, inputs).empty();
+  };
+  const auto kept = [mark, last] { return fs::exists(mark) || fs::exists(last); };
+  job.refused = refusal(note, use.inputs, kept, "the training began; --again trains anew");
+  job.begin = [run, file, mark, note, known = known_, inputs = use.inputs, text = print_run_config(config)] {
     fs::create_directories(run.parent_path());
-    if (fs::exists(mark)) fs::remove_all(run);  // finished once, its weights removed since
+    // Finished once, its weights removed since; or begun with other data.
+    if (fs::exists(mark) || !known->changed(note, inputs).empty()) fs::remove_all(run);
     write_file_atomically(file, text);
+    write_contents(note, known->contents(inputs));
   };
   job.end = [mark, weights, run] {
     if (!fs::exists(weights)) throw RunError(run.string() + ": the training has left no weights");
@@ -257,12 +292,22 @@ std::size_t Plan::add_measurement(const Measurement& measurement, const std::vec
           .commands = {command},
           .log = folder / "log.txt",
           .after = use.after};
-  job.finished = [folder] { return fs::exists(folder / "metrics.json"); };
-  job.begin = [folder] { fs::create_directories(folder); };
-  job.end = [folder, program = command[0]] {
-    if (!fs::exists(folder / "metrics.json")) throw RunError(program + " has written no metrics.json");
+  const fs::path metrics = folder / "metrics.json", note = folder / "inputs.json";
+  job.finished = [metrics, note, measurement, known = known_, inputs = use.inputs] {
+    return has_metric(metrics, measurement) && known->changed(note, inputs).empty();
   };
-  return add_job((folder / "metrics.json").string(), std::move(job));
+  job.begin = [metrics, note, name = job.name, known = known_, inputs = use.inputs] {
+    fs::create_directories(metrics.parent_path());
+    const std::string changed = fs::exists(metrics) ? known->changed(note, inputs) : "";
+    if (!changed.empty()) log_info("{}: {} changed since; measuring again", name, changed);
+    fs::remove(metrics);
+    write_contents(note, known->contents(inputs));
+  };
+  job.end = [metrics, measurement, program = command[0]] {
+    if (!fs::exists(metrics)) throw RunError(program + " has written no metrics.json");
+    read_metric(metrics, measurement);
+  };
+  return add_job(metrics.string(), std::move(job));
 }
 
 Plan::Trial Plan::prepare(const PaperTable& table, const TableRow& row, const std::string& file, Measurement measurement) {
@@ -272,6 +317,7 @@ Plan::Trial Plan::prepare(const PaperTable& table, const TableRow& row, const st
   trial.config = load(file, settings);
   if (row.trained) {
     place_config(trial.config, table, trial.use);
+    trial.trained_on = trial.use.inputs;
   } else if (is_named(trial.config.model.init)) {
     trial.config.model.init = place(trial.config.model.init, table, trial.use);
   }
@@ -311,7 +357,9 @@ void Plan::add_trial(CellPlan& plan, const TableRow& row, Trial trial, std::uint
   if (row.trained) {
     config.seed = seed;
     const bool keep = options_.keep_weights || !scale_.replaces_data;
-    trial.use.after.push_back(add_training(runs / part, config, trial.use, keep));
+    Use training = trial.use;
+    training.inputs = trial.trained_on;
+    trial.use.after.push_back(add_training(runs / part, config, training, keep));
     checkpoint = runs / part;
   }
   const std::string measured = trial.measurement.name + "-" + digest(fmt::format("{}", fmt::join(trial.command, " ")));

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 #include "emotion/commands/reproduce.h"
 #include "emotion/config/run_config.h"
 #include "emotion/report/paper_table.h"
+#include "inputs.h"
 #include "job.h"
 #include "splits.h"
 
@@ -33,7 +35,8 @@ struct CellPlan {
 };
 
 /// Turns tables into jobs. Trainings and made data are named by what they are made of, so that rows which ask for the same share
-/// it, and a config that has changed never meets an old result.
+/// it, and a config that has changed never meets an old result. What was made of data or weights that have changed since is not
+/// taken for a result: measurements are redone, trainings and made data wait for --again.
 class Plan {
  public:
   Plan(const ReproduceOptions& options, const Scale& scale, std::vector<std::uint64_t> seeds);
@@ -49,6 +52,7 @@ class Plan {
   struct Use {
     std::set<std::string> needs, missing, unmade;
     std::vector<std::size_t> after;
+    InputSet inputs;  ///< what is read of it, down to what is on the disk
   };
 
   /// A training and its measurement, but for the seed.
@@ -57,6 +61,7 @@ class Plan {
     RunConfig config;
     std::vector<std::string> command;  ///< {checkpoint}, {seed} and {output} are still to be filled
     Use use;
+    InputSet trained_on{};  ///< the training's part of what is used
   };
 
   CellPlan cell(const PaperTable& table, const TableRow& row, std::size_t column);
@@ -65,7 +70,8 @@ class Plan {
   std::filesystem::path runs_of(const RunConfig& config) const;
   RunConfig load(const std::string& file, const std::vector<std::string>& more) const;
   void place_config(RunConfig& config, const PaperTable& table, Use& use);
-  std::string place(const std::string& name, const PaperTable& table, Use& use);
+  std::string place(const std::string& name, const PaperTable& table, Use& use) { return place(Input{name}, table, use); }
+  std::string place(const Input& input, const PaperTable& table, Use& use);
   void need_split(const NamedSplit& named, Use& use) const;
   Place make_trained(const std::string& name, const Recipe& recipe, const PaperTable& table, Use& use);
   Place make_by_commands(const std::string& name, const Recipe& recipe, const PaperTable& table, Use& use);
@@ -74,6 +80,8 @@ class Plan {
   std::size_t add_training(const std::filesystem::path& run, const RunConfig& config, const Use& use, bool keep);
   std::size_t add_measurement(const Measurement& measurement, const std::vector<std::string>& command,
                               const std::filesystem::path& folder, const std::string& name, const Use& use);
+  std::function<std::string()> refusal(const std::filesystem::path& note, const InputSet& inputs, std::function<bool()> kept,
+                                       const std::string& since) const;
   std::size_t add_job(const std::string& key, Job job);
 
   const ReproduceOptions& options_;
@@ -83,7 +91,8 @@ class Plan {
   std::vector<Job> jobs_;
   std::map<std::string, std::size_t> job_of_;      ///< by what it makes
   std::map<std::string, std::string> run_of_row_;  ///< by config and settings
-  std::vector<std::string> open_;                  ///< recipes being followed: one that needs itself is found
+  std::shared_ptr<KnownInputs> known_ = std::make_shared<KnownInputs>();
+  std::vector<std::string> open_;  ///< recipes being followed: one that needs itself is found
 };
 
 }  // namespace emotion

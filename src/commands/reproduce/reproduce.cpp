@@ -9,7 +9,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 #include "emotion/error.h"
 #include "emotion/io/file.h"
@@ -20,14 +19,13 @@
 #include "emotion/progress.h"
 #include "emotion/report/compare_runs.h"
 #include "emotion/report/table_result.h"
+#include "figure.h"
 #include "plan.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct PlannedTable {
   PaperTable table;
@@ -61,6 +59,16 @@ void check_seeds(const std::vector<std::uint64_t>& seeds) {
   for (const std::uint64_t seed : seeds) {
     if (!seen.insert(seed).second)
       throw ConfigError(fmt::format("--seeds: {} stands twice, and would be one training counted as two; leave one out", seed));
+  }
+}
+
+/// Seeds are not the configs': a setting would change nothing.
+void check_settings(const std::vector<std::string>& settings) {
+  for (const auto& setting : settings) {
+    const std::size_t equals = setting.find('=');
+    if (setting.substr(0, equals) != "seed") continue;
+    const std::string value = equals == std::string::npos ? "N" : setting.substr(equals + 1);
+    throw ConfigError(fmt::format("--set {}: every row is trained with the seeds of --seeds; give --seeds {}", setting, value));
   }
 }
 
@@ -139,19 +147,6 @@ void list(const std::vector<PlannedTable>& tables, const Scale& scale) {
     print_out("{}: {} ({})\n", table.id, table.title, table.source);
     for (std::size_t r = 0; r < table.rows.size(); ++r) list_row(table, r, cells[r], scale);
   }
-}
-
-/// A figure of metrics.json. @throws DataError if it is not there
-double read_metric(const fs::path& file, const Measurement& measurement) {
-  try {
-    Json json = Json::parse(read_file(file));
-    std::string path = "/" + measurement.metric;
-    std::replace(path.begin(), path.end(), '.', '/');
-    const Json& value = json.at(Json::json_pointer(path));
-    if (value.is_number()) return value.get<double>() * measurement.factor;
-  } catch (const Json::exception&) {
-  }
-  throw DataError(fmt::format("{}: it has no figure '{}'", file.string(), measurement.metric));
 }
 
 /// A measurement's figure, or nothing and why in `note`.
@@ -252,6 +247,7 @@ JobOptions job_options(const ReproduceOptions& o, const Scale& scale) {
 void run_tables(const ReproduceOptions& given) {
   ReproduceOptions o = given;
   check_seeds(o.seeds);
+  check_settings(o.settings);
   const Scale scale = find_scale(o);
   if (o.output.empty()) o.output = scale.name == "paper" ? "runs/reproduce" : "runs/reproduce-" + scale.name;
   const std::vector<std::uint64_t> seeds = !o.seeds.empty()      ? o.seeds
