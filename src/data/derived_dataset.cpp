@@ -51,6 +51,24 @@ Dataset derive_dataset(const Dataset& source, const fs::path& out) {
   return dataset;
 }
 
+SplitFiles::~SplitFiles() {
+  std::error_code ignored;
+  for (const fs::path& file : files_) fs::remove(file, ignored);
+}
+
+void SplitFiles::add(const Dataset& dataset, const std::string& split, bool annotations) {
+  std::vector<fs::path> own{dataset.root / (split + ".jsonl")};
+  if (annotations) own.push_back(Annotations::file_of(dataset, split));
+  for (const fs::path& file : own) {
+    if (fs::exists(file)) throw ConfigError(file.string() + ": there is such a file already; give another --out");
+    files_.push_back(file);
+  }
+}
+
+void refuse_empty_split(const std::string& split, std::size_t samples) {
+  if (samples == 0) throw DataError(fmt::format("split {} would be empty; there are too few samples", split));
+}
+
 Sample sample_of(const Manifest& manifest, std::size_t i) {
   const SampleView view = manifest[i];
   const auto& classes = manifest.dataset().classes;
@@ -124,8 +142,9 @@ void copy_annotations(const Dataset& dataset, const std::string& split, const st
 }
 
 void write_split(Dataset& dataset, const std::string& split, const std::vector<CopiedLines>& lines) {
-  const bool empty = std::all_of(lines.begin(), lines.end(), [](const auto& part) { return part.samples.empty(); });
-  if (empty) throw DataError(fmt::format("split {} would be empty; there are too few samples", split));
+  std::size_t samples = 0;
+  for (const CopiedLines& part : lines) samples += part.samples.size();
+  refuse_empty_split(split, samples);
   write_file_atomically(dataset.root / (split + ".jsonl"), [&](std::ostream& out) {
     for (const auto& part : lines) copy_lines(part, out);
   });

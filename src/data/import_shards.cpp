@@ -278,10 +278,13 @@ void import_shards(const ShardImport& options) {
     if (std::find(names.begin(), names.end(), name) == names.end()) source.classes.push_back(name);
   }
   if (source.classes.empty()) throw DataError(options.root.string() + ": no sample has a label (fields cls or json)");
+  for (const auto& [split, samples] : splits) {  // before any of them is written
+    if (samples.empty()) throw DataError(fmt::format("{}: the shards of {} hold no picture", options.root.string(), split));
+  }
   Dataset dataset = derive_dataset(source, options.out);
+  SplitFiles files(dataset, splits);
   std::string summary;
   for (const auto& [split, samples] : splits) {
-    if (samples.empty()) throw DataError(fmt::format("{}: the shards of {} hold no picture", options.root.string(), split));
     ManifestWriter writer(options.out / (split + ".jsonl"));
     for (const auto& sample : samples) writer.write(sample);
     writer.close();
@@ -289,6 +292,7 @@ void import_shards(const ShardImport& options) {
     summary += fmt::format(", {} {}", split, samples.size());
   }
   dataset.save();
+  files.keep();
   std::vector<ClassCounts> counts;
   for (const auto& [split, samples] : splits) counts.push_back(ClassCounts::of(split, samples));
   warn_of_absent_classes(counts);

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +24,29 @@ TEST(HalfWrittenTest, AFolderWithTooFewPicturesLeavesNothing) {
   EXPECT_FALSE(fs::exists(folder.path() / "out"));
 }
 
+TEST(HalfWrittenTest, AManifestThatIsThereIsNotReplaced) {
+  const ScratchFolder folder;
+  const fs::path set = folder.path() / "set";
+  for (int i = 0; i < 5; ++i) write_text(set / fmt::format("images/joy/{}.jpg", i), "x");
+  const std::string own = "{\"image\": \"images/joy/1.jpg\", \"keywords\": [\"sun\"]}\n";
+  write_text(set / "val.jsonl", own);
+  EXPECT_EQ(error_of<ConfigError>([&] { import_folder({.root = set / "images", .out = set}); }),
+            (set / "val.jsonl").string() + ": there is such a file already; give another --out");
+  EXPECT_EQ(read_file(set / "val.jsonl"), own);
+  EXPECT_FALSE(fs::exists(set / "train.jsonl"));
+  EXPECT_FALSE(fs::exists(set / "dataset.yaml"));
+}
+
 using HalfWrittenImport = ImportFixture;
+
+TEST_F(HalfWrittenImport, AManifestThatIsThereIsNotReplacedByAPublishedSet) {
+  out_ = folder_.path() / "out";
+  write_text(out_ / "test.jsonl", "mine");
+  EXPECT_EQ(import_error("fi", fixture("fi_folders")),
+            (out_ / "test.jsonl").string() + ": there is such a file already; give another --out");
+  EXPECT_EQ(read_file(out_ / "test.jsonl"), "mine");
+  EXPECT_FALSE(fs::exists(out_ / "train.jsonl"));
+}
 
 TEST_F(HalfWrittenImport, ASplitOfAPublishedSetThatWouldBeEmptyWritesNoOther) {
   out_ = folder_.path() / "out";

@@ -273,7 +273,28 @@ TEST_F(SplitTest, BoxesGoWithTheirPictures) {
   EXPECT_EQ(error_of<DataError>([&] { write_new_splits(source, {.counts = "5/4", .seed = 2}, folder_.path() / "half"); }),
             Annotations::file_of(source, "val").string() +
                 ": there are no annotations, and split train has some; a split cannot be made of both");
-  EXPECT_FALSE(fs::exists(folder_.path() / "half/dataset.yaml"));
+  EXPECT_FALSE(fs::exists(folder_.path() / "half/train.jsonl")) << "else the next attempt would find it";
+}
+
+// 1 % of 33 samples is none.
+TEST_F(SplitTest, APartThatWouldBeEmptyLeavesNothing) {
+  const Dataset source = dataset({{"all", lines(0, 33)}});
+  EXPECT_EQ(error_of<DataError>([&] { write_new_splits(source, {.ratio = "99/1"}, out()); }),
+            "split val would be empty; there are too few samples");
+  EXPECT_FALSE(fs::exists(out()));
+}
+
+TEST_F(SplitTest, FilesThatAreThereAreNotReplaced) {
+  const Dataset source = dataset({{"all", lines(0, 4)}});
+  for (const char* name : {"val.jsonl", "annotations/val.json"}) {
+    const fs::path mine = out() / name;
+    write_text(mine, "mine");
+    EXPECT_EQ(error_of<ConfigError>([&] { write_new_splits(source, {.counts = "2/2"}, out()); }),
+              mine.string() + ": there is such a file already; give another --out");
+    EXPECT_EQ(read_file(mine), "mine");
+    EXPECT_FALSE(fs::exists(out() / "train.jsonl"));
+    fs::remove(mine);
+  }
 }
 
 // Packed, a picture of several persons is a member with each of them; split and dedup still take it for one.
