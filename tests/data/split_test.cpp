@@ -14,9 +14,11 @@
 #include "curation_support.h"
 #include "emotion/data/annotations.h"
 #include "emotion/data/duplicates.h"
+#include "emotion/data/import_shards.h"
 #include "emotion/data/pack.h"
 #include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
+#include "emotion/io/tar.h"
 
 namespace emotion {
 namespace {
@@ -295,6 +297,32 @@ TEST_F(SplitTest, FilesThatAreThereAreNotReplaced) {
     EXPECT_FALSE(fs::exists(out() / "train.jsonl"));
     fs::remove(mine);
   }
+}
+
+// Shards of others: {"image": "0.png"} is counted from 0 in train and in val; 1.png is the same picture in both, and stays one.
+TEST_F(SplitTest, ANameInShardsIsOnePictureWhereTheBytesAgree) {
+  int kind = 0;
+  for (const auto& [shard, count] : {std::pair("train-000000.tar", 5), std::pair("val-000000.tar", 3)}) {
+    fs::create_directories(root());
+    TarWriter writer(root() / shard);
+    for (int i = 0; i < count; ++i) {
+      const fs::path picture = folder_.path() / "picture.png";
+      write_png(picture, formula_picture(1, i == 1 ? 90 : 40 + kind++, 40));
+      writer.add(fmt::format("{}.png", i), read_file(picture));
+      writer.add(fmt::format("{}.json", i), fmt::format("{{\"label\": \"awe\", \"image\": \"{}.png\"}}", i));
+    }
+    writer.close();
+  }
+  import_shards({.root = root(), .out = folder_.path() / "set"});
+  const Dataset set = Dataset::open(folder_.path() / "set");
+  const Manifest train = Manifest::open(set, "train"), val = Manifest::open(set, "val");
+  EXPECT_EQ(train[0].source, "");
+  EXPECT_EQ(train[1].source, "1.png");
+  EXPECT_EQ(train[4].source, "4.png");
+  EXPECT_EQ(val[1].source, "1.png");
+  EXPECT_EQ(val[2].source, "");
+  write_new_splits(set, {.ratio = "50/50"}, out());
+  EXPECT_EQ(images(out(), "train").size() + images(out(), "val").size(), 7U) << "1.png once";
 }
 
 // Packed, a picture of several persons is a member with each of them; split and dedup still take it for one.
