@@ -24,11 +24,15 @@ fs::path image_root_from(const fs::path& root, const fs::path& out) {
 
 namespace {
 
-/// The folder in which a data set's faces and regions lie where they are not among its pictures; empty if there are none.
-fs::path stimuli_beside(const Dataset& source) {
-  if (fs::weakly_canonical(source.images()) == fs::weakly_canonical(source.root)) return {};
-  if (fs::is_directory(source.root / "faces") || fs::is_directory(source.root / "regions")) return source.root;
-  return source.stimuli_root.empty() ? fs::path() : source.root / source.stimuli_root;
+/// The folders in which a data set's faces and regions lie, in the order that they are looked for; without the pictures', which
+/// comes last.
+std::vector<fs::path> stimuli_beside(const Dataset& source) {
+  std::vector<fs::path> folders;
+  for (const fs::path& folder : source.stimuli_roots) folders.push_back(source.root / folder);
+  const bool own = fs::is_directory(source.root / "faces") || fs::is_directory(source.root / "regions");
+  const bool among_pictures = fs::weakly_canonical(source.images()) == fs::weakly_canonical(source.root);
+  if (own && !(among_pictures && folders.empty())) folders.insert(folders.begin(), source.root);
+  return folders;
 }
 
 }  // namespace
@@ -46,8 +50,8 @@ Dataset derive_dataset(const Dataset& source, const fs::path& out) {
   dataset.root = out;
   dataset.splits.clear();
   dataset.image_root = image_root_from(source.images(), out);
-  const fs::path stimuli = stimuli_beside(source);
-  dataset.stimuli_root = stimuli.empty() ? stimuli : image_root_from(stimuli, out);
+  dataset.stimuli_roots.clear();
+  for (const fs::path& folder : stimuli_beside(source)) dataset.stimuli_roots.push_back(image_root_from(folder, out));
   return dataset;
 }
 

@@ -242,7 +242,7 @@ void pack_dataset(const Dataset& source, const PackConfig& config) {
   dataset.root = config.out;
   dataset.splits.clear();
   dataset.image_root = ".";
-  dataset.stimuli_root.clear();
+  dataset.stimuli_roots.clear();
   SplitFiles files(dataset, source.splits, /*annotations=*/true);
   std::string summary;
   for (const Manifest& manifest : manifests) {

@@ -8,8 +8,8 @@ std::filesystem::path stimulus_path(const Dataset& dataset, std::string_view rel
   std::error_code ignored;
   std::filesystem::path own = path_below(dataset.root, relative);
   if (std::filesystem::exists(own, ignored)) return own;
-  if (!dataset.stimuli_root.empty()) {
-    std::filesystem::path taken_over = path_below(dataset.root / dataset.stimuli_root, relative);
+  for (const std::filesystem::path& folder : dataset.stimuli_roots) {
+    std::filesystem::path taken_over = path_below(dataset.root / folder, relative);
     if (std::filesystem::exists(taken_over, ignored)) return taken_over;
   }
   return path_below(dataset.images(), relative);  // and a member of a shard, shard.tar#name

@@ -376,7 +376,28 @@ TEST_F(SplitTest, ASplitSetFindsTheFacesAndRegionsOfItsSource) {
     const Dataset found = Dataset::open(folder_.path() / set);
     const Manifest manifest = Manifest::open(found, "train");
     EXPECT_EQ(read_file(stimulus_path(found, manifest[0].face)), manifest[0].image) << set;
-    EXPECT_EQ(found.stimuli_root, "../data") << set;
+    EXPECT_THAT(found.stimuli_roots, ElementsAre("../data")) << set;
+  }
+}
+
+// Faces were found for the first set, regions for the one made of it.
+TEST_F(SplitTest, FacesAndRegionsOfSeveralSetsAreFound) {
+  const char* const line = "{{\"image\": \"{0}.png\", \"face\": \"faces/{0}.png\", \"regions\": \"regions/{0}.safetensors\"}}\n";
+  dataset({{"train", fmt::format(fmt::runtime(line), 1) + fmt::format(fmt::runtime(line), 2)}});
+  write_text(root() / "dataset.yaml", read_file(root() / "dataset.yaml") + "image_root: ../pictures\n");
+  for (const char* name : {"faces/1.png", "faces/2.png"}) write_text(root() / name, "face");
+  write_new_splits(Dataset::open(root()), {.counts = "1/1"}, out());
+  for (const char* name : {"regions/1.safetensors", "regions/2.safetensors"}) write_text(out() / name, "regions");
+  fs::path made = out();
+  for (const char* name : {"third", "fourth"}) {
+    const fs::path next = folder_.path() / name;
+    write_new_splits(Dataset::open(made), {.counts = "1/1"}, next);
+    made = next;
+    const Dataset found = Dataset::open(made);
+    EXPECT_THAT(found.stimuli_roots, ElementsAre("../out", "../data")) << name;
+    const Manifest manifest = Manifest::open(found, "train");
+    EXPECT_EQ(read_file(stimulus_path(found, manifest[0].face)), "face") << name;
+    EXPECT_EQ(read_file(stimulus_path(found, manifest[0].regions)), "regions") << name;
   }
 }
 
