@@ -19,7 +19,9 @@ fs::path image_root_from(const fs::path& root, const fs::path& out) {
   const auto ups = std::count(relative.begin(), relative.end(), "..");
   // Dataset::images() takes `..` by the names of folders: where `out` is a link, or lies behind one, that leads elsewhere.
   const bool found = fs::weakly_canonical((out / relative).lexically_normal()) == there;
-  return relative.empty() || ups > 2 || !found ? there : relative;
+  const fs::path root_in_yaml = relative.empty() || ups > 2 || !found ? there : relative;
+  if (!is_utf8(root_in_yaml.string())) check_utf8_name(there.string());
+  return root_in_yaml;
 }
 
 namespace {

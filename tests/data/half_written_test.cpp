@@ -5,6 +5,8 @@
 #include "../support/scratch.h"
 #include "../support/small_files.h"
 #include "emotion/data/import_plain.h"
+#include "emotion/data/pack.h"
+#include "emotion/data/split.h"
 #include "emotion/data/synth.h"
 #include "emotion/error.h"
 #include "import_support.h"
@@ -35,6 +37,22 @@ TEST(HalfWrittenTest, AManifestThatIsThereIsNotReplaced) {
   EXPECT_EQ(read_file(set / "val.jsonl"), own);
   EXPECT_FALSE(fs::exists(set / "train.jsonl"));
   EXPECT_FALSE(fs::exists(set / "dataset.yaml"));
+}
+
+// dataset.yaml is UTF-8: the folder would not be found by what stands there.
+TEST(HalfWrittenTest, AFolderWhoseNameIsNotUtf8IsRefused) {
+  const ScratchFolder folder;
+  const fs::path photos = folder.path() / "caf\xe9";
+  for (int i = 0; i < 5; ++i) write_text(photos / fmt::format("joy/{}.jpg", i), "\xff\xd8\xff");
+  const std::string error = (fs::canonical(folder.path()) / "caf\\xe9").string() +
+                            ": the name is not UTF-8; rename it (convmv does that for whole folders)";
+  EXPECT_EQ(error_of<DataError>([&] { import_folder({.root = photos, .out = folder.path() / "out"}); }), error);
+  EXPECT_FALSE(fs::exists(folder.path() / "out"));
+  EXPECT_NO_THROW(import_folder({.root = photos, .out = photos})) << "its image_root is a dot";
+  const Dataset set = Dataset::open(photos);
+  EXPECT_EQ(error_of<DataError>([&] { write_new_splits(set, {.ratio = "50/50"}, folder.path() / "out"); }), error);
+  EXPECT_TRUE(fs::is_empty(folder.path() / "out"));
+  EXPECT_NO_THROW(pack_dataset(set, {.out = folder.path() / "packed"})) << "it holds its pictures";
 }
 
 using HalfWrittenImport = ImportFixture;

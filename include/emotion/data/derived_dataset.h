@@ -11,7 +11,7 @@
 namespace emotion {
 
 /// Folder `root` as the dataset.yaml in `out` names it: relative where both lie below one folder and no link is in between, else
-/// absolute.
+/// absolute. @throws DataError if it is not UTF-8, as dataset.yaml is
 std::filesystem::path image_root_from(const std::filesystem::path& root, const std::filesystem::path& out);
 
 /// Makes the folder of a data set. @throws ConfigError if there is a data set in it already, RunError
