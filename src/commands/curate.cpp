@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <optional>
-#include <system_error>
 
 #include <fmt/format.h>
 
@@ -54,42 +53,24 @@ void rank(const Collection& collection, const CurateCommandOptions& o) {
            candidates.size(), kept, o.candidates);
 }
 
-/// A file of that name may be the collection itself, which lies in any folder.
-void refuse_replacing(const Collection& collection, const fs::path& out) {
-  for (const auto& [split, file] : collection.splits) {
-    const fs::path made = out / (split + ".jsonl");
-    if (fs::exists(made)) throw ConfigError(made.string() + ": there is such a file already; give another --out");
-  }
-}
-
-void write_splits(Curator& curator, const Collection& collection, Dataset& dataset) {
-  try {
-    for (const auto& [split, file] : collection.splits) {
-      dataset.splits.emplace_back(split, split + ".jsonl");
-      if (curator.curate(file, dataset.split_file(split)) == 0)
-        throw DataError(fmt::format("{}: no image has enough keywords", file.string()));
-    }
-  } catch (...) {
-    // Else the next attempt would find them.
-    std::error_code ignored;
-    for (const auto& [split, file] : dataset.splits) fs::remove(dataset.root / file, ignored);
-    throw;
-  }
-}
-
 void curate(const Collection& collection, const CurateCommandOptions& o) {
   std::size_t undecided = 0;
   CurateOptions options{
       .categories = read_categories(o.categories, undecided), .min_emotional = o.min_emotional, .min_other = o.min_other};
   if (undecided > 0) log_warning("{}: {} keywords are undecided and count as no", o.categories, undecided);
   Dataset dataset = derive_dataset(collection.dataset, o.out);
-  refuse_replacing(collection, o.out);
+  SplitFiles files(dataset, collection.splits);  // one of them may be the collection itself, which lies in any folder
   dataset.classes = options.categories;
   dataset.positive.clear();
   dataset.negative.clear();
   Curator curator(std::move(options));
-  write_splits(curator, collection, dataset);
+  for (const auto& [split, file] : collection.splits) {
+    dataset.splits.emplace_back(split, split + ".jsonl");
+    if (curator.curate(file, dataset.split_file(split)) == 0)
+      throw DataError(fmt::format("{}: no image has enough keywords", file.string()));
+  }
   dataset.save();
+  files.keep();
   const CurateSummary& s = curator.summary();
   const auto kept = static_cast<double>(s.kept);
   log_info(

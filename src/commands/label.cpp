@@ -99,10 +99,12 @@ void emotion_text_label(const emotion::LabelCommand& o) {
   const TrainedTextCNN textcnn = load_textcnn(o.checkpoint);
   const Dataset source = Dataset::open(o.data);
   Dataset dataset = labelled_dataset(source, textcnn, o.out);
+  SplitFiles files(dataset, source.splits);
   for (const auto& [split, file] : source.splits) {
     label_split(textcnn, Manifest::open(source, split), fs::path(o.out) / (split + ".jsonl"), o);
     dataset.splits.emplace_back(split, split + ".jsonl");
   }
   dataset.save();  // last: a folder without it is no data set
+  files.keep();
   log_info("{}: {} classes over the pictures of {}", o.out, dataset.classes.size(), o.data);
 }

@@ -47,7 +47,11 @@ void emotion_data_verify(const emotion::VerifyOptions& options) {
   using namespace emotion;
   const Dataset dataset = Dataset::open(options.data);
   std::optional<Dataset> whole_set;
-  if (!options.out.empty()) whole_set = derive_dataset(dataset, options.out);
+  std::optional<SplitFiles> files;
+  if (!options.out.empty()) {
+    whole_set = derive_dataset(dataset, options.out);
+    files.emplace(*whole_set, dataset.splits, /*annotations=*/true);
+  }
   std::size_t problems = 0, samples = 0;
   std::string kept, lost;
   const ReadRegions read_regions = [](const std::filesystem::path& file) -> std::int64_t {
@@ -75,6 +79,7 @@ void emotion_data_verify(const emotion::VerifyOptions& options) {
     if (!lost.empty()) throw DataError(fmt::format("{}: {}; no data set was made", options.data, lost));
     if (whole_set->splits.empty()) throw DataError(options.data + ": no sample is whole; nothing was written");
     whole_set->save();
+    files->keep();
     return log_info("{}: {}without the {} of {}", options.out, kept, counted(problems), options.data);
   }
   if (problems > 0)

@@ -41,7 +41,7 @@ class DatasetReader {
     }
     if (root["name"]) dataset.name = text(root["name"], "name");
     if (root["image_root"]) dataset.image_root = text(root["image_root"], "image_root");
-    if (root["stimuli_root"]) dataset.stimuli_root = text(root["stimuli_root"], "stimuli_root");
+    if (root["stimuli_root"]) dataset.stimuli_roots = stimuli_roots(root["stimuli_root"]);
     if (!root["classes"]) refuse(root.Mark(), "classes is missing; a list of class names is wanted");
     dataset.classes = class_names(root["classes"]);
     if (root["polarity"]) read_polarity(root["polarity"], dataset);
@@ -64,6 +64,13 @@ class DatasetReader {
   std::string text(const YAML::Node& node, const std::string& what) const {
     if (!node.IsScalar() || node.Scalar().empty()) refuse(node.Mark(), what + " must be text");
     return node.Scalar();
+  }
+
+  std::vector<std::filesystem::path> stimuli_roots(const YAML::Node& node) const {
+    if (!node.IsSequence()) return {text(node, "stimuli_root")};
+    std::vector<std::filesystem::path> roots;
+    for (const auto& item : node) roots.emplace_back(text(item, "a stimuli_root"));
+    return roots;
   }
 
   std::vector<std::string> class_names(const YAML::Node& node) const {
@@ -131,7 +138,10 @@ void Dataset::save() const {
   out << YAML::Key << "splits" << YAML::Value << YAML::BeginMap;
   for (const auto& [split, file] : splits) out << YAML::Key << split << YAML::Value << file;
   out << YAML::EndMap << YAML::Key << "image_root" << YAML::Value << YAML::DoubleQuoted << image_root.string();
-  if (!stimuli_root.empty()) out << YAML::Key << "stimuli_root" << YAML::Value << YAML::DoubleQuoted << stimuli_root.string();
+  if (!stimuli_roots.empty()) out << YAML::Key << "stimuli_root" << YAML::Value;
+  if (stimuli_roots.size() > 1) out << YAML::Flow << YAML::BeginSeq;
+  for (const auto& folder : stimuli_roots) out << YAML::DoubleQuoted << folder.string();
+  if (stimuli_roots.size() > 1) out << YAML::EndSeq;
   out << YAML::EndMap;
   write_file_atomically(root / "dataset.yaml", std::string(out.c_str()) + "\n");
 }

@@ -164,6 +164,10 @@ class QuietOpenCV {
   QuietOpenCV& operator=(const QuietOpenCV&) = delete;
 };
 
+bool is_tiff(std::span<const std::byte> bytes) {
+  return starts_with(bytes, std::string_view("II*\0", 4)) || starts_with(bytes, std::string_view("MM\0*", 4));
+}
+
 bool is_webp(std::span<const std::byte> bytes) { return starts_with(bytes, "RIFF") && starts_with(bytes, "WEBP", 8); }
 
 /// What the first chunk of that name in a WebP file holds; chunks are a name, a size and as many bytes, made even.
@@ -202,20 +206,57 @@ Size bmp_size(std::span<const std::byte> bytes) {
   return {side(18), std::abs(side(22))};
 }
 
-/// Of the first directory, whose picture is read.
-Size tiff_size(std::span<const std::byte> bytes) {
-  constexpr std::uint32_t kWidth = 256, kHeight = 257, kShort = 3;
+/// The first value of a tag, and the bytes that hold it.
+struct TiffValue {
+  std::uint32_t value = 0;
+  std::size_t at = 0, size = 0;
+};
+
+/// Of the first directory, whose picture is read. An entry is the tag, the type, the number of values, and those or, where they
+/// have more than four bytes, their place.
+TiffValue tiff_value(std::span<const std::byte> bytes, std::uint32_t tag) {
+  constexpr std::uint32_t kShort = 3;
   const bool big = starts_with(bytes, "MM");
   const std::size_t directory = number_at(bytes, 4, 4, big), entries = number_at(bytes, directory, 2, big);
-  Size size;
   for (std::size_t i = 0; i < entries; ++i) {
     const std::size_t entry = directory + 2 + 12 * i;
-    const std::uint32_t tag = number_at(bytes, entry, 2, big), type = number_at(bytes, entry + 2, 2, big);
-    const std::int64_t value = number_at(bytes, entry + 8, type == kShort ? 2 : 4, big);
-    if (tag == kWidth) size.width = value;
-    if (tag == kHeight) size.height = value;
+    if (number_at(bytes, entry, 2, big) != tag) continue;
+    const std::size_t size = number_at(bytes, entry + 2, 2, big) == kShort ? 2 : 4, count = number_at(bytes, entry + 4, 4, big);
+    const std::size_t at = count * size <= 4 ? entry + 8 : number_at(bytes, entry + 8, 4, big);
+    return {number_at(bytes, at, size, big), at, size};
   }
-  return size;
+  return {};
+}
+
+Size tiff_size(std::span<const std::byte> bytes) { return {tiff_value(bytes, 256).value, tiff_value(bytes, 257).value}; }
+
+/// What OpenCV is given of a TIFF, for Pillow's colours. It has libtiff draw the picture on black, and what was multiplied by an
+/// alpha that is apart from the colours cannot be taken back: libtiff is told that it is in them, and leaves them as they are.
+struct TiffAlpha {
+  static constexpr std::uint32_t kInColours = 1, kApart = 2;  // the tag ExtraSamples; Corel Draw writes 999 for the latter
+  std::vector<std::byte> changed;                             // the file in place of the one that says kApart
+  bool divide = false;                                        // it is in them: Pillow takes it out
+
+  explicit TiffAlpha(std::span<const std::byte> bytes) {
+    const TiffValue extra = tiff_value(bytes, 338);
+    if (extra.value >= kApart) {
+      changed.assign(bytes.begin(), bytes.end());
+      std::fill_n(changed.begin() + static_cast<std::ptrdiff_t>(extra.at), extra.size, std::byte{0});
+      changed[extra.at + (starts_with(bytes, "MM") ? extra.size - 1 : 0)] = std::byte{kInColours};
+    }
+    const bool rgba = tiff_value(bytes, 258).value == 8 && tiff_value(bytes, 262).value == 2 && tiff_value(bytes, 277).value == 4;
+    divide = extra.value == kInColours && rgba;
+  }
+};
+
+void divide_by_alpha(cv::Mat& bgra) {
+  for (int y = 0; y < bgra.rows; ++y) {
+    auto* pixel = bgra.ptr<std::uint8_t>(y);
+    for (int x = 0; x < bgra.cols; ++x, pixel += 4) {
+      for (int c = 0; c < 3; ++c)
+        pixel[c] = static_cast<std::uint8_t>(pixel[3] == 0 ? 0 : std::min(255, 255 * pixel[c] / pixel[3]));
+    }
+  }
 }
 
 /// OpenCV makes room for all pixels before it reads one: what the header says is checked first.
@@ -228,9 +269,12 @@ void check_told_size(std::span<const std::byte> bytes, const std::filesystem::pa
 /// WebP, BMP, TIFF: 8-bit colours, upright, alpha dropped.
 Image decode_with_opencv(std::span<const std::byte> bytes, const std::filesystem::path& file) {
   check_told_size(bytes, file);
+  const TiffAlpha alpha(is_tiff(bytes) ? bytes : std::span<const std::byte>());
+  if (!alpha.changed.empty()) bytes = alpha.changed;
   const QuietOpenCV quiet;
   // A WebP is turned below: versions of OpenCV that do so as well would turn it twice.
-  const int flags = is_webp(bytes) ? cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION : cv::IMREAD_COLOR;
+  int flags = is_webp(bytes) ? cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION : cv::IMREAD_COLOR;
+  if (alpha.divide) flags = cv::IMREAD_UNCHANGED;
   const cv::Mat input(1, static_cast<int>(bytes.size()), CV_8U, const_cast<std::byte*>(bytes.data()));
   cv::Mat bgr;
   try {
@@ -241,11 +285,12 @@ Image decode_with_opencv(std::span<const std::byte> bytes, const std::filesystem
   if (bgr.empty() && is_animated_webp(bytes))
     throw DataError(file.string() + ": animated WebP is not read; save one of its pictures as a file of its own");
   if (bgr.empty()) throw DataError(file.string() + ": broken picture, or truncated");
+  if (bgr.type() == CV_8UC4) divide_by_alpha(bgr);
   check_image_size(bgr.cols, bgr.rows, file);
   Image image{bgr.cols, bgr.rows, {}};
   image.pixels.resize(bgr.total() * 3);
   cv::Mat rgb(bgr.rows, bgr.cols, CV_8UC3, image.pixels.data());
-  cv::cvtColor(bgr, rgb, cv::COLOR_BGR2RGB);
+  cv::cvtColor(bgr, rgb, bgr.channels() == 4 ? cv::COLOR_BGRA2RGB : cv::COLOR_BGR2RGB);
   return is_webp(bytes) ? orient_image(std::move(image), webp_orientation(bytes)) : image;
 }
 
@@ -261,8 +306,7 @@ Image decode_image(std::span<const std::byte> bytes, const std::filesystem::path
     check_image_size(number_at(bytes, 16, 4, true), number_at(bytes, 20, 4, true), file);
     return decode_png(bytes, file);
   }
-  const bool tiff = starts_with(bytes, std::string_view("II*\0", 4)) || starts_with(bytes, std::string_view("MM\0*", 4));
-  if (!is_webp(bytes) && !tiff && !starts_with(bytes, "BM")) {
+  if (!is_webp(bytes) && !is_tiff(bytes) && !starts_with(bytes, "BM")) {
     throw DataError(file.string() + ": not a picture; JPEG, PNG, WebP, BMP, TIFF and GIF are read");
   }
   return decode_with_opencv(bytes, file);

@@ -19,16 +19,22 @@ fs::path image_root_from(const fs::path& root, const fs::path& out) {
   const auto ups = std::count(relative.begin(), relative.end(), "..");
   // Dataset::images() takes `..` by the names of folders: where `out` is a link, or lies behind one, that leads elsewhere.
   const bool found = fs::weakly_canonical((out / relative).lexically_normal()) == there;
-  return relative.empty() || ups > 2 || !found ? there : relative;
+  const fs::path root_in_yaml = relative.empty() || ups > 2 || !found ? there : relative;
+  if (!is_utf8(root_in_yaml.string())) check_utf8_name(there.string());
+  return root_in_yaml;
 }
 
 namespace {
 
-/// The folder in which a data set's faces and regions lie where they are not among its pictures; empty if there are none.
-fs::path stimuli_beside(const Dataset& source) {
-  if (fs::weakly_canonical(source.images()) == fs::weakly_canonical(source.root)) return {};
-  if (fs::is_directory(source.root / "faces") || fs::is_directory(source.root / "regions")) return source.root;
-  return source.stimuli_root.empty() ? fs::path() : source.root / source.stimuli_root;
+/// The folders in which a data set's faces and regions lie, in the order that they are looked for; without the pictures', which
+/// comes last.
+std::vector<fs::path> stimuli_beside(const Dataset& source) {
+  std::vector<fs::path> folders;
+  for (const fs::path& folder : source.stimuli_roots) folders.push_back(source.root / folder);
+  const bool own = fs::is_directory(source.root / "faces") || fs::is_directory(source.root / "regions");
+  const bool among_pictures = fs::weakly_canonical(source.images()) == fs::weakly_canonical(source.root);
+  if (own && !(among_pictures && folders.empty())) folders.insert(folders.begin(), source.root);
+  return folders;
 }
 
 }  // namespace
@@ -46,9 +52,27 @@ Dataset derive_dataset(const Dataset& source, const fs::path& out) {
   dataset.root = out;
   dataset.splits.clear();
   dataset.image_root = image_root_from(source.images(), out);
-  const fs::path stimuli = stimuli_beside(source);
-  dataset.stimuli_root = stimuli.empty() ? stimuli : image_root_from(stimuli, out);
+  dataset.stimuli_roots.clear();
+  for (const fs::path& folder : stimuli_beside(source)) dataset.stimuli_roots.push_back(image_root_from(folder, out));
   return dataset;
+}
+
+SplitFiles::~SplitFiles() {
+  std::error_code ignored;
+  for (const fs::path& file : files_) fs::remove(file, ignored);
+}
+
+void SplitFiles::add(const Dataset& dataset, const std::string& split, bool annotations) {
+  std::vector<fs::path> own{dataset.root / (split + ".jsonl")};
+  if (annotations) own.push_back(Annotations::file_of(dataset, split));
+  for (const fs::path& file : own) {
+    if (fs::exists(file)) throw ConfigError(file.string() + ": there is such a file already; give another --out");
+    files_.push_back(file);
+  }
+}
+
+void refuse_empty_split(const std::string& split, std::size_t samples) {
+  if (samples == 0) throw DataError(fmt::format("split {} would be empty; there are too few samples", split));
 }
 
 Sample sample_of(const Manifest& manifest, std::size_t i) {
@@ -124,8 +148,9 @@ void copy_annotations(const Dataset& dataset, const std::string& split, const st
 }
 
 void write_split(Dataset& dataset, const std::string& split, const std::vector<CopiedLines>& lines) {
-  const bool empty = std::all_of(lines.begin(), lines.end(), [](const auto& part) { return part.samples.empty(); });
-  if (empty) throw DataError(fmt::format("split {} would be empty; there are too few samples", split));
+  std::size_t samples = 0;
+  for (const CopiedLines& part : lines) samples += part.samples.size();
+  refuse_empty_split(split, samples);
   // Annotations first: where they are broken, no split without them is left.
   copy_annotations(dataset, split, lines, [](const Manifest& source, std::size_t i) { return std::string(source[i].image); });
   write_file_atomically(dataset.root / (split + ".jsonl"), [&](std::ostream& out) {

@@ -126,20 +126,27 @@ void write_without_duplicates(const Dataset& source, const DuplicateReport& repo
   for (const auto& group : report.groups) {
     for (std::size_t k = 1; k < group.pictures.size(); ++k) split_of.erase(report.pictures[group.pictures[k]].picture);
   }
-  Dataset dataset = derive_dataset(source, out);
-  std::string summary;
-  for (std::size_t split = 0; split < source.splits.size(); ++split) {
-    const Manifest manifest = Manifest::open(source, source.splits[split].first);
-    CopiedLines lines{&manifest, {}};
+  std::vector<Manifest> manifests;
+  std::vector<std::vector<std::size_t>> kept;
+  for (std::size_t split = 0; split < source.splits.size(); ++split) {  // before any of them is written
+    const Manifest& manifest = manifests.emplace_back(Manifest::open(source, source.splits[split].first));
+    std::vector<std::size_t>& samples = kept.emplace_back();
     for (std::size_t i = 0; i < manifest.size(); ++i) {
       const auto found = split_of.find(manifest[i].picture());
-      if (found != split_of.end() && found->second == split) lines.samples.push_back(i);
+      if (found != split_of.end() && found->second == split) samples.push_back(i);
     }
-    write_split(dataset, source.splits[split].first, {lines});
-    summary +=
-        fmt::format("{}{} {} of {}", split == 0 ? "" : ", ", source.splits[split].first, lines.samples.size(), manifest.size());
+    refuse_empty_split(manifest.split(), samples.size());
+  }
+  Dataset dataset = derive_dataset(source, out);
+  SplitFiles files(dataset, source.splits, /*annotations=*/true);
+  std::string summary;
+  for (std::size_t split = 0; split < manifests.size(); ++split) {
+    const Manifest& manifest = manifests[split];
+    write_split(dataset, manifest.split(), {{&manifest, kept[split]}});
+    summary += fmt::format("{}{} {} of {}", split == 0 ? "" : ", ", manifest.split(), kept[split].size(), manifest.size());
   }
   dataset.save();
+  files.keep();
   log_info("{}: {}", out.string(), summary);
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -178,7 +179,7 @@ class ShardReader {
   std::uint64_t without_picture_ = 0;
 };
 
-/// Names that do not tell samples apart, as pack_dataset()'s do with their boxes, are none of pictures.
+/// Names that do not tell the samples of a split apart, as pack_dataset()'s do with their boxes, are none of pictures.
 void drop_shared_names(std::vector<Sample>& samples) {
   std::set<std::pair<std::string, std::optional<std::array<float, 4>>>> seen;
   const bool shared = std::any_of(samples.begin(), samples.end(), [&](const Sample& sample) {
@@ -186,6 +187,38 @@ void drop_shared_names(std::vector<Sample>& samples) {
   });
   if (!shared) return;
   for (Sample& sample : samples) sample.source.clear();
+}
+
+/// True if the samples' pictures are the same bytes; sizes, which the index has, are compared first.
+bool are_copies(const fs::path& root, std::span<Sample* const> samples) {
+  const auto all = [&](const auto& as_the_first) { return std::all_of(samples.begin() + 1, samples.end(), as_the_first); };
+  const fs::path first = root / samples[0]->image;
+  const std::uint64_t bytes = file_or_member_state(first).bytes;
+  if (!all([&](const Sample* sample) { return file_or_member_state(root / sample->image).bytes == bytes; })) return false;
+  const std::string content = read_file_or_member(first);
+  return all([&](const Sample* sample) { return read_file_or_member(root / sample->image) == content; });
+}
+
+/// A name is one picture's where all members that have it are copies: shards of others may count anew in each split.
+void drop_names_of_several(const fs::path& root, std::map<std::string, std::vector<Sample>>& splits) {
+  std::vector<Sample*> named;
+  for (auto& [split, samples] : splits) {
+    for (Sample& sample : samples) {
+      if (!sample.source.empty()) named.push_back(&sample);
+    }
+  }
+  std::stable_sort(named.begin(), named.end(), [](const Sample* a, const Sample* b) { return a->source < b->source; });
+  std::uint64_t dropped = 0;
+  for (auto begin = named.begin(); begin != named.end();) {
+    if (stop_requested()) throw Interrupted("import: interrupted; no data set was written");
+    const auto end = std::find_if(begin, named.end(), [&](const Sample* sample) { return sample->source != (*begin)->source; });
+    const std::span<Sample* const> alike(begin, end);
+    begin = end;
+    if (alike.size() == 1 || are_copies(root, alike)) continue;
+    for (Sample* sample : alike) sample->source.clear();
+    ++dropped;
+  }
+  if (dropped > 0) log_info("{}: {} names stand for several pictures and are left out", root.string(), dropped);
 }
 
 /// Numbers by value, then names by letter.
@@ -262,9 +295,10 @@ void import_shards(const ShardImport& options) {
   ShardReader reader(names);
   std::map<std::string, std::vector<Sample>> splits;
   for (const auto& shard : folder.shards) reader.read(folder.root, shard, splits[split_of(shard)]);
+  for (auto& [split, samples] : splits) drop_shared_names(samples);
+  drop_names_of_several(folder.root, splits);
   std::set<std::string, ClassOrder> found;
-  for (auto& [split, samples] : splits) {
-    drop_shared_names(samples);
+  for (const auto& [split, samples] : splits) {
     for (const auto& sample : samples) {
       found.insert(sample.labels.begin(), sample.labels.end());
       found.insert(sample.votes.begin(), sample.votes.end());
@@ -278,10 +312,13 @@ void import_shards(const ShardImport& options) {
     if (std::find(names.begin(), names.end(), name) == names.end()) source.classes.push_back(name);
   }
   if (source.classes.empty()) throw DataError(options.root.string() + ": no sample has a label (fields cls or json)");
+  for (const auto& [split, samples] : splits) {  // before any of them is written
+    if (samples.empty()) throw DataError(fmt::format("{}: the shards of {} hold no picture", options.root.string(), split));
+  }
   Dataset dataset = derive_dataset(source, options.out);
+  SplitFiles files(dataset, splits);
   std::string summary;
   for (const auto& [split, samples] : splits) {
-    if (samples.empty()) throw DataError(fmt::format("{}: the shards of {} hold no picture", options.root.string(), split));
     ManifestWriter writer(options.out / (split + ".jsonl"));
     for (const auto& sample : samples) writer.write(sample);
     writer.close();
@@ -289,6 +326,7 @@ void import_shards(const ShardImport& options) {
     summary += fmt::format(", {} {}", split, samples.size());
   }
   dataset.save();
+  files.keep();
   std::vector<ClassCounts> counts;
   for (const auto& [split, samples] : splits) counts.push_back(ClassCounts::of(split, samples));
   warn_of_absent_classes(counts);

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <numeric>
 #include <ostream>
+#include <set>
+#include <string_view>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -20,6 +23,9 @@ namespace emotion {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr std::size_t kDigits = 9;  // of a sample's key
+constexpr std::uint64_t kMostSamples = 1'000'000'000;
 
 /// The field's name for a picture's bytes; what WebDataset's decoders go by.
 const char* picture_field(std::string_view bytes, const std::string& place) {
@@ -47,35 +53,20 @@ class Packer {
 
   std::uint64_t shards() const { return (manifest_.size() + config_.samples - 1) / config_.samples; }
 
-  /// Shard `k`; true if it was there already.
-  bool pack(std::uint64_t k) {
-    const std::string name = shard_name(k);
-    const std::size_t begin = k * config_.samples, end = std::min<std::size_t>(begin + config_.samples, manifest_.size());
-    if (is_packed(name, begin, end)) return true;
-    TarWriter writer(config_.out / name);
-    for (std::size_t i = begin; i < end; ++i) {
-      if (stop_requested()) throw Interrupted("pack: interrupted; the same command goes on with the next shard");
-      add(writer, i);
+  /// Every shard. Gives the number of those that were there already.
+  std::uint64_t pack_all() const {
+    Progress progress("pack " + manifest_.split(), shards());
+    std::uint64_t kept = 0;
+    for (std::uint64_t k = 0; k < shards(); ++k) {
+      kept += pack(k);
+      progress.update(k + 1);
     }
-    writer.close();
-    write_shard_index(config_.out / name, writer.members());
-    return false;
-  }
-
-  /// Takes away what an earlier run with fewer samples in a shard left behind the last one: imported, the folder would have them
-  /// as well.
-  void remove_others() const {
-    std::error_code ignored;
-    for (std::uint64_t k = shards(); fs::exists(config_.out / shard_name(k)); ++k) {
-      const fs::path shard = config_.out / shard_name(k);
-      log_info("{}: of an earlier run with other --samples; removed", shard.string());
-      if (!fs::remove(shard, ignored)) throw RunError(shard.string() + ": cannot be removed");
-      fs::remove(shard.string() + ".index", ignored);
-    }
+    remove_others();
+    return kept;
   }
 
   /// The packed split's lines: where each shard has what. Gives the name of each sample's picture.
-  std::vector<std::string> write_lines(ManifestWriter& writer) {
+  std::vector<std::string> write_lines(ManifestWriter& writer) const {
     std::vector<std::string> images;
     for (std::uint64_t k = 0; k < shards(); ++k) {
       const std::string name = shard_name(k);
@@ -99,8 +90,51 @@ class Packer {
   }
 
  private:
-  static std::string key(std::size_t i) { return fmt::format("{:09}", i); }
+  static std::string key(std::size_t i) { return fmt::format("{:0{}}", i, kDigits); }
   std::string shard_name(std::uint64_t k) const { return fmt::format("{}-{:06}.tar", manifest_.split(), k); }
+
+  /// Shard `k`; true if it was there already.
+  bool pack(std::uint64_t k) const {
+    const std::string name = shard_name(k);
+    const std::size_t begin = k * config_.samples, end = std::min<std::size_t>(begin + config_.samples, manifest_.size());
+    if (is_packed(name, begin, end)) return true;
+    TarWriter writer(config_.out / name);
+    for (std::size_t i = begin; i < end; ++i) {
+      if (stop_requested()) throw Interrupted("pack: interrupted; the same command goes on with the next shard");
+      add(writer, i);
+    }
+    writer.close();
+    write_shard_index(config_.out / name, writer.members());
+    return false;
+  }
+
+  /// Takes away what an earlier run with fewer samples in a shard left behind the last one: imported, the folder would have them
+  /// as well.
+  void remove_others() const {
+    std::error_code ignored;
+    for (std::uint64_t k = shards(); fs::exists(config_.out / shard_name(k)); ++k) {
+      const fs::path shard = config_.out / shard_name(k);
+      if (!is_own(shard)) continue;
+      log_info("{}: of an earlier run with other --samples; removed", shard.string());
+      if (!fs::remove(shard, ignored)) throw RunError(shard.string() + ": cannot be removed");
+      fs::remove(shard.string() + ".index", ignored);
+    }
+  }
+
+  /// True for a shard as add() fills it: keys of digits alone, and lines of sample_json().
+  static bool is_own(const fs::path& shard) {
+    try {
+      const auto members = read_tar_index(shard);
+      const bool keys = std::all_of(members.begin(), members.end(), [](const TarMember& member) {
+        return member.name.find_first_not_of("0123456789") == kDigits && member.name[kDigits] == '.';
+      });
+      if (members.empty() || !keys) return false;
+      const std::string line = shard.string() + "#" + members[0].name.substr(0, kDigits) + ".json";
+      return read_file_or_member(line).starts_with(R"({"image":)");
+    } catch (const DataError&) {
+      return false;
+    }
+  }
 
   std::string read(const fs::path& file, std::size_t i) const {
     try {
@@ -174,36 +208,63 @@ void copy_regions(const Manifest& manifest, const fs::path& out) {
   sync_disk(out);
 }
 
+/// Shards that the set is read from may be called as those that are written, or as the rest of an earlier run.
+void refuse_own_shards(const Dataset& source, const std::vector<Manifest>& manifests, const fs::path& out) {
+  std::set<std::string> archives;
+  const auto add = [&](const fs::path& file) {
+    fs::path archive;
+    std::string member;
+    if (split_member_path(file, archive, member)) archives.insert(archive.string());
+  };
+  for (const Manifest& manifest : manifests) {
+    for (std::size_t i = 0; i < manifest.size(); ++i) {
+      add(manifest.image_path(i));
+      if (manifest[i].face.find('#') != std::string_view::npos) add(stimulus_path(source, manifest[i].face));
+    }
+  }
+  std::error_code none;  // where one is not there
+  bool within = fs::equivalent(source.images(), out, none);
+  for (const std::string& archive : archives) within |= fs::equivalent(fs::weakly_canonical(archive).parent_path(), out, none);
+  if (within)
+    throw ConfigError(fmt::format("{}: pictures of {} lie in it; give another --out", out.string(), source.root.string()));
+}
+
 }  // namespace
 
 void pack_dataset(const Dataset& source, const PackConfig& config) {
-  if (config.samples < 1) throw ConfigError("a shard of 0 samples is not possible");
-  Dataset dataset = derive_dataset(source, config.out);
+  if (config.samples < 1 || config.samples > kMostSamples)
+    throw ConfigError(fmt::format("--samples is {}; 1 to {} in a shard are possible", config.samples, kMostSamples));
+  std::vector<Manifest> manifests;
+  for (const auto& [split, file] : source.splits) manifests.push_back(Manifest::open(source, split));
+  refuse_own_shards(source, manifests, config.out);
+  make_dataset_folder(config.out);
+  Dataset dataset = source;
+  dataset.root = config.out;
+  dataset.splits.clear();
   dataset.image_root = ".";
-  dataset.stimuli_root.clear();
+  dataset.stimuli_roots.clear();
+  SplitFiles files(dataset, source.splits, /*annotations=*/true);
   std::string summary;
-  for (const auto& [split, file] : source.splits) {
-    const Manifest manifest = Manifest::open(source, split);
-    Packer packer(manifest, config);
-    Progress progress("pack " + split, packer.shards());
-    std::uint64_t kept = 0;
-    for (std::uint64_t k = 0; k < packer.shards(); ++k) {
-      kept += packer.pack(k);
-      progress.update(k + 1);
-    }
+  for (const Manifest& manifest : manifests) {
+    const Packer packer(manifest, config);
+    const std::uint64_t kept = packer.pack_all();
     copy_regions(manifest, config.out);
+    summary += fmt::format("{}{} {} samples in {} shards{}", summary.empty() ? "" : ", ", manifest.split(), manifest.size(),
+                           packer.shards(), kept > 0 ? fmt::format(" ({} were there)", kept) : "");
+  }
+  for (const Manifest& manifest :
+       manifests) {  // a run that is stopped before leaves shards alone, and the next goes on with them
+    const std::string& split = manifest.split();
     ManifestWriter writer(config.out / (split + ".jsonl"));
-    const std::vector<std::string> images = packer.write_lines(writer);
+    const std::vector<std::string> images = Packer(manifest, config).write_lines(writer);
     writer.close();
-    packer.remove_others();
     CopiedLines all{&manifest, std::vector<std::size_t>(manifest.size())};
     std::iota(all.samples.begin(), all.samples.end(), std::size_t{0});
     copy_annotations(dataset, split, {all}, [&](const Manifest&, std::size_t i) { return images[i]; });
     dataset.splits.emplace_back(split, split + ".jsonl");
-    summary += fmt::format("{}{} {} samples in {} shards{}", summary.empty() ? "" : ", ", split, manifest.size(), packer.shards(),
-                           kept > 0 ? fmt::format(" ({} were there)", kept) : "");
   }
   dataset.save();
+  files.keep();
   log_info("{}: {}", config.out.string(), summary);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <regex>
@@ -378,6 +379,18 @@ Parts draw_parts(const AllSamples& samples, const Dataset& source, const NewSpli
   return {names, assign_groups(group, ratio_counts(ratio.parts, samples.size()), config.seed)};
 }
 
+/// The splits by name, and which parts they are made of.
+std::vector<std::pair<std::string, std::function<bool(int)>>> new_splits(const Parts& parts, int folds) {
+  std::vector<std::pair<std::string, std::function<bool(int)>>> splits;
+  for (std::size_t p = 0; p < parts.names.size(); ++p)
+    splits.emplace_back(parts.names[p], [p](int part) { return part == static_cast<int>(p); });
+  for (int k = 0; k < folds; ++k) {
+    splits.emplace_back(fmt::format("train-{}", k + 1), [k](int part) { return part != k; });
+    splits.emplace_back(fmt::format("val-{}", k + 1), [k](int part) { return part == k; });
+  }
+  return splits;
+}
+
 void warn_of_classes(const AllSamples& samples, const Dataset& source, const Parts& parts, bool stratified) {
   std::vector<ClassCounts> counts;
   for (const std::string& name : parts.names) counts.push_back({name, {}});
@@ -405,10 +418,14 @@ void write_new_splits(const Dataset& source, const NewSplits& config, const std:
     parts = draw_parts(samples, source, config);
   }
   const std::vector<int>& part_of = parts.of_sample;
+  const auto splits = new_splits(parts, config.folds);
+  for (const auto& [name, chosen] : splits)  // before any of them is written
+    refuse_empty_split(name, static_cast<std::size_t>(std::count_if(part_of.begin(), part_of.end(), chosen)));
 
   Dataset dataset = derive_dataset(source, out);
+  SplitFiles files(dataset, splits, /*annotations=*/true);
   std::string summary;
-  const auto write = [&](const std::string& name, auto&& chosen) {
+  for (const auto& [name, chosen] : splits) {
     std::vector<CopiedLines> lines;
     std::size_t count = 0;
     for (const Manifest& manifest : samples.manifests) lines.push_back({&manifest, {}});
@@ -420,14 +437,9 @@ void write_new_splits(const Dataset& source, const NewSplits& config, const std:
     }
     write_split(dataset, name, lines);
     summary += fmt::format("{}{} {}", summary.empty() ? "" : ", ", name, count);
-  };
-  for (std::size_t p = 0; p < parts.names.size(); ++p)
-    write(parts.names[p], [&](int part) { return part == static_cast<int>(p); });
-  for (int k = 0; k < config.folds; ++k) {
-    write(fmt::format("train-{}", k + 1), [&](int part) { return part != k; });
-    write(fmt::format("val-{}", k + 1), [&](int part) { return part == k; });
   }
   dataset.save();
+  files.keep();
   if (config.folds == 0) warn_of_classes(samples, source, parts, config.stratify);
   const auto left = std::count(part_of.begin(), part_of.end(), -1);
   log_info("{}: {}{}", out.string(), summary, left > 0 ? fmt::format("; {} left out", left) : "");

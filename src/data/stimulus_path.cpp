@@ -20,8 +20,8 @@ bool is_there(const std::filesystem::path& file) {
 std::filesystem::path stimulus_path(const Dataset& dataset, std::string_view relative) {
   std::filesystem::path own = path_below(dataset.root, relative);
   if (is_there(own)) return own;
-  if (!dataset.stimuli_root.empty()) {
-    std::filesystem::path taken_over = path_below(dataset.root / dataset.stimuli_root, relative);
+  for (const std::filesystem::path& folder : dataset.stimuli_roots) {
+    std::filesystem::path taken_over = path_below(dataset.root / folder, relative);
     if (is_there(taken_over)) return taken_over;
   }
   return path_below(dataset.images(), relative);  // and a member of a shard, shard.tar#name

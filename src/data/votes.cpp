@@ -81,6 +81,7 @@ Agreement vote_agreement(const std::vector<std::vector<std::uint32_t>>& items, s
 
 VoteSummary write_majority(const Dataset& source, int at_least, const std::filesystem::path& out) {
   Dataset dataset = derive_dataset(source, out);
+  SplitFiles files(dataset, source.splits);
   VoteSummary summary;
   for (const auto& [split, file] : source.splits) {
     const Manifest manifest = Manifest::open(source, split);
@@ -105,6 +106,7 @@ VoteSummary write_majority(const Dataset& source, int at_least, const std::files
     dataset.splits.emplace_back(split, split + ".jsonl");
   }
   dataset.save();
+  files.keep();
   return summary;
 }
 

@@ -66,6 +66,11 @@ bool fits(const TarHeader& header, std::uint64_t bytes) {
   return header.sum_is_right() && header.size(size) && size == bytes;
 }
 
+/// A pax record may name the member, and the header in another way: shortened, or with `?` for what is not ASCII.
+bool may_stand_elsewhere(std::string_view name) {
+  return name.size() > 99 || std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) > 0x7f; });
+}
+
 /// The index's first and last member are where it says, with their names: files made in one moment can share size and time.
 bool is_of_archive(const std::vector<TarMember>& members, const ReadOnlyFile& file) {
   for (const TarMember* member : {members.empty() ? nullptr : &members.front(), members.empty() ? nullptr : &members.back()}) {
@@ -73,7 +78,7 @@ bool is_of_archive(const std::vector<TarMember>& members, const ReadOnlyFile& fi
     TarHeader header;
     file.read(member->offset - kTarBlock, &header, kTarBlock);
     const std::string name = header.full_name();
-    const bool same_name = member->name == name || member->name.size() > 99 || name == "./" + member->name;
+    const bool same_name = member->name == name || may_stand_elsewhere(member->name) || name == "./" + member->name;
     if (!fits(header, member->size) || !same_name) return false;
   }
   return true;

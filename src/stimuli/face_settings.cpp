@@ -34,7 +34,7 @@ std::vector<fs::path> notes_in(const fs::path& folder, const std::string& split)
 /// Where the faces of a set may lie, its own folder first.
 std::vector<fs::path> face_folders(const Dataset& dataset) {
   std::vector<fs::path> folders{dataset.root / "faces"};
-  if (!dataset.stimuli_root.empty()) folders.push_back(dataset.root / dataset.stimuli_root / "faces");
+  for (const fs::path& folder : dataset.stimuli_roots) folders.push_back(dataset.root / folder / "faces");
   folders.push_back(dataset.images() / "faces");
   return folders;
 }

@@ -256,5 +256,12 @@ TEST_F(CurationTest, VoteWritesMajorities) {
             (root() / "train.jsonl").string() + ": no sample has a majority of 4 votes");
 }
 
+TEST_F(CurationTest, ASplitWithoutMajoritiesLeavesNothingOfTheOthers) {
+  const Dataset source = dataset({{"train", "{\"image\": \"a\", \"votes\": [0, 0]}\n"}, {"val", "{\"image\": \"b\"}\n"}});
+  EXPECT_EQ(error_of<DataError>([&] { write_majority(source, 2, out()); }),
+            (root() / "val.jsonl").string() + ": no sample has a majority of 2 votes");
+  EXPECT_TRUE(fs::is_empty(out()));
+}
+
 }  // namespace
 }  // namespace emotion

@@ -1,6 +1,9 @@
 #include <array>
 #include <cmath>
 #include <iostream>
+#include <span>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <zlib.h>
@@ -74,7 +77,51 @@ INSTANTIATE_TEST_SUITE_P(Formats, DecodeTest,
                                            "exif6.jpg", "exif7.jpg", "exif8.jpg", "rgb.png", "rgba.png", "grey.png",
                                            "grey_alpha.png", "palette.png", "palette_transparent.png", "bilevel.png", "rgb16.png",
                                            "grey16.png", "lossy.webp", "alpha.webp", "rgb.bmp", "palette.bmp", "grey.bmp",
-                                           "rgb.tiff", "grey.tiff", "palette.gif", "plain.gif", "animated.gif"));
+                                           "rgb.tiff", "grey.tiff", "rgba.tiff", "associated.tiff", "palette.gif", "plain.gif",
+                                           "animated.gif"));
+
+/// A TIFF of one pixel with the colours 100, 50 and 20 and the alpha 200; numbers from their high byte on.
+std::string tiff_of_one_pixel(std::uint32_t extra_samples) {
+  std::string bytes("MM\0*", 4);
+  const auto put = [&](std::uint32_t value, int count) {
+    for (int i = count - 1; i >= 0; --i) bytes += static_cast<char>(value >> 8 * i);
+  };
+  constexpr std::uint32_t kShort = 3, kLong = 4, kEntries = 10, kBits = 8 + 2 + kEntries * 12 + 4, kPixel = kBits + 8;
+  put(8, 4);
+  put(kEntries, 2);
+  const auto entry = [&](std::uint32_t tag, std::uint32_t type, std::uint32_t count, std::uint32_t value) {
+    put(tag, 2);
+    put(type, 2);
+    put(count, 4);
+    put(type == kShort && count == 1 ? value << 16 : value, 4);
+  };
+  entry(256, kShort, 1, 1);  // width, height
+  entry(257, kShort, 1, 1);
+  entry(258, kShort, 4, kBits);
+  entry(259, kShort, 1, 1);  // not compressed
+  entry(262, kShort, 1, 2);  // RGB
+  entry(273, kLong, 1, kPixel);
+  entry(277, kShort, 1, 4);  // samples
+  entry(278, kShort, 1, 1);  // rows in a strip
+  entry(279, kLong, 1, 4);   // bytes of it
+  entry(338, kShort, 1, extra_samples);
+  put(0, 4);
+  for (int i = 0; i < 4; ++i) put(8, 2);
+  for (const std::uint32_t value : {100U, 50U, 20U, 200U}) put(value, 1);
+  return bytes;
+}
+
+// Pillow drops an alpha that is apart from the colours (2; 999 of Corel Draw) or unknown (0). One that is in them (1) it takes
+// out: 255 * 100 / 200 = 127, 255 * 50 / 200 = 63, 255 * 20 / 200 = 25.
+TEST(TiffTest, AlphaDarkensNoColour) {
+  const auto pixel = [](std::uint32_t extra_samples) {
+    const std::string bytes = tiff_of_one_pixel(extra_samples);
+    return decode_image(std::as_bytes(std::span(bytes)), "a.tiff").pixels;
+  };
+  for (const std::uint32_t extra_samples : {0U, 2U, 999U})
+    EXPECT_EQ(pixel(extra_samples), (std::vector<std::uint8_t>{100, 50, 20})) << extra_samples;
+  EXPECT_EQ(pixel(1), (std::vector<std::uint8_t>{127, 63, 25}));
+}
 
 TEST(EvaluationTest, GivesTorchvisionsPixels) {
   std::size_t seen = 0;

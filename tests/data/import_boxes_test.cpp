@@ -51,6 +51,16 @@ TEST_F(BoxImportTest, Coco) {
   EXPECT_TRUE(annotations.boxes[1].empty());
 }
 
+TEST_F(BoxImportTest, CocosOwnFileIsNotReplaced) {
+  const fs::path file = root() / "annotations/train.json";
+  write_text(file, kTrain);
+  picture("train/9.jpg");
+  EXPECT_EQ(error_of<ConfigError>([&] { import_published({.format = "coco", .root = root(), .out = root()}); }),
+            file.string() + ": there is such a file already; give another --out");
+  EXPECT_EQ(read_file(file), kTrain);
+  for (const char* name : {"train.jsonl", "missing.txt", "dataset.yaml"}) EXPECT_FALSE(fs::exists(root() / name)) << name;
+}
+
 /// A COCO file of one picture with a box of each category, in the order given: box k begins at x = k.
 std::string coco_file(int image, const std::vector<std::pair<int, std::string>>& categories, const std::vector<int>& boxes) {
   std::string names, annotations;

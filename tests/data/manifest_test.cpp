@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include "../support/scratch.h"
+#include "emotion/data/folder_manifest.h"
 #include "emotion/data/import_plain.h"
 #include "emotion/data/manifest_update.h"
 #include "emotion/data/targets.h"
@@ -392,6 +393,21 @@ TEST_F(ImportTest, FoldersMayBeLinkedAndDeep) {
   }
   std::sort(images.begin(), images.end());
   EXPECT_THAT(images, ElementsAre("anger/1.jpg", "anger/deeper/2.jpg", "joy/3.jpg", "joy/more/1.jpg", "joy/more/deeper/2.jpg"));
+}
+
+TEST(FolderManifestTest, FollowsLinksAndPassesOverWhatSystemsLeaveBehind) {
+  const ScratchFolder folder;
+  const fs::path photos = folder.path() / "photos";
+  for (const char* name : {"b.jpg", "._b.jpg", "a/2.JPG", "a/notes.txt", "__MACOSX/b.jpg", ".trash/c.jpg"})
+    write_text(photos / name, "x");
+  write_text(folder.path() / "disk/deep/1.png", "x");
+  fs::create_directory_symlink("../disk", photos / "linked");
+  fs::create_directory_symlink("../photos", folder.path() / "disk/back");
+  fs::create_directories(folder.path() / "scratch");
+  const Manifest manifest = folder_manifest(photos, folder.path() / "scratch");
+  std::vector<std::string> images;
+  for (std::size_t i = 0; i < manifest.size(); ++i) images.emplace_back(manifest[i].image);
+  EXPECT_THAT(images, ElementsAre("a/2.JPG", "b.jpg", "linked/deep/1.png"));
 }
 
 }  // namespace

@@ -265,7 +265,7 @@ TEST_F(ShardTest, PackedAnewNothingOfAnEarlierRunStays) {
   const Dataset source = dataset(6);
   pack_dataset(source, {.out = file("packed"), .samples = 1});
   read_file_or_member(file("packed/train-000005.tar").string() + "#000000005.json");  // writes an index
-  fs::remove(file("packed/dataset.yaml"));
+  for (const char* name : {"packed/dataset.yaml", "packed/train.jsonl"}) fs::remove(file(name));
   write_text(file("data/r/1.safetensors"), "REGIONS");  // of the same size
   pack_dataset(source, {.out = file("packed"), .samples = 3});
   EXPECT_EQ(read_file(file("packed/r/1.safetensors")), "REGIONS");
@@ -289,7 +289,7 @@ TEST_F(ShardTest, AShardOlderThanItsPicturesIsPackedAnew) {
     bytes.back() = static_cast<char>(bytes.back() ^ 1);
     write_text(file("data") / name, bytes);
     fs::last_write_time(file("data") / name, packed_at + std::chrono::seconds(10));
-    fs::remove(file("packed/dataset.yaml"));
+    for (const char* made : {"packed/dataset.yaml", "packed/train.jsonl"}) fs::remove(file(made));
     pack_dataset(source, {.out = file("packed"), .samples = 2});
     return bytes;
   };
@@ -320,6 +320,42 @@ TEST_F(ShardTest, PackNamesThePictureThatIsNone) {
             file("data/train.jsonl").string() + ":2: " + file("data/img/1.jpg").string() +
                 ": not a picture; JPEG, PNG, WebP, BMP, TIFF and GIF are packed; emotion_data verify lists all");
   EXPECT_FALSE(fs::exists(file("packed/train-000000.tar")));
+}
+
+TEST_F(ShardTest, PackReplacesNoShardThatItReads) {
+  pack_dataset(dataset(4), {.out = file("shards"), .samples = 2});
+  for (const char* name : {"shards/dataset.yaml", "shards/train.jsonl"}) fs::remove(file(name));
+  import_shards({.root = file("shards"), .out = file("set")});
+  write_text(file("above/dataset.yaml"), "classes: [awe]\nsplits: {train: train.jsonl}\nimage_root: ..\n");
+  write_text(file("above/train.jsonl"), "{\"image\": \"shards/train-000000.tar#000000000.png\"}\n");
+  const std::string first = read_file(file("shards/train-000000.tar"));
+  for (const char* set : {"set", "above"}) {
+    const Dataset source = Dataset::open(file(set));
+    EXPECT_EQ(error_of<ConfigError>([&] { pack_dataset(source, {.out = file("shards"), .samples = 4}); }),
+              file("shards").string() + ": pictures of " + file(set).string() + " lie in it; give another --out");
+  }
+  EXPECT_EQ(read_file(file("shards/train-000000.tar")), first);
+  EXPECT_TRUE(fs::exists(file("shards/train-000001.tar")));
+}
+
+TEST_F(ShardTest, PackTakesNothingOfOthersAway) {
+  const Dataset source = dataset(2);
+  fs::create_directories(file("packed"));
+  fs::copy_file(kShards / "train-000001.tar", file("packed/train-000001.tar"));
+  write_text(file("packed/train.jsonl"), "mine");
+  EXPECT_EQ(error_of<ConfigError>([&] { pack_dataset(source, {.out = file("packed")}); }),
+            file("packed/train.jsonl").string() + ": there is such a file already; give another --out");
+  fs::remove(file("packed/train.jsonl"));
+  pack_dataset(source, {.out = file("packed")});
+  EXPECT_TRUE(fs::exists(file("packed/train-000001.tar"))) << "no shard of an earlier run";
+}
+
+TEST_F(ShardTest, AShardHoldsASampleAtLeastAndABillionAtMost) {
+  const Dataset source = dataset(1);
+  for (const std::uint64_t samples : {std::uint64_t{0}, std::uint64_t{1'000'000'001}, UINT64_MAX}) {
+    EXPECT_EQ(error_of<ConfigError>([&] { pack_dataset(source, {.out = file("packed"), .samples = samples}); }),
+              fmt::format("--samples is {}; 1 to 1000000000 in a shard are possible", samples));
+  }
 }
 
 TEST_F(ShardTest, ImportsShardsOfPythonsWebdataset) {

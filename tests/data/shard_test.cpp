@@ -1,4 +1,5 @@
 // Many shards, few descriptors; indexes that pack leaves beside its shards.
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -109,6 +110,18 @@ TEST(Shards, AnIndexThatIsWrittenIsOfTheShardThatIsThere) {
     write_shard_index(shard, writer.members());
     EXPECT_EQ(read_file_or_member(shard.string() + "#a.txt"), text);
   }
+}
+
+// Python's tarfile writes a `?` for a letter that is not ASCII, and the name into a pax record: the last member's here.
+TEST(Shards, AnIndexOfNamesInPaxRecordsIsUsed) {
+  const ScratchFolder folder;
+  const fs::path shard = folder.path() / "a.tar", index = folder.path() / "a.tar.index";
+  fs::copy_file(fs::path(EMOTION_TEST_DATA) / "fixtures/shards/long-pax.tar.sample", shard);
+  const auto members = lines_of(shard_members(shard));
+  const auto written = fs::last_write_time(index) - std::chrono::minutes(1);
+  fs::last_write_time(index, written);
+  EXPECT_EQ(lines_of(shard_members(shard)), members);
+  EXPECT_EQ(fs::last_write_time(index), written) << "made anew";
 }
 
 }  // namespace

@@ -14,9 +14,11 @@
 #include "curation_support.h"
 #include "emotion/data/annotations.h"
 #include "emotion/data/duplicates.h"
+#include "emotion/data/import_shards.h"
 #include "emotion/data/pack.h"
 #include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
+#include "emotion/io/tar.h"
 
 namespace emotion {
 namespace {
@@ -273,7 +275,54 @@ TEST_F(SplitTest, BoxesGoWithTheirPictures) {
   EXPECT_EQ(error_of<DataError>([&] { write_new_splits(source, {.counts = "5/4", .seed = 2}, folder_.path() / "half"); }),
             Annotations::file_of(source, "val").string() +
                 ": there are no annotations, and split train has some; a split cannot be made of both");
-  EXPECT_FALSE(fs::exists(folder_.path() / "half/dataset.yaml"));
+  EXPECT_FALSE(fs::exists(folder_.path() / "half/train.jsonl")) << "else the next attempt would find it";
+}
+
+// 1 % of 33 samples is none.
+TEST_F(SplitTest, APartThatWouldBeEmptyLeavesNothing) {
+  const Dataset source = dataset({{"all", lines(0, 33)}});
+  EXPECT_EQ(error_of<DataError>([&] { write_new_splits(source, {.ratio = "99/1"}, out()); }),
+            "split val would be empty; there are too few samples");
+  EXPECT_FALSE(fs::exists(out()));
+}
+
+TEST_F(SplitTest, FilesThatAreThereAreNotReplaced) {
+  const Dataset source = dataset({{"all", lines(0, 4)}});
+  for (const char* name : {"val.jsonl", "annotations/val.json"}) {
+    const fs::path mine = out() / name;
+    write_text(mine, "mine");
+    EXPECT_EQ(error_of<ConfigError>([&] { write_new_splits(source, {.counts = "2/2"}, out()); }),
+              mine.string() + ": there is such a file already; give another --out");
+    EXPECT_EQ(read_file(mine), "mine");
+    EXPECT_FALSE(fs::exists(out() / "train.jsonl"));
+    fs::remove(mine);
+  }
+}
+
+// Shards of others: {"image": "0.png"} is counted from 0 in train and in val; 1.png is the same picture in both, and stays one.
+TEST_F(SplitTest, ANameInShardsIsOnePictureWhereTheBytesAgree) {
+  int kind = 0;
+  for (const auto& [shard, count] : {std::pair("train-000000.tar", 5), std::pair("val-000000.tar", 3)}) {
+    fs::create_directories(root());
+    TarWriter writer(root() / shard);
+    for (int i = 0; i < count; ++i) {
+      const fs::path picture = folder_.path() / "picture.png";
+      write_png(picture, formula_picture(1, i == 1 ? 90 : 40 + kind++, 40));
+      writer.add(fmt::format("{}.png", i), read_file(picture));
+      writer.add(fmt::format("{}.json", i), fmt::format("{{\"label\": \"awe\", \"image\": \"{}.png\"}}", i));
+    }
+    writer.close();
+  }
+  import_shards({.root = root(), .out = folder_.path() / "set"});
+  const Dataset set = Dataset::open(folder_.path() / "set");
+  const Manifest train = Manifest::open(set, "train"), val = Manifest::open(set, "val");
+  EXPECT_EQ(train[0].source, "");
+  EXPECT_EQ(train[1].source, "1.png");
+  EXPECT_EQ(train[4].source, "4.png");
+  EXPECT_EQ(val[1].source, "1.png");
+  EXPECT_EQ(val[2].source, "");
+  write_new_splits(set, {.ratio = "50/50"}, out());
+  EXPECT_EQ(images(out(), "train").size() + images(out(), "val").size(), 7U) << "1.png once";
 }
 
 // Packed, a picture of several persons is a member with each of them; split and dedup still take it for one.
@@ -327,7 +376,28 @@ TEST_F(SplitTest, ASplitSetFindsTheFacesAndRegionsOfItsSource) {
     const Dataset found = Dataset::open(folder_.path() / set);
     const Manifest manifest = Manifest::open(found, "train");
     EXPECT_EQ(read_file(stimulus_path(found, manifest[0].face)), manifest[0].image) << set;
-    EXPECT_EQ(found.stimuli_root, "../data") << set;
+    EXPECT_THAT(found.stimuli_roots, ElementsAre("../data")) << set;
+  }
+}
+
+// Faces were found for the first set, regions for the one made of it.
+TEST_F(SplitTest, FacesAndRegionsOfSeveralSetsAreFound) {
+  const char* const line = "{{\"image\": \"{0}.png\", \"face\": \"faces/{0}.png\", \"regions\": \"regions/{0}.safetensors\"}}\n";
+  dataset({{"train", fmt::format(fmt::runtime(line), 1) + fmt::format(fmt::runtime(line), 2)}});
+  write_text(root() / "dataset.yaml", read_file(root() / "dataset.yaml") + "image_root: ../pictures\n");
+  for (const char* name : {"faces/1.png", "faces/2.png"}) write_text(root() / name, "face");
+  write_new_splits(Dataset::open(root()), {.counts = "1/1"}, out());
+  for (const char* name : {"regions/1.safetensors", "regions/2.safetensors"}) write_text(out() / name, "regions");
+  fs::path made = out();
+  for (const char* name : {"third", "fourth"}) {
+    const fs::path next = folder_.path() / name;
+    write_new_splits(Dataset::open(made), {.counts = "1/1"}, next);
+    made = next;
+    const Dataset found = Dataset::open(made);
+    EXPECT_THAT(found.stimuli_roots, ElementsAre("../out", "../data")) << name;
+    const Manifest manifest = Manifest::open(found, "train");
+    EXPECT_EQ(read_file(stimulus_path(found, manifest[0].face)), "face") << name;
+    EXPECT_EQ(read_file(stimulus_path(found, manifest[0].regions)), "regions") << name;
   }
 }
 

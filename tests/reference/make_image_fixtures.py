@@ -11,6 +11,7 @@ Needs Pillow, torchvision, numpy and OpenCV (for the 16-bit PNG). The pictures a
 """
 import json
 import pathlib
+import struct
 import sys
 
 import cv2
@@ -37,6 +38,15 @@ def with_orientation(picture, orientation, byte_order):
     exif.endian = byte_order
     exif[0x0112] = orientation
     return exif.tobytes()
+
+
+def mark_associated(tiff):
+    """Says that the colours are multiplied by alpha: ExtraSamples (338), one SHORT, 1 in place of the 2 that Pillow writes."""
+    entry = struct.pack("<HHI", 338, 3, 1)
+    old, new = entry + struct.pack("<I", 2), entry + struct.pack("<I", 1)
+    data = tiff.read_bytes()
+    assert data.count(old) == 1
+    tiff.write_bytes(data.replace(old, new))
 
 
 def make_pictures(out):
@@ -81,6 +91,9 @@ def make_pictures(out):
     save("grey.bmp", rgb.convert("L"))
     save("rgb.tiff", rgb, compression="tiff_lzw")
     save("grey.tiff", rgb.convert("L"), compression="tiff_deflate")
+    save("rgba.tiff", rgba, compression="tiff_lzw")
+    save("associated.tiff", Image.frombytes("RGBA", rgba.size, rgba.convert("RGBa").tobytes()))
+    mark_associated(out / "associated.tiff")
     save("palette.gif", rgb.quantize(16), interlace=1)
     save("plain.gif", rgb.quantize(16), interlace=0)
     save("animated.gif", rgb.quantize(16), save_all=True, append_images=[scene(37, 23, 5).quantize(16)], transparency=2)

@@ -24,7 +24,8 @@ std::vector<std::string> all_import_formats();
 /// Makes a data set of a published one, in its published class order and split; what differs from the published counts is logged,
 /// what cannot be used is listed in OUT/missing.txt (`path<TAB>reason`), what must be fetched first in OUT/urls.tsv
 /// (`path below the image root<TAB>url`). Pictures stay where they are.
-/// @throws ConfigError for an unknown format, a bad split or an OUT that has a data set; DataError naming file and line
+/// @throws ConfigError for an unknown format, a bad split or an OUT that has a data set, or a file of a split's
+/// name; DataError naming file and line
 void import_published(const PublishedImport& request);
 
 }  // namespace emotion

@@ -21,8 +21,8 @@ struct Dataset {
   std::vector<std::string> positive, negative;              ///< polarity of classes; both empty where there is none
   std::vector<std::pair<std::string, std::string>> splits;  ///< split name -> JSONL file, relative to root
   std::filesystem::path image_root = ".";                   ///< relative to root
-  std::filesystem::path stimuli_root;  ///< relative to root: the set whose faces and regions this one takes over; often empty
-  bool unlisted = false;               ///< made of a folder's pictures: no file of the user's lists them. Not in dataset.yaml
+  std::vector<std::filesystem::path> stimuli_roots;  ///< relative to root: sets whose faces and regions this one takes over
+  bool unlisted = false;  ///< made of a folder's pictures: no file of the user's lists them. Not in dataset.yaml
 
   /// Reads and checks DIR/dataset.yaml.
   /// @throws DataError with file:line:column: missing file, duplicate class, unknown polarity class, unknown key

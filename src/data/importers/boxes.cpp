@@ -95,10 +95,8 @@ void compare(const BoxImport& request, const BoxedData& data) {
   compare_counts(request.format, found, data.published);
 }
 
-void write(const BoxImport& request, const BoxedData& data) {
+void write(const BoxImport& request, const BoxedData& data, Dataset dataset) {
   make_dataset_folder(request.out);
-  Dataset dataset;
-  dataset.root = request.out;
   dataset.name = request.format;
   dataset.classes = data.classes;
   dataset.image_root = image_root_from(request.root, request.out);
@@ -135,9 +133,13 @@ void import_boxes(const BoxImport& request) {
   if (!fs::is_directory(request.root)) throw DataError(request.root.string() + ": --root is not a folder");
   BoxedData data = request.format == "coco" ? read_coco(request) : read_visual_genome(request);
   std::erase_if(data.splits, [](const BoxedSplit& split) { return split.pictures.empty(); });
+  Dataset dataset;
+  dataset.root = request.out;
+  SplitFiles files(dataset, data.splits, /*annotations=*/true);  // the published ones may be called so
   if (!data.missing.empty()) list_missing(request, data.missing);
   if (data.splits.empty()) throw DataError(request.root.string() + ": none of the annotated pictures is there");
-  write(request, data);
+  write(request, data, std::move(dataset));
+  files.keep();
   compare(request, data);
 }
 

@@ -340,6 +340,7 @@ void ImportDraft::write(const Splits& splits) const {
   dataset.positive = positive;
   dataset.negative = negative;
   dataset.image_root = image_root_from(image_root, out());
+  SplitFiles files(dataset, splits);
   std::string summary;
   for (const auto& [split, rows] : splits) {
     ManifestWriter writer(out() / (split + ".jsonl"));
@@ -350,6 +351,7 @@ void ImportDraft::write(const Splits& splits) const {
   }
   if (!made_.empty()) sync_disk(out());  // pictures that the importer wrote
   dataset.save();                        // last: a folder without dataset.yaml is no data set
+  files.keep();
   log_info("{}: {} classes; {}", out().string(), classes.size(), summary);
 }
 

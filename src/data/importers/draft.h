@@ -69,7 +69,8 @@ class ImportDraft {
   void warn(fmt::format_string<Args...> format, Args&&... args) const {
     log_warning("{}: {}", request_.format, fmt::format(format, std::forward<Args>(args)...));
   }
-  /// `ratio` is drawn where neither the data set nor the request gives a split. @throws DataError, RunError, Interrupted
+  /// `ratio` is drawn where neither the data set nor the request gives a split. @throws ConfigError if OUT has a file of a
+  /// split's name; DataError, RunError, Interrupted
   void finish(const std::string& ratio, const PublishedCounts& published);
 
  private:

@@ -63,9 +63,7 @@ void PlainDataset::tell_classes() const {
 
 void PlainDataset::write() {
   if (fs::exists(out / "dataset.yaml")) throw ConfigError(out.string() + ": there is a data set already; give another --out");
-  for (const auto& [split, samples] : splits) {  // before anything is written
-    if (samples.empty()) throw DataError(fmt::format("split {} would be empty; there are too few samples", split));
-  }
+  for (const auto& [split, samples] : splits) refuse_empty_split(split, samples.size());  // before anything is written
   sort_classes(classes);
   check_polarity();
   Dataset dataset;
@@ -75,6 +73,7 @@ void PlainDataset::write() {
   dataset.positive = polarity.positive;
   dataset.negative = polarity.negative;
   dataset.image_root = image_root_from(image_root, out);
+  SplitFiles files(dataset, splits);
   std::error_code error;
   fs::create_directories(out, error);
   if (error) throw RunError(out.string() + ": cannot be made: " + error.message());
@@ -88,6 +87,7 @@ void PlainDataset::write() {
   }
   set_known_polarity(dataset);
   dataset.save();  // last: a folder without dataset.yaml is no data set
+  files.keep();
   tell_classes();
   log_info("{}: {} classes; {}", out.string(), dataset.classes.size(), summary);
 }

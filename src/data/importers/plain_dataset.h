@@ -27,8 +27,8 @@ struct PlainDataset {
   bool drawn = false;  ///< the splits were drawn, so that --stratify would help
 
   /// Writes the manifests, dataset.yaml last, and logs what they hold and what is odd about the classes.
-  /// @throws ConfigError if OUT has a data set or the polarity names no class; DataError for an empty split; nothing is written
-  /// then; RunError
+  /// @throws ConfigError if OUT has a data set or a file of a split's name, or the polarity names no class; DataError for an
+  /// empty split; nothing is written then; RunError
   void write();
 
  private:
