@@ -35,6 +35,8 @@ struct Annotations {
   static Annotations read(const Manifest& manifest);
   /// The same boxes with the labels of another list of classes. @throws DataError for a class that it does not have
   void relabel(const std::vector<std::string>& names, const std::filesystem::path& file);
+  /// Boxes are of the picture that they were drawn in. @throws DataError at the sample's place for a picture of another size
+  void check_size(const Manifest& manifest, std::size_t sample, std::int64_t width, std::int64_t height) const;
 };
 
 /// What writes such a file: pictures one by one, then close().

@@ -112,16 +112,12 @@ class DetectorTask final : public Task {
   /// Crowds are left out, as torchvision's recipe does.
   DetectionTarget target(const AnnotatedSplit& split, std::uint64_t sample, const ImageSize& stored, const ImageSize& size,
                          bool flip) const {
-    const auto [width, height] = split.annotations.sizes[sample];
-    if (stored != ImageSize{height, width}) {
-      throw DataError(fmt::format("{}: the picture is {} x {} pixels, its annotations say {} x {}", split.manifest.place(sample),
-                                  stored.width, stored.height, width, height));
-    }
+    split.annotations.check_size(split.manifest, sample, stored.width, stored.height);
     std::vector<float> corners;
     std::vector<std::int64_t> labels;
     for (const AnnotatedBox& b : split.annotations.boxes[sample]) {
       if (b.crowd) continue;
-      const auto w = static_cast<float>(width);
+      const auto w = static_cast<float>(stored.width);
       for (const float corner : {flip ? w - b.box[2] : b.box[0], b.box[1], flip ? w - b.box[0] : b.box[2], b.box[3]})
         corners.push_back(corner);
       labels.push_back(b.label);
