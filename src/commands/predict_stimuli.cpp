@@ -9,6 +9,7 @@
 #include "emotion/data/loader.h"
 #include "emotion/error.h"
 #include "emotion/eval/extract_regions.h"
+#include "emotion/eval/labels.h"
 #include "emotion/eval/loose_pictures.h"
 #include "emotion/eval/mikels_wheel.h"
 #include "emotion/eval/stimuli_run.h"
@@ -185,8 +186,12 @@ void predict_stimuli(const PredictOptions& options, const Device& device) {
   for (const auto& input : options.inputs) {
     if (is_dataset(input)) {
       const Manifest manifest = open_input(input, options);
-      add_each("predict " + manifest.split(), input_count(manifest, options),
-               [&](std::size_t i) { return read_sample(model, manifest, i, broken); });
+      const auto labels = known_labels(manifest, model.classes, model.config.data.targets);
+      add_each("predict " + manifest.split(), input_count(manifest, options), [&](std::size_t i) {
+        std::optional<Stimuli> stimuli = read_sample(model, manifest, i, broken);
+        if (stimuli) stimuli->truth = labels[i];
+        return stimuli;
+      });
     } else {
       const auto files = list_images({input});
       add_each("predict", files.size(), [&](std::size_t i) { return finder.find(files[i], broken); });

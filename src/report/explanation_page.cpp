@@ -33,10 +33,6 @@ h2 { overflow-wrap: anywhere; border-top: 1px solid #bbb; padding-top: 1rem; }
 @media print { section { break-inside: auto; } .panels { grid-template-columns: 1fr 1fr; } figure, tr { break-inside: avoid; } section + section { break-before: page; } svg, img { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 )";
 
-bool contains(const std::vector<std::string>& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 std::string figure(const std::string& content, const std::string& caption) {
   return fmt::format("<figure>{}<figcaption>{}</figcaption></figure>\n", content, caption);
 }
@@ -198,16 +194,14 @@ std::pair<std::string, std::string> regions_part(const Stimuli& stimuli, const S
 
 /// What is right, and how bad a wrong prediction is: of several labels by the one that emotion_eval holds it against.
 std::string truth(const TrainedStimuliNet& model, const Stimuli& stimuli, const StimuliExplanation& seen) {
-  if (stimuli.labels.empty()) return {};
-  const std::size_t best = seen.order[0];
-  const std::string text = fmt::format("; truth: {}", html_escape(fmt::format("{}", fmt::join(stimuli.labels, ", "))));
-  if (contains(stimuli.labels, model.classes[best])) return text + " (right)";
-  std::vector<std::uint32_t> labels;
-  for (std::size_t k = 0; k < model.classes.size(); ++k) {
-    if (contains(stimuli.labels, model.classes[k])) labels.push_back(static_cast<std::uint32_t>(k));
-  }
-  if (model.polarity.empty() || labels.empty()) return text + " (wrong)";
-  const std::uint32_t label = truth_of(labels, static_cast<std::uint32_t>(best), model.polarity);
+  if (stimuli.truth.empty()) return {};
+  const auto best = static_cast<std::uint32_t>(seen.order[0]);
+  std::vector<std::string> names;
+  for (const std::uint32_t id : stimuli.truth) names.push_back(model.classes[id]);
+  const std::string text = fmt::format("; truth: {}", html_escape(fmt::format("{}", fmt::join(names, ", "))));
+  const std::uint32_t label = truth_of(stimuli.truth, best, model.polarity);
+  if (label == best) return text + " (right)";
+  if (model.polarity.empty()) return text + " (wrong)";
   return text + (model.polarity[label] == model.polarity[best] ? " (wrong, of the right polarity: an easy false prediction)"
                                                                : " (wrong polarity: a hard false prediction)");
 }

@@ -135,6 +135,28 @@ TEST_F(PredictTest, RegionsThatAreFoundOtherwiseThanInTrainingAreTold) {
             "--detector-set: it says how --detector finds regions; name one\n");
 }
 
+// Fig 9 of Stimuli-aware VEA: the network's two classes are made of the data set's.
+TEST_F(PredictTest, TheTruthOfADataSetIsTheNetworksClass) {
+  torch::manual_seed(4);
+  RunConfig made = config("stimuli", "branches: [global], backbone: resnet18");
+  made.data.targets = "one_vs_all:awe";
+  write("one", *StimuliNet(stimuli_net_options(made, 2, kWidth)), made, {"awe", "not awe"});
+  write_text(file("one/dataset.yaml"),
+             "name: one\nclasses: [awe, fear, joy, sad]\nsplits: {test: test.jsonl, val: val.jsonl}\nimage_root: ..\n");
+  write_text(file("one/test.jsonl"), "{\"image\": \"people.png\", \"labels\": [\"fear\"]}\n");
+  write_text(file("one/val.jsonl"), "{\"image\": \"people.png\", \"labels\": [\"awe\"]}\n");
+  const auto page = [](const std::string& split) {
+    const Process::Result result = run({"--checkpoint", weights("one"), "one", "--split", split, "--report", "one.html"});
+    EXPECT_EQ(result.code, 0) << result.errors;
+    return read_file(file("one.html"));
+  };
+  const std::string other = page("test"), chosen = page("val");
+  EXPECT_THAT(other, HasSubstr("; truth: not awe ("));
+  EXPECT_THAT(chosen, HasSubstr("; truth: awe ("));
+  EXPECT_NE(other.find("(right)") == std::string::npos, chosen.find("(right)") == std::string::npos)
+      << "one prediction, and two truths of which one is right";
+}
+
 TEST_F(PredictTest, ABranchWithoutRegionsSaysWhy) {
   const auto silent = [](const std::string& network, const std::vector<std::string>& more) {
     std::vector<std::string> arguments{"--checkpoint", weights(network), "people.png"};
