@@ -145,6 +145,13 @@ TEST(DrawRegions, FramesAndNames) {
     return count;
   };
   EXPECT_GT(colored(named), colored(drawn) + 50);
+  // Without a name its number stands there, whatever it is.
+  regions.labels = at::tensor({-1, 5}, at::kLong);
+  regions.classes = {};
+  const Image numbered = draw_regions(grey, regions);
+  regions.labels = at::tensor({0, 1}, at::kLong);
+  regions.classes = {"-1", "5"};
+  EXPECT_EQ(numbered.pixels, draw_regions(grey, regions).pixels);
   // A small picture is enlarged, so that names can be read.
   const Image small{60, 40, std::vector<std::uint8_t>(60 * 40 * 3, 128)};
   regions.boxes = regions.boxes / 10;
