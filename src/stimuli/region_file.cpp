@@ -92,6 +92,8 @@ RegionFile read_region_file(const std::filesystem::path& file, std::int64_t widt
   return regions;
 }
 
+bool is_known_source(const std::string& source) { return !source.empty() && !source.starts_with("imported from "); }
+
 void check_boxes_within(const RegionFile& regions, int width, int height, const std::filesystem::path& file) {
   const at::Tensor boxes = regions.boxes.to(at::kFloat).contiguous();
   const auto w = static_cast<float>(width), h = static_cast<float>(height);

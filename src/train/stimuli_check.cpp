@@ -97,14 +97,14 @@ std::string read_region_source(const RunConfig& config, const Manifest& manifest
   if (!Wanted(config).regions) return {};
   for (std::size_t i = 0; i < manifest.size(); ++i) {
     if (manifest[i].regions.empty()) continue;
-    return read_region_file(stimulus_path(manifest.dataset(), manifest[i].regions)).source;  // one run makes all of a split
+    return read_region_file(stimulus_path(manifest.dataset(), manifest[i].regions))
+        .source;  // StimuliReader refuses another one in the split
   }
   return {};
 }
 
 void warn_of_other_regions(const std::string& trained_on, const std::string& now, const std::string& where) {
-  const auto is_unknown = [](const std::string& source) { return source.empty() || source.starts_with("imported from "); };
-  if (trained_on == now || is_unknown(trained_on) || is_unknown(now)) return;
+  if (trained_on == now || !is_known_source(trained_on) || !is_known_source(now)) return;
   log_warning("{}: other weights or settings found the regions ({}) than those of the training data ({})", where, now,
               trained_on);
 }

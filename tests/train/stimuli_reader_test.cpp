@@ -187,23 +187,36 @@ TEST_F(StimuliReaderTest, RegionsOfAnotherDetectorAreTold) {
              "name: s\nclasses: [joy, fear]\nsplits: {train: train.jsonl, val: val.jsonl}\n"
              "polarity: {positive: [joy], negative: [fear]}\n");
   write_text(root() / "val.jsonl",
-             "{\"image\": \"3.png\", \"labels\": [0], \"regions\": \"3.safetensors\", \"face\": \"face3.png\"}\n");
+             "{\"image\": \"3.png\", \"labels\": [0], \"regions\": \"4.safetensors\", \"face\": \"face3.png\"}\n");
   const std::string val = (root() / "val.jsonl").string(), wanted = "first, model.detector.min_size=48";
   const auto run = [&](const std::string& name) {
     return warnings(name, {"data.val.dataset=" + root().string(), "data.val.split=val", "data.train.split=train"});
   };
-  for (int i = 0; i < 3; ++i) write_regions(i, at::rand({2, 5}), 10, wanted);
-  write_regions(3, at::rand({2, 5}), 10, "second");
+  for (int i = 0; i < 4; ++i) write_regions(i, at::rand({2, 5}), 10, wanted);
+  write_regions(4, at::rand({2, 5}), 10, "second");
   EXPECT_NE(run("a").find(val + ": other weights or settings found the regions (second) than those of the training data (" +
                           wanted + ")\n"),
             std::string::npos);
   const TrainedStimuliNet model = load_stimuli_net(root() / "a", {}, Device::open("cpu"));
   EXPECT_EQ(model.regions, wanted);
-  write_regions(3, at::rand({2, 5}), 10, wanted);
+  write_regions(4, at::rand({2, 5}), 10, wanted);
   EXPECT_EQ(run("b").find("other weights"), std::string::npos);
-  for (int i = 0; i < 3; ++i) write_regions(i, at::rand({2, 5}), 0, "imported from train.tsv");
-  write_regions(3, at::rand({2, 5}), 0, "imported from val.tsv");
+  for (int i = 0; i < 4; ++i) write_regions(i, at::rand({2, 5}), 0, "imported from train.tsv");
+  write_regions(4, at::rand({2, 5}), 0, "imported from val.tsv");
   EXPECT_EQ(run("c").find("other weights"), std::string::npos);
+}
+
+// A run of emotion_data regions that was stopped leaves the rest to the detector before it.
+TEST_F(StimuliReaderTest, RegionsOfTwoDetectorsInASplitAreRefused) {
+  write_regions(0, at::rand({2, 5}));
+  write_regions(1, at::rand({2, 5}), 10, "first");
+  write_regions(2, at::rand({2, 5}), 0, "imported from a.tsv");
+  write_regions(3, at::rand({2, 5}), 10, "first");
+  EXPECT_EQ(error(), "no error") << "of most of them it is not known";
+  write_regions(3, at::rand({2, 5}), 10, "second");
+  EXPECT_EQ(error({"output=" + (root() / "b").string()}),
+            place(3) + region_file(3) + ": other weights or settings found its regions (second) than those of " + region_file(1) +
+                " (first); emotion_data regions " + root().string() + " --checkpoint DETECTOR finds all with one");
 }
 
 // N = 0 of Fig 11: whatever the files hold, no region is used; none is needed either.

@@ -29,6 +29,9 @@ struct RegionFile {
 /// @throws WeightsError naming the file: a missing tensor, shapes that do not fit together, NaN, another width
 RegionFile read_region_file(const std::filesystem::path& file, std::int64_t width = 0);
 
+/// Whether a source tells what found the regions: of those that were imported no more is known than a file's name.
+bool is_known_source(const std::string& source);
+
 /// The boxes must lie within the picture they are of, give or take a pixel. `file` is for the error's text. @throws DataError
 void check_boxes_within(const RegionFile& regions, int width, int height, const std::filesystem::path& file);
 
