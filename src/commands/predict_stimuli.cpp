@@ -186,6 +186,7 @@ void predict_stimuli(const PredictOptions& options, const Device& device) {
   for (const auto& input : options.inputs) {
     if (is_dataset(input)) {
       const Manifest manifest = open_input(input, options);
+      warn_of_other_stimuli(model, manifest);
       const auto labels = known_labels(manifest, model.classes, model.config.data.targets);
       add_each("predict " + manifest.split(), input_count(manifest, options), [&](std::size_t i) {
         std::optional<Stimuli> stimuli = read_sample(model, manifest, i, broken);

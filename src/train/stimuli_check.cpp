@@ -76,7 +76,7 @@ void check_stimuli(const RunConfig& config, const Manifest& manifest) {
 
 void check_stimuli(const TrainedStimuliNet& model, const Manifest& manifest) {
   check_stimuli(model.config, manifest);
-  warn_of_other_regions(model.regions, read_region_source(model.config, manifest), manifest.file().string());
+  warn_of_other_stimuli(model, manifest);
 }
 
 void check_stimuli(const TrainedStimuliNet& model, const std::filesystem::path& folder) {
@@ -107,6 +107,21 @@ void warn_of_other_regions(const std::string& trained_on, const std::string& now
   if (trained_on == now || !is_known_source(trained_on) || !is_known_source(now)) return;
   log_warning("{}: other weights or settings found the regions ({}) than those of the training data ({})", where, now,
               trained_on);
+}
+
+std::string read_face_source(const RunConfig& config, const Manifest& manifest) {
+  return Wanted(config).faces ? read_face_settings(manifest.dataset(), manifest.split()) : "";
+}
+
+void warn_of_other_faces(const std::string& trained_on, const std::string& now, const std::string& where) {
+  if (trained_on == now || trained_on.empty() || now.empty()) return;
+  log_warning("{}: the faces were found with other options ({}) than those of the training data ({})", where, now, trained_on);
+}
+
+void warn_of_other_stimuli(const TrainedStimuliNet& model, const Manifest& manifest) {
+  const std::string where = manifest.file().string();
+  warn_of_other_regions(model.regions, read_region_source(model.config, manifest), where);
+  warn_of_other_faces(model.faces, read_face_source(model.config, manifest), where);
 }
 
 }  // namespace emotion

@@ -206,6 +206,33 @@ TEST_F(StimuliReaderTest, RegionsOfAnotherDetectorAreTold) {
   EXPECT_EQ(run("c").find("other weights"), std::string::npos);
 }
 
+// Weights say how their faces were found, too: those of a split that were cut otherwise are told.
+TEST_F(StimuliReaderTest, FacesOfOtherOptionsAreTold) {
+  write_text(root() / "dataset.yaml",
+             "name: s\nclasses: [joy, fear]\nsplits: {train: train.jsonl, val: val.jsonl}\n"
+             "polarity: {positive: [joy], negative: [fear]}\n");
+  write_text(root() / "val.jsonl",
+             "{\"image\": \"3.png\", \"labels\": [0], \"regions\": \"3.safetensors\", \"face\": \"face3.png\"}\n");
+  const std::string usual = R"({"detector":"hog","size":32,"padding":0.25})",
+                    close = R"({"detector":"hog","size":32,"padding":0})";
+  const auto note = [&](const std::string& split, const std::string& options) {
+    write_text(root() / "faces" / (split + ".found.jsonl"), options + "\n");
+  };
+  const auto run = [&](const std::string& name, const std::string& branches) {
+    return warnings(name, {"data.val.dataset=" + root().string(), "data.val.split=val", "model.branches=" + branches});
+  };
+  const std::string both = "[semantic, expression]", warning = (root() / "val.jsonl").string() +
+                                                               ": the faces were found with other options (" + close +
+                                                               ") than those of the training data (" + usual + ")\n";
+  note("train", usual);
+  EXPECT_EQ(run("a", both).find("other options"), std::string::npos) << "the notes of another split stand for those of this one";
+  note("val", close);
+  const std::string text = run("b", both);
+  EXPECT_NE(text.find(warning), std::string::npos) << text;
+  EXPECT_EQ(load_stimuli_net(root() / "b", {}, Device::open("cpu")).faces, usual);
+  EXPECT_EQ(run("c", "[semantic]").find("other options"), std::string::npos) << "no face is looked at";
+}
+
 // A run of emotion_data regions that was stopped leaves the rest to the detector before it.
 TEST_F(StimuliReaderTest, RegionsOfTwoDetectorsInASplitAreRefused) {
   write_regions(0, at::rand({2, 5}));
