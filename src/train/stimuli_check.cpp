@@ -63,7 +63,11 @@ void refuse_or_warn(const std::vector<Forgotten>& all, bool sees) {
 }  // namespace
 
 void check_training_stimuli(const RunConfig& config, const Manifest& manifest) {
-  refuse_or_warn(forgotten_in(manifest, Wanted(config), seen_in(manifest)), /*sees=*/false);
+  const Wanted wanted(config);
+  const SeenStimuli seen = seen_in(manifest);
+  if (wanted.faces && !seen.faces && is_known_without_faces(manifest))
+    throw DataError(manifest.file().string() + ": no face was found in any picture; take expression out of model.branches");
+  refuse_or_warn(forgotten_in(manifest, wanted, seen), /*sees=*/false);
 }
 
 void check_stimuli(const RunConfig& config, const Manifest& manifest) {

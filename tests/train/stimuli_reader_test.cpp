@@ -275,6 +275,18 @@ TEST_F(StimuliReaderTest, RegionFilesThatCannotBeUsed) {
             (root() / "train.jsonl").string() + ": no sample has a face; emotion_data faces finds them");
 }
 
+// emotion_data faces would look in vain once more.
+TEST_F(StimuliReaderTest, TrainingPicturesThatAreKnownToHaveNoFace) {
+  write_text(root() / "train.jsonl", "{\"image\": \"0.png\", \"labels\": [0]}\n{\"image\": \"1.png\", \"labels\": [1]}\n");
+  const std::string where = (root() / "train.jsonl").string(), notes = "{\"detector\":\"hog\",\"size\":48}\n";
+  const auto missed = [&](int i) { return fmt::format("{{\"face\":\"faces/{}.png.png\",\"found\":false}}\n", i); };
+  write_text(root() / "faces/train.found.jsonl", notes + missed(0));
+  EXPECT_EQ(error({"model.branches=[expression]"}), where + ": no sample has a face; emotion_data faces finds them");
+  write_text(root() / "faces/train.found.jsonl", notes + missed(0) + missed(1));
+  EXPECT_EQ(error({"model.branches=[expression]"}),
+            where + ": no face was found in any picture; take expression out of model.branches");
+}
+
 // A validation split is refused before the training that it would measure wrongly.
 TEST_F(StimuliReaderTest, AValidationSplitWithoutRegions) {
   write_text(root() / "dataset.yaml",

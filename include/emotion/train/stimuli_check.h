@@ -11,7 +11,8 @@ namespace emotion {
 struct TrainedStimuliNet;
 
 /// Training data: a branch that is on needs something to learn from. A split of which no sample names regions (with
-/// model.semantic.regions > 0) or a face never went through emotion_data regions or faces. @throws DataError naming the step
+/// model.semantic.regions > 0) or a face never went through emotion_data regions or faces, or has no person in any picture.
+/// @throws DataError naming the step
 void check_training_stimuli(const RunConfig& config, const Manifest& manifest);
 
 /// Data that a trained network is run on: as check_training_stimuli() where no branch would see anything; where another one does,
