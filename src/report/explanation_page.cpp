@@ -37,10 +37,12 @@ std::string figure(const std::string& content, const std::string& caption) {
   return fmt::format("<figure>{}<figcaption>{}</figcaption></figure>\n", content, caption);
 }
 
-std::string silent(const std::string& branch, const std::string& why) {
-  return fmt::format("<figure><div class=\"silent\"><strong>{}</strong> is silent: {}.</div></figure>\n", branch,
-                     html_escape(why));
+/// In place of a branch's picture: why there is none.
+std::string no_picture(const std::string& branch, const std::string& why) {
+  return fmt::format("<figure><div class=\"silent\"><strong>{}</strong>{}.</div></figure>\n", branch, html_escape(why));
 }
+
+std::string silent(const std::string& branch, const std::string& why) { return no_picture(branch, " is silent: " + why); }
 
 const char* title(const std::string& branch) {
   return branch == "global" ? "Global-Net" : branch == "semantic" ? "Semantic-Net" : "Expression-Net";
@@ -236,9 +238,10 @@ std::string explanation_section(const TrainedStimuliNet& model, const Stimuli& s
     html += figure(fmt::format("<img alt=\"class activation map of {}\" src=\"{}\">", html_escape(best),
                                data_uri("image/jpeg", encode_jpeg(map))),
                    fmt::format("Global-Net: where {} is seen (class activation map); pale is cut off.", html_escape(best)));
+  } else if (seen.branches[0].silent.empty()) {
+    html += no_picture("Global-Net", fmt::format(": {} gives no class activation map", model.config.model.backbone));
   } else {
-    html += silent("Global-Net",
-                   seen.branches[0].silent.empty() ? "its network gives no class activation map" : seen.branches[0].silent);
+    html += silent("Global-Net", seen.branches[0].silent);
   }
   std::string below;
   if (seen.branches[1].silent.empty()) {

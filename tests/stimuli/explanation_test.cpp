@@ -137,6 +137,16 @@ TEST_F(ExplanationTest, SaysWhyABranchIsSilent) {
   EXPECT_EQ(e.branches[2].silent, "switched off (model.branches)");
 }
 
+// It has its share in the score; what is missing is a picture of it.
+TEST_F(ExplanationTest, ANetworkWithoutMapsIsNotSilent) {
+  StimuliExplanation e = seen();
+  model_.config.model.backbone = "vgg16";
+  e.map.reset();
+  const std::string html = explanation_section(model_, stimuli_, e, 1);
+  EXPECT_THAT(html, HasSubstr("<strong>Global-Net</strong>: vgg16 gives no class activation map.</div>"));
+  EXPECT_THAT(html, Not(HasSubstr("is silent")));
+}
+
 TEST_F(ExplanationTest, RefusesRegionsOfAnotherDetector) {
   stimuli_.regions->features = at::randn({3, 9});
   EXPECT_EQ(error_of<DataError>([&] { seen(); }),
