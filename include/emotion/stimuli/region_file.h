@@ -15,7 +15,7 @@ namespace emotion {
 /// The regions a detector found in one image, best first.
 struct RegionFile {
   at::Tensor features;      ///< float [n, F]
-  at::Tensor boxes;         ///< float [n, 4]: x1 y1 x2 y2, pixels of the stored image
+  at::Tensor boxes;         ///< float [n, 4]: x1 y1 x2 y2, pixels of the upright picture
   at::Tensor scores;        ///< float [n]
   at::Tensor labels{};      ///< int64 [n]: positions in `classes`; undefined where the file has none
   at::Tensor attributes{};  ///< int64 [n]: positions in `attribute_names`; undefined where the file has none
