@@ -130,7 +130,7 @@ class DetectorTask final : public Task {
   void init(const std::string& file) {
     const auto path = find_model_file(file);
     StateDict state = read_init(path, classes());
-    const bool old_names = has_old_names(state);
+    const bool old_names = has_old_names(state), saved_coco = may_be_saved_coco(state);
     state = with_current_names(std::move(state));
     const bool whole = std::any_of(state.entries.begin(), state.entries.end(),
                                    [](const auto& entry) { return entry.name.starts_with("backbone.body."); });
@@ -139,6 +139,12 @@ class DetectorTask final : public Task {
       log_warning(
           "{}: torchvision's weights of 2019 were made with norms that add nothing to the variance, model.detector.norm_eps is "
           "{}; set it to 0 to begin with the published network",
+          path.string(), config_.model.detector.norm_eps);
+    }
+    if (saved_coco && config_.model.detector.norm_eps != 0) {
+      log_warning(
+          "{}: torchvision's COCO_V1 weights, saved again, want model.detector.norm_eps 0; nothing in the file tells whether it "
+          "holds them, {} is used",
           path.string(), config_.model.detector.norm_eps);
     }
     if (whole) {
