@@ -33,9 +33,8 @@ std::vector<std::string> file_problems(const Manifest& manifest, int workers, co
 using UseSplit = std::function<void(const Manifest& manifest, const std::vector<std::size_t>& whole)>;
 
 /// Everything that is wrong with a split: its lines, the files that the other lines name, its annotations, which must be of
-/// pictures of the same size. A split that is
-/// missing or empty is a problem as well. `use` is called once, if there is any line to use. @throws Interrupted, what `use`
-/// throws but for DataError, which is a problem more
+/// pictures of the same size. A split that is missing or empty is a problem as well. `use` is called once, if there is any line
+/// to use. @throws Interrupted, what `use` throws but for DataError, which is a problem more
 std::vector<std::string> split_problems(const Dataset& dataset, const std::string& split, int workers,
                                         const ReadRegions& read_regions, const UseSplit& use);
 

@@ -26,7 +26,8 @@ struct RegionFile {
 };
 
 /// Reads a region file (.safetensors). Features other than `width` numbers wide are refused; 0 = any width.
-/// @throws WeightsError naming the file: a missing tensor, shapes that do not fit together, NaN, another width
+/// @throws WeightsError naming the file: a missing tensor, shapes that do not fit together, NaN, another width, ids below 0 or
+/// behind the file's names
 RegionFile read_region_file(const std::filesystem::path& file, std::int64_t width = 0);
 
 /// Whether a source tells what found the regions: of those that were imported no more is known than a file's name.
