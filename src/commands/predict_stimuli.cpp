@@ -9,6 +9,7 @@
 #include "emotion/data/loader.h"
 #include "emotion/error.h"
 #include "emotion/eval/extract_regions.h"
+#include "emotion/eval/labels.h"
 #include "emotion/eval/loose_pictures.h"
 #include "emotion/eval/mikels_wheel.h"
 #include "emotion/eval/stimuli_run.h"
@@ -62,8 +63,14 @@ class StimuliFinder {
  public:
   StimuliFinder(const PredictOptions& options, const TrainedStimuliNet& model, const Device& device)
       : options_(options), model_(model), device_(device) {
-    if (has_face_flags(options) && !model.network->options().expression)
-      throw ConfigError("--face-..: this network looks at no faces (model.branches has no expression); leave it out");
+    const bool datasets_alone = std::all_of(options.inputs.begin(), options.inputs.end(), is_dataset);
+    if (has_face_flags(options)) {
+      if (!model.network->options().expression)
+        throw ConfigError("--face-..: this network looks at no faces (model.branches has no expression); leave it out");
+      if (datasets_alone)
+        throw ConfigError(
+            "--face-..: a data set's manifest names its faces (emotion_data faces finds them); leave it out, or name pictures");
+    }
     if (options.detector.empty()) {
       if (!options.detector_settings.empty()) throw ConfigError("--detector-set: it says how --detector finds regions; name one");
       return;
@@ -73,7 +80,7 @@ class StimuliFinder {
       refuse("this network looks at no regions (model.branches has no semantic); leave it out");
     if (model.config.model.semantic.regions == 0)
       refuse("this network looks at no regions (model.semantic.regions is 0); leave it out");
-    if (std::all_of(options.inputs.begin(), options.inputs.end(), is_dataset))
+    if (datasets_alone)
       refuse("a data set's manifest names its regions (emotion_data regions finds them); leave it out, or name pictures");
     detector_ = load_detector(options.detector, options.detector_settings, device);
     warn_of_other_regions(model.regions, region_source(*detector_), options.detector);
@@ -134,7 +141,7 @@ class Output {
   }
 
   void add(const Stimuli& stimuli) {
-    if (stop_requested()) throw Interrupted("interrupted; nothing was written");
+    if (stop_requested()) throw Interrupted(interrupted());
     const StimuliExplanation seen = explain(model_, device_, stimuli);
     ++number_;
     if (!options_.json.empty() || !options_.pictures.empty()) {
@@ -151,6 +158,12 @@ class Output {
   }
 
  private:
+  /// Pictures are written one by one, the rest at the end.
+  std::string interrupted() const {
+    if (options_.pictures.empty() || number_ == 0) return "interrupted; nothing was written";
+    return fmt::format("interrupted; the pictures so far are in {}, no JSON or page was written", options_.pictures);
+  }
+
   void print(const Stimuli& stimuli, const StimuliExplanation& seen) const {
     print_out("{}{}\n", stimuli.name, seen.positive ? fmt::format("  (positive {:.4f})", *seen.positive) : "");
     for (std::size_t i = 0; i < std::min(seen.order.size(), static_cast<std::size_t>(std::max(options_.top, 1))); ++i)
@@ -185,8 +198,13 @@ void predict_stimuli(const PredictOptions& options, const Device& device) {
   for (const auto& input : options.inputs) {
     if (is_dataset(input)) {
       const Manifest manifest = open_input(input, options);
-      add_each("predict " + manifest.split(), input_count(manifest, options),
-               [&](std::size_t i) { return read_sample(model, manifest, i, broken); });
+      warn_of_other_stimuli(model, manifest);
+      const auto labels = known_labels(manifest, model.classes, model.config.data.targets);
+      add_each("predict " + manifest.split(), input_count(manifest, options), [&](std::size_t i) {
+        std::optional<Stimuli> stimuli = read_sample(model, manifest, i, broken);
+        if (stimuli) stimuli->truth = labels[i];
+        return stimuli;
+      });
     } else {
       const auto files = list_images({input});
       add_each("predict", files.size(), [&](std::size_t i) { return finder.find(files[i], broken); });

@@ -3,10 +3,10 @@
 
 #include "emotion/commands/data.h"
 #include "emotion/data/decode.h"
+#include "emotion/data/stimulus_path.h"
 #include "emotion/error.h"
 #include "emotion/eval/extract_regions.h"
 #include "emotion/eval/import_regions.h"
-#include "emotion/io/file.h"
 #include "emotion/print.h"
 #include "emotion/report/picture.h"
 #include "emotion/report/region_picture.h"
@@ -32,7 +32,7 @@ void draw_pictures(const Manifest& manifest, const std::filesystem::path& folder
   if (error) throw RunError(folder.string() + ": cannot be made: " + error.message());
   for (std::uint64_t i = 0; i < manifest.size() && (count == 0 || i < count); ++i) {
     if (manifest[i].regions.empty()) continue;
-    const std::filesystem::path file = path_below(manifest.dataset().root, manifest[i].regions);
+    const std::filesystem::path file = stimulus_path(manifest.dataset(), manifest[i].regions);
     const RegionFile regions = read_region_file(file);
     const Image picture = decode_image(manifest.image_path(i));
     check_boxes_within(regions, picture.width, picture.height, file);
@@ -47,6 +47,17 @@ void use_names(const std::string& file, std::vector<std::string>& names) {
   if (given.size() != names.size())
     throw DataError(fmt::format("{}: {} names, the detector has {}", file, given.size(), names.size()));
   names = std::move(given);
+}
+
+/// Refuses flags of a detector's run.
+void check_import_flags(const RegionsOptions& o) {
+  const RegionsOptions usual;
+  for (const auto& [flag, given] : {std::pair{"--set", !o.settings.empty()},
+                                    {"--anew", o.anew},
+                                    {"--batch", o.batch != usual.batch},
+                                    {"--device", o.device != usual.device}})
+    if (given) throw ConfigError(fmt::format("{} does not go with --import: no detector looks for regions", flag));
+  if (o.share.nproc > 1) throw ConfigError("--nproc does not go with --import: one process reads a file");
 }
 
 void import_and_print(const Dataset& dataset, const RegionsOptions& o) {
@@ -92,8 +103,7 @@ void emotion_data_regions(const emotion::RegionsOptions& o) {
     throw ConfigError("regions needs --checkpoint (a detector) or --import (regions found elsewhere), one of them");
   if (o.top < 0 || o.top > 1000) throw ConfigError(fmt::format("--top is {}; 1 to 1000 regions are wanted", o.top));
   if (o.batch < 1) throw ConfigError(fmt::format("--batch is {}; at least 1 image is wanted", o.batch));
-  if (!o.import_from.empty() && o.share.nproc > 1)
-    throw ConfigError("--nproc does not go with --import: one process reads a file");
+  if (!o.import_from.empty()) check_import_flags(o);
   const Dataset dataset = Dataset::open(o.data);
   if (!o.split.empty()) dataset.split_file(o.split);  // a misspelt one is an error before the weights are read
   if (!o.import_from.empty()) return import_and_print(dataset, o);

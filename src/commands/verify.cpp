@@ -54,9 +54,13 @@ void emotion_data_verify(const emotion::VerifyOptions& options) {
   }
   std::size_t problems = 0, samples = 0;
   std::string kept, lost;
-  const ReadRegions read_regions = [](const std::filesystem::path& file) -> std::int64_t {
+  const ReadRegions read_regions = [](const std::filesystem::path& file, int width, int height) {
     const RegionFile regions = read_region_file(file);
-    return regions.features.size(0) > 0 ? regions.features.size(1) : -1;
+    if (width > 0) check_boxes_within(regions, width, height, file);
+    SeenRegions seen;
+    if (regions.features.size(0) > 0) seen.width = regions.features.size(1);
+    if (is_known_source(regions.source)) seen.source = regions.source;
+    return seen;
   };
   for (const auto& [split, file] : dataset.splits) {
     bool unwritten = false;

@@ -192,6 +192,13 @@ void Annotations::relabel(const std::vector<std::string>& names, const std::file
   classes = names;
 }
 
+void Annotations::check_size(const Manifest& manifest, std::size_t sample, std::int64_t width, std::int64_t height) const {
+  const auto [w, h] = sizes.at(sample);
+  if (width == w && height == h) return;
+  throw DataError(
+      fmt::format("{}: the picture is {} x {} pixels, its annotations say {} x {}", manifest.place(sample), width, height, w, h));
+}
+
 void AnnotationWriter::add(const std::string& image, int width, int height, const std::vector<AnnotatedBox>& boxes) {
   pictures_.push_back({image, width, height, boxes});
 }

@@ -76,19 +76,23 @@ std::vector<std::string> TargetClasses::words() const {
   return words;
 }
 
-SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec, bool single)
+SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec)
     : manifest_(&manifest), use_labels_(spec != "keywords"), always_use_keywords_(!by_label(spec)) {
   const auto find = [&](const std::string& word) {
     const auto found = targets.class_of_word.find(word);
     return found == targets.class_of_word.end() ? -1 : static_cast<std::int32_t>(found->second);
   };
   for (const auto& name : manifest.dataset().classes) class_of_label_.push_back(find(name));
+  for (std::uint32_t id = 0; id < manifest.word_count(); ++id) class_of_word_.push_back(find(std::string(manifest.word(id))));
+}
+
+SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec, bool single)
+    : SplitTargets(manifest, targets, spec) {
   if (by_label(spec) && std::find(class_of_label_.begin(), class_of_label_.end(), -1) != class_of_label_.end()) {
     throw DataError(fmt::format("{}: its classes ({}) are not those of the training data ({})",
                                 (manifest.dataset().root / "dataset.yaml").string(), fmt::join(manifest.dataset().classes, ", "),
                                 fmt::join(targets.classes, ", ")));
   }
-  for (std::uint32_t id = 0; id < manifest.word_count(); ++id) class_of_word_.push_back(find(std::string(manifest.word(id))));
   for (std::size_t i = 0; i < manifest.size(); ++i) {
     const std::size_t count = (*this)(i).size();
     if (count == 0) throw DataError(manifest.place(i) + ": no emotion keyword: neither labels nor keywords name a class");

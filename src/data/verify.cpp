@@ -1,6 +1,8 @@
 #include "emotion/data/verify.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
 #include <ostream>
 #include <set>
 
@@ -24,32 +26,46 @@ namespace {
 /// What one sample's files say.
 struct Found {
   std::vector<std::string> problems;
-  std::int64_t width = -1;  // of its regions' features; -1: none were read
+  SeenRegions regions;
+  std::optional<std::array<int, 2>> face;  // its width and height
 };
 
-Found look(const Manifest& manifest, const Dataset& dataset, std::size_t i, const ReadRegions& read_regions) {
+/// annotations: null where the split has none
+Found look(const Manifest& manifest, const Dataset& dataset, std::size_t i, const ReadRegions& read_regions,
+           const Annotations* annotations) {
   Found found;
-  const auto attempt = [&](const char* what, const auto& action) {
+  const auto attempt = [&](const std::string& place, const auto& action) {
     try {
       action();
     } catch (const Error& error) {
       // Else it is the process's trouble or the machine's: the sample may be whole.
       if (error.code() != ExitCode::kData) throw;
-      found.problems.push_back(fmt::format("{}: {}{}", manifest.place(i), what, error.what()));
+      found.problems.push_back(place + error.what());
     }
   };
   const SampleView sample = manifest[i];
-  attempt("", [&] {
+  const std::string place = manifest.place(i) + ": ";
+  int width = 0, height = 0;
+  attempt(place, [&] {
     const fs::path file = path_below(dataset.images(), sample.image);
     const Image picture = decode_image(file);
+    width = picture.width;
+    height = picture.height;
     if (sample.box && !box_within(*sample.box, picture.width, picture.height)) {
       throw DataError(fmt::format("{}: its box {:g} lies outside the picture, which has {} x {} pixels", file.string(),
                                   fmt::join(*sample.box, " "), picture.width, picture.height));
     }
   });
-  if (!sample.face.empty()) attempt("face: ", [&] { decode_image(stimulus_path(dataset, sample.face)); });
-  if (!sample.regions.empty() && read_regions)
-    attempt("regions: ", [&] { found.width = read_regions(stimulus_path(dataset, sample.regions)); });
+  if (annotations && width > 0) attempt("", [&] { annotations->check_size(manifest, i, width, height); });
+  if (!sample.face.empty()) {
+    attempt(place + "face: ", [&] {
+      const Image face = decode_image(stimulus_path(dataset, sample.face));
+      found.face = {face.width, face.height};
+    });
+  }
+  if (!sample.regions.empty() && read_regions) {
+    attempt(place + "regions: ", [&] { found.regions = read_regions(stimulus_path(dataset, sample.regions), width, height); });
+  }
   return found;
 }
 
@@ -58,23 +74,39 @@ struct SampleProblem {
   std::string text;
 };
 
+/// True for one that says otherwise than the first which says anything.
+template <class Value>
+bool differs(std::optional<Value>& first, const std::optional<Value>& now) {
+  if (!first) first = now;
+  return now && now != first;
+}
+
 /// In manifest order.
 std::vector<SampleProblem> all_file_problems(const Manifest& manifest, const Dataset& dataset, int workers,
-                                             const ReadRegions& read_regions) {
+                                             const ReadRegions& read_regions, const Annotations* annotations) {
   std::vector<Found> all(manifest.size());
   const bool whole = for_each_in_threads("verify " + manifest.split(), all.size(), workers,
-                                         [&](std::size_t i) { all[i] = look(manifest, dataset, i, read_regions); });
+                                         [&](std::size_t i) { all[i] = look(manifest, dataset, i, read_regions, annotations); });
   if (!whole) throw Interrupted("verify: interrupted");
   std::vector<SampleProblem> problems;
-  std::int64_t width = -1;
+  Found first;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    for (std::string& text : all[i].problems) problems.push_back({i, std::move(text)});
-    if (width < 0) width = all[i].width;
-    if (all[i].width >= 0 && all[i].width != width) {
-      problems.push_back(
-          {i,
-           fmt::format("{}: regions: {}: features are {} wide, those before {}; the regions of a data set come from one detector",
-                       manifest.place(i), manifest[i].regions, all[i].width, width)});
+    const auto add = [&](std::string text) { problems.push_back({i, std::move(text)}); };
+    for (std::string& text : all[i].problems) add(std::move(text));
+    const SeenRegions& regions = all[i].regions;
+    if (differs(first.regions.width, regions.width)) {
+      add(fmt::format("{}: regions: {}: features are {} wide, those before {}; the regions of a data set come from one detector",
+                      manifest.place(i), manifest[i].regions, *regions.width, *first.regions.width));
+    }
+    if (differs(first.regions.source, regions.source)) {
+      add(
+          fmt::format("{}: regions: {}: other weights or settings found them ({}) than those before ({}); the regions of a data "
+                      "set come from one detector",
+                      manifest.place(i), manifest[i].regions, *regions.source, *first.regions.source));
+    }
+    if (differs(first.face, all[i].face)) {
+      add(fmt::format("{}: face: {}: {} pixels, those before have {}; find the faces of a data set with one size",
+                      manifest.place(i), manifest[i].face, fmt::join(*all[i].face, " x "), fmt::join(*first.face, " x ")));
     }
   }
   return problems;
@@ -109,12 +141,20 @@ Manifest without_lines(const Dataset& dataset, const std::string& split, const s
 std::vector<std::string> check_usable(const Manifest& manifest, const Dataset& dataset, int workers,
                                       const ReadRegions& read_regions, const UseSplit& use) {
   std::vector<std::string> problems;
+  std::optional<Annotations> annotations;
+  std::string broken;  // why they cannot be read
+  try {
+    if (fs::exists(Annotations::file_of(manifest.dataset(), manifest.split()))) annotations = Annotations::read(manifest);
+  } catch (const DataError& error) {
+    broken = error.what();
+  }
   std::vector<std::size_t> whole;
   std::size_t next = 0;
   const auto all_before = [&](std::size_t end) {
     for (; next < end; ++next) whole.push_back(next);
   };
-  for (SampleProblem& problem : all_file_problems(manifest, dataset, workers, read_regions)) {
+  for (SampleProblem& problem :
+       all_file_problems(manifest, dataset, workers, read_regions, annotations ? &*annotations : nullptr)) {
     all_before(problem.sample);
     next = problem.sample + 1;
     problems.push_back(std::move(problem.text));
@@ -122,7 +162,7 @@ std::vector<std::string> check_usable(const Manifest& manifest, const Dataset& d
   all_before(manifest.size());
   try {
     use(manifest, whole);
-    if (fs::exists(Annotations::file_of(manifest.dataset(), manifest.split()))) Annotations::read(manifest);
+    if (!broken.empty()) throw DataError(broken);
   } catch (const DataError& error) {
     problems.emplace_back(error.what());
   }
@@ -137,7 +177,7 @@ void replace_all(std::string& text, const std::string& from, const std::string& 
 
 std::vector<std::string> file_problems(const Manifest& manifest, int workers, const ReadRegions& read_regions) {
   std::vector<std::string> texts;
-  for (SampleProblem& problem : all_file_problems(manifest, manifest.dataset(), workers, read_regions))
+  for (SampleProblem& problem : all_file_problems(manifest, manifest.dataset(), workers, read_regions, nullptr))
     texts.push_back(std::move(problem.text));
   return texts;
 }

@@ -184,10 +184,11 @@ class Import {
                                   imported.height));
     for (const auto& [name, ids, names] : {std::tuple{"objects_id", regions.labels, &options_.classes},
                                            std::tuple{"attrs_id", regions.attributes, &options_.attributes}}) {
-      if (!ids.defined() || names->empty()) continue;
+      if (!ids.defined()) continue;
       const auto most = ids.max().item<std::int64_t>(), least = ids.min().item<std::int64_t>();
-      if (least < 0 || most >= static_cast<std::int64_t>(names->size()))
-        throw DataError(fmt::format("{}: {} is {}, and there are {} names", what, name, least < 0 ? least : most, names->size()));
+      if (least < 0) throw DataError(fmt::format("{}: {} is {}; ids count from 0", what, name, least));
+      if (!names->empty() && most >= static_cast<std::int64_t>(names->size()))
+        throw DataError(fmt::format("{}: {} is {}, and there are {} names", what, name, most, names->size()));
     }
   }
 

@@ -33,18 +33,16 @@ h2 { overflow-wrap: anywhere; border-top: 1px solid #bbb; padding-top: 1rem; }
 @media print { section { break-inside: auto; } .panels { grid-template-columns: 1fr 1fr; } figure, tr { break-inside: avoid; } section + section { break-before: page; } svg, img { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 )";
 
-bool contains(const std::vector<std::string>& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 std::string figure(const std::string& content, const std::string& caption) {
   return fmt::format("<figure>{}<figcaption>{}</figcaption></figure>\n", content, caption);
 }
 
-std::string silent(const std::string& branch, const std::string& why) {
-  return fmt::format("<figure><div class=\"silent\"><strong>{}</strong> is silent: {}.</div></figure>\n", branch,
-                     html_escape(why));
+/// In place of a branch's picture: why there is none.
+std::string no_picture(const std::string& branch, const std::string& why) {
+  return fmt::format("<figure><div class=\"silent\"><strong>{}</strong>{}.</div></figure>\n", branch, html_escape(why));
 }
+
+std::string silent(const std::string& branch, const std::string& why) { return no_picture(branch, " is silent: " + why); }
 
 const char* title(const std::string& branch) {
   return branch == "global" ? "Global-Net" : branch == "semantic" ? "Semantic-Net" : "Expression-Net";
@@ -198,16 +196,14 @@ std::pair<std::string, std::string> regions_part(const Stimuli& stimuli, const S
 
 /// What is right, and how bad a wrong prediction is: of several labels by the one that emotion_eval holds it against.
 std::string truth(const TrainedStimuliNet& model, const Stimuli& stimuli, const StimuliExplanation& seen) {
-  if (stimuli.labels.empty()) return {};
-  const std::size_t best = seen.order[0];
-  const std::string text = fmt::format("; truth: {}", html_escape(fmt::format("{}", fmt::join(stimuli.labels, ", "))));
-  if (contains(stimuli.labels, model.classes[best])) return text + " (right)";
-  std::vector<std::uint32_t> labels;
-  for (std::size_t k = 0; k < model.classes.size(); ++k) {
-    if (contains(stimuli.labels, model.classes[k])) labels.push_back(static_cast<std::uint32_t>(k));
-  }
-  if (model.polarity.empty() || labels.empty()) return text + " (wrong)";
-  const std::uint32_t label = truth_of(labels, static_cast<std::uint32_t>(best), model.polarity);
+  if (stimuli.truth.empty()) return {};
+  const auto best = static_cast<std::uint32_t>(seen.order[0]);
+  std::vector<std::string> names;
+  for (const std::uint32_t id : stimuli.truth) names.push_back(model.classes[id]);
+  const std::string text = fmt::format("; truth: {}", html_escape(fmt::format("{}", fmt::join(names, ", "))));
+  const std::uint32_t label = truth_of(stimuli.truth, best, model.polarity);
+  if (label == best) return text + " (right)";
+  if (model.polarity.empty()) return text + " (wrong)";
   return text + (model.polarity[label] == model.polarity[best] ? " (wrong, of the right polarity: an easy false prediction)"
                                                                : " (wrong polarity: a hard false prediction)");
 }
@@ -242,9 +238,10 @@ std::string explanation_section(const TrainedStimuliNet& model, const Stimuli& s
     html += figure(fmt::format("<img alt=\"class activation map of {}\" src=\"{}\">", html_escape(best),
                                data_uri("image/jpeg", encode_jpeg(map))),
                    fmt::format("Global-Net: where {} is seen (class activation map); pale is cut off.", html_escape(best)));
+  } else if (seen.branches[0].silent.empty()) {
+    html += no_picture("Global-Net", fmt::format(": {} gives no class activation map", model.config.model.backbone));
   } else {
-    html += silent("Global-Net",
-                   seen.branches[0].silent.empty() ? "its network gives no class activation map" : seen.branches[0].silent);
+    html += silent("Global-Net", seen.branches[0].silent);
   }
   std::string below;
   if (seen.branches[1].silent.empty()) {

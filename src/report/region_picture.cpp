@@ -19,7 +19,7 @@ std::string caption(const RegionFile& regions, std::int64_t i) {
   const auto name = [&](const at::Tensor& ids, const std::vector<std::string>& names) {
     if (!ids.defined()) return std::string();
     const auto id = ids[i].item<std::int64_t>();
-    return id < static_cast<std::int64_t>(names.size()) ? names[static_cast<std::size_t>(id)] : std::to_string(id);
+    return id >= 0 && id < static_cast<std::int64_t>(names.size()) ? names[static_cast<std::size_t>(id)] : std::to_string(id);
   };
   const std::string attribute = name(regions.attributes, regions.attribute_names), cls = name(regions.labels, regions.classes);
   return fmt::format("{}{}{}{}{:.2f}", attribute, attribute.empty() ? "" : " ", cls, cls.empty() ? "" : " ",

@@ -83,13 +83,16 @@ RegionFile read_region_file(const std::filesystem::path& file, std::int64_t widt
     if (!ids) continue;
     *target = ids->to(at::kLong);
     if (target->sizes() != at::IntArrayRef({n})) throw WeightsError(fmt::format("{}: {} for {} regions", where, name, n));
-    const bool known =
-        n == 0 || list->empty() ||
-        (target->min().item<std::int64_t>() >= 0 && target->max().item<std::int64_t>() < static_cast<std::int64_t>(list->size()));
-    if (!known) throw WeightsError(fmt::format("{}: {} name no class of the file's list", where, name));
+    if (n == 0) continue;
+    const auto least = target->min().item<std::int64_t>(), most = target->max().item<std::int64_t>();
+    if (least < 0) throw WeightsError(fmt::format("{}: {} hold {}; they count from 0", where, name, least));
+    if (!list->empty() && most >= static_cast<std::int64_t>(list->size()))
+      throw WeightsError(fmt::format("{}: {} name no class of the file's list", where, name));
   }
   return regions;
 }
+
+bool is_known_source(const std::string& source) { return !source.empty() && !source.starts_with("imported from "); }
 
 void check_boxes_within(const RegionFile& regions, int width, int height, const std::filesystem::path& file) {
   const at::Tensor boxes = regions.boxes.to(at::kFloat).contiguous();

@@ -104,7 +104,10 @@ std::optional<DetectorMetrics> evaluate_detector(RegionDetector& network, const 
     for (std::size_t begin = batch * static_cast<std::size_t>(group.rank()); begin < manifest.size() && !group.stop_asked();
          begin += stride) {
       const AutocastScope autocast(device);
-      const DetectorInput input = detector_input(reader.read(batch_at(begin), batch_at(begin + stride)), network.transform());
+      const auto pictures = reader.read(batch_at(begin), batch_at(begin + stride));
+      for (std::size_t i = 0; i < pictures.size(); ++i)
+        annotations.check_size(manifest, begin + i, pictures[i].size(1), pictures[i].size(0));
+      const DetectorInput input = detector_input(pictures, network.transform());
       for (const Detections& one : network.detect(move_input(input, device, true), /*with_features=*/false))
         found.push_back(found_boxes(one));
       steps.step();

@@ -146,6 +146,14 @@ FasterRCNNOptions faster_rcnn_options(const RunConfig& config, std::int64_t clas
           .detections = d.detections};
 }
 
+bool may_be_saved_coco(const StateDict& state) {
+  const std::string norm = "backbone.body.bn1.";
+  const at::Tensor* scores = state.find(kScores);
+  const bool frozen = state.find(norm + "running_var") && !state.find(norm + "num_batches_tracked");
+  return !state.metadata.contains("task") && !has_old_names(state) && frozen && scores && scores->dim() > 0 &&
+         scores->size(0) == 91;
+}
+
 TrainedDetector load_detector(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings,
                               const Device& device) {
   TrainedDetector detector;
@@ -156,11 +164,19 @@ TrainedDetector load_detector(const std::filesystem::path& checkpoint, const std
   if (!info.task.empty() && info.task != "detector")
     throw WeightsError(fmt::format("{}: task {} finds no regions; a detector is wanted", where, info.task));
   if (is_bottom_up(state)) return load_bottom_up(std::move(detector), state, settings, device);
-  const bool old_names = has_old_names(state);
+  const bool old_names = has_old_names(state), saved_coco = may_be_saved_coco(state);
   state = with_current_names(std::move(state));
   if (info.task.empty()) {
     describe_plain(state, old_names, where, detector);
     read_config(print_run_config(detector.config), where, settings, detector);
+    const bool chosen = std::any_of(settings.begin(), settings.end(),
+                                    [](const std::string& setting) { return setting.starts_with("model.detector.norm_eps="); });
+    if (saved_coco && !chosen) {
+      log_warning(
+          "{}: torchvision's COCO_V1 weights, saved again, want --set model.detector.norm_eps=0; nothing in the file tells "
+          "whether it holds them, {} is used",
+          where, detector.config.model.detector.norm_eps);
+    }
   } else {
     read_config(info.config.empty() ? "{}" : info.config, where + " (config)", settings, detector);
     detector.classes = info.classes;

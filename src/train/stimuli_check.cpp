@@ -63,7 +63,11 @@ void refuse_or_warn(const std::vector<Forgotten>& all, bool sees) {
 }  // namespace
 
 void check_training_stimuli(const RunConfig& config, const Manifest& manifest) {
-  refuse_or_warn(forgotten_in(manifest, Wanted(config), seen_in(manifest)), /*sees=*/false);
+  const Wanted wanted(config);
+  const SeenStimuli seen = seen_in(manifest);
+  if (wanted.faces && !seen.faces && is_known_without_faces(manifest))
+    throw DataError(manifest.file().string() + ": no face was found in any picture; take expression out of model.branches");
+  refuse_or_warn(forgotten_in(manifest, wanted, seen), /*sees=*/false);
 }
 
 void check_stimuli(const RunConfig& config, const Manifest& manifest) {
@@ -76,7 +80,7 @@ void check_stimuli(const RunConfig& config, const Manifest& manifest) {
 
 void check_stimuli(const TrainedStimuliNet& model, const Manifest& manifest) {
   check_stimuli(model.config, manifest);
-  warn_of_other_regions(model.regions, read_region_source(model.config, manifest), manifest.file().string());
+  warn_of_other_stimuli(model, manifest);
 }
 
 void check_stimuli(const TrainedStimuliNet& model, const std::filesystem::path& folder) {
@@ -97,16 +101,31 @@ std::string read_region_source(const RunConfig& config, const Manifest& manifest
   if (!Wanted(config).regions) return {};
   for (std::size_t i = 0; i < manifest.size(); ++i) {
     if (manifest[i].regions.empty()) continue;
-    return read_region_file(stimulus_path(manifest.dataset(), manifest[i].regions)).source;  // one run makes all of a split
+    return read_region_file(stimulus_path(manifest.dataset(), manifest[i].regions))
+        .source;  // StimuliReader refuses another one in the split
   }
   return {};
 }
 
 void warn_of_other_regions(const std::string& trained_on, const std::string& now, const std::string& where) {
-  const auto is_unknown = [](const std::string& source) { return source.empty() || source.starts_with("imported from "); };
-  if (trained_on == now || is_unknown(trained_on) || is_unknown(now)) return;
+  if (trained_on == now || !is_known_source(trained_on) || !is_known_source(now)) return;
   log_warning("{}: other weights or settings found the regions ({}) than those of the training data ({})", where, now,
               trained_on);
+}
+
+std::string read_face_source(const RunConfig& config, const Manifest& manifest) {
+  return Wanted(config).faces ? read_face_settings(manifest.dataset(), manifest.split()) : "";
+}
+
+void warn_of_other_faces(const std::string& trained_on, const std::string& now, const std::string& where) {
+  if (trained_on == now || trained_on.empty() || now.empty()) return;
+  log_warning("{}: the faces were found with other options ({}) than those of the training data ({})", where, now, trained_on);
+}
+
+void warn_of_other_stimuli(const TrainedStimuliNet& model, const Manifest& manifest) {
+  const std::string where = manifest.file().string();
+  warn_of_other_regions(model.regions, read_region_source(model.config, manifest), where);
+  warn_of_other_faces(model.faces, read_face_source(model.config, manifest), where);
 }
 
 }  // namespace emotion

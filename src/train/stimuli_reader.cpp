@@ -1,7 +1,9 @@
 #include "emotion/train/stimuli_reader.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <future>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -18,6 +20,8 @@
 #include "emotion/stimuli/region_file.h"
 
 namespace emotion {
+namespace fs = std::filesystem;
+
 namespace {
 
 /// What was read for a batch, in main memory.
@@ -36,6 +40,13 @@ struct StimuliReader::Data {
   // One entry a sample; each is written by the one thread that reads the sample.
   mutable std::vector<at::Tensor> regions;
   mutable std::vector<std::optional<Image>> faces;
+  // The first file that says what found its regions.
+  struct Origin {
+    std::string source;
+    fs::path file;
+  };
+  mutable std::mutex origin_mutex;
+  mutable std::optional<Origin> origin;
 
   explicit Data(const Manifest& m, const Options& o) : manifest(m), options(o), regions(m.size()), faces(m.size()) {
     for (std::size_t i = 0; i < m.size(); ++i) {
@@ -84,10 +95,25 @@ struct StimuliReader::Data {
 
   RegionFile read_file(std::size_t i) const {
     try {
-      return read_region_file(stimulus_path(manifest.dataset(), manifest[i].regions), options.width);
+      const fs::path path = stimulus_path(manifest.dataset(), manifest[i].regions);
+      RegionFile file = read_region_file(path, options.width);
+      check_source(file.source, path);
+      return file;
     } catch (const Error& error) {
       throw DataError(manifest.place(i) + ": " + error.what());
     }
+  }
+
+  /// One detector's features mean nothing to a network that learns another's.
+  void check_source(const std::string& source, const fs::path& file) const {
+    if (!is_known_source(source)) return;
+    const std::lock_guard lock(origin_mutex);
+    if (!origin) origin = Origin{source, file};
+    if (origin->source == source) return;
+    throw DataError(
+        fmt::format("{}: other weights or settings found its regions ({}) than those of {} ({}); emotion_data regions {} "
+                    "--checkpoint DETECTOR finds all with one",
+                    file.string(), source, origin->file.string(), origin->source, manifest.dataset().root.string()));
   }
 
   Image read_face(std::size_t i) const {

@@ -135,6 +135,28 @@ TEST_F(PredictTest, RegionsThatAreFoundOtherwiseThanInTrainingAreTold) {
             "--detector-set: it says how --detector finds regions; name one\n");
 }
 
+// Fig 9 of Stimuli-aware VEA: the network's two classes are made of the data set's.
+TEST_F(PredictTest, TheTruthOfADataSetIsTheNetworksClass) {
+  torch::manual_seed(4);
+  RunConfig made = config("stimuli", "branches: [global], backbone: resnet18");
+  made.data.targets = "one_vs_all:awe";
+  write("one", *StimuliNet(stimuli_net_options(made, 2, kWidth)), made, {"awe", "not awe"});
+  write_text(file("one/dataset.yaml"),
+             "name: one\nclasses: [awe, fear, joy, sad]\nsplits: {test: test.jsonl, val: val.jsonl}\nimage_root: ..\n");
+  write_text(file("one/test.jsonl"), "{\"image\": \"people.png\", \"labels\": [\"fear\"]}\n");
+  write_text(file("one/val.jsonl"), "{\"image\": \"people.png\", \"labels\": [\"awe\"]}\n");
+  const auto page = [](const std::string& split) {
+    const Process::Result result = run({"--checkpoint", weights("one"), "one", "--split", split, "--report", "one.html"});
+    EXPECT_EQ(result.code, 0) << result.errors;
+    return read_file(file("one.html"));
+  };
+  const std::string other = page("test"), chosen = page("val");
+  EXPECT_THAT(other, HasSubstr("; truth: not awe ("));
+  EXPECT_THAT(chosen, HasSubstr("; truth: awe ("));
+  EXPECT_NE(other.find("(right)") == std::string::npos, chosen.find("(right)") == std::string::npos)
+      << "one prediction, and two truths of which one is right";
+}
+
 TEST_F(PredictTest, ABranchWithoutRegionsSaysWhy) {
   const auto silent = [](const std::string& network, const std::vector<std::string>& more) {
     std::vector<std::string> arguments{"--checkpoint", weights(network), "people.png"};
@@ -235,6 +257,10 @@ TEST_F(PredictTest, FacesAreCutAsTheNetworksWere) {
                                                  "--face-size, --face-padding .. say it, these are used: {\"detector\":"));
   EXPECT_THAT(seen("unknown", {"--face-size", "24", "--face-padding", "0.1"}, {.size = 24, .padding = 0.1}),
               HasSubstr("\"size\":24"));
+  write_text(file("faced/dataset.yaml"), "name: f\nclasses: [awe, fear]\nsplits: {test: test.jsonl}\nimage_root: ..\n");
+  write_text(file("faced/test.jsonl"), "{\"image\": \"people.png\"}\n");
+  EXPECT_EQ(error(2, {"--checkpoint", weights("expression"), "--face-size", "32", "faced"}),
+            "--face-..: a data set's manifest names its faces (emotion_data faces finds them); leave it out, or name pictures\n");
   EXPECT_EQ(error(2, {"--checkpoint", weights("global"), "--face-size", "32", "people.png"}),
             "--face-..: this network looks at no faces (model.branches has no expression); leave it out\n");
 }
@@ -331,6 +357,17 @@ TEST_F(FaceNetworkTest, ASignalStopsItBetweenPictures) {
   EXPECT_THAT(result.errors, ::testing::EndsWith("interrupted; the predictions were not written\n"));
   EXPECT_FALSE(fs::exists(file("stopped.json")));
   EXPECT_FALSE(fs::exists(file("maps/02000-map.png")));
+}
+
+TEST_F(FaceNetworkTest, ASignalLeavesThePicturesOfAStimuliNetworkAndNamesThem) {
+  const Words words{"emotion_predict", "--checkpoint", weights("global"), "--pictures", "left", "--json", "left.json"};
+  const Process process(folder_->path(), command_words(joined(words, Words(2000, "other.png"))));
+  while (!fs::exists(file("left/00001-picture.png"))) ::usleep(1000);
+  process.send(SIGTERM);
+  const auto result = process.wait();
+  EXPECT_EQ(result.code, 130);
+  EXPECT_THAT(result.errors, ::testing::EndsWith("interrupted; the pictures so far are in left, no JSON or page was written\n"));
+  EXPECT_FALSE(fs::exists(file("left.json")));
 }
 
 TEST_F(FaceNetworkTest, SearchComparesFaces) {

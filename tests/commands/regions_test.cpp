@@ -118,6 +118,27 @@ TEST_F(RegionsCommandTest, PicturesShowTheRegions) {
   EXPECT_LT(difference(picture, expected, &bare), 0.5 * difference(picture, bare, &expected));
 }
 
+// A set made from another names regions that lie there, beside those that are imported into its own folder.
+TEST_F(RegionsCommandTest, PicturesOfADerivedSetShowTheRegionsOfBoth) {
+  regions({});
+  fs::copy_file(file("set/people.png"), file("set/7.png"));
+  write_text(file("part/dataset.yaml"), "classes: [awe]\nsplits: {all: all.jsonl}\nimage_root: ../set\nstimuli_root: ../set\n");
+  write_text(file("part/all.jsonl"), read_file(file("set/all.jsonl")) + "{\"image\": \"7.png\"}\n");
+  const std::string table = (fs::path(EMOTION_TEST_DATA) / "../stimuli/fixtures/caffe.tsv").string();
+  const auto result = command(folder_.path(), {"emotion_data", "regions", "part", "--import", table, "--pictures", "drawn"});
+  EXPECT_EQ(result.code, 0) << result.errors;
+  EXPECT_TRUE(fs::exists(file("part/regions/7.png.safetensors")));
+  for (const char* picture : {"all-000000.jpg", "all-000001.jpg"}) EXPECT_TRUE(fs::exists(file("drawn") / picture)) << picture;
+}
+
+TEST_F(RegionsCommandTest, AnImportTakesNoFlagsOfADetector) {
+  const std::vector<Words> all{{"--set", "model.detector.min_size=48"}, {"--anew"}, {"--batch", "2"}, {"--device", "cpu"}};
+  for (const Words& flag : all) {
+    EXPECT_EQ(error_of_command(folder_.path(), 2, joined({"emotion_data", "regions", "set", "--import", "gone.tsv"}, flag)),
+              flag[0] + " does not go with --import: no detector looks for regions\n");
+  }
+}
+
 // A grey picture of 600 x 400 is drawn as large as it is; every box is a frame two pixels wide in a colour of its own.
 TEST(DrawRegions, FramesAndNames) {
   const Image grey{600, 400, std::vector<std::uint8_t>(600 * 400 * 3, 128)};
@@ -145,6 +166,13 @@ TEST(DrawRegions, FramesAndNames) {
     return count;
   };
   EXPECT_GT(colored(named), colored(drawn) + 50);
+  // Without a name its number stands there, whatever it is.
+  regions.labels = at::tensor({-1, 5}, at::kLong);
+  regions.classes = {};
+  const Image numbered = draw_regions(grey, regions);
+  regions.labels = at::tensor({0, 1}, at::kLong);
+  regions.classes = {"-1", "5"};
+  EXPECT_EQ(numbered.pixels, draw_regions(grey, regions).pixels);
   // A small picture is enlarged, so that names can be read.
   const Image small{60, 40, std::vector<std::uint8_t>(60 * 40 * 3, 128)};
   regions.boxes = regions.boxes / 10;

@@ -1,3 +1,4 @@
+#include "emotion/stimuli/region_file.h"
 #include "emotion/train/stimuli_model.h"
 #include "measure.h"
 
@@ -8,7 +9,8 @@ namespace {
 class StimuliCommandTest : public MeasureTest {
  protected:
   /// An untrained StimuliNet of the moods with the branches of its name; regions are four numbers wide.
-  static std::string write_net(const std::string& branches, const std::string& more = {}) {
+  static std::string write_net(const std::string& branches, const std::string& more = {}, const std::string& regions = {},
+                               const std::string& faces = {}) {
     at::manual_seed(3);
     const std::string yaml = fmt::format(
         "task: stimuli\nmodel: {{backbone: resnet18, branches: [{}], semantic: {{steps: 1, attention: 2{}}}}}\n"
@@ -16,6 +18,8 @@ class StimuliCommandTest : public MeasureTest {
         branches, more);
     ModelInfo made = info("stimuli", kMoods);
     made.config = yaml;
+    made.regions = regions;
+    made.faces = faces;
     const StimuliNet network(stimuli_net_options(parse_run_config(yaml, "test"), 8, 4));
     write_network(root() / "stimuli.safetensors", *network, made);
     return "stimuli.safetensors";
@@ -83,6 +87,30 @@ TEST_F(StimuliCommandTest, FacesThatWereLookedForInVainAreNotMissed) {
     write_net(branches);
     EXPECT_EQ(warning(extract("bare")), "") << branches;
   }
+}
+
+// What a network reads wrongly is told by whatever runs it on a data set.
+TEST_F(StimuliCommandTest, RegionsAndFacesThatWereFoundOtherwiseAreTold) {
+  std::string lines;
+  for (int i = 0; i < 8; ++i)
+    lines += fmt::format("{{\"image\": \"{0}\", \"labels\": [\"{1}\"], \"regions\": \"r.safetensors\", \"face\": \"{0}\"}}\n",
+                         image(i), kMoods[static_cast<std::size_t>(i)]);
+  write_dataset("seen", kMoods, lines);
+  write_region_file(root() / "seen/r.safetensors",
+                    {.features = at::ones({2, 4}), .boxes = at::zeros({2, 4}), .scores = at::ones({2}), .source = "second"});
+  const std::string before = R"({"detector":"hog","size":48})", now = R"({"detector":"hog","size":32})";
+  write_text(root() / "seen/faces/test.found.jsonl", now + "\n");
+  const Words predict{"emotion_predict", "--checkpoint", "stimuli.safetensors", "seen", "--json", "seen.json"};
+  write_net("semantic, expression", "", "first", before);
+  for (const auto& words : {extract("seen"), eval("seen"), predict}) {
+    EXPECT_EQ(warning(words),
+              "warning: seen/all.jsonl: other weights or settings found the regions (second) than those of the training data "
+              "(first)\nwarning: seen/all.jsonl: the faces were found with other options (" +
+                  now + ") than those of the training data (" + before + ")\n")
+        << words[0];
+  }
+  write_net("semantic, expression", "", "second", now);
+  for (const auto& words : {extract("seen"), eval("seen"), predict}) EXPECT_EQ(warning(words), "") << words[0];
 }
 
 TEST_F(StimuliCommandTest, ABrokenPictureIsNamedWithWhatToDo) {

@@ -30,10 +30,11 @@ class VerifyTest : public ::testing::Test {
     write_regions("narrow.safetensors", 6);
     write_text(root_ / "torn.safetensors", "x");
   }
-  void write_regions(const std::string& name, std::int64_t width) const {
+  void write_regions(const std::string& name, std::int64_t width, const std::string& source = {}, double corner = 0) const {
     StateDict state;
+    if (!source.empty()) state.metadata["source"] = source;
     state.add("features", at::zeros({1, width}));
-    state.add("boxes", at::zeros({1, 4}));
+    state.add("boxes", at::tensor({0., 0., corner, corner}).to(at::kFloat).view({1, 4}));
     state.add("scores", at::zeros({1}));
     write_safetensors(root_ / name, state);
   }
@@ -145,6 +146,41 @@ TEST_F(VerifyTest, FacesAndRegionsAreRead) {
                   HasSubstr("train.jsonl:2: regions: torn.safetensors: "), HasSubstr("train.jsonl:3: face: gone.png: "),
                   "train.jsonl:3: regions: narrow.safetensors: features are 6 wide, those before 8; the regions of a data "
                   "set come from one detector"));
+}
+
+// rgb.png has 37 x 23 pixels: what is of another size belongs to another picture.
+TEST_F(VerifyTest, StimuliOfAnotherSizeOrMakingAreProblems) {
+  write_sets("train: train.jsonl");
+  fs::copy(fs::path(EMOTION_TEST_DATA) / "fixtures/exif1.jpg.png", root_ / "large.png");  // 40 x 24
+  write_regions("far.safetensors", 8, {}, 38.5);
+  write_regions("first.safetensors", 8, "abc, model.detector.min_size=48");
+  write_regions("second.safetensors", 8, "abc");
+  write_regions("imported.safetensors", 8, "imported from a.tsv");
+  std::string lines;
+  for (const auto& [image, rest] : {std::pair{"a.png", R"("regions": "imported.safetensors", "face": "face.png")"},
+                                    {"b.png", R"("regions": "first.safetensors", "face": "large.png")"},
+                                    {"face.png", R"("regions": "second.safetensors")"},
+                                    {"large.png", R"("regions": "far.safetensors", "face": "face.png")"}})
+    lines += fmt::format("{{\"image\": \"{}\", {}}}\n", image, rest);
+  write_text(root_ / "train.jsonl", lines);
+  EXPECT_THAT(
+      verify(3),
+      ElementsAre("train.jsonl:2: face: large.png: 40 x 24 pixels, those before have 37 x 23; find the faces of a data set with "
+                  "one size",
+                  "train.jsonl:3: regions: second.safetensors: other weights or settings found them (abc) than those before "
+                  "(abc, model.detector.min_size=48); the regions of a data set come from one detector",
+                  "train.jsonl:4: regions: far.safetensors: box 0 (0.0 0.0 38.5 38.5) leaves the picture of 40 x 24 pixels; the "
+                  "regions are of another picture, or of another size of it"));
+}
+
+TEST_F(VerifyTest, AnnotationsOfAnotherSizeAreAProblem) {
+  write_sets("train: train.jsonl");
+  write_text(root_ / "train.jsonl", "nonsense\n{\"image\": \"a.png\"}\n{\"image\": \"b.png\"}\n");
+  write_text(root_ / "annotations/train.json", R"({"categories": [{"id": 1, "name": "x"}], "annotations": [], "images": [)"
+                                               R"({"id": 1, "file_name": "a.png", "width": 37, "height": 23},)"
+                                               R"({"id": 2, "file_name": "b.png", "width": 23, "height": 37}]})");
+  EXPECT_THAT(verify(3), ElementsAre(HasSubstr("train.jsonl:1: not a JSON object"),
+                                     "train.jsonl:3: the picture is 37 x 23 pixels, its annotations say 23 x 37"));
 }
 
 // A network that crops to boxes stops at one; a box that reaches out of the picture is cut.

@@ -63,6 +63,9 @@ TEST_F(ImportRegionsTest, NamesOfClassesAndAFolderOfNpz) {
   const fs::path file = table("lxmert.tsv");
   EXPECT_EQ(error({.from = file, .classes = {"sky", "tree"}}),
             file.string() + ": image 7: objects_id is 2, and there are 2 names");
+  const fs::path negative = root() / "negative.tsv";  // -1, 0.5, 0, 0.5, one box 4 0 5 10
+  write_text(negative, "7\t20\t9\t//////////8=\tAAAAPw==\tAAAAAAAAAAA=\tAAAAPw==\t1\tAACAQAAAAAAAAKBAAAAgQQ==\tAAAAAA==\n");
+  EXPECT_EQ(error({.from = negative}), negative.string() + ": image 7: objects_id is -1; ids count from 0");
   fs::create_directories(root() / "npz");
   fs::copy_file(table("7.jpg.npz"), root() / "npz/7.jpg.npz");
   EXPECT_EQ(import_regions(dataset(), {.from = root() / "npz"}).matched, 1U);

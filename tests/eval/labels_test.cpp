@@ -40,5 +40,24 @@ TEST_F(LabelsTest, AClassTheNetworkLacksIsNamed) {
   }
 }
 
+// One class against the rest: every other label is the second class. Samples that nothing is known of have none.
+TEST_F(LabelsTest, WhatIsKnownOfASplit) {
+  write_text(folder_.path() / "dataset.yaml", "name: words\nclasses: [fear, joy, sad]\nsplits: {all: all.jsonl}\n");
+  write_text(folder_.path() / "all.jsonl",
+             "{\"image\": \"a.png\", \"labels\": [\"sad\"]}\n{\"image\": \"b.png\"}\n"
+             "{\"image\": \"c.png\", \"labels\": [\"joy\", \"fear\"]}\n");
+  const Manifest manifest = Manifest::open(Dataset::open(folder_.path()), "all");
+  const auto known = [&](const std::vector<std::string>& classes, const std::string& spec) {
+    return known_labels(manifest, classes, spec);
+  };
+  using Labels = std::vector<std::vector<std::uint32_t>>;
+  EXPECT_EQ(known({"joy", "not joy"}, "one_vs_all:joy"), (Labels{{1}, {}, {0, 1}}));
+  EXPECT_EQ(known({"joy", "sad"}, "labels"), (Labels{{1}, {}, {0}})) << "fear is none of the network's";
+  const Labels none(3);
+  EXPECT_EQ(known({"a", "b"}, "labels"), none);
+  EXPECT_EQ(known({"awe", "not awe"}, "one_vs_all:awe"), none) << "no class of the data set";
+  EXPECT_EQ(known({"high", "low"}, (folder_.path() / "gone.tsv").string()), none);
+}
+
 }  // namespace
 }  // namespace emotion

@@ -77,6 +77,7 @@ class ExplanationTest : public testing::Test {
                    .classes = {"sun", "cat & dog"}};
     stimuli_.face = Image{48, 48, std::vector<std::uint8_t>(48 * 48 * 3, 90)};
     stimuli_.labels = {"fear"};
+    stimuli_.truth = {6};
   }
   StimuliExplanation seen() { return explain(model_, Device::open("cpu"), stimuli_); }
 
@@ -136,6 +137,16 @@ TEST_F(ExplanationTest, SaysWhyABranchIsSilent) {
   EXPECT_EQ(e.branches[2].silent, "switched off (model.branches)");
 }
 
+// It has its share in the score; what is missing is a picture of it.
+TEST_F(ExplanationTest, ANetworkWithoutMapsIsNotSilent) {
+  StimuliExplanation e = seen();
+  model_.config.model.backbone = "vgg16";
+  e.map.reset();
+  const std::string html = explanation_section(model_, stimuli_, e, 1);
+  EXPECT_THAT(html, HasSubstr("<strong>Global-Net</strong>: vgg16 gives no class activation map.</div>"));
+  EXPECT_THAT(html, Not(HasSubstr("is silent")));
+}
+
 TEST_F(ExplanationTest, RefusesRegionsOfAnotherDetector) {
   stimuli_.regions->features = at::randn({3, 9});
   EXPECT_EQ(error_of<DataError>([&] { seen(); }),
@@ -156,18 +167,29 @@ TEST_F(ExplanationTest, PageHoldsEverythingItself) {
 // Of several labels the one of the prediction's polarity counts, as in emotion_eval.
 TEST_F(ExplanationTest, AnErrorIsEasyWhereOneOfTheLabelsHasThePolarity) {
   const StimuliExplanation e = seen();
-  std::string same, other;  // emotions of the prediction's polarity and of the other one
-  for (std::size_t k = 0; k < kMikels.size(); ++k) {
-    if (k != e.order[0]) (model_.polarity[k] == model_.polarity[e.order[0]] ? same : other) = kMikels[k];
+  const auto best = static_cast<std::uint32_t>(e.order[0]);
+  std::uint32_t same = 0, other = 0;  // emotions of the prediction's polarity and of the other one
+  for (std::uint32_t k = 0; k < kMikels.size(); ++k) {
+    if (k != best) (model_.polarity[k] == model_.polarity[best] ? same : other) = k;
   }
-  const auto page = [&](std::vector<std::string> labels) {
-    stimuli_.labels = std::move(labels);
+  const auto page = [&](std::vector<std::uint32_t> truth) {
+    stimuli_.truth = std::move(truth);
     return explanation_section(model_, stimuli_, e, 1);
   };
   EXPECT_THAT(page({other, same}), HasSubstr("an easy false prediction"));
   EXPECT_THAT(page({other}), HasSubstr("a hard false prediction"));
-  EXPECT_THAT(page({other, kMikels[e.order[0]]}), HasSubstr("(right)"));
-  EXPECT_THAT(page({"elsewhere"}), HasSubstr("(wrong)"));
+  EXPECT_THAT(page({other, best}), HasSubstr("(right)"));
+}
+
+// A network of other classes than the data set's: its own are what is right or wrong, not the names of the labels.
+TEST_F(ExplanationTest, TheTruthIsToldInTheNetworksClasses) {
+  const StimuliExplanation e = seen();
+  model_.classes[e.order[0]] = "not amusement";
+  stimuli_.labels = {"fear"};
+  stimuli_.truth = {static_cast<std::uint32_t>(e.order[0])};
+  EXPECT_THAT(explanation_section(model_, stimuli_, e, 1), HasSubstr("; truth: not amusement (right)"));
+  stimuli_.truth.clear();
+  EXPECT_THAT(explanation_section(model_, stimuli_, e, 1), Not(HasSubstr("; truth:")));
 }
 
 TEST_F(ExplanationTest, JsonAndPicturesSayTheSame) {

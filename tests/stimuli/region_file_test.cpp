@@ -56,6 +56,12 @@ TEST_F(RegionFileTest, ProblemsAreNamed) {
   r = two();
   r.labels[0] = 2;
   EXPECT_EQ(error(r), where + "labels name no class of the file's list");
+  for (const bool with_names : {true, false}) {
+    r = two();
+    r.labels[1] = -1;
+    if (!with_names) r.classes.clear();
+    EXPECT_EQ(error(r), where + "labels hold -1; they count from 0");
+  }
   write_region_file(file_, two());
   StateDict named = read_safetensors(file_);
   named.metadata["classes"] = "[1, 2]";

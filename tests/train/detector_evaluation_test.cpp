@@ -68,8 +68,10 @@ class DetectorEvaluationTest : public DistributedTest {
     write_text(folder_.path() / "colours/all.jsonl", lines);
     write_text(folder_.path() / "colours/dataset.yaml", "name: colours\nclasses: [a]\nsplits: {all: all.jsonl}\n");
     annotations_ = {.classes = {"even", "odd"}};
-    for (int i = 0; i < count; ++i)
+    for (int i = 0; i < count; ++i) {
       annotations_.boxes.push_back({{.box = {4, 4, 20, 20}, .label = static_cast<std::uint32_t>(i % 2), .area = 256}});
+      annotations_.sizes.push_back({32, 32});
+    }
     return Manifest::open(Dataset::open(folder_.path() / "colours"), "all");
   }
   Figures evaluate(const Manifest& manifest, std::size_t batch, ProcessGroup& group, std::function<void(int)> look) const {
@@ -185,6 +187,7 @@ TEST_F(DetectorEvaluationTest, FiguresAreThoseOfAnyBatch) {
     annotations_.boxes.push_back({{.box = {corner(0), corner(1), corner(2), corner(3)},
                                    .label = static_cast<std::uint32_t>(found.labels[0].item<std::int64_t>()),
                                    .area = 256}});
+    annotations_.sizes.push_back({image.width, image.height});
   }
   write_text(folder_.path() / "shapes/all.jsonl", lines);
   write_text(folder_.path() / "shapes/dataset.yaml", "name: shapes\nclasses: [a]\nsplits: {all: all.jsonl}\n");
@@ -229,6 +232,15 @@ TEST_F(DetectorEvaluationTest, AnErrorOnOneRankReachesTheOthers) {
   const auto errors = together(2, /*timeout=*/10, [&](ProcessGroup& group) { evaluate(manifest, 2, group, [](int) {}); });
   EXPECT_THAT(errors[0], ContainsRegex("^.*all\\.jsonl:6: .*img/5\\.png: "));
   EXPECT_THAT(errors[1], ContainsRegex("^rank 0 \\(.*\\) stopped: .*all\\.jsonl:6: "));
+}
+
+// Boxes of a picture that was resized since would be judged in the wrong places.
+TEST_F(DetectorEvaluationTest, APictureOfAnotherSizeThanItsAnnotationsSayIsRefused) {
+  const Manifest manifest = pictures(3);
+  annotations_.sizes[1] = {64, 48};
+  ProcessGroup alone;
+  EXPECT_EQ(error_of<DataError>([&] { evaluate(manifest, 2, alone, [](int) {}); }),
+            manifest.place(1) + ": the picture is 32 x 32 pixels, its annotations say 64 x 48");
 }
 
 TEST_F(DetectorEvaluationTest, AReaderAheadGivesTheSamePictures) {

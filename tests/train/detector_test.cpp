@@ -194,6 +194,38 @@ TEST_F(DetectorTest, PlainWeightsAreReadWithoutAConfig) {
       << error;
 }
 
+// torchvision sets the eps of its COCO_V1 network to 0 and saves it under names that no longer tell.
+TEST_F(DetectorTest, WeightsThatMayBeCocosUnderTodaysNamesAreTold) {
+  FasterRCNN network(FasterRCNNOptions{.backbone = "resnet18", .classes = 90, .channels = 8, .head = 16});
+  const StateDict counted = module_state(*network);
+  StateDict state;  // of frozen norms, which count nothing
+  for (const auto& [name, tensor] : counted.entries) {
+    if (!name.ends_with("num_batches_tracked")) state.add(name, tensor);
+  }
+  const fs::path saved = folder_.path() / "saved.safetensors", trained = folder_.path() / "trained.safetensors";
+  write_safetensors(saved, state);
+  write_safetensors(trained, counted);
+  const std::string end = "; nothing in the file tells whether it holds them, 1e-05 is used",
+                    begin = saved.string() + ": torchvision's COCO_V1 weights, saved again, want ";
+  const auto load = [](const fs::path& file, const std::vector<std::string>& settings) {
+    LogCapture capture(LogLevel::kWarning);
+    const TrainedDetector detector = load_detector(file, settings, Device::open("cpu"));
+    EXPECT_EQ(detector.config.model.detector.norm_eps, settings.empty() ? 1e-5 : 0);
+    return capture.text();
+  };
+  const auto init = [&](const std::string& eps) {
+    LogCapture capture(LogLevel::kWarning);
+    make_task(config("run", {"model.init=" + saved.string(), "model.detector.norm_eps=" + eps}), Device::open("cpu"));
+    return capture.text();
+  };
+  const std::string loaded = load(saved, {}), begun = init("1e-5");
+  EXPECT_NE(loaded.find(begin + "--set model.detector.norm_eps=0" + end), std::string::npos) << loaded;
+  EXPECT_NE(begun.find(begin + "model.detector.norm_eps 0" + end), std::string::npos) << begun;
+  EXPECT_EQ(load(saved, {"model.detector.norm_eps=0"}), "");
+  EXPECT_EQ(load(trained, {}), "");
+  EXPECT_EQ(init("0"), "");
+}
+
 // Of bottom-up attention only what its weights do not decide can be set; what is set is in the region files' source.
 TEST_F(DetectorTest, BottomUpAttentionTakesSettings) {
   BottomUp network(BottomUpOptions{.blocks = {1, 1, 1, 1}, .classes = 5, .attributes = 3});

@@ -187,23 +187,63 @@ TEST_F(StimuliReaderTest, RegionsOfAnotherDetectorAreTold) {
              "name: s\nclasses: [joy, fear]\nsplits: {train: train.jsonl, val: val.jsonl}\n"
              "polarity: {positive: [joy], negative: [fear]}\n");
   write_text(root() / "val.jsonl",
-             "{\"image\": \"3.png\", \"labels\": [0], \"regions\": \"3.safetensors\", \"face\": \"face3.png\"}\n");
+             "{\"image\": \"3.png\", \"labels\": [0], \"regions\": \"4.safetensors\", \"face\": \"face3.png\"}\n");
   const std::string val = (root() / "val.jsonl").string(), wanted = "first, model.detector.min_size=48";
   const auto run = [&](const std::string& name) {
     return warnings(name, {"data.val.dataset=" + root().string(), "data.val.split=val", "data.train.split=train"});
   };
-  for (int i = 0; i < 3; ++i) write_regions(i, at::rand({2, 5}), 10, wanted);
-  write_regions(3, at::rand({2, 5}), 10, "second");
+  for (int i = 0; i < 4; ++i) write_regions(i, at::rand({2, 5}), 10, wanted);
+  write_regions(4, at::rand({2, 5}), 10, "second");
   EXPECT_NE(run("a").find(val + ": other weights or settings found the regions (second) than those of the training data (" +
                           wanted + ")\n"),
             std::string::npos);
   const TrainedStimuliNet model = load_stimuli_net(root() / "a", {}, Device::open("cpu"));
   EXPECT_EQ(model.regions, wanted);
-  write_regions(3, at::rand({2, 5}), 10, wanted);
+  write_regions(4, at::rand({2, 5}), 10, wanted);
   EXPECT_EQ(run("b").find("other weights"), std::string::npos);
-  for (int i = 0; i < 3; ++i) write_regions(i, at::rand({2, 5}), 0, "imported from train.tsv");
-  write_regions(3, at::rand({2, 5}), 0, "imported from val.tsv");
+  for (int i = 0; i < 4; ++i) write_regions(i, at::rand({2, 5}), 0, "imported from train.tsv");
+  write_regions(4, at::rand({2, 5}), 0, "imported from val.tsv");
   EXPECT_EQ(run("c").find("other weights"), std::string::npos);
+}
+
+// Weights say how their faces were found, too: those of a split that were cut otherwise are told.
+TEST_F(StimuliReaderTest, FacesOfOtherOptionsAreTold) {
+  write_text(root() / "dataset.yaml",
+             "name: s\nclasses: [joy, fear]\nsplits: {train: train.jsonl, val: val.jsonl}\n"
+             "polarity: {positive: [joy], negative: [fear]}\n");
+  write_text(root() / "val.jsonl",
+             "{\"image\": \"3.png\", \"labels\": [0], \"regions\": \"3.safetensors\", \"face\": \"face3.png\"}\n");
+  const std::string usual = R"({"detector":"hog","size":32,"padding":0.25})",
+                    close = R"({"detector":"hog","size":32,"padding":0})";
+  const auto note = [&](const std::string& split, const std::string& options) {
+    write_text(root() / "faces" / (split + ".found.jsonl"), options + "\n");
+  };
+  const auto run = [&](const std::string& name, const std::string& branches) {
+    return warnings(name, {"data.val.dataset=" + root().string(), "data.val.split=val", "model.branches=" + branches});
+  };
+  const std::string both = "[semantic, expression]", warning = (root() / "val.jsonl").string() +
+                                                               ": the faces were found with other options (" + close +
+                                                               ") than those of the training data (" + usual + ")\n";
+  note("train", usual);
+  EXPECT_EQ(run("a", both).find("other options"), std::string::npos) << "the notes of another split stand for those of this one";
+  note("val", close);
+  const std::string text = run("b", both);
+  EXPECT_NE(text.find(warning), std::string::npos) << text;
+  EXPECT_EQ(load_stimuli_net(root() / "b", {}, Device::open("cpu")).faces, usual);
+  EXPECT_EQ(run("c", "[semantic]").find("other options"), std::string::npos) << "no face is looked at";
+}
+
+// A run of emotion_data regions that was stopped leaves the rest to the detector before it.
+TEST_F(StimuliReaderTest, RegionsOfTwoDetectorsInASplitAreRefused) {
+  write_regions(0, at::rand({2, 5}));
+  write_regions(1, at::rand({2, 5}), 10, "first");
+  write_regions(2, at::rand({2, 5}), 0, "imported from a.tsv");
+  write_regions(3, at::rand({2, 5}), 10, "first");
+  EXPECT_EQ(error(), "no error") << "of most of them it is not known";
+  write_regions(3, at::rand({2, 5}), 10, "second");
+  EXPECT_EQ(error({"output=" + (root() / "b").string()}),
+            place(3) + region_file(3) + ": other weights or settings found its regions (second) than those of " + region_file(1) +
+                " (first); emotion_data regions " + root().string() + " --checkpoint DETECTOR finds all with one");
 }
 
 // N = 0 of Fig 11: whatever the files hold, no region is used; none is needed either.
@@ -233,6 +273,18 @@ TEST_F(StimuliReaderTest, RegionFilesThatCannotBeUsed) {
   write_text(root() / "train.jsonl", "{\"image\": \"0.png\", \"labels\": [0], \"regions\": \"0.safetensors\"}\n");
   EXPECT_EQ(error({"output=" + (root() / "c").string(), "model.branches=[expression]"}),
             (root() / "train.jsonl").string() + ": no sample has a face; emotion_data faces finds them");
+}
+
+// emotion_data faces would look in vain once more.
+TEST_F(StimuliReaderTest, TrainingPicturesThatAreKnownToHaveNoFace) {
+  write_text(root() / "train.jsonl", "{\"image\": \"0.png\", \"labels\": [0]}\n{\"image\": \"1.png\", \"labels\": [1]}\n");
+  const std::string where = (root() / "train.jsonl").string(), notes = "{\"detector\":\"hog\",\"size\":48}\n";
+  const auto missed = [&](int i) { return fmt::format("{{\"face\":\"faces/{}.png.png\",\"found\":false}}\n", i); };
+  write_text(root() / "faces/train.found.jsonl", notes + missed(0));
+  EXPECT_EQ(error({"model.branches=[expression]"}), where + ": no sample has a face; emotion_data faces finds them");
+  write_text(root() / "faces/train.found.jsonl", notes + missed(0) + missed(1));
+  EXPECT_EQ(error({"model.branches=[expression]"}),
+            where + ": no face was found in any picture; take expression out of model.branches");
 }
 
 // A validation split is refused before the training that it would measure wrongly.

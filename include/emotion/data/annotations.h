@@ -12,7 +12,7 @@ namespace emotion {
 
 /// An object in a picture.
 struct AnnotatedBox {
-  std::array<float, 4> box;  ///< x1 y1 x2 y2, pixels of the stored picture, within it
+  std::array<float, 4> box;  ///< x1 y1 x2 y2, pixels of the upright picture, within it
   std::uint32_t label = 0;   ///< position in Annotations::classes
   double area = 0;           ///< of the object, pixels; that of the box where the file has none
   bool crowd = false;        ///< a group of objects: neither trained on nor counted
@@ -26,7 +26,7 @@ struct AnnotatedBox {
 struct Annotations {
   std::vector<std::string> classes;              ///< names of the categories, in the order of their ids
   std::vector<std::vector<AnnotatedBox>> boxes;  ///< of each sample of the manifest
-  std::vector<std::array<int, 2>> sizes;         ///< width and height of each sample, pixels
+  std::vector<std::array<int, 2>> sizes;         ///< width and height of each sample's picture, upright, pixels
 
   static std::filesystem::path file_of(const Dataset& dataset, const std::string& split);
   /// Boxes are cut at the edges of their picture; those without any area left are ignored, with a warning.
@@ -35,6 +35,8 @@ struct Annotations {
   static Annotations read(const Manifest& manifest);
   /// The same boxes with the labels of another list of classes. @throws DataError for a class that it does not have
   void relabel(const std::vector<std::string>& names, const std::filesystem::path& file);
+  /// Boxes are of the picture that they were drawn in. @throws DataError at the sample's place for a picture of another size
+  void check_size(const Manifest& manifest, std::size_t sample, std::int64_t width, std::int64_t height) const;
 };
 
 /// What writes such a file: pictures one by one, then close().

@@ -43,7 +43,7 @@ struct SampleView {
   std::span<const std::uint32_t> labels;    ///< class ids, in the line's order
   std::span<const std::uint32_t> keywords;  ///< ids into Manifest::words(), in the line's order
   std::span<const std::uint32_t> votes;     ///< class ids, one a vote
-  std::optional<std::array<float, 4>> box;  ///< x, y, width, height in pixels of the stored image
+  std::optional<std::array<float, 4>> box;  ///< x, y, width, height in pixels of the upright picture
   std::string_view face, regions;           ///< relative paths; empty where there is none
   std::string_view source;                  ///< of a packed set: the picture's name before, which several members may share
 

@@ -32,6 +32,8 @@ class SplitTargets {
   /// @throws DataError at the sample's place for one without a class (or with several); naming both lists of classes if the
   ///         split's data set has labels that `targets` does not know
   SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec, bool single);
+  /// As the data are: a sample may have none, and labels that `targets` does not know are passed over.
+  SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec);
   /// Distinct ids: from `labels`; where the sample has none, or by `keywords` or a file, from the keywords.
   std::vector<std::uint32_t> operator()(std::size_t sample) const;
   /// Some of the sample's classes are read from its keywords.

@@ -13,6 +13,10 @@ namespace emotion {
 std::vector<std::vector<std::uint32_t>> true_labels(const Manifest& manifest, const std::vector<std::string>& classes,
                                                     const std::string& spec);
 
+/// The same as far as the data say it: none for a sample without any, or with classes that the network does not have.
+std::vector<std::vector<std::uint32_t>> known_labels(const Manifest& manifest, const std::vector<std::string>& classes,
+                                                     const std::string& spec);
+
 /// Some sample has more than one.
 bool several_labels(const std::vector<std::vector<std::uint32_t>>& labels);
 

@@ -31,8 +31,9 @@ struct Stimuli {
   Image input;       ///< what the network's transform makes of it
   std::optional<RegionFile> regions;
   std::optional<Image> face;
-  std::string no_regions, no_face;    ///< why there are none
-  std::vector<std::string> labels{};  ///< what is right, where it is known
+  std::string no_regions, no_face;     ///< why there are none
+  std::vector<std::string> labels{};   ///< as the data set names them
+  std::vector<std::uint32_t> truth{};  ///< what is right: ids of the network's classes, none where it is not known
 };
 
 /// What a StimuliNet saw in one picture.
@@ -53,7 +54,7 @@ struct StimuliExplanation {
   at::Tensor attention;  ///< float [T, n]: weight of region n in step T; undefined for the fc variant and without regions
 };
 
-/// The stimuli of one sample, as the manifest names them.
+/// The stimuli of one sample, as the manifest names them; `truth` is left to known_labels(), which reads a whole split.
 /// @throws DataError, WeightsError
 Stimuli read_stimuli(const TrainedStimuliNet& model, const Manifest& manifest, std::size_t sample);
 

@@ -15,7 +15,7 @@ namespace emotion {
 /// The regions a detector found in one image, best first.
 struct RegionFile {
   at::Tensor features;      ///< float [n, F]
-  at::Tensor boxes;         ///< float [n, 4]: x1 y1 x2 y2, pixels of the stored image
+  at::Tensor boxes;         ///< float [n, 4]: x1 y1 x2 y2, pixels of the upright picture
   at::Tensor scores;        ///< float [n]
   at::Tensor labels{};      ///< int64 [n]: positions in `classes`; undefined where the file has none
   at::Tensor attributes{};  ///< int64 [n]: positions in `attribute_names`; undefined where the file has none
@@ -26,8 +26,12 @@ struct RegionFile {
 };
 
 /// Reads a region file (.safetensors). Features other than `width` numbers wide are refused; 0 = any width.
-/// @throws WeightsError naming the file: a missing tensor, shapes that do not fit together, NaN, another width
+/// @throws WeightsError naming the file: a missing tensor, shapes that do not fit together, NaN, another width, ids below 0 or
+/// behind the file's names
 RegionFile read_region_file(const std::filesystem::path& file, std::int64_t width = 0);
+
+/// Whether a source tells what found the regions: of those that were imported no more is known than a file's name.
+bool is_known_source(const std::string& source);
 
 /// The boxes must lie within the picture they are of, give or take a pixel. `file` is for the error's text. @throws DataError
 void check_boxes_within(const RegionFile& regions, int width, int height, const std::filesystem::path& file);

@@ -26,7 +26,7 @@ struct DetectorMetrics {
 /// Batch b is detected by rank b mod w of the group's w processes, and all that was found is judged on rank 0 in the order of the
 /// samples: the metrics are those of one process with the same batch, to the bit, and with another one up to rounding. Rank 0
 /// gets them, the others none; nothing on all of them if any was asked to stop meanwhile.
-/// @throws DataError as load_pictures(), PeerLost
+/// @throws DataError as load_pictures() and Annotations::check_size(), PeerLost
 std::optional<DetectorMetrics> evaluate_detector(RegionDetector& network, const Manifest& manifest,
                                                  const Annotations& annotations, const Device& device, std::size_t batch,
                                                  ProcessGroup& group);

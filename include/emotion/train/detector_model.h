@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "emotion/config/run_config.h"
+#include "emotion/io/weights.h"
 #include "emotion/stimuli/faster_rcnn.h"
 #include "emotion/train/device.h"
 
@@ -14,6 +15,10 @@ namespace emotion {
 
 /// What a config makes of the network.
 FasterRCNNOptions faster_rcnn_options(const RunConfig& config, std::int64_t classes);
+
+/// True for a plain state_dict that may be torchvision's COCO_V1, saved again under today's names: 91 classes and frozen norms.
+/// Those weights want model.detector.norm_eps 0, which nothing in such a file tells.
+bool may_be_saved_coco(const StateDict& state);
 
 /// A detector ready to find regions.
 struct TrainedDetector {

@@ -51,7 +51,8 @@ class StimuliReader {
   std::int64_t cut_to() const;
   /// Regions and faces of a batch on the device; images are left undefined. `next`: samples that are likely to be asked for next,
   /// read meanwhile by a thread; what is wrong with them is told when they are asked for. One thread calls it at a time.
-  /// @throws DataError, WeightsError naming the sample's place and the file
+  /// @throws DataError naming the sample's place and the file: broken, or its regions were found by other weights or settings
+  /// than those of a file that was read before
   StimuliInput read(const std::vector<std::uint64_t>& samples, const Device& device, std::vector<std::uint64_t> next = {}) const;
 
  private:

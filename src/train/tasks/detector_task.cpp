@@ -112,16 +112,12 @@ class DetectorTask final : public Task {
   /// Crowds are left out, as torchvision's recipe does.
   DetectionTarget target(const AnnotatedSplit& split, std::uint64_t sample, const ImageSize& stored, const ImageSize& size,
                          bool flip) const {
-    const auto [width, height] = split.annotations.sizes[sample];
-    if (stored != ImageSize{height, width}) {
-      throw DataError(fmt::format("{}: the picture is {} x {} pixels, its annotations say {} x {}", split.manifest.place(sample),
-                                  stored.width, stored.height, width, height));
-    }
+    split.annotations.check_size(split.manifest, sample, stored.width, stored.height);
     std::vector<float> corners;
     std::vector<std::int64_t> labels;
     for (const AnnotatedBox& b : split.annotations.boxes[sample]) {
       if (b.crowd) continue;
-      const auto w = static_cast<float>(width);
+      const auto w = static_cast<float>(stored.width);
       for (const float corner : {flip ? w - b.box[2] : b.box[0], b.box[1], flip ? w - b.box[0] : b.box[2], b.box[3]})
         corners.push_back(corner);
       labels.push_back(b.label);
@@ -134,7 +130,7 @@ class DetectorTask final : public Task {
   void init(const std::string& file) {
     const auto path = find_model_file(file);
     StateDict state = read_init(path, classes());
-    const bool old_names = has_old_names(state);
+    const bool old_names = has_old_names(state), saved_coco = may_be_saved_coco(state);
     state = with_current_names(std::move(state));
     const bool whole = std::any_of(state.entries.begin(), state.entries.end(),
                                    [](const auto& entry) { return entry.name.starts_with("backbone.body."); });
@@ -143,6 +139,12 @@ class DetectorTask final : public Task {
       log_warning(
           "{}: torchvision's weights of 2019 were made with norms that add nothing to the variance, model.detector.norm_eps is "
           "{}; set it to 0 to begin with the published network",
+          path.string(), config_.model.detector.norm_eps);
+    }
+    if (saved_coco && config_.model.detector.norm_eps != 0) {
+      log_warning(
+          "{}: torchvision's COCO_V1 weights, saved again, want model.detector.norm_eps 0; nothing in the file tells whether it "
+          "holds them, {} is used",
           path.string(), config_.model.detector.norm_eps);
     }
     if (whole) {

@@ -9,7 +9,6 @@
 #include "emotion/log.h"
 #include "emotion/loss/hierarchical_cross_entropy.h"
 #include "emotion/model/load_state.h"
-#include "emotion/stimuli/face_settings.h"
 #include "emotion/train/stimuli_check.h"
 #include "emotion/train/stimuli_model.h"
 #include "task_data.h"
@@ -92,11 +91,12 @@ class StimuliTask final : public Task {
     if (split == Split::kValidation) {
       check_stimuli(config_, manifest);
       warn_of_other_regions(regions_, read_region_source(config_, manifest), manifest.file().string());
+      warn_of_other_faces(faces_, read_face_source(config_, manifest), manifest.file().string());
     }
     if (split == Split::kTrain) {
       check_training_stimuli(config_, manifest);
       regions_ = read_region_source(config_, manifest);
-      if (options.faces) faces_ = read_face_settings(manifest.dataset(), manifest.split());
+      faces_ = read_face_source(config_, manifest);
       if (const std::int64_t top = readers_[0].cut_to(); top > 0) {
         log_warning(
             "{}: its region files have no more than {} regions, model.semantic.regions is {}: {} are used; emotion_data "
