@@ -58,9 +58,14 @@ struct Keys {
   }
 };
 
+const Keys& all_keys() {
+  static const Keys keys;
+  return keys;
+}
+
 /// check_keys() of the section `prefix`; empty: of the whole config.
 void check_section(const ConfigNode& node, const std::string& prefix, const std::string& task) {
-  static const Keys keys;
+  const Keys& keys = all_keys();
   for (const auto& [name, value] : node.fields) {
     const std::string path = prefix.empty() ? name : prefix + "." + name;
     const auto known = keys.tasks.find(path);
@@ -180,6 +185,8 @@ void check_course(const RunConfig& config, const ConfigNode& root, const std::st
 }
 
 }  // namespace
+
+bool is_section(const std::string& path) { return all_keys().is_section(path); }
 
 void check_keys(const ConfigNode& root, const std::string& task) { check_section(root, "", task); }
 

@@ -10,6 +10,9 @@ namespace emotion {
 /// The value of a key `a.b.c`; null if it is not there.
 const ConfigNode* find_key(const ConfigNode& root, const std::string& key);
 
+/// True for what keys stand in: `data`, `model.detector`; false for a key, whatever its value, and for what is neither.
+bool is_section(const std::string& path);
+
 /// Unknown keys, and keys that would do nothing for the task, in file order; of no task, an empty name, unknown ones alone.
 /// @throws ConfigError
 void check_keys(const ConfigNode& root, const std::string& task);

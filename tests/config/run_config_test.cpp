@@ -255,6 +255,22 @@ TEST_F(RunConfigTest, ExtendsMergesAndNamesCircles) {
   EXPECT_THAT(error("extends: base.yaml\n"), HasSubstr("extends goes in a circle: "));
 }
 
+// What is left of a section whose keys were all taken out.
+TEST_F(RunConfigTest, ASectionWithoutKeysChangesNothing) {
+  write_text(folder_.path() / "base.yaml",
+             "task: stimuli\ndata: {train: {dataset: d, split: train}, val: {dataset: d, split: val}}\ntrain: {batch: 8}\n"
+             "model: {semantic: {regions: 3}}\n");
+  const RunConfig base = load("extends: base.yaml\n");
+  EXPECT_EQ(base.train.batch, 8);
+  EXPECT_EQ(load("extends: base.yaml\ntrain:\nmodel:\n  semantic:\n"), base);
+  EXPECT_EQ(load("extends: base.yaml\n", {"train=", "data="}), base);
+  write_text(folder_.path() / "middle.yaml", "extends: base.yaml\ntrain:\n");
+  EXPECT_EQ(load("extends: middle.yaml\ntrain: {epochs: 4}\n").train.batch, 8);
+  // A key without a value is another matter.
+  EXPECT_FALSE(load("extends: base.yaml\ndata:\n  val:\n").data.val);
+  EXPECT_THAT(error("extends: base.yaml\ntrain:\n  batch:\n"), HasSubstr("train.batch is empty; an integer >= 1 is wanted"));
+}
+
 TEST_F(RunConfigTest, YamlBombsAreRefusedAtOnce) {
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 12; ++i) {

@@ -37,7 +37,8 @@ std::string tab_advice(std::string_view text, int line);
 /// @throws ConfigError at its place for a syntax error, a duplicate key, a tag, several documents
 ConfigNode parse_yaml(const std::string& text, const std::string& name);
 
-/// Reads a config file and what it extends: mappings are merged, everything else is replaced by the inheriting file.
+/// Reads a config file and what it extends: mappings are merged, a section without keys changes nothing, everything
+/// else is replaced by the inheriting file.
 /// @throws ConfigError naming the chain of a cycle
 ConfigNode read_config_file(const std::filesystem::path& file);
 
