@@ -107,6 +107,7 @@ const std::vector<KeyOfSome>& keys_of_some() {
   static const std::vector<KeyOfSome> keys{{"optimizer.momentum", "optimizer.name", {"sgd"}},
                                            {"optimizer.nesterov", "optimizer.name", {"sgd"}},
                                            {"optimizer.betas", "optimizer.name", {"adam", "adamw"}},
+                                           {"optimizer.eps", "optimizer.name", {"adam", "adamw", "adagrad", "adadelta"}},
                                            {"optimizer.rho", "optimizer.name", {"adadelta"}},
                                            {"optimizer.lr_decay", "optimizer.name", {"adagrad"}},
                                            {"schedule.every", "schedule.name", {"step"}},

@@ -149,6 +149,11 @@ TEST_F(RunConfigTest, WhatTheUpdateRuleOrTheScheduleHasNoUseForIsRefused) {
             "--set schedule.gamma=0.5: schedule.gamma has no effect with schedule.name: constant; it belongs to step, multistep");
   EXPECT_EQ(error(classifier + "optimizer: {name: sgd, betas: [0.8, 0.9]}\n"),
             "paper.yaml:3:24: optimizer.betas has no effect with optimizer.name: sgd; it belongs to adam, adamw");
+  EXPECT_EQ(error(classifier, {"optimizer.eps=1e-6"}),
+            "--set optimizer.eps=1e-6: optimizer.eps has no effect with optimizer.name: sgd; it belongs to adam, adamw, adagrad, "
+            "adadelta");
+  for (const char* name : {"adam", "adamw", "adagrad", "adadelta"})
+    EXPECT_EQ(load(classifier, {std::string("optimizer.name=") + name, "optimizer.eps=1e-6"}).optimizer.eps, 1e-6) << name;
   for (const char* key : {"momentum=0.5", "nesterov=true", "rho=0.5", "lr_decay=0.5"}) {
     const std::string setting = std::string("optimizer.") + key;
     EXPECT_THAT(error(classifier + "optimizer: {name: adam}\n", {setting}), HasSubstr("has no effect with optimizer.name: adam"));
