@@ -97,13 +97,14 @@ bool is_kept_config(const fs::path& file) {
 /// The config of a command. A run that goes on by the config.yaml in its folder goes on there, wherever the folder is by now and
 /// whatever the working directory: `moved_from` is then the `output` that the file names.
 RunConfig load_config(const TrainOptions& options, std::string& moved_from) {
-  std::vector<std::string> settings = options.settings;
-  if (!options.output.empty()) settings.push_back("output=" + options.output);
-  if (!options.device.empty()) settings.push_back("device=" + options.device);
+  std::vector<std::pair<std::string, std::string>> flags;
+  if (!options.output.empty()) flags.emplace_back("output", options.output);
+  if (!options.device.empty()) flags.emplace_back("device", options.device);
   const fs::path file = config_file(options.config);
-  RunConfig config = load_run_config(file, settings);
-  const bool named = std::any_of(settings.begin(), settings.end(), [](const auto& s) { return s.starts_with("output="); });
-  if (!options.resume || named || !is_kept_config(file)) return config;
+  RunConfig config = load_run_config(file, options.settings, flags);
+  const bool set =
+      std::any_of(options.settings.begin(), options.settings.end(), [](const auto& s) { return s.starts_with("output="); });
+  if (!options.resume || set || !options.output.empty() || !is_kept_config(file)) return config;
   const fs::path folder = file.has_parent_path() ? file.parent_path() : ".";
   std::error_code none;
   if (fs::equivalent(folder, config.output, none)) return config;

@@ -204,4 +204,11 @@ void apply_setting(ConfigNode& root, const std::string& setting) {
   put(root, setting.substr(0, equals), Converter(place).convert(value), place);
 }
 
+void apply_text(ConfigNode& root, const std::string& key, const std::string& text, const std::string& place) {
+  ConfigNode leaf;
+  leaf.kind = ConfigNode::Kind::kScalar;
+  leaf.text = text;
+  put(root, key, std::move(leaf), place);
+}
+
 }  // namespace emotion

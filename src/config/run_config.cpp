@@ -135,9 +135,11 @@ RunConfig read_config(const ConfigNode& root, const std::string& name) {
 
 }  // namespace
 
-RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& settings) {
+RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& settings,
+                          const std::vector<std::pair<std::string, std::string>>& flags) {
   ConfigNode root = read_config_file(file);
   for (const auto& setting : settings) apply_setting(root, setting);
+  for (const auto& [key, text] : flags) apply_text(root, key, text, fmt::format("--{} {}", key, text));
   return read_config(root, file.string());
 }
 

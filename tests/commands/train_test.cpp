@@ -167,6 +167,18 @@ TEST_F(TrainCommandTest, PrintsItsConfigAndEveryKeyAndRunsNothing) {
   EXPECT_THAT(schema.output, HasSubstr("\ntrain.epochs: "));
 }
 
+// YAML would end the first before the #, and the others are no text to it.
+TEST_F(TrainCommandTest, FlagsAreNoYaml) {
+  write_config("flags", "task: classifier\n" + data(""));
+  for (const std::string folder : {"runs/try #2", "a: b", "null"}) {
+    const auto printed = run({"emotion_train", "--config", "flags.yaml", "--output", folder, "--print-config"});
+    ASSERT_EQ(printed.code, 0) << printed.errors;
+    EXPECT_EQ(parse_run_config(printed.output, "printed").output, folder);
+  }
+  EXPECT_EQ(error_of_command(root(), 2, {"emotion_train", "--config", "flags.yaml", "--device", "gpu"}),
+            "--device gpu: device is 'gpu'; auto, cpu, cuda or cuda:N is wanted\n");
+}
+
 TEST_F(TrainCommandTest, ThePreviewIsThePixelsARunSees) {
   fs::create_directories(root() / "dots/img");
   std::vector<cv::Mat> pictures;

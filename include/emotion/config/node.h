@@ -44,5 +44,7 @@ ConfigNode read_config_file(const std::filesystem::path& file);
 
 /// Applies `a.b=value`. @throws ConfigError naming the setting
 void apply_setting(ConfigNode& root, const std::string& setting);
+/// Gives the key `a.b` a text as it stands, which is no YAML; `place` is for errors.
+void apply_text(ConfigNode& root, const std::string& key, const std::string& text, const std::string& place);
 
 }  // namespace emotion

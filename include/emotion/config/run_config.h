@@ -191,10 +191,12 @@ struct RunConfig {
   bool operator==(const RunConfig&) const = default;
 };
 
-/// Reads FILE, follows `extends:`, applies `key.path=value` settings in order, checks every key and value.
+/// Reads FILE, follows `extends:`, applies `key.path=value` settings in order, checks every key and value. `flags` are over the
+/// settings: a key and what its flag `--key` says, which is not YAML but its value as it stands.
 ///
 /// @throws ConfigError `file:line:col: ...` (for a setting: `--set key=value: ...`) with the nearest valid key
-RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& settings);
+RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& settings,
+                          const std::vector<std::pair<std::string, std::string>>& flags = {});
 /// A config stored in a checkpoint (YAML or JSON text), perhaps by another version or program: values are checked, keys that are
 /// not known are passed over and none is required. `name` stands in for the file in errors.
 RunConfig parse_run_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& settings = {});
