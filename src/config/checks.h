@@ -21,6 +21,11 @@ void check_keys(const ConfigNode& root, const std::string& task);
 /// @throws ConfigError at the first such value
 void check_no_home(const ConfigNode& node);
 
+/// True if a key stands there that decides with others which part of a picture is seen.
+bool has_picture_key(const ConfigNode& root);
+/// Of check_together() what is of those keys. @throws ConfigError
+void check_pictures(const RunConfig& config, const ConfigNode& root, const std::string& name);
+
 /// What no single key shows: values that cannot go together, keys that the others have no use for. `config` is what was read from
 /// `root`; `name` is its file's, for what stands nowhere.
 /// @throws ConfigError

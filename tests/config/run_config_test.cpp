@@ -98,9 +98,36 @@ TEST_F(RunConfigTest, KeysThatDoNotGoTogetherAreLookedForWhereTheyStand) {
             "--set data.size=384: data.resize 256 is below data.size 384: validation would see pictures in a black frame; set "
             "data.resize to at least data.size");
   EXPECT_NO_THROW(load(classifier, {"data.size=384", "data.resize=0"}));
-  EXPECT_EQ(parse_run_config(classifier, "of an older run", {"data.size=384"}).data.size, 384);
   EXPECT_EQ(error(classifier + "schedule: {name: multistep}\n"),
             "paper.yaml:3:18: schedule.milestones is missing; multistep wants a list of epochs");
+}
+
+// What a network was trained on is not asked again; what is set over it is.
+TEST_F(RunConfigTest, PicturesThatAreSetMustGoWithThoseThatAreStored) {
+  const auto refused = [](const std::string& data, const std::vector<std::string>& settings) {
+    return error_of<ConfigError>([&] { parse_run_config("task: classifier\ndata: " + data, "of an older run", settings); });
+  };
+  const std::string frame = ": validation would see pictures in a black frame; set data.resize to at least data.size";
+  EXPECT_EQ(refused("{resize: 256, size: 224}", {"data.size=320"}),
+            "--set data.size=320: data.resize 256 is below data.size 320" + frame);
+  EXPECT_EQ(refused("{resize: 256, size: 224}", {"data={resize: 200}"}),
+            "--set data={resize: 200}: data.resize 200 is below data.size 224" + frame);
+  EXPECT_EQ(refused("{scale: [0.5, 0.8]}", {"data.scale=[0.9, 0.8]"}),
+            "--set data.scale=[0.9, 0.8]: data.scale: the first number must not be above the second");
+  EXPECT_EQ(refused("{resize: 384, size: 224}", {"data.size=320"}), "no error");
+  EXPECT_EQ(refused("{resize: 256, size: 224}", {"data.size=320", "data.resize=320"}), "no error");
+  EXPECT_EQ(refused("{resize: 200, size: 224}", {"data.workers=1"}), "no error");
+  EXPECT_EQ(refused("{resize: 256, size: 224}", {"task=textcnn", "data.size=320"}), "no error") << "which sees none";
+}
+
+TEST_F(RunConfigTest, SettingsAloneAreReadOneByOne) {
+  const RunConfig config = parse_settings({"data.size=320", "data.workers=3", "device=cpu"});
+  EXPECT_EQ(config.data.size, 320);
+  EXPECT_EQ(config.data.workers, 3);
+  EXPECT_EQ(config.device, "cpu");
+  EXPECT_EQ(parse_settings({}), RunConfig{});
+  EXPECT_EQ(error_of<ConfigError>([] { parse_settings({"data.worker=3"}); }),
+            "--set data.worker=3: unknown key data.worker; did you mean data.workers?");
 }
 
 TEST_F(RunConfigTest, ANearValueIsNamed) {
