@@ -175,7 +175,8 @@ void write_data_summary(const RunConfig& config) {
   json["train"] = summarize(config.data.train, faces, trained);
   if (config.data.val) json["val"] = summarize(config.data.val, faces, all);
   if (config.data.extra) json["extra"] = summarize(config.data.extra, false, all);
-  write_file_atomically(fs::path(config.output) / "data.json", json.dump(1) + "\n");
+  // A path may be of any encoding.
+  write_file_atomically(fs::path(config.output) / "data.json", json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 void write_feature_map(const RunConfig& config) {

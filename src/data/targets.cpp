@@ -42,6 +42,7 @@ TargetClasses from_file(const std::string& file) {
   std::unordered_map<std::string, std::uint32_t> ids;
   for (const auto [row, line] : Lines(text)) {
     if (row.empty() || row[0] == '#') continue;
+    check_utf8_line(row, file, line);
     const std::size_t tab = row.find('\t');
     if (tab == 0 || tab == std::string_view::npos || tab + 1 == row.size())
       throw DataError(fmt::format("{}:{}: keyword<TAB>class is wanted", file, line));

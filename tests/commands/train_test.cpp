@@ -167,6 +167,18 @@ TEST_F(TrainCommandTest, PrintsItsConfigAndEveryKeyAndRunsNothing) {
   EXPECT_THAT(schema.output, HasSubstr("\ntrain.epochs: "));
 }
 
+// Whatever the file system allows: data.json, as all JSON, is UTF-8.
+TEST_F(TrainCommandTest, ADataSetsPathMayBeOfAnyEncoding) {
+  write_text(root() / "\xe9motions/dataset.yaml", "classes: [awe, fear]\nsplits: {train: all.jsonl}\n");
+  write_text(root() / "\xe9motions/all.jsonl",
+             "{\"image\": \"0.png\", \"labels\": [\"awe\"], \"keywords\": [\"sea\"]}\n"
+             "{\"image\": \"1.png\", \"labels\": [\"fear\"], \"keywords\": [\"dark\"]}\n");
+  write_config("latin", "task: textcnn\ndata: {train: {dataset: \xe9motions, split: train}}");
+  const auto trained = run({"emotion_train", "--config", "latin.yaml"});
+  ASSERT_EQ(trained.code, 0) << trained.errors;
+  EXPECT_EQ(json("latin/data.json")["train"]["dataset"], "\xef\xbf\xbdmotions") << "U+FFFD in its place";
+}
+
 // YAML would end the first before the #, and the others are no text to it.
 TEST_F(TrainCommandTest, FlagsAreNoYaml) {
   write_config("flags", "task: classifier\n" + data(""));

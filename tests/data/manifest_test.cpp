@@ -293,6 +293,9 @@ TEST_F(ManifestTest, TargetsComeFromLabelsKeywordsOrAFile) {
   EXPECT_THAT(SplitTargets(manifest, coarse, file, false)(0), ElementsAre(0, 1));
   write_text(file, "awe positive\n");
   EXPECT_EQ(error_of<DataError>([&] { TargetClasses::make(file, manifest); }), file + ":1: keyword<TAB>class is wanted");
+  write_text(file, "awe\tpositive\nfear\tn\xe9gatif\n");
+  EXPECT_EQ(error_of<DataError>([&] { TargetClasses::make(file, manifest); }),
+            file + ":2: 'fear\tn\\xe9gatif' is not UTF-8; save the file as that");
 }
 
 TEST_F(ManifestTest, ASampleWithoutAnEmotionIsNamed) {
