@@ -77,7 +77,8 @@ std::vector<std::string> TargetClasses::words() const {
   return words;
 }
 
-SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec, bool single)
+SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec,
+                           const std::string& single)
     : manifest_(&manifest), use_labels_(spec != "keywords"), always_use_keywords_(!by_label(spec)) {
   const auto find = [&](const std::string& word) {
     const auto found = targets.class_of_word.find(word);
@@ -93,9 +94,10 @@ SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& target
   for (std::size_t i = 0; i < manifest.size(); ++i) {
     const std::size_t count = (*this)(i).size();
     if (count == 0) throw DataError(manifest.place(i) + ": no emotion keyword: neither labels nor keywords name a class");
-    if (single && count > 1)
-      throw DataError(fmt::format("{}: {} classes; task classifier wants one a sample, task emotionnet takes several",
-                                  manifest.place(i), count));
+    if (!single.empty() && count > 1) {
+      throw DataError(fmt::format("{}: {} classes; {} wants one a sample{}", manifest.place(i), count, single,
+                                  single.starts_with("task ") ? ", task emotionnet takes several" : ""));
+    }
   }
 }
 

@@ -24,7 +24,7 @@ std::vector<std::vector<std::uint32_t>> true_labels(const Manifest& manifest, co
       targets.class_of_word.emplace(word, static_cast<std::uint32_t>(at - classes.begin()));
     }
   }
-  const SplitTargets split(manifest, targets, spec, /*single=*/false);
+  const SplitTargets split(manifest, targets, spec, /*single=*/"");
   std::vector<std::vector<std::uint32_t>> labels;
   for (std::size_t i = 0; i < manifest.size(); ++i) labels.push_back(split(i));
   return labels;
