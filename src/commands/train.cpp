@@ -57,13 +57,15 @@ void train_with_report(const RunConfig& config, bool resume, int profile, const 
       log_warning("the time of this run is not noted: {}", error.what());
     }
   };
+  ChosenSamples chosen;
   TrainHooks hooks;
+  hooks.begins = [&](const ChosenSamples& samples) { chosen = samples; };
   hooks.profile_steps = profile;
   hooks.times = &times.stages;
   hooks.evaluated = [&](const ValidationEvent& e) {
     const auto examples = confident_examples(e.predictions, e.samples, e.manifest, e.classes, kExamples);
     write_file_atomically(run / "validation.json", metrics_json(e.metrics, e.classes, e.predictions.size(), examples));
-    if (!fs::exists(run / "data.json")) write_data_summary(config);
+    if (!fs::exists(run / "data.json")) write_data_summary(config, chosen);
     note_time();
     write_report();
   };
@@ -74,7 +76,7 @@ void train_with_report(const RunConfig& config, bool resume, int profile, const 
     throw;
   }
   if (!group.is_root()) return;
-  write_data_summary(config);
+  write_data_summary(config, chosen);
   write_feature_map(config);
   note_time();
   write_report();

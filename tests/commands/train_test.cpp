@@ -151,6 +151,27 @@ TEST_F(TrainCommandTest, TheDataOfARunAreThoseItUses) {
   EXPECT_THAT(read_file(root() / "part/report.html"), HasSubstr(fmt::format("{} of {}</td>", part, train.size())));
 }
 
+// Of three samples one has no keyword but the name of a class.
+TEST_F(TrainCommandTest, SamplesThatATaskLeavesOutAreNoDataOfTheRun) {
+  write_text(root() / "lists/dataset.yaml", "classes: [awe, fear]\nsplits: {train: all.jsonl}\n");
+  write_text(root() / "lists/all.jsonl",
+             "{\"image\": \"0.png\", \"labels\": [\"awe\"], \"keywords\": [\"sea\", \"sky\"]}\n"
+             "{\"image\": \"1.png\", \"labels\": [\"fear\"], \"keywords\": [\"fear\"]}\n"
+             "{\"image\": \"2.png\", \"labels\": [\"fear\"], \"keywords\": [\"dark\"]}\n");
+  write_config(
+      "left-out",
+      "task: textcnn\ndata: {train: {dataset: lists, split: train}, val: {dataset: lists, split: train}, on_error: skip}");
+  const auto trained = run({"emotion_train", "--config", "left-out.yaml"});
+  ASSERT_EQ(trained.code, 0) << trained.errors;
+  for (const char* split : {"train", "val"}) {
+    const Json summary = json("left-out/data.json")[split];
+    EXPECT_EQ(summary["samples"], 2) << split;
+    EXPECT_EQ(summary["of"], 3) << split;
+    EXPECT_EQ(summary["keywords"], 3) << split;
+    EXPECT_EQ(summary["classes"]["fear"], 1) << split;
+  }
+}
+
 TEST_F(TrainCommandTest, PrintsItsConfigAndEveryKeyAndRunsNothing) {
   write_config("printed", "task: classifier\n" + data(""));
   const auto printed = run({"emotion_train", "--config", "printed.yaml", "--set", "train.epochs=7", "--print-config"});
