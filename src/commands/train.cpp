@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "emotion/config/run_config.h"
 #include "emotion/error.h"
 #include "emotion/eval/metrics_json.h"
@@ -77,9 +79,19 @@ void train_with_report(const RunConfig& config, bool resume, int profile, const 
   }
   if (!group.is_root()) return;
   write_data_summary(config, chosen);
-  write_feature_map(config);
+  bool mapped = true;
+  try {
+    write_feature_map(config);
+  } catch (const Interrupted&) {  // the run itself is done
+    mapped = false;
+  }
   note_time();
   write_report();
+  if (!mapped)
+    throw Interrupted(
+        fmt::format("interrupted; the training is complete, features.json alone was not written; it is with: "
+                    "emotion_train --config {} --resume",
+                    (run / "config.yaml").string()));
 }
 
 /// The YAML file that --config names: itself, or the one in a run folder.

@@ -14,7 +14,7 @@ namespace emotion {
 void write_data_summary(const RunConfig& config, const ChosenSamples& chosen);
 /// features.json: some validation pictures in the best network's feature space: principal and neighbour map, and the pictures
 /// nearest to a few. At most 300 pictures, once at the end. Nothing for a task that looks neither at pictures nor at their faces,
-/// nor without validation data.
+/// nor without validation data. @throws Interrupted
 void write_feature_map(const RunConfig& config);
 /// Seconds that this command and those before it, with --resume, have run.
 struct RunTimes {
