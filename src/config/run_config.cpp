@@ -178,6 +178,16 @@ RunConfig parse_run_config(const std::string& yaml, const std::string& name, con
   return config;
 }
 
+bool has_effect(const std::string& setting, const std::string& task) {
+  const ConfigNode root = settings_tree({setting});
+  try {
+    check_keys(root, task);
+    return true;
+  } catch (const ConfigError&) {
+    return false;
+  }
+}
+
 RunConfig parse_settings(const std::vector<std::string>& settings) { return read_values(settings_tree(settings)); }
 
 }  // namespace emotion

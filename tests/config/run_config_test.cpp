@@ -130,6 +130,15 @@ TEST_F(RunConfigTest, SettingsAloneAreReadOneByOne) {
             "--set data.worker=3: unknown key data.worker; did you mean data.workers?");
 }
 
+TEST_F(RunConfigTest, ASettingHasAnEffectOnTheTasksOfItsKeys) {
+  EXPECT_TRUE(has_effect("model.backbone=resnet18", "emotionnet"));
+  EXPECT_FALSE(has_effect("model.backbone=resnet18", "textcnn"));
+  EXPECT_FALSE(has_effect("model={dropout: 0.1, backbone: resnet18}", "textcnn")) << "one key of two";
+  EXPECT_TRUE(has_effect("data.train.split=part", "textcnn"));
+  EXPECT_EQ(error_of<ConfigError>([] { has_effect("model.backbon=resnet18", "textcnn"); }),
+            "--set model.backbon=resnet18: unknown key model.backbon; did you mean model.backbone?");
+}
+
 TEST_F(RunConfigTest, ANearValueIsNamed) {
   const std::string backbones =
       "model.backbone is 'resnet-18'; one of resnet18, resnet34, resnet50, resnet101, vgg16, alexnet is wanted; did you mean "

@@ -204,6 +204,9 @@ RunConfig parse_run_config(const std::string& yaml, const std::string& name, con
 /// The defaults with the settings over them, each checked by itself: what a command takes of them that has no other config, or
 /// asks no other. @throws ConfigError
 RunConfig parse_settings(const std::vector<std::string>& settings);
+/// True if a setting says something to a task: each of its keys is one of that task's. @throws ConfigError for a key that there
+/// is not
+bool has_effect(const std::string& setting, const std::string& task);
 /// The checks of load_run_config() on a config that was filled in C++, by its print: a value that no key takes, values that
 /// cannot go together. `name` stands in for the file in errors.
 /// @throws ConfigError `NAME:line:col: ...`, the line and column those of print_run_config()
