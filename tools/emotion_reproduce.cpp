@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
   app.add_option("--jobs", o.jobs, "commands at a time; default 1, and one per core with --scale synth")
       ->check(emotion::counts(1));
   app.add_option("--device", o.device, "auto, cpu, cuda or cuda:N, for every training and measurement");
-  app.add_option("--set", o.settings, "overrides a key of every training, for instance --set train.epochs=5")
+  app.add_option("--set", o.settings, "overrides a key of every training that has it, for instance --set train.epochs=5")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   app.add_flag("--keep-weights", o.keep_weights, "with --scale synth: weights stay when their rows are measured");

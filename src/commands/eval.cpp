@@ -20,6 +20,7 @@
 #include "emotion/report/evaluation_page.h"
 #include "emotion/train/checkpoint.h"
 #include "eval_detector.h"
+#include "host_settings.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -27,7 +28,7 @@ namespace fs = std::filesystem;
 namespace {
 
 SplitView split_view(const EvalOptions& o) {
-  return {.batch = o.batch, .workers = o.workers, .crop_box = o.crop_box, .settings = o.settings};
+  return {.batch = o.batch, .workers = chosen_workers(o), .crop_box = o.crop_box, .settings = o.settings};
 }
 
 /// What has no box to crop.
@@ -117,7 +118,7 @@ void emotion_eval(const emotion::EvalOptions& o) {
   refuse_skipping(o.settings);
   if (!o.output.empty()) check_writable_folder(o.output);
   check_utf8_name(o.compare);  // metrics.json names it
-  const Device device = Device::open(o.device);
+  const Device device = Device::open(chosen_device(o));
   const Checkpoint checkpoint = Checkpoint::open(o.checkpoint, o.settings);
   const SplitConfig& own = checkpoint.config.data.val;
   const std::string data = o.data.empty() ? own.dataset : o.data;
@@ -128,7 +129,7 @@ void emotion_eval(const emotion::EvalOptions& o) {
   }
   if (checkpoint.info.task == "detector") {
     check_detector_flags(o, checkpoint.file);
-    return eval_detector(o, data, split);
+    return eval_detector(o, device, data, split);
   }
   if (o.zero_shot && !o.compare.empty()) throw ConfigError("--zero-shot and --compare do not go together");
   if (!o.zero_shot && !(o.word2vec + o.textcnn + o.synonyms).empty())

@@ -13,8 +13,7 @@
 
 namespace emotion {
 
-void eval_detector(const EvalOptions& o, const std::string& data, const std::string& split) {
-  const Device device = Device::open(o.device);
+void eval_detector(const EvalOptions& o, const Device& device, const std::string& data, const std::string& split) {
   const TrainedDetector detector = load_detector(o.checkpoint, o.settings, device);
   const Manifest manifest = Manifest::open(Dataset::open(data), split);
   Annotations annotations = Annotations::read(manifest);

@@ -16,6 +16,7 @@
 #include "emotion/log.h"
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/stimuli_check.h"
+#include "host_settings.h"
 #include "launch.h"
 #include "result_file.h"
 
@@ -64,8 +65,8 @@ void write_features(const ExtractOptions& o, const fs::path& model_file, const M
 
 void extract(const ExtractOptions& o, ProcessGroup& group) {
   if (group.is_root()) check_result_file("--out", o.out, ResultForm::kTensors);
-  const Device device = Device::open(own_device(o.device, group));
-  const int workers = decoding_threads(o.workers, group);
+  const Device device = Device::open(own_device(chosen_device(o), group));
+  const int workers = decoding_threads(chosen_workers(o), group);
   const fs::path file = find_model_file(o.checkpoint);
   const ScratchFolder scratch;
   const Manifest manifest = open_pictures(o, scratch.path());

@@ -24,6 +24,7 @@
 #include "emotion/signals.h"
 #include "emotion/train/checkpoint.h"
 #include "emotion/train/stimuli_model.h"
+#include "host_settings.h"
 #include "predict.h"
 #include "result_file.h"
 
@@ -176,7 +177,7 @@ void emotion_predict(const emotion::PredictOptions& o) {
   check_result_file("--report", o.report, ResultForm::kPage);
   if (!o.pictures.empty()) check_writable_folder(o.pictures);
   check_dataset_flags(o);
-  const Device device = Device::open(o.device);
+  const Device device = Device::open(chosen_device(o));
   if (task_of(find_model_file(o.checkpoint)) == "stimuli") return predict_stimuli(o, device);
   if (has_face_flags(o)) throw ConfigError("--face-..: they say how a stimuli network's faces are found; leave them out");
   for (const auto& [flag, given] :

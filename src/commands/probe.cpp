@@ -70,8 +70,9 @@ void check_data_settings(const ProbeCommand& o) {
 /// The config, --set over it, the flags over both. Without --config: defaults, and lbfgs, which needs no learning rate.
 RunConfig resolve(const ProbeCommand& o) {
   check_data_settings(o);
-  RunConfig config = o.config.empty() ? parse_run_config("probe: {solver: lbfgs}", "emotion_probe", o.settings)
-                                      : load_run_config(o.config, o.settings);
+  std::vector<std::string> settings{"probe.solver=lbfgs"};
+  settings.insert(settings.end(), o.settings.begin(), o.settings.end());
+  RunConfig config = o.config.empty() ? parse_settings(settings) : load_run_config(o.config, o.settings);
   override_with(o.method, config.probe.method);
   override_with(o.solver, config.probe.solver);
   override_with(o.targets, config.data.targets);

@@ -26,6 +26,7 @@
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
 #include "emotion/signals.h"
+#include "host_settings.h"
 #include "predict.h"
 #include "result_file.h"
 
@@ -101,7 +102,7 @@ void emotion_search_index(const emotion::SearchIndexCommand& o) {
   using namespace emotion;
   refuse_skipping(o.settings);
   check_result_file("--out", o.out, ResultForm::kIndex);
-  const Device device = Device::open(o.device);
+  const Device device = Device::open(chosen_device(o));
   const VisualModel model = VisualModel::open(o.checkpoint, o.settings, device);
   const ScratchFolder scratch;
   const bool dataset = fs::exists(fs::path(o.data) / "dataset.yaml");
@@ -125,7 +126,7 @@ void emotion_search_index(const emotion::SearchIndexCommand& o) {
     if (!parts.empty()) index.add(at::cat(parts), std::exchange(images, {}));
     parts.clear();
   };
-  for_each_batch(model, device, manifest, o.batch, o.workers, [&](const auto& samples, const at::Tensor& features) {
+  for_each_batch(model, device, manifest, o.batch, chosen_workers(o), [&](const auto& samples, const at::Tensor& features) {
     parts.push_back((joint ? model.projection(features) : features).cpu());
     for (const std::uint64_t sample : samples) images.emplace_back(manifest[sample].image);
     if (images.size() >= kRowsAdded) add();
@@ -140,7 +141,7 @@ void emotion_search_image(const emotion::SearchQueryCommand& o) {
   using namespace emotion;
   const SearchIndex index = open_index(o);
   const int k = pictures_given(index, o);
-  const Device device = Device::open(o.device);
+  const Device device = Device::open(chosen_device(o));
   const std::string checkpoint = o.checkpoint.empty() ? index.info().checkpoint : o.checkpoint;
   std::vector<std::string> settings = index.info().settings;  // queries see what the index saw
   settings.insert(settings.end(), o.settings.begin(), o.settings.end());

@@ -119,16 +119,14 @@ std::vector<std::size_t> find_rows(const WordVectors& vectors, const std::vector
 at::Tensor encode_words(const TrainedTextCNN& trained, const std::vector<std::string>& words, const std::string& checkpoint) {
   const auto unknown = static_cast<std::int64_t>(trained.vocabulary.size());
   std::vector<std::int64_t> ids;
-  const auto contains = [](const std::vector<std::string>& list, const std::string& word) {
-    return std::find(list.begin(), list.end(), word) != list.end();
-  };
+  const WordSet excluded(trained.excluded), classes(trained.classes);
   std::vector<std::string> strange, warnings;
   std::set<std::string> seen;
   for (const auto& word : words) {
     if (!seen.insert(word).second) continue;
-    if (contains(trained.excluded, word)) {
+    if (excluded.contains(word)) {
       warnings.push_back(fmt::format("'{}' {} a class: the TextCNN reads the other keywords", word,
-                                     contains(trained.classes, word) ? "is" : "stands for"));
+                                     classes.contains(word) ? "is" : "stands for"));
       continue;
     }
     if (ids.size() == static_cast<std::size_t>(trained.max_keywords)) continue;

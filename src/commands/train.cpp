@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "emotion/config/run_config.h"
 #include "emotion/error.h"
 #include "emotion/eval/metrics_json.h"
@@ -57,13 +59,15 @@ void train_with_report(const RunConfig& config, bool resume, int profile, const 
       log_warning("the time of this run is not noted: {}", error.what());
     }
   };
+  ChosenSamples chosen;
   TrainHooks hooks;
+  hooks.begins = [&](const ChosenSamples& samples) { chosen = samples; };
   hooks.profile_steps = profile;
   hooks.times = &times.stages;
   hooks.evaluated = [&](const ValidationEvent& e) {
     const auto examples = confident_examples(e.predictions, e.samples, e.manifest, e.classes, kExamples);
     write_file_atomically(run / "validation.json", metrics_json(e.metrics, e.classes, e.predictions.size(), examples));
-    if (!fs::exists(run / "data.json")) write_data_summary(config);
+    if (!fs::exists(run / "data.json")) write_data_summary(config, chosen);
     note_time();
     write_report();
   };
@@ -74,10 +78,20 @@ void train_with_report(const RunConfig& config, bool resume, int profile, const 
     throw;
   }
   if (!group.is_root()) return;
-  write_data_summary(config);
-  write_feature_map(config);
+  write_data_summary(config, chosen);
+  bool mapped = true;
+  try {
+    write_feature_map(config);
+  } catch (const Interrupted&) {  // the run itself is done
+    mapped = false;
+  }
   note_time();
   write_report();
+  if (!mapped)
+    throw Interrupted(
+        fmt::format("interrupted; the training is complete, features.json alone was not written; it is with: "
+                    "emotion_train --config {} --resume",
+                    (run / "config.yaml").string()));
 }
 
 /// The YAML file that --config names: itself, or the one in a run folder.
@@ -97,13 +111,14 @@ bool is_kept_config(const fs::path& file) {
 /// The config of a command. A run that goes on by the config.yaml in its folder goes on there, wherever the folder is by now and
 /// whatever the working directory: `moved_from` is then the `output` that the file names.
 RunConfig load_config(const TrainOptions& options, std::string& moved_from) {
-  std::vector<std::string> settings = options.settings;
-  if (!options.output.empty()) settings.push_back("output=" + options.output);
-  if (!options.device.empty()) settings.push_back("device=" + options.device);
+  std::vector<std::pair<std::string, std::string>> flags;
+  if (!options.output.empty()) flags.emplace_back("output", options.output);
+  if (!options.device.empty()) flags.emplace_back("device", options.device);
   const fs::path file = config_file(options.config);
-  RunConfig config = load_run_config(file, settings);
-  const bool named = std::any_of(settings.begin(), settings.end(), [](const auto& s) { return s.starts_with("output="); });
-  if (!options.resume || named || !is_kept_config(file)) return config;
+  RunConfig config = load_run_config(file, options.settings, flags);
+  const bool set =
+      std::any_of(options.settings.begin(), options.settings.end(), [](const auto& s) { return s.starts_with("output="); });
+  if (!options.resume || set || !options.output.empty() || !is_kept_config(file)) return config;
   const fs::path folder = file.has_parent_path() ? file.parent_path() : ".";
   std::error_code none;
   if (fs::equivalent(folder, config.output, none)) return config;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include <ATen/ops/cat.h>
 #include <nlohmann/json.hpp>
@@ -31,12 +32,13 @@ constexpr std::size_t kMapSamples = 300;
 constexpr std::int64_t kQueries = 5, kNearest = 6;
 constexpr int kBatch = 64;
 
-/// The samples of a split that a run uses: those with a face where it sees faces, of them the part that is trained on.
-std::vector<std::uint64_t> used_samples(const Manifest& manifest, bool faces, const Sampler& part) {
-  std::vector<std::uint64_t> used;
-  for (std::size_t i = 0; i < manifest.size(); ++i) {
-    if (!faces || !manifest[i].face.empty()) used.push_back(i);
-  }
+using Chosen = std::optional<std::vector<std::uint64_t>>;
+
+/// The samples of a split that a run uses: those of its task's choice, of them the part that is trained on.
+std::vector<std::uint64_t> used_samples(const Manifest& manifest, const Chosen& chosen, const Sampler& part) {
+  std::vector<std::uint64_t> used(manifest.size());
+  std::iota(used.begin(), used.end(), std::uint64_t{0});
+  if (chosen) used = *chosen;
   Sampler sampler = part;
   sampler.size = used.size();
   if (used.empty() || sampler.epoch_size() == used.size()) return used;
@@ -46,10 +48,10 @@ std::vector<std::uint64_t> used_samples(const Manifest& manifest, bool faces, co
 }
 
 /// `samples` and all other numbers are of what is used, `of` of the whole split.
-Json summarize(const SplitConfig& split, bool faces_alone, const Sampler& part) {
+Json summarize(const SplitConfig& split, const Chosen& chosen, const Sampler& part) {
   const Manifest manifest = open_manifest(split);
   const auto& classes = manifest.dataset().classes;
-  const std::vector<std::uint64_t> used = used_samples(manifest, faces_alone, part);
+  const std::vector<std::uint64_t> used = used_samples(manifest, chosen, part);
   std::vector<std::uint64_t> counts(classes.size());
   std::vector<bool> words(manifest.word_count());
   std::uint64_t keywords = 0, labels = 0, faces = 0, regions = 0, boxes = 0;
@@ -167,15 +169,14 @@ Json feature_json(const RunConfig& config) {
 
 }  // namespace
 
-void write_data_summary(const RunConfig& config) {
+void write_data_summary(const RunConfig& config, const ChosenSamples& chosen) {
   Json json;
-  const bool classifies = config.task == "classifier" || config.task == "expression";
-  const bool faces = classifies && config.data.picture == "face";
   const Sampler trained{.fraction = config.data.fraction, .shuffle = false, .seed = config.seed}, all;
-  json["train"] = summarize(config.data.train, faces, trained);
-  if (config.data.val) json["val"] = summarize(config.data.val, faces, all);
-  if (config.data.extra) json["extra"] = summarize(config.data.extra, false, all);
-  write_file_atomically(fs::path(config.output) / "data.json", json.dump(1) + "\n");
+  json["train"] = summarize(config.data.train, chosen.train, trained);
+  if (config.data.val) json["val"] = summarize(config.data.val, chosen.validation, all);
+  if (config.data.extra) json["extra"] = summarize(config.data.extra, {}, all);
+  // A path may be of any encoding.
+  write_file_atomically(fs::path(config.output) / "data.json", json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 void write_feature_map(const RunConfig& config) {

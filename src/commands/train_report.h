@@ -9,11 +9,12 @@ namespace emotion {
 
 /// What RUN/report.html shows beside the trainer's own files; each is written whole or not at all.
 ///
-/// data.json: samples, classes and keywords of the run's splits: of what the run uses, and how many samples there are.
-void write_data_summary(const RunConfig& config);
+/// data.json: samples, classes and keywords of the run's splits: of what the run uses, `chosen` by its task, and how many samples
+/// there are.
+void write_data_summary(const RunConfig& config, const ChosenSamples& chosen);
 /// features.json: some validation pictures in the best network's feature space: principal and neighbour map, and the pictures
 /// nearest to a few. At most 300 pictures, once at the end. Nothing for a task that looks neither at pictures nor at their faces,
-/// nor without validation data.
+/// nor without validation data. @throws Interrupted
 void write_feature_map(const RunConfig& config);
 /// Seconds that this command and those before it, with --resume, have run.
 struct RunTimes {

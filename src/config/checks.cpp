@@ -58,9 +58,14 @@ struct Keys {
   }
 };
 
+const Keys& all_keys() {
+  static const Keys keys;
+  return keys;
+}
+
 /// check_keys() of the section `prefix`; empty: of the whole config.
 void check_section(const ConfigNode& node, const std::string& prefix, const std::string& task) {
-  static const Keys keys;
+  const Keys& keys = all_keys();
   for (const auto& [name, value] : node.fields) {
     const std::string path = prefix.empty() ? name : prefix + "." + name;
     const auto known = keys.tasks.find(path);
@@ -102,6 +107,7 @@ const std::vector<KeyOfSome>& keys_of_some() {
   static const std::vector<KeyOfSome> keys{{"optimizer.momentum", "optimizer.name", {"sgd"}},
                                            {"optimizer.nesterov", "optimizer.name", {"sgd"}},
                                            {"optimizer.betas", "optimizer.name", {"adam", "adamw"}},
+                                           {"optimizer.eps", "optimizer.name", {"adam", "adamw", "adagrad", "adadelta"}},
                                            {"optimizer.rho", "optimizer.name", {"adadelta"}},
                                            {"optimizer.lr_decay", "optimizer.name", {"adagrad"}},
                                            {"schedule.every", "schedule.name", {"step"}},
@@ -181,6 +187,8 @@ void check_course(const RunConfig& config, const ConfigNode& root, const std::st
 
 }  // namespace
 
+bool is_section(const std::string& path) { return all_keys().is_section(path); }
+
 void check_keys(const ConfigNode& root, const std::string& task) { check_section(root, "", task); }
 
 void check_no_home(const ConfigNode& node) {
@@ -190,16 +198,15 @@ void check_no_home(const ConfigNode& node) {
   for (const auto& [name, value] : node.fields) check_no_home(value);
 }
 
-void check_together(const RunConfig& config, const ConfigNode& root, const std::string& name) {
+bool has_picture_key(const ConfigNode& root) {
+  const auto keys = {"data.resize", "data.size", "data.augment", "data.scale", "data.ratio"};
+  return std::any_of(keys.begin(), keys.end(), [&](const char* key) { return find_key(root, key) != nullptr; });
+}
+
+void check_pictures(const RunConfig& config, const ConfigNode& root, const std::string& name) {
   const auto refuse = [&](std::initializer_list<const char*> keys, const std::string& text) {
     throw ConfigError(place_of_keys(root, keys, name) + ": " + text);
   };
-  const auto& device = config.device;
-  const bool numbered =
-      device.starts_with("cuda:") && device.size() > 5 && device.find_first_not_of("0123456789", 5) == std::string::npos;
-  if (device != "auto" && device != "cpu" && device != "cuda" && !numbered)
-    refuse({"device"}, "device is '" + device + "'; auto, cpu, cuda or cuda:N is wanted");
-  if (!config.data.train) refuse({}, "data.train is missing; data: {train: {dataset: DIR, split: train}} is wanted");
   if (config.data.scale[0] > config.data.scale[1])
     refuse({"data.scale"}, "data.scale: the first number must not be above the second");
   if (config.data.ratio[0] > config.data.ratio[1])
@@ -212,6 +219,19 @@ void check_together(const RunConfig& config, const ConfigNode& root, const std::
                        resized ? "validation would see pictures in a black frame; set data.resize to at least data.size"
                                : "the crop would leave the image"));
   }
+}
+
+void check_together(const RunConfig& config, const ConfigNode& root, const std::string& name) {
+  const auto refuse = [&](std::initializer_list<const char*> keys, const std::string& text) {
+    throw ConfigError(place_of_keys(root, keys, name) + ": " + text);
+  };
+  const auto& device = config.device;
+  const bool numbered =
+      device.starts_with("cuda:") && device.size() > 5 && device.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (device != "auto" && device != "cpu" && device != "cuda" && !numbered)
+    refuse({"device"}, "device is '" + device + "'; auto, cpu, cuda or cuda:N is wanted");
+  if (!config.data.train) refuse({}, "data.train is missing; data: {train: {dataset: DIR, split: train}} is wanted");
+  check_pictures(config, root, name);
   if (config.model.channels == 2) refuse({"model.channels"}, "model.channels is 2; 3, or 1 for grey faces");
   if (config.task == "stimuli" && config.model.branches.empty())
     refuse({"model.branches"}, "model.branches is empty; global, semantic and expression are there to choose from");

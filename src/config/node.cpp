@@ -4,6 +4,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include "checks.h"
 #include "emotion/error.h"
 #include "emotion/io/file.h"
 #include "emotion/io/lines.h"
@@ -70,7 +71,10 @@ void check_one_document(const std::string& text, const std::string& name) {
   }
 }
 
-void merge(ConfigNode& base, ConfigNode over) {
+/// path: of both; empty: the root. A section without keys (`loss:`) changes nothing; where a value is wanted null is one
+/// (`val:`).
+void merge(ConfigNode& base, ConfigNode over, const std::string& path = "") {
+  if (base.kind == ConfigNode::Kind::kMapping && over.kind == ConfigNode::Kind::kNull && is_section(path)) return;
   if (base.kind != ConfigNode::Kind::kMapping || over.kind != ConfigNode::Kind::kMapping) {
     base = std::move(over);
     return;
@@ -83,7 +87,7 @@ void merge(ConfigNode& base, ConfigNode over) {
     if (found == base.fields.end()) {
       base.fields.push_back({key, std::move(value)});
     } else {
-      merge(found->value, std::move(value));
+      merge(found->value, std::move(value), path.empty() ? key : path + "." + key);
     }
   }
 }
@@ -119,6 +123,26 @@ ConfigNode read_chain(const std::filesystem::path& file, std::vector<std::filesy
   mark_inherited(base);
   merge(base, std::move(node));
   return base;
+}
+
+/// Puts a value at `a.b.c`, as what stands at `place`.
+void put(ConfigNode& root, std::string path, ConfigNode leaf, const std::string& place) {
+  const auto relocate = [&](auto& self, ConfigNode& node) -> void {
+    node.place = node.key_place = place;
+    for (auto& item : node.items) self(self, item);
+    for (auto& field : node.fields) self(self, field.value);
+  };
+  while (true) {
+    const auto dot = path.rfind('.');
+    ConfigNode parent;
+    parent.kind = ConfigNode::Kind::kMapping;
+    parent.fields.push_back({path.substr(dot == std::string::npos ? 0 : dot + 1), std::move(leaf)});
+    leaf = std::move(parent);
+    if (dot == std::string::npos) break;
+    path.resize(dot);
+  }
+  relocate(relocate, leaf);
+  merge(root, std::move(leaf));
 }
 
 }  // namespace
@@ -177,24 +201,14 @@ void apply_setting(ConfigNode& root, const std::string& setting) {
   } catch (const YAML::Exception& error) {
     throw ConfigError(place + ": not a valid YAML value: " + error.msg);
   }
-  ConfigNode leaf = Converter(place).convert(value);
-  const auto relocate = [&](auto& self, ConfigNode& node) -> void {
-    node.place = node.key_place = place;
-    for (auto& item : node.items) self(self, item);
-    for (auto& field : node.fields) self(self, field.value);
-  };
-  std::string path = setting.substr(0, equals);
-  while (true) {
-    const auto dot = path.rfind('.');
-    ConfigNode parent;
-    parent.kind = ConfigNode::Kind::kMapping;
-    parent.fields.push_back({path.substr(dot == std::string::npos ? 0 : dot + 1), std::move(leaf)});
-    leaf = std::move(parent);
-    if (dot == std::string::npos) break;
-    path.resize(dot);
-  }
-  relocate(relocate, leaf);
-  merge(root, std::move(leaf));
+  put(root, setting.substr(0, equals), Converter(place).convert(value), place);
+}
+
+void apply_text(ConfigNode& root, const std::string& key, const std::string& text, const std::string& place) {
+  ConfigNode leaf;
+  leaf.kind = ConfigNode::Kind::kScalar;
+  leaf.text = text;
+  put(root, key, std::move(leaf), place);
 }
 
 }  // namespace emotion

@@ -120,12 +120,26 @@ class Reader {
   const ConfigNode& root_;
 };
 
-RunConfig read_config(const ConfigNode& root, const std::string& name) {
+RunConfig read_values(const ConfigNode& root) {
   RunConfig config;
-  const ConfigNode* task = root.find("task");
-  check_keys(root, task ? task->text : config.task);
   Reader reader(root);
   visit_fields(config, reader);
+  return config;
+}
+
+/// The settings alone. @throws ConfigError for a key that there is not
+ConfigNode settings_tree(const std::vector<std::string>& settings) {
+  ConfigNode root;
+  root.kind = ConfigNode::Kind::kMapping;
+  for (const auto& setting : settings) apply_setting(root, setting);
+  check_keys(root, "");
+  return root;
+}
+
+RunConfig read_config(const ConfigNode& root, const std::string& name) {
+  const ConfigNode* task = root.find("task");
+  check_keys(root, task ? task->text : RunConfig{}.task);
+  RunConfig config = read_values(root);
   const ConfigNode* checkpoint = root.find("checkpoint");
   if (config.task == "detector" && !(checkpoint && checkpoint->find("best"))) config.checkpoint.best = "AP";
   check_no_home(root);
@@ -135,9 +149,11 @@ RunConfig read_config(const ConfigNode& root, const std::string& name) {
 
 }  // namespace
 
-RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& settings) {
+RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& settings,
+                          const std::vector<std::pair<std::string, std::string>>& flags) {
   ConfigNode root = read_config_file(file);
   for (const auto& setting : settings) apply_setting(root, setting);
+  for (const auto& [key, text] : flags) apply_text(root, key, text, fmt::format("--{} {}", key, text));
   return read_config(root, file.string());
 }
 
@@ -154,18 +170,24 @@ void check_run_config(const RunConfig& config, const std::string& name) {
 
 RunConfig parse_run_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& settings) {
   ConfigNode root = parse_yaml(yaml, name);
-  // The stored text may be of another version; what is set here and now may not be misspelt.
-  ConfigNode set_now;
-  set_now.kind = ConfigNode::Kind::kMapping;
-  for (const auto& setting : settings) {
-    apply_setting(root, setting);
-    apply_setting(set_now, setting);
-  }
-  check_keys(set_now, "");
-  RunConfig config;
-  Reader reader(root);
-  visit_fields(config, reader);
+  for (const auto& setting : settings) apply_setting(root, setting);
+  // The stored text may be of another version; what is set here and now may not be misspelt, nor spoil the pictures.
+  const ConfigNode set_now = settings_tree(settings);
+  const RunConfig config = read_values(root);
+  if (has_picture_key(set_now)) check_pictures(config, root, name);
   return config;
 }
+
+bool has_effect(const std::string& setting, const std::string& task) {
+  const ConfigNode root = settings_tree({setting});
+  try {
+    check_keys(root, task);
+    return true;
+  } catch (const ConfigError&) {
+    return false;
+  }
+}
+
+RunConfig parse_settings(const std::vector<std::string>& settings) { return read_values(settings_tree(settings)); }
 
 }  // namespace emotion

@@ -42,6 +42,7 @@ TargetClasses from_file(const std::string& file) {
   std::unordered_map<std::string, std::uint32_t> ids;
   for (const auto [row, line] : Lines(text)) {
     if (row.empty() || row[0] == '#') continue;
+    check_utf8_line(row, file, line);
     const std::size_t tab = row.find('\t');
     if (tab == 0 || tab == std::string_view::npos || tab + 1 == row.size())
       throw DataError(fmt::format("{}:{}: keyword<TAB>class is wanted", file, line));
@@ -86,7 +87,8 @@ SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& target
   for (std::uint32_t id = 0; id < manifest.word_count(); ++id) class_of_word_.push_back(find(std::string(manifest.word(id))));
 }
 
-SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec, bool single)
+SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec,
+                           const std::string& single)
     : SplitTargets(manifest, targets, spec) {
   if (by_label(spec) && std::find(class_of_label_.begin(), class_of_label_.end(), -1) != class_of_label_.end()) {
     throw DataError(fmt::format("{}: its classes ({}) are not those of the training data ({})",
@@ -96,9 +98,10 @@ SplitTargets::SplitTargets(const Manifest& manifest, const TargetClasses& target
   for (std::size_t i = 0; i < manifest.size(); ++i) {
     const std::size_t count = (*this)(i).size();
     if (count == 0) throw DataError(manifest.place(i) + ": no emotion keyword: neither labels nor keywords name a class");
-    if (single && count > 1)
-      throw DataError(fmt::format("{}: {} classes; task classifier wants one a sample, task emotionnet takes several",
-                                  manifest.place(i), count));
+    if (!single.empty() && count > 1) {
+      throw DataError(fmt::format("{}: {} classes; {} wants one a sample{}", manifest.place(i), count, single,
+                                  single.starts_with("task ") ? ", task emotionnet takes several" : ""));
+    }
   }
 }
 

@@ -97,7 +97,10 @@ RunConfig fine_tune_config(const RunConfig& config, const ProbeRequest& request,
   tuned.output = run.string();
   if (request.pictures) take_pictures(*request.pictures, tuned.data);
   tuned.model.init.clear();
-  if (request.checkpoint == "random") return tuned;
+  if (request.checkpoint == "random") {
+    if (!request.pictures) take_pictures(parse_run_config("{}", "--checkpoint random", request.settings).data, tuned.data);
+    return tuned;
+  }
   const VisualModel model = open_probed_network(request, Device::open("cpu"));
   if (model.task() == "expression") tuned.task = model.task();
   if (!request.pictures) take_pictures(model.config().data, tuned.data);

@@ -40,7 +40,7 @@ std::vector<std::vector<std::uint32_t>> labels_of(const Manifest& manifest, cons
 
 std::vector<std::vector<std::uint32_t>> true_labels(const Manifest& manifest, const std::vector<std::string>& classes,
                                                     const std::string& spec) {
-  return labels_of(manifest, SplitTargets(manifest, network_targets(manifest, classes, spec), spec, /*single=*/false));
+  return labels_of(manifest, SplitTargets(manifest, network_targets(manifest, classes, spec), spec, /*single=*/""));
 }
 
 std::vector<std::vector<std::uint32_t>> known_labels(const Manifest& manifest, const std::vector<std::string>& classes,

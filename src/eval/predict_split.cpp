@@ -28,13 +28,14 @@ PictureView picture_view(const VisualModel& model, const Manifest& manifest, con
 }
 
 /// TextCNN logits of samples' keywords.
-void predict_text(const Checkpoint& checkpoint, const Manifest& manifest, const std::vector<std::uint64_t>& samples, int batch,
-                  Predictions& predictions) {
+void predict_text(const Checkpoint& checkpoint, const Manifest& manifest, const std::vector<std::uint64_t>& samples,
+                  const SplitView& view, Predictions& predictions) {
   const at::NoGradGuard no_grad;
-  TrainedTextCNN trained = load_textcnn(checkpoint.file);
+  TrainedTextCNN trained = load_textcnn(checkpoint.file, view.settings);
   const KeywordEncoder encoder = trained.encoder(manifest);
-  for (std::size_t begin = 0; begin < samples.size(); begin += static_cast<std::size_t>(batch)) {
-    const auto part = std::span(samples).subspan(begin, std::min(static_cast<std::size_t>(batch), samples.size() - begin));
+  const auto batch = static_cast<std::size_t>(view.batch);
+  for (std::size_t begin = 0; begin < samples.size(); begin += batch) {
+    const auto part = std::span(samples).subspan(begin, std::min(batch, samples.size() - begin));
     append_scores(predictions, trained.network->forward(textcnn_input(encoder, part)));
   }
 }
@@ -87,7 +88,7 @@ SplitPredictions predict_split(const Checkpoint& checkpoint, const Manifest& man
   }
   SplitPredictions result{std::move(predictions), samples_in_view(manifest, {})};
   if (info.task == "textcnn") {
-    predict_text(checkpoint, manifest, result.samples, view.batch, result.predictions);
+    predict_text(checkpoint, manifest, result.samples, view, result.predictions);
   } else {
     const TrainedStimuliNet model = load_stimuli_net(checkpoint.file, view.settings, device);
     check_stimuli(model, manifest);

@@ -115,6 +115,11 @@ std::string read_text(const std::filesystem::path& file, std::uint64_t limit) {
   return text;
 }
 
+void check_utf8_line(std::string_view line, const std::filesystem::path& file, std::uint64_t number) {
+  if (!is_utf8(line))
+    throw DataError(fmt::format("{}:{}: '{}' is not UTF-8; save the file as that", file.string(), number, shown_utf8(line)));
+}
+
 void check_utf8_name(std::string_view name) {
   if (!is_utf8(name))
     throw DataError(shown_utf8(name) + ": the name is not UTF-8; rename it (convmv does that for whole folders)");

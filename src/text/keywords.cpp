@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <numeric>
-#include <unordered_set>
+
+#include "find_word.h"
 
 namespace emotion {
 namespace {
@@ -15,10 +16,21 @@ bool repeated(std::span<const std::uint32_t> words, std::size_t i) {
 
 }  // namespace
 
+WordSet::WordSet(const std::vector<std::string>& words) {
+  for (const auto& word : words) {
+    for (const std::string& form : {word, small_letters(word)}) {
+      forms_.insert(form);
+      forms_.insert(word_form(form));
+    }
+  }
+}
+
+bool WordSet::contains(std::string_view word) const { return find_word(forms_, word) != forms_.end(); }
+
 KeywordEncoder::KeywordEncoder(const Manifest& manifest, const Vocabulary& vocabulary, const std::vector<std::string>& excluded,
                                int max_keywords)
     : manifest_(&manifest), max_keywords_(max_keywords), unknown_(static_cast<std::int64_t>(vocabulary.size())) {
-  const std::unordered_set<std::string_view> left_out(excluded.begin(), excluded.end());
+  const WordSet left_out(excluded);
   row_of_word_.resize(manifest.word_count());
   for (std::uint32_t id = 0; id < row_of_word_.size(); ++id) {
     const auto word = manifest.word(id);
@@ -77,7 +89,7 @@ bool KeywordVectors::mean(std::size_t sample, float* out) const {
 }
 
 Vocabulary collect_vocabulary(const Manifest& manifest, const std::vector<std::string>& excluded) {
-  const std::unordered_set<std::string_view> left_out(excluded.begin(), excluded.end());
+  const WordSet left_out(excluded);
   std::vector<std::uint64_t> counts(manifest.word_count());
   for (std::size_t i = 0; i < manifest.size(); ++i) {
     for (const std::uint32_t word : manifest[i].keywords) ++counts[word];

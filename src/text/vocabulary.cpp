@@ -25,6 +25,7 @@ Vocabulary Vocabulary::read(const std::filesystem::path& file) {
   std::vector<std::string> words;
   std::unordered_map<std::string, std::uint64_t> lines;
   for (const auto [word, line] : Lines(text)) {
+    check_utf8_line(word, file, line);
     if (word.empty()) throw DataError(fmt::format("{}:{}: an empty line; one word a line is wanted", file.string(), line));
     const auto [first, added] = lines.emplace(word, line);
     if (!added) throw DataError(fmt::format("{}:{}: '{}' stands in line {} as well", file.string(), line, word, first->second));

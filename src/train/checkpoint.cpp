@@ -245,7 +245,7 @@ std::vector<std::int64_t> TrainedTextCNN::columns_of(const std::vector<std::stri
   return columns;
 }
 
-TrainedTextCNN load_textcnn(const fs::path& checkpoint) {
+TrainedTextCNN load_textcnn(const fs::path& checkpoint, const std::vector<std::string>& settings) {
   const fs::path file = find_model_file(checkpoint);
   const StateDict state = read_safetensors(file);
   const ModelInfo info = ModelInfo::from_metadata(state.metadata, file.string());
@@ -259,7 +259,7 @@ TrainedTextCNN load_textcnn(const fs::path& checkpoint) {
   TrainedTextCNN trained;
   trained.vocabulary = Vocabulary(info.vocabulary);
   trained.classes = info.classes;
-  const TextConfig text = info.run_config(file.string()).text;
+  const TextConfig text = info.run_config(file.string(), settings).text;
   trained.max_keywords = text.max_keywords;
   if (text.exclude_classes) trained.excluded = info.class_words.empty() ? info.classes : info.class_words;
   trained.network = TextCNN(TextCNNOptions{.vocabulary = static_cast<std::int64_t>(info.vocabulary.size()),

@@ -45,6 +45,14 @@ double seconds_since(Clock::time_point begin) { return std::chrono::duration<dou
 
 constexpr std::uint64_t kRankSeed = 0x9e3779b97f4a7c15;
 
+ChosenSamples chosen_samples(const Task& task) {
+  ChosenSamples samples;
+  if (const auto* chosen = task.chosen(Split::kTrain)) samples.train = *chosen;
+  if (!task.has_validation()) return samples;
+  if (const auto* chosen = task.chosen(Split::kValidation)) samples.validation = *chosen;
+  return samples;
+}
+
 class Trainer {
  public:
   Trainer(const RunConfig& config, bool resume, const TrainHooks& hooks, const ProcessGroup& group)
@@ -91,6 +99,7 @@ class Trainer {
 
   void run() {
     group_.on_root([&] {
+      if (hooks_.begins) hooks_.begins(chosen_samples(*task_));
       log_.emplace(run_, resumed_ ? state_.step : -1, state_.evaluated);
       log_run_header(config_, *task_, stream_->drawn(), total_steps_, device_, group_);
       warn_of_short_run(config_, steps_per_epoch_, total_steps_);

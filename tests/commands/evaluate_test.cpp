@@ -150,6 +150,60 @@ TEST_F(EvaluateCommandTest, ZeroShotByATextCNN) {
                      nearest(at::softmax(model.logits(features(model)), 1), emotions));
 }
 
+// One number a word, "sun" 1 and "sea" 3; what is behind the mean x over the places that are read gives the logits x and -x, so
+// that the better class has the probability 1 / (1 + e^-2x).
+TEST_F(EvaluateCommandTest, SettingsSayHowMuchATextCNNReads) {
+  TextCNN network(TextCNNOptions{.vocabulary = 2, .classes = 2, .dimension = 1});
+  {
+    const at::NoGradGuard no_grad;
+    network->embedding->weight.copy_(at::tensor({1.0F, 3.0F, 0.0F, 0.0F}).view({4, 1}));
+    network->classifier->weight.copy_(at::tensor({1.0F, -1.0F}).view({2, 1}));
+    for (const at::Tensor& weight : {network->conv->weight, network->hidden->weight}) weight.fill_(1);
+    for (const at::Tensor& bias : {network->conv->bias, network->hidden->bias, network->classifier->bias}) bias.zero_();
+  }
+  ModelInfo text = info("textcnn", {"awe", "fear"});
+  text.config = "task: textcnn\ntext: {max_keywords: 3}\n";
+  text.vocabulary = {"sun", "sea"};
+  write_network(root() / "reader.safetensors", *network, text);
+  write_dataset("lists", {"awe", "fear"},
+                fmt::format("{{\"image\": \"{}\", \"labels\": [\"awe\"], \"keywords\": [\"sun\", \"sea\"]}}\n"
+                            "{{\"image\": \"{}\", \"labels\": [\"fear\"], \"keywords\": [\"sun\"]}}\n",
+                            image(0), image(1)));
+  const auto probabilities = [](const Words& more) {
+    output(joined(
+        {"emotion_eval", "--checkpoint", "reader.safetensors", "--data", "lists", "--output", "read", "--bootstrap", "0"}, more));
+    const auto found = by_image(metrics("read"));
+    return std::pair(found.at(image(0))["probability"].get<double>(), found.at(image(1))["probability"].get<double>());
+  };
+  const auto usual = probabilities({});  // x = 4/3 and 1/3: two of the three places, and one
+  EXPECT_NEAR(usual.first, 0.935031, 1e-4);
+  EXPECT_NEAR(usual.second, 0.660757, 1e-4);
+  const auto one = probabilities({"--set", "text.max_keywords=1"});  // x = 1
+  EXPECT_NEAR(one.first, 0.880797, 1e-4);
+  EXPECT_NEAR(one.second, 0.880797, 1e-4);
+}
+
+// Else every picture would be framed in black, without a word.
+TEST_F(EvaluateCommandTest, PicturesThatAreSetMustGoWithThoseOfTheNetwork) {
+  write_eight("eight");
+  for (const Words& words : {Words{"emotion_eval"}, {"emotion_probe", "--no-cache"}}) {
+    refuses(joined(words, {"--checkpoint", "net.safetensors", "--data", "eight", "--output", "out", "--set", "data.size=40"}), 2,
+            "--set data.size=40: data.resize 32 is below data.size 40: validation would see pictures in a black frame; set "
+            "data.resize to at least data.size");
+  }
+}
+
+TEST_F(EvaluateCommandTest, TheDeviceMayBeSetAsFarAsNoFlagGivesIt) {
+  write_eight("eight");
+  const Words flags{"--checkpoint", "net.safetensors", "--set", "device=gpu"};
+  for (const Words& words : {Words{"emotion_eval", "--data", "eight", "--output", "out"},
+                             {"emotion_extract", "--data", "eight", "--out", "out"},
+                             {"emotion_predict", "moods/" + image(0), "--report", "out"},
+                             {"emotion_search", "index", "--data", "eight", "--out", "out"}})
+    refuses(joined(words, flags), 2, "device 'gpu' is not known; auto, cpu, cuda or cuda:N");
+  output(joined({"emotion_eval", "--data", "eight", "--bootstrap", "0", "--device", "cpu"}, flags));
+}
+
 TEST_F(EvaluateCommandTest, AWarningNamesBothListsOfClasses) {
   std::string lines;
   for (int i = 0; i < 4; ++i)

@@ -145,6 +145,28 @@ TEST_F(InterruptTest, ASetThatIsDrawnIsTakenAway) {
   EXPECT_FALSE(fs::exists(root() / "drawn"));
 }
 
+// The map of the features comes last, when weights and figures are written.
+TEST_F(InterruptTest, ATrainingThatIsThroughSaysSo) {
+  std::string lines;
+  for (int i = 0; i < 192; ++i)
+    lines += fmt::format("{{\"image\": \"{}\", \"labels\": [\"{}\"]}}\n", image(i % 60), kMoods[static_cast<std::size_t>(i % 8)]);
+  write_dataset("many_lines", kMoods, lines);
+  write_text(root() / "mapped.yaml",
+             "task: classifier\ndevice: cpu\noutput: mapped\ndata: {train: {dataset: many_lines, split: train}, val: {dataset: "
+             "many_lines, split: test}, resize: 96, size: 96, workers: 1}\nmodel: {backbone: resnet18}\n"
+             "train: {batch: 8, epochs: 1, max_steps: 1}\n");
+  const Words words{"emotion_train", "--config", "mapped.yaml", "--resume"};
+  again(words);
+  for (const char* file : {"data.json", "features.json", "times.json", "report.html"}) fs::remove(root() / "mapped" / file);
+  EXPECT_THAT(interrupted(words, [] { return is_there(root() / "mapped/data.json"); }),
+              EndsWith("interrupted; the training is complete, features.json alone was not written; it is with: emotion_train "
+                       "--config mapped/config.yaml --resume\n"));
+  EXPECT_FALSE(fs::exists(root() / "mapped/features.json"));
+  for (const char* file : {"times.json", "report.html"}) EXPECT_TRUE(fs::exists(root() / "mapped" / file)) << file;
+  again({"emotion_train", "--config", "mapped/config.yaml", "--resume"});
+  EXPECT_TRUE(fs::exists(root() / "mapped/features.json"));
+}
+
 // What has nothing to go on from leaves nothing either.
 TEST_F(InterruptTest, OthersWriteNothing) {
   draw_many();

@@ -78,6 +78,38 @@ TEST_F(ReproduceTest, AnotherSettingIsAnotherTraining) {
   EXPECT_EQ(count("data"), 1);
 }
 
+// A row's training and what it is made of may be of different tasks: a key goes to those that have it.
+TEST_F(ReproduceTest, ASettingIsForTheTasksThatHaveItsKey) {
+  const std::string data = "data: {train: {dataset: data/made, split: train}, val: {dataset: data/made, split: val}}\n";
+  write_text(root_ / "configs/words.yaml", "task: textcnn\noutput: runs/words\n" + data);
+  write_text(root_ / "configs/net.yaml",
+             "task: emotionnet\noutput: runs/net\n" + data + "text: {textcnn: runs/words}\nloss: {embedding_weight: 0}\n");
+  write_text(root_ / "configs/tables/toy_3.yaml",
+             "table: toy/3\ntitle: Toy\nsource: Nobody, 2020\nmade:\n  runs/words: {train: words.yaml}\n"
+             "  data/made:\n    run: [emotion_data synth affect --count 10 --out data/made]\nmeasurements:\n" +
+                 measured("Acc", kMeasure) + "columns: [Acc]\nrows:\n  - {name: net, config: net.yaml, printed: [50]}\n");
+  const auto result = run({"--table", "toy/3", "--set", "model.backbone=resnet18", "--set", "model.dropout=0.25"});
+  EXPECT_EQ(result.code, 0) << result.errors << result.output;
+  std::map<std::string, std::string> trained;
+  for (const auto& entry : fs::recursive_directory_iterator(root_ / "out")) {
+    if (entry.path().filename() != "config.yaml") continue;
+    const std::string text = read_file(entry.path());
+    trained[text.substr(0, text.find('\n'))] = text;
+  }
+  ASSERT_EQ(trained.size(), 2U);
+  EXPECT_THAT(trained["task: emotionnet"], HasSubstr("  backbone: resnet18\n"));
+  EXPECT_THAT(trained["task: emotionnet"], Not(HasSubstr("dropout")));
+  EXPECT_THAT(trained["task: textcnn"], HasSubstr("  dropout: 0.25\n"));
+  EXPECT_THAT(trained["task: textcnn"], Not(HasSubstr("backbone")));
+  for (const auto& [setting, error] :
+       {std::pair{"model.detector.head=64", "it has no effect on what these tables train (emotionnet, textcnn); leave it out"},
+        {"model.backbon=resnet18", "unknown key model.backbon; did you mean model.backbone?"}}) {
+    const auto refused = run({"--table", "toy/3", "--set", setting});
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_EQ(refused.errors, std::string("--set ") + setting + ": " + error + "\n");
+  }
+}
+
 TEST_F(ReproduceTest, SigintSavesAndTheNextCallGoesOn) {
   write_text(root_ / "slow", "");
   const Process process(root_, command_words(words({"--table", "toy/2"})));

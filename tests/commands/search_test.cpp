@@ -119,6 +119,8 @@ TEST_F(SearchCommandTest, TheIndexKnowsTheSettingsItWasMadeWith) {
   EXPECT_NEAR(found[0]["score"], 1, 1e-6);
   EXPECT_LT(query("set", {"moods/" + own}, {"--set", "data.size=24"})[0]["results"][0]["score"], 1 - 1e-5)
       << "--set of the query is over them";
+  refuses({"emotion_search", "image", "--index", "set", "--set", "device=gpu", "moods/" + own}, 2,
+          "device 'gpu' is not known; auto, cpu, cuda or cuda:N");
 }
 
 TEST_F(SearchCommandTest, AnIndexOfFewPicturesGivesAll) {

@@ -113,6 +113,8 @@ TEST_F(TextCommandTest, EmotionsInKeywords) {
   const auto emotion = run({"textcnn-predict", "--checkpoint", "text.safetensors", "joy", "sun"});
   EXPECT_EQ(emotion.errors, "warning: 'joy' is a class: the TextCNN reads the other keywords\n");
   EXPECT_EQ(emotion.output, sun.output);
+  EXPECT_EQ(run({"textcnn-predict", "--checkpoint", "text.safetensors", "Joy", "sun"}).errors,
+            "warning: 'Joy' is a class: the TextCNN reads the other keywords\n");
 }
 
 TEST_F(TextCommandTest, OfUnknownWordsNothingIsSaid) {

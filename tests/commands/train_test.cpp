@@ -151,6 +151,27 @@ TEST_F(TrainCommandTest, TheDataOfARunAreThoseItUses) {
   EXPECT_THAT(read_file(root() / "part/report.html"), HasSubstr(fmt::format("{} of {}</td>", part, train.size())));
 }
 
+// Of three samples one has no keyword but the name of a class.
+TEST_F(TrainCommandTest, SamplesThatATaskLeavesOutAreNoDataOfTheRun) {
+  write_text(root() / "lists/dataset.yaml", "classes: [awe, fear]\nsplits: {train: all.jsonl}\n");
+  write_text(root() / "lists/all.jsonl",
+             "{\"image\": \"0.png\", \"labels\": [\"awe\"], \"keywords\": [\"sea\", \"sky\"]}\n"
+             "{\"image\": \"1.png\", \"labels\": [\"fear\"], \"keywords\": [\"fear\"]}\n"
+             "{\"image\": \"2.png\", \"labels\": [\"fear\"], \"keywords\": [\"dark\"]}\n");
+  write_config(
+      "left-out",
+      "task: textcnn\ndata: {train: {dataset: lists, split: train}, val: {dataset: lists, split: train}, on_error: skip}");
+  const auto trained = run({"emotion_train", "--config", "left-out.yaml"});
+  ASSERT_EQ(trained.code, 0) << trained.errors;
+  for (const char* split : {"train", "val"}) {
+    const Json summary = json("left-out/data.json")[split];
+    EXPECT_EQ(summary["samples"], 2) << split;
+    EXPECT_EQ(summary["of"], 3) << split;
+    EXPECT_EQ(summary["keywords"], 3) << split;
+    EXPECT_EQ(summary["classes"]["fear"], 1) << split;
+  }
+}
+
 TEST_F(TrainCommandTest, PrintsItsConfigAndEveryKeyAndRunsNothing) {
   write_config("printed", "task: classifier\n" + data(""));
   const auto printed = run({"emotion_train", "--config", "printed.yaml", "--set", "train.epochs=7", "--print-config"});
@@ -165,6 +186,30 @@ TEST_F(TrainCommandTest, PrintsItsConfigAndEveryKeyAndRunsNothing) {
   EXPECT_EQ(schema.code, 0) << schema.errors;
   EXPECT_EQ(schema.output, run_config_schema());
   EXPECT_THAT(schema.output, HasSubstr("\ntrain.epochs: "));
+}
+
+// Whatever the file system allows: data.json, as all JSON, is UTF-8.
+TEST_F(TrainCommandTest, ADataSetsPathMayBeOfAnyEncoding) {
+  write_text(root() / "\xe9motions/dataset.yaml", "classes: [awe, fear]\nsplits: {train: all.jsonl}\n");
+  write_text(root() / "\xe9motions/all.jsonl",
+             "{\"image\": \"0.png\", \"labels\": [\"awe\"], \"keywords\": [\"sea\"]}\n"
+             "{\"image\": \"1.png\", \"labels\": [\"fear\"], \"keywords\": [\"dark\"]}\n");
+  write_config("latin", "task: textcnn\ndata: {train: {dataset: \xe9motions, split: train}}");
+  const auto trained = run({"emotion_train", "--config", "latin.yaml"});
+  ASSERT_EQ(trained.code, 0) << trained.errors;
+  EXPECT_EQ(json("latin/data.json")["train"]["dataset"], "\xef\xbf\xbdmotions") << "U+FFFD in its place";
+}
+
+// YAML would end the first before the #, and the others are no text to it.
+TEST_F(TrainCommandTest, FlagsAreNoYaml) {
+  write_config("flags", "task: classifier\n" + data(""));
+  for (const std::string folder : {"runs/try #2", "a: b", "null"}) {
+    const auto printed = run({"emotion_train", "--config", "flags.yaml", "--output", folder, "--print-config"});
+    ASSERT_EQ(printed.code, 0) << printed.errors;
+    EXPECT_EQ(parse_run_config(printed.output, "printed").output, folder);
+  }
+  EXPECT_EQ(error_of_command(root(), 2, {"emotion_train", "--config", "flags.yaml", "--device", "gpu"}),
+            "--device gpu: device is 'gpu'; auto, cpu, cuda or cuda:N is wanted\n");
 }
 
 TEST_F(TrainCommandTest, ThePreviewIsThePixelsARunSees) {

@@ -98,9 +98,45 @@ TEST_F(RunConfigTest, KeysThatDoNotGoTogetherAreLookedForWhereTheyStand) {
             "--set data.size=384: data.resize 256 is below data.size 384: validation would see pictures in a black frame; set "
             "data.resize to at least data.size");
   EXPECT_NO_THROW(load(classifier, {"data.size=384", "data.resize=0"}));
-  EXPECT_EQ(parse_run_config(classifier, "of an older run", {"data.size=384"}).data.size, 384);
   EXPECT_EQ(error(classifier + "schedule: {name: multistep}\n"),
             "paper.yaml:3:18: schedule.milestones is missing; multistep wants a list of epochs");
+}
+
+// What a network was trained on is not asked again; what is set over it is.
+TEST_F(RunConfigTest, PicturesThatAreSetMustGoWithThoseThatAreStored) {
+  const auto refused = [](const std::string& data, const std::vector<std::string>& settings) {
+    return error_of<ConfigError>([&] { parse_run_config("task: classifier\ndata: " + data, "of an older run", settings); });
+  };
+  const std::string frame = ": validation would see pictures in a black frame; set data.resize to at least data.size";
+  EXPECT_EQ(refused("{resize: 256, size: 224}", {"data.size=320"}),
+            "--set data.size=320: data.resize 256 is below data.size 320" + frame);
+  EXPECT_EQ(refused("{resize: 256, size: 224}", {"data={resize: 200}"}),
+            "--set data={resize: 200}: data.resize 200 is below data.size 224" + frame);
+  EXPECT_EQ(refused("{scale: [0.5, 0.8]}", {"data.scale=[0.9, 0.8]"}),
+            "--set data.scale=[0.9, 0.8]: data.scale: the first number must not be above the second");
+  EXPECT_EQ(refused("{resize: 384, size: 224}", {"data.size=320"}), "no error");
+  EXPECT_EQ(refused("{resize: 256, size: 224}", {"data.size=320", "data.resize=320"}), "no error");
+  EXPECT_EQ(refused("{resize: 200, size: 224}", {"data.workers=1"}), "no error");
+  EXPECT_EQ(refused("{resize: 256, size: 224}", {"task=textcnn", "data.size=320"}), "no error") << "which sees none";
+}
+
+TEST_F(RunConfigTest, SettingsAloneAreReadOneByOne) {
+  const RunConfig config = parse_settings({"data.size=320", "data.workers=3", "device=cpu"});
+  EXPECT_EQ(config.data.size, 320);
+  EXPECT_EQ(config.data.workers, 3);
+  EXPECT_EQ(config.device, "cpu");
+  EXPECT_EQ(parse_settings({}), RunConfig{});
+  EXPECT_EQ(error_of<ConfigError>([] { parse_settings({"data.worker=3"}); }),
+            "--set data.worker=3: unknown key data.worker; did you mean data.workers?");
+}
+
+TEST_F(RunConfigTest, ASettingHasAnEffectOnTheTasksOfItsKeys) {
+  EXPECT_TRUE(has_effect("model.backbone=resnet18", "emotionnet"));
+  EXPECT_FALSE(has_effect("model.backbone=resnet18", "textcnn"));
+  EXPECT_FALSE(has_effect("model={dropout: 0.1, backbone: resnet18}", "textcnn")) << "one key of two";
+  EXPECT_TRUE(has_effect("data.train.split=part", "textcnn"));
+  EXPECT_EQ(error_of<ConfigError>([] { has_effect("model.backbon=resnet18", "textcnn"); }),
+            "--set model.backbon=resnet18: unknown key model.backbon; did you mean model.backbone?");
 }
 
 TEST_F(RunConfigTest, ANearValueIsNamed) {
@@ -149,6 +185,11 @@ TEST_F(RunConfigTest, WhatTheUpdateRuleOrTheScheduleHasNoUseForIsRefused) {
             "--set schedule.gamma=0.5: schedule.gamma has no effect with schedule.name: constant; it belongs to step, multistep");
   EXPECT_EQ(error(classifier + "optimizer: {name: sgd, betas: [0.8, 0.9]}\n"),
             "paper.yaml:3:24: optimizer.betas has no effect with optimizer.name: sgd; it belongs to adam, adamw");
+  EXPECT_EQ(error(classifier, {"optimizer.eps=1e-6"}),
+            "--set optimizer.eps=1e-6: optimizer.eps has no effect with optimizer.name: sgd; it belongs to adam, adamw, adagrad, "
+            "adadelta");
+  for (const char* name : {"adam", "adamw", "adagrad", "adadelta"})
+    EXPECT_EQ(load(classifier, {std::string("optimizer.name=") + name, "optimizer.eps=1e-6"}).optimizer.eps, 1e-6) << name;
   for (const char* key : {"momentum=0.5", "nesterov=true", "rho=0.5", "lr_decay=0.5"}) {
     const std::string setting = std::string("optimizer.") + key;
     EXPECT_THAT(error(classifier + "optimizer: {name: adam}\n", {setting}), HasSubstr("has no effect with optimizer.name: adam"));
@@ -253,6 +294,22 @@ TEST_F(RunConfigTest, ExtendsMergesAndNamesCircles) {
   EXPECT_EQ(config.schedule.milestones, std::vector<int>{5});
   write_text(folder_.path() / "base.yaml", "extends: paper.yaml\n");
   EXPECT_THAT(error("extends: base.yaml\n"), HasSubstr("extends goes in a circle: "));
+}
+
+// What is left of a section whose keys were all taken out.
+TEST_F(RunConfigTest, ASectionWithoutKeysChangesNothing) {
+  write_text(folder_.path() / "base.yaml",
+             "task: stimuli\ndata: {train: {dataset: d, split: train}, val: {dataset: d, split: val}}\ntrain: {batch: 8}\n"
+             "model: {semantic: {regions: 3}}\n");
+  const RunConfig base = load("extends: base.yaml\n");
+  EXPECT_EQ(base.train.batch, 8);
+  EXPECT_EQ(load("extends: base.yaml\ntrain:\nmodel:\n  semantic:\n"), base);
+  EXPECT_EQ(load("extends: base.yaml\n", {"train=", "data="}), base);
+  write_text(folder_.path() / "middle.yaml", "extends: base.yaml\ntrain:\n");
+  EXPECT_EQ(load("extends: middle.yaml\ntrain: {epochs: 4}\n").train.batch, 8);
+  // A key without a value is another matter.
+  EXPECT_FALSE(load("extends: base.yaml\ndata:\n  val:\n").data.val);
+  EXPECT_THAT(error("extends: base.yaml\ntrain:\n  batch:\n"), HasSubstr("train.batch is empty; an integer >= 1 is wanted"));
 }
 
 TEST_F(RunConfigTest, YamlBombsAreRefusedAtOnce) {

@@ -291,24 +291,27 @@ TEST_F(ManifestTest, TargetsComeFromLabelsKeywordsOrAFile) {
                                                    "\"sky\"]}\n{\"image\": \"b\", \"keywords\": [\"calm\", \"sky\"]}\n"),
                                            "train");
   const auto targets = TargetClasses::make("labels", manifest);
-  const SplitTargets labels(manifest, targets, "labels", false);
+  const SplitTargets labels(manifest, targets, "labels", "");
   EXPECT_THAT(labels(0), ElementsAre(0));
   EXPECT_THAT(labels(1), ElementsAre(2)) << "from the keywords where there is no label";
   const auto words = TargetClasses::make("keywords", manifest);
   EXPECT_THAT(words.classes, ElementsAre("calm", "fear", "sky"));
-  EXPECT_THAT(SplitTargets(manifest, words, "keywords", false)(0), ElementsAre(1, 2));
+  EXPECT_THAT(SplitTargets(manifest, words, "keywords", "")(0), ElementsAre(1, 2));
   const std::string file = (folder_.path() / "map.tsv").string();
   write_text(file, "awe\tpositive\ncalm\tpositive\nfear\tnegative\n");
   const auto coarse = TargetClasses::make(file, manifest);
   EXPECT_THAT(coarse.classes, ElementsAre("positive", "negative"));
-  EXPECT_THAT(SplitTargets(manifest, coarse, file, false)(0), ElementsAre(0, 1));
+  EXPECT_THAT(SplitTargets(manifest, coarse, file, "")(0), ElementsAre(0, 1));
   write_text(file, "awe positive\n");
   EXPECT_EQ(error_of<DataError>([&] { TargetClasses::make(file, manifest); }), file + ":1: keyword<TAB>class is wanted");
+  write_text(file, "awe\tpositive\nfear\tn\xe9gatif\n");
+  EXPECT_EQ(error_of<DataError>([&] { TargetClasses::make(file, manifest); }),
+            file + ":2: 'fear\tn\\xe9gatif' is not UTF-8; save the file as that");
 }
 
 TEST_F(ManifestTest, ASampleWithoutAnEmotionIsNamed) {
   const Manifest manifest = Manifest::open(dataset("{\"image\": \"a\", \"keywords\": [\"sky\"]}\n"), "train");
-  EXPECT_THAT(error_of<DataError>([&] { SplitTargets(manifest, TargetClasses::make("labels", manifest), "labels", false); }),
+  EXPECT_THAT(error_of<DataError>([&] { SplitTargets(manifest, TargetClasses::make("labels", manifest), "labels", ""); }),
               HasSubstr("train.jsonl:1: no emotion keyword: neither labels nor keywords name a class"));
 }
 

@@ -99,6 +99,13 @@ TEST_F(FineTuneTest, PlainBackbonesAndRandomOnes) {
   config.model.init = "elsewhere.pth";
   EXPECT_EQ(tuned(config).model.backbone, "resnet34");
   EXPECT_EQ(tuned(config).model.init, "");
+  // As the untrained network of the other methods sees them.
+  request_.settings = {"data.size=320"};
+  EXPECT_EQ(error_of<ConfigError>([&] { tuned(config); }),
+            "--set data.size=320: data.resize 256 is below data.size 320: validation would see pictures in a black frame; set "
+            "data.resize to at least data.size");
+  request_.settings = {"data.size=48", "data.resize=64"};
+  EXPECT_EQ(tuned(config).data.size, 48);
 }
 
 // Their names are in its config, which is the same.

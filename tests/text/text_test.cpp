@@ -457,6 +457,9 @@ TEST(VocabularyTest, ErrorsNameTheLine) {
   EXPECT_EQ(error_of<DataError>([&] { Vocabulary::read(file); }), file.string() + ":3: 'a' stands in line 1 as well");
   write_text(file, "a\n\nb\n");
   EXPECT_EQ(error_of<DataError>([&] { Vocabulary::read(file); }), file.string() + ":2: an empty line; one word a line is wanted");
+  write_text(file, "caf\xc3\xa9\nm\xe8re\n");
+  EXPECT_EQ(error_of<DataError>([&] { Vocabulary::read(file); }),
+            file.string() + ":2: 'm\\xe8re' is not UTF-8; save the file as that");
   EXPECT_EQ(Vocabulary({"x", "y"}).find("y"), 1U);
   EXPECT_EQ(Vocabulary({"hot_air", "y"}).find("hot air"), 0U) << "a vocabulary of emotion_text word2vec";
   EXPECT_EQ(Vocabulary({"hot_air", "hot air"}).find("hot air"), 1U);

@@ -106,6 +106,17 @@ TEST_F(ExpressionTest, AStimuliNetBeginsFromIt) {
   EXPECT_THAT(error("c", "stimuli", stimuli(path("nothing").string())), HasSubstr("nothing: no such file or run folder"));
 }
 
+TEST_F(ExpressionTest, WhatWantsOneClassASampleIsNamed) {
+  const std::string several = kTiny + "/train.jsonl:1: 2 classes; ";
+  for (const std::string task : {"expression", "stimuli", "classifier"})
+    EXPECT_EQ(error("several", "train", {"task=" + task}),
+              several + "task " + task + " wants one a sample, task emotionnet takes several");
+  EXPECT_EQ(error("several", "single",
+                  {"task=emotionnet", "model.head=three_branch", "loss.soft_label=false", "loss.embedding_weight=0",
+                   "data.extra={dataset: " + kTiny + ", split: train}"}),
+            several + "data.extra wants one a sample");
+}
+
 // A run of the expression branch alone is a StimuliNet: what its names say, not which other branches it has.
 TEST_F(ExpressionTest, ARunOfThisBranchAloneIsBegunFrom) {
   run("alone", "stimuli",

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../support/log_capture.h"
 #include "../support/scratch.h"
 #include "emotion/error.h"
 #include "emotion/log.h"
@@ -95,6 +96,37 @@ TEST_F(TextCNNTest, WordsThatStandForAClassAreNotRead) {
   EXPECT_THAT(one_vs_all->info().classes, ElementsAre("fear", "not fear"));
   EXPECT_THAT(one_vs_all->info().vocabulary, ElementsAre("beach"));
   EXPECT_NEAR(difference(*one_vs_all), 0, 1e-5);
+}
+
+// Words are looked up without their case: the names of classes are kept back likewise.
+TEST_F(TextCNNTest, AClassIsNotReadInWhateverCaseItsWordIsWritten) {
+  write_text(path("d/dataset.yaml"), "classes: [Happy, in fear]\nsplits: {train: t.jsonl}\n");
+  write_samples({R"("labels": ["Happy"], "keywords": ["happy", "beach", "HAPPY"])",
+                 R"("labels": ["in fear"], "keywords": ["In_Fear", "beach"])"});
+  const auto by_names = task({});
+  EXPECT_THAT(by_names->info().vocabulary, ElementsAre("beach"));
+  EXPECT_THAT(by_names->info().class_words, ElementsAre("Happy", "in fear"));
+  EXPECT_NEAR(difference(*by_names), 0, 1e-5);
+}
+
+// A vocabulary in another order would give every word another's vector.
+TEST_F(TextCNNTest, WordsAndVectorsAreThoseOfTheWeightsThatItBeginsWith) {
+  write_samples({R"("labels": ["fear"], "keywords": ["sea"])", R"("labels": ["joy"], "keywords": ["sky"])"});
+  train(config({}), false);
+  const std::string init = "model.init=" + path("run");
+  for (const char* words : {"sky\nsea\n", "sea\n"}) {
+    write_text(path("words.txt"), words);
+    EXPECT_EQ(error_of<ConfigError>([&] {
+                task({init, "text.vocabulary=" + path("words.txt")});
+              }),
+              "text.vocabulary: " + path("words.txt") + " has other words than " + path("run") +
+                  ", or in another order: they would have each other's vectors; leave it out");
+  }
+  write_text(path("words.txt"), "sea\nsky\n");
+  EXPECT_THAT(task({init, "text.vocabulary=" + path("words.txt")})->info().vocabulary, ElementsAre("sea", "sky"));
+  LogCapture log(LogLevel::kWarning);
+  EXPECT_NO_THROW(task({init, "text.word2vec=" + path("none.bin")}));
+  EXPECT_THAT(log.text(), ::testing::HasSubstr("text.word2vec is not read: model.init has the vectors of its words\n"));
 }
 
 // As many classes are not the same ones: "replace the last fully-connected layer with a new one" (Sec 5.2).

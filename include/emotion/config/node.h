@@ -37,11 +37,14 @@ std::string tab_advice(std::string_view text, int line);
 /// @throws ConfigError at its place for a syntax error, a duplicate key, a tag, several documents
 ConfigNode parse_yaml(const std::string& text, const std::string& name);
 
-/// Reads a config file and what it extends: mappings are merged, everything else is replaced by the inheriting file.
+/// Reads a config file and what it extends: mappings are merged, a section without keys changes nothing, everything
+/// else is replaced by the inheriting file.
 /// @throws ConfigError naming the chain of a cycle
 ConfigNode read_config_file(const std::filesystem::path& file);
 
 /// Applies `a.b=value`. @throws ConfigError naming the setting
 void apply_setting(ConfigNode& root, const std::string& setting);
+/// Gives the key `a.b` a text as it stands, which is no YAML; `place` is for errors.
+void apply_text(ConfigNode& root, const std::string& key, const std::string& text, const std::string& place);
 
 }  // namespace emotion

@@ -191,13 +191,22 @@ struct RunConfig {
   bool operator==(const RunConfig&) const = default;
 };
 
-/// Reads FILE, follows `extends:`, applies `key.path=value` settings in order, checks every key and value.
+/// Reads FILE, follows `extends:`, applies `key.path=value` settings in order, checks every key and value. `flags` are over the
+/// settings: a key and what its flag `--key` says, which is not YAML but its value as it stands.
 ///
 /// @throws ConfigError `file:line:col: ...` (for a setting: `--set key=value: ...`) with the nearest valid key
-RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& settings);
+RunConfig load_run_config(const std::filesystem::path& file, const std::vector<std::string>& settings,
+                          const std::vector<std::pair<std::string, std::string>>& flags = {});
 /// A config stored in a checkpoint (YAML or JSON text), perhaps by another version or program: values are checked, keys that are
-/// not known are passed over and none is required. `name` stands in for the file in errors.
+/// not known are passed over and none is required. `name` stands in for the file in errors. Settings of the pictures must go
+/// together with what is stored. @throws ConfigError
 RunConfig parse_run_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& settings = {});
+/// The defaults with the settings over them, each checked by itself: what a command takes of them that has no other config, or
+/// asks no other. @throws ConfigError
+RunConfig parse_settings(const std::vector<std::string>& settings);
+/// True if a setting says something to a task: each of its keys is one of that task's. @throws ConfigError for a key that there
+/// is not
+bool has_effect(const std::string& setting, const std::string& task);
 /// The checks of load_run_config() on a config that was filled in C++, by its print: a value that no key takes, values that
 /// cannot go together. `name` stands in for the file in errors.
 /// @throws ConfigError `NAME:line:col: ...`, the line and column those of print_run_config()

@@ -28,10 +28,11 @@ struct TargetClasses {
 /// The class ids of a split's samples.
 class SplitTargets {
  public:
-  /// `single`: every sample must have exactly one. The manifest must outlive this.
+  /// `single`: what wants exactly one of every sample, for errors (`task stimuli`); empty: several are fine. The manifest must
+  /// outlive this.
   /// @throws DataError at the sample's place for one without a class (or with several); naming both lists of classes if the
   ///         split's data set has labels that `targets` does not know
-  SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec, bool single);
+  SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec, const std::string& single);
   /// As the data are: a sample may have none, and labels that `targets` does not know are passed over.
   SplitTargets(const Manifest& manifest, const TargetClasses& targets, const std::string& spec);
   /// Distinct ids: from `labels`; where the sample has none, or by `keywords` or a file, from the keywords.

@@ -12,6 +12,8 @@ bool is_utf8(std::string_view text);
 /// The name of a picture, of a file that is written down in a manifest, an index or a JSON result: those are UTF-8, and another
 /// name would not be found again. @throws DataError with the name, its other bytes as \xNN
 void check_utf8_name(std::string_view name);
+/// A line of a file whose words go into weights and results, which are UTF-8. @throws DataError with file:line if it is not
+void check_utf8_line(std::string_view line, const std::filesystem::path& file, std::uint64_t number);
 /// The text with bytes that are not UTF-8 as \xNN, for errors.
 std::string shown_utf8(std::string_view text);
 

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "emotion/data/manifest.h"
@@ -11,11 +13,21 @@
 
 namespace emotion {
 
+/// Words in any of the forms by which vocabularies and word vectors find them: `hot_air` and `Hot air` are one here.
+class WordSet {
+ public:
+  explicit WordSet(const std::vector<std::string>& words);
+  bool contains(std::string_view word) const;
+
+ private:
+  std::unordered_set<std::string> forms_;
+};
+
 /// A split's keywords as a TextCNN reads them: without the words that would tell it the answer, the names of its classes as a
 /// rule.
 class KeywordEncoder {
  public:
-  /// excluded: the words that are not read. The manifest must outlive the encoder.
+  /// excluded: the words that are not read, as a WordSet has them. The manifest must outlive the encoder.
   KeywordEncoder(const Manifest& manifest, const Vocabulary& vocabulary, const std::vector<std::string>& excluded,
                  int max_keywords);
 
@@ -53,7 +65,7 @@ class KeywordVectors {
   std::vector<float> rows_;
 };
 
-/// The words of a split but those `excluded`, most frequent first (equal counts in alphabetical order).
+/// The words of a split but those `excluded`, as a WordSet has them, most frequent first (equal counts in alphabetical order).
 Vocabulary collect_vocabulary(const Manifest& manifest, const std::vector<std::string>& excluded);
 
 }  // namespace emotion

@@ -95,7 +95,8 @@ struct TrainedTextCNN {
 };
 /// D of a TextCNN's weights, which nothing else tells. @throws WeightsError naming `where` and the weight
 std::int64_t textcnn_dimension(const StateDict& state, const std::string& where);
-/// @throws WeightsError
-TrainedTextCNN load_textcnn(const std::filesystem::path& checkpoint);
+/// With `settings` over its config, which say what it reads: text.max_keywords, text.exclude_classes.
+/// @throws WeightsError, ConfigError
+TrainedTextCNN load_textcnn(const std::filesystem::path& checkpoint, const std::vector<std::string>& settings = {});
 
 }  // namespace emotion

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,15 @@ struct StageTimes {
   double checkpoints = 0;  ///< gathering and writing them
 };
 
+/// The samples of its splits that a run uses, as far as its task leaves some out: those without a face, or without a keyword to
+/// read. Nothing = all of them.
+struct ChosenSamples {
+  std::optional<std::vector<std::uint64_t>> train, validation;
+};
+
 /// What a caller may have beside: nothing of it changes the run.
 struct TrainHooks {
+  std::function<void(const ChosenSamples&)> begins{};       ///< once, when data and weights are read
   std::function<void(const ValidationEvent&)> evaluated{};  ///< after every evaluation, metrics.jsonl written
   std::int64_t profile_steps = 0;                           ///< steps that rank 0 traces into RUN/trace.json
   StageTimes* times = nullptr;                              ///< what the stages take is added there as the run goes on

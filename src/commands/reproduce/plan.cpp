@@ -1,6 +1,7 @@
 #include "plan.h"
 
 #include <algorithm>
+#include <iterator>
 #include <sstream>
 #include <string_view>
 
@@ -108,18 +109,31 @@ fs::path Plan::run_of(const TableRow& row) const {
   return found == run_of_row_.end() ? fs::path() : fs::path(found->second) / fmt::format("seed-{}", seeds_[0]);
 }
 
-RunConfig Plan::load(const std::string& file, const std::vector<std::string>& more) const {
+RunConfig Plan::load(const std::string& file, const std::vector<std::string>& more) {
   const fs::path path = fs::path(options_.configs) / file;
   std::vector<std::string> settings;
   const auto append = [&](const std::string& key) {
     const auto found = scale_.settings.find(key);
     if (found != scale_.settings.end()) settings.insert(settings.end(), found->second.begin(), found->second.end());
   };
-  append(load_run_config(path, {}).task);
+  const std::string task = load_run_config(path, {}).task;
+  append(task);
   append(file);
   settings.insert(settings.end(), more.begin(), more.end());
-  settings.insert(settings.end(), options_.settings.begin(), options_.settings.end());
+  tasks_.insert(task);
+  // What a row is made of may be of another task.
+  std::copy_if(options_.settings.begin(), options_.settings.end(), std::back_inserter(settings),
+               [&](const std::string& setting) { return has_effect(setting, task); });
   return load_run_config(path, settings);
+}
+
+void Plan::check_settings() const {
+  for (const auto& setting : options_.settings) {
+    if (!tasks_.empty() &&
+        std::none_of(tasks_.begin(), tasks_.end(), [&](const auto& task) { return has_effect(setting, task); }))
+      throw ConfigError(fmt::format("--set {}: it has no effect on what these tables train ({}); leave it out", setting,
+                                    fmt::join(tasks_, ", ")));
+  }
 }
 
 void Plan::place_config(RunConfig& config, const PaperTable& table, Use& use) {

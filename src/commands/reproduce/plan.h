@@ -43,6 +43,8 @@ class Plan {
 
   /// The cells of a table, [row][column], and their jobs behind those of earlier tables.
   std::vector<std::vector<CellPlan>> add(const PaperTable& table);
+  /// Once all tables are added. @throws ConfigError for a setting that no training of theirs has a key for
+  void check_settings() const;
   std::vector<Job>& jobs() { return jobs_; }
   /// Run folder of a row's first seed and fold; empty for one that is not trained.
   std::filesystem::path run_of(const TableRow& row) const;
@@ -68,7 +70,7 @@ class Plan {
   Trial prepare(const PaperTable& table, const TableRow& row, const std::string& file, Measurement measurement);
   void add_trial(CellPlan& plan, const TableRow& row, Trial trial, std::uint64_t seed);
   std::filesystem::path runs_of(const RunConfig& config) const;
-  RunConfig load(const std::string& file, const std::vector<std::string>& more) const;
+  RunConfig load(const std::string& file, const std::vector<std::string>& more);
   void place_config(RunConfig& config, const PaperTable& table, Use& use);
   std::string place(const std::string& name, const PaperTable& table, Use& use) { return place(Input{name}, table, use); }
   std::string place(const Input& input, const PaperTable& table, Use& use);
@@ -88,6 +90,7 @@ class Plan {
   const Scale& scale_;
   std::vector<std::uint64_t> seeds_;
   std::filesystem::path out_;
+  std::set<std::string> tasks_;  ///< of the configs that were loaded
   std::vector<Job> jobs_;
   std::map<std::string, std::size_t> job_of_;      ///< by what it makes
   std::map<std::string, std::string> run_of_row_;  ///< by config and settings

@@ -259,6 +259,7 @@ void run_tables(const ReproduceOptions& given) {
     auto cells = plan.add(table);
     tables.push_back({std::move(table), std::move(cells)});
   }
+  plan.check_settings();
   if (o.list) return list(tables, scale);
 
   std::error_code error;

@@ -36,7 +36,7 @@ class EmotionNetTask final : public Task {
     if (data_.has_validation()) add_text(Split::kValidation);
     if (config.data.extra) {
       extra_classes_ = TargetClasses::make("labels", open_manifest(config.data.extra));
-      extra_ = open_split(config.data.extra, extra_classes_, "labels", /*single=*/true);
+      extra_ = open_split(config.data.extra, extra_classes_, "labels", "data.extra");
     }
     network_ = EmotionNet(EmotionNetOptions{.backbone = config.model.backbone,
                                             .head = parse_head(config.model.head),

@@ -10,7 +10,7 @@
 namespace emotion {
 
 std::unique_ptr<LabelledSplit> open_split(const SplitConfig& split, const TargetClasses& classes, const std::string& spec,
-                                          bool single) {
+                                          const std::string& single) {
   Manifest manifest = open_manifest(split);
   SplitTargets none(manifest, classes, spec, single);  // checks every sample
   auto opened = std::make_unique<LabelledSplit>(LabelledSplit{std::move(manifest), std::move(none)});
@@ -21,8 +21,9 @@ std::unique_ptr<LabelledSplit> open_split(const SplitConfig& split, const Target
 TaskData::TaskData(const RunConfig& config, bool single) {
   const std::string& spec = config.data.targets;
   classes_ = TargetClasses::make(spec, open_manifest(config.data.train));
-  train_ = open_split(config.data.train, classes_, spec, single);
-  if (config.data.val) validation_ = open_split(config.data.val, classes_, spec, single);
+  const std::string wants_one = single ? "task " + config.task : "";
+  train_ = open_split(config.data.train, classes_, spec, wants_one);
+  if (config.data.val) validation_ = open_split(config.data.val, classes_, spec, wants_one);
 }
 
 void TaskData::check_classes_beside_keywords(const std::string& what, const std::string& advice) const {

@@ -23,7 +23,7 @@ struct LabelledSplit {
 /// Training and validation data of a config.
 class TaskData {
  public:
-  /// `single`: one class a sample.
+  /// `single`: the task wants one class a sample.
   TaskData(const RunConfig& config, bool single);
   const LabelledSplit& operator[](Split split) const { return split == Split::kTrain ? *train_ : *validation_; }
   bool has_validation() const { return validation_ != nullptr; }
@@ -41,8 +41,9 @@ class TaskData {
   std::unique_ptr<LabelledSplit> train_, validation_;
 };
 
-/// Opens a split and reads its classes. The result does not move: its targets look at its manifest.
+/// Opens a split and reads its classes; `single` as SplitTargets takes it. The result does not move: its targets look at its
+/// manifest.
 std::unique_ptr<LabelledSplit> open_split(const SplitConfig& split, const TargetClasses& classes, const std::string& spec,
-                                          bool single);
+                                          const std::string& single);
 
 }  // namespace emotion

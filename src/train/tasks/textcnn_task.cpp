@@ -1,5 +1,8 @@
+#include <utility>
+
 #include <fmt/format.h>
 
+#include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/loss/emotion_net_loss.h"
 #include "emotion/model/load_state.h"
@@ -18,14 +21,24 @@ std::vector<std::string> excluded_words(const RunConfig& config, const TaskData&
   return {};
 }
 
+/// The words of the weights that training starts from; none where there are no such weights or they do not say.
+std::vector<std::string> words_of_init(const std::string& init) {
+  if (init.empty()) return {};
+  return ModelInfo::from_metadata(read_weights(find_model_file(init)).metadata, init).vocabulary;
+}
+
 Vocabulary choose_vocabulary(const RunConfig& config, const TaskData& data, const std::vector<std::string>& excluded) {
-  if (!config.text.vocabulary.empty()) return Vocabulary::read(config.text.vocabulary);
-  if (!config.model.init.empty()) {  // the words of the weights that training starts from
-    const StateDict init = read_weights(find_model_file(config.model.init));
-    const ModelInfo info = ModelInfo::from_metadata(init.metadata, config.model.init);
-    if (!info.vocabulary.empty()) return Vocabulary(info.vocabulary);
+  std::vector<std::string> of_init = words_of_init(config.model.init);
+  if (config.text.vocabulary.empty())
+    return of_init.empty() ? collect_vocabulary(data[Split::kTrain].manifest, excluded) : Vocabulary(std::move(of_init));
+  Vocabulary vocabulary = Vocabulary::read(config.text.vocabulary);
+  if (!of_init.empty() && vocabulary.words() != of_init) {
+    throw ConfigError(
+        fmt::format("text.vocabulary: {} has other words than {}, or in another order: they would have each other's "
+                    "vectors; leave it out",
+                    config.text.vocabulary, config.model.init));
   }
-  return collect_vocabulary(data[Split::kTrain].manifest, excluded);
+  return vocabulary;
 }
 
 class TextCNNTask final : public Task {
@@ -80,22 +93,19 @@ class TextCNNTask final : public Task {
                            .dropout = config_.model.dropout,
                            .word_dropout = config_.model.word_dropout,
                            .static_embedding = config_.model.static_embedding};
+    std::optional<StateDict> init;
     std::optional<WordVectors> vectors;
-    if (!config_.text.word2vec.empty()) {
+    if (!config_.model.init.empty()) {
+      if (!config_.text.word2vec.empty()) log_warning("text.word2vec is not read: model.init has the vectors of its words");
+      init = read_init(find_model_file(config_.model.init), data_.classes());
+      options.dimension = textcnn_dimension(*init, config_.model.init);
+    } else if (!config_.text.word2vec.empty()) {
       vectors = WordVectors::open(config_.text.word2vec);
       options.dimension = vectors->dimension();
     }
-    std::optional<StateDict> init;
-    if (!config_.model.init.empty()) {
-      init = read_init(find_model_file(config_.model.init), data_.classes());
-      options.dimension = textcnn_dimension(*init, config_.model.init);
-    }
     network_ = TextCNN(options);
-    if (init) {
-      init_module_state(*network_, *init, config_.model.init);
-    } else if (vectors) {
-      fill_embedding(*vectors);
-    }
+    if (init) init_module_state(*network_, *init, config_.model.init);
+    if (vectors) fill_embedding(*vectors);
   }
 
   /// Rows of known words become their vectors; the others keep small random values.
