@@ -18,6 +18,7 @@
 #include "emotion/io/writable.h"
 #include "emotion/log.h"
 #include "emotion/print.h"
+#include "emotion/progress.h"
 #include "emotion/report/heat_map.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
@@ -135,6 +136,34 @@ Prediction predict(const VisualModel& model, const Device& device, const fs::pat
   return prediction;
 }
 
+/// Of every picture that can be read and, where the network sees faces, has one.
+std::vector<Prediction> predict_all(const VisualModel& model, const Device& device, const PredictOptions& o) {
+  LoosePictures loose(model);
+  BrokenPictures broken(model.config());
+  const std::vector<Wanted> all = list_all(o, model.config().data.picture == "face");
+  std::vector<Prediction> predictions;
+  Progress progress("predict", all.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (stop_requested()) throw Interrupted("interrupted; the predictions were not written");
+    const Wanted& wanted = all[i];
+    std::optional<Image> image;
+    const bool whole = broken.read(
+        [&] { image = wanted.face.empty() ? loose.load(wanted.file) : load_image(wanted.face, model.transform(), {}); });
+    if (image) {
+      predictions.push_back(predict(model, device, wanted.file, *image, o, predictions.size() + 1));
+    } else if (whole) {
+      progress.clear();
+      log_warning("{}: no face was found, and {} sees faces (data.picture): left out", wanted.file.string(),
+                  model.file().string());
+    }
+    progress.update(i + 1);
+  }
+  progress.clear();
+  broken.close();
+  if (predictions.empty()) throw DataError("emotion_predict: there is no face in any picture; nothing is predicted");
+  return predictions;
+}
+
 void write_json(const std::string& file, const std::vector<Prediction>& predictions, const std::vector<std::string>& classes) {
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
   for (const auto& prediction : predictions) {
@@ -188,24 +217,7 @@ void emotion_predict(const emotion::PredictOptions& o) {
     throw ConfigError(fmt::format("--pictures: {} gives no class activation map (model.backbone is {}); leave it out",
                                   model.file().string(), model.config().model.backbone));
   if (!o.pictures.empty()) fs::create_directories(o.pictures);
-  LoosePictures loose(model);
-  BrokenPictures broken(model.config());
-  std::vector<Prediction> predictions;
-  for (const Wanted& wanted : list_all(o, model.config().data.picture == "face")) {
-    if (stop_requested()) throw Interrupted("interrupted; the predictions were not written");
-    std::optional<Image> image;
-    const bool whole = broken.read(
-        [&] { image = wanted.face.empty() ? loose.load(wanted.file) : load_image(wanted.face, model.transform(), {}); });
-    if (!whole) continue;
-    if (image) {
-      predictions.push_back(predict(model, device, wanted.file, *image, o, predictions.size() + 1));
-    } else {
-      log_warning("{}: no face was found, and {} sees faces (data.picture): left out", wanted.file.string(),
-                  model.file().string());
-    }
-  }
-  broken.close();
-  if (predictions.empty()) throw DataError("emotion_predict: there is no face in any picture; nothing is predicted");
+  const std::vector<Prediction> predictions = predict_all(model, device, o);
   if (!o.json.empty()) write_json(o.json, predictions, model.classes());
   if (!o.report.empty()) write_report(o.report, predictions, model, std::max(o.top, 1));
   if (!o.json.empty() || !o.report.empty() || !o.pictures.empty()) return;

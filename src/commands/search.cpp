@@ -23,6 +23,7 @@
 #include "emotion/io/writable.h"
 #include "emotion/log.h"
 #include "emotion/print.h"
+#include "emotion/progress.h"
 #include "emotion/report/html.h"
 #include "emotion/report/picture.h"
 #include "emotion/signals.h"
@@ -154,8 +155,12 @@ void emotion_search_image(const emotion::SearchQueryCommand& o) {
   LoosePictures loose(model);
   const at::NoGradGuard no_grad;
   BrokenPictures broken(model.config());
-  for (const fs::path& picture : list_images(o.queries)) {
+  const std::vector<fs::path> pictures = list_images(o.queries);
+  Progress progress("search", pictures.size());
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
     if (stop_requested()) throw Interrupted("interrupted; nothing was written");
+    progress.update(i);
+    const fs::path& picture = pictures[i];
     std::optional<Image> image;
     if (!broken.read([&] { image = loose.load(picture); })) continue;
     if (!image) throw DataError(fmt::format("{}: no face was found, and {} sees faces", picture.string(), model.file().string()));
@@ -163,6 +168,7 @@ void emotion_search_image(const emotion::SearchQueryCommand& o) {
     if (index.info().space == "joint") query = model.projection(query);
     answers.push_back({picture.string(), picture, index.search(query.cpu(), k)[0]});
   }
+  progress.clear();
   broken.close();
   give(index, answers, o);
 }

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include <ATen/TensorOperators.h>
+
 #include "emotion/error.h"
 #include "emotion/log.h"
 #include "emotion/signals.h"

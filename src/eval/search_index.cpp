@@ -12,6 +12,7 @@
 #include <ostream>
 #include <span>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>

@@ -1,5 +1,6 @@
 #include "emotion/loss/emotion_net_loss.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/cosine_similarity.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/log_softmax.h>

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/gather.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/logsumexp.h>

@@ -2,6 +2,11 @@
 
 #include <cmath>
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+
 namespace emotion {
 
 at::Tensor cell_anchors(const std::vector<double>& sizes, const std::vector<double>& ratios) {

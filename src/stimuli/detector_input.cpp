@@ -4,6 +4,13 @@
 #include <cmath>
 #include <cstring>
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/upsample_bilinear2d.h>
+#include <ATen/ops/zeros.h>
+
 #include "emotion/error.h"
 
 namespace emotion {

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <vector>
 
+#include <ATen/ops/tensor.h>
+
 namespace emotion {
 namespace {
 

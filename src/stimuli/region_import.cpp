@@ -5,6 +5,9 @@
 #include <charconv>
 #include <cstring>
 
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linspace.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include "emotion/error.h"

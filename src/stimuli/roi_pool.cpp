@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/zeros.h>
 
 namespace emotion {
 

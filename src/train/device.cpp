@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
+#include <set>
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
@@ -22,6 +23,7 @@
 
 #include "emotion/data/resize.h"
 #include "emotion/error.h"
+#include "emotion/log.h"
 #include "emotion/to_device.h"
 
 namespace emotion {
@@ -30,10 +32,28 @@ namespace {
 constexpr double kMean[3] = {0.485, 0.456, 0.406};  // ImageNet, RGB in 0 .. 1
 constexpr double kStd[3] = {0.229, 0.224, 0.225};
 
-/// Registers the CUDA kernels, which live in a library that links nothing of ours. False where it cannot be opened.
-bool open_cuda_library() {
-  static const bool opened = ::dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr;
-  return opened && at::globalContext().hasCUDA();
+/// Registers the CUDA kernels, which live in a library that links nothing of ours. What the loader says where it cannot be
+/// opened.
+std::string open_cuda_library(const std::string& library) {
+  return ::dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) ? "" : ::dlerror();
+}
+
+/// Once for each text: a device is looked for several times.
+void warn_once(const std::string& text) {
+  static std::mutex mutex;
+  static std::set<std::string> told;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (told.insert(text).second) log_warning("{}", text);
+}
+
+at::Device automatic_device(const GpuFiles& files) {
+  // Without a driver there is no GPU, and no reason to open a library of a gigabyte.
+  if (!std::filesystem::exists(files.driver)) return at::kCPU;
+  const std::string problem = open_cuda_library(files.library);
+  if (!problem.empty())
+    warn_once("device auto takes the CPU, though a GPU's driver is there: " + problem +
+              "; bash tools/setup.sh --cuda adds the CUDA libraries, --device cpu does without");
+  return problem.empty() && at::globalContext().hasCUDA() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
 }
 
 at::Tensor channel_constant(const double (&values)[3]) {
@@ -55,13 +75,9 @@ void set_gpu_arithmetic(const GpuArithmetic& arithmetic) {
   if (arithmetic.deterministic) ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
 }
 
-at::Device Device::find(const std::string& name) {
+at::Device Device::find(const std::string& name, const GpuFiles& files) {
   if (name == "cpu") return at::kCPU;
-  if (name == "auto") {
-    // Without a driver there is no GPU, and no reason to open a library of a gigabyte.
-    const bool driver = std::filesystem::exists("/dev/nvidiactl");
-    return driver && open_cuda_library() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
-  }
+  if (name == "auto") return automatic_device(files);
   int index = 0;
   if (name.starts_with("cuda:") && name.size() > 5 && name.size() <= 8 &&
       name.find_first_not_of("0123456789", 5) == std::string::npos) {
@@ -69,10 +85,10 @@ at::Device Device::find(const std::string& name) {
   } else if (name != "cuda") {
     throw ConfigError("device '" + name + "' is not known; auto, cpu, cuda or cuda:N");
   }
-  if (!open_cuda_library()) {
-    throw RunError("device " + name +
-                   ": no CUDA device can be used here; install the driver and the CUDA libraries (tools/setup.sh --cuda), or "
-                   "take --device cpu");
+  const std::string problem = open_cuda_library(files.library);
+  if (!problem.empty() || !at::globalContext().hasCUDA()) {
+    throw RunError("device " + name + ": no CUDA device can be used here" + (problem.empty() ? "" : " (" + problem + ")") +
+                   "; install the driver and the CUDA libraries (bash tools/setup.sh --cuda), or take --device cpu");
   }
   const auto count = c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount();
   if (index >= count) throw RunError("device " + name + ": there are " + std::to_string(count) + " CUDA devices, counted from 0");

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <sstream>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -18,6 +20,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
@@ -57,7 +60,27 @@ bool is_broken_exchange(const std::string& text) {
   return false;
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+/// The first line of LibTorch's text, with what NCCL itself says: the lines from `Last error:` to the stack trace.
+std::string one_line(const std::string& text) {
+  static constexpr std::string_view kLast = "\nLast error:";
+  std::string line = text.substr(0, text.find('\n'));
+  const std::size_t last = text.find(kLast);
+  if (last == std::string::npos) return line;
+  std::istringstream rest(text.substr(last + kLast.size()));
+  for (std::string part; std::getline(rest >> std::ws, part) && !part.starts_with("Exception raised from");) line += "; " + part;
+  return line;
+}
+
+/// NCCL and Gloo would wait for each other. on_gpu: of each rank, whether its device is a GPU. @throws RunError
+void check_kinds(const std::vector<std::int64_t>& on_gpu) {
+  std::vector<std::size_t> cpus, gpus;
+  for (std::size_t r = 0; r < on_gpu.size(); ++r) (on_gpu[r] != 0 ? gpus : cpus).push_back(r);
+  if (cpus.empty() || gpus.empty()) return;
+  throw RunError(
+      fmt::format("the device is a CPU on rank {} and a GPU on rank {}; take --device cpu, or --device cuda, which says what "
+                  "is missing where there is no GPU",
+                  fmt::join(cpus, ", "), fmt::join(gpus, ", ")));
+}
 
 class GroupStatistics final : public StatisticsExchange {
  public:
@@ -93,7 +116,7 @@ void ProcessGroup::Data::exchange(const std::function<void()>& action) {
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
-    if (is_broken_exchange(error.what())) throw PeerLost(watch->find_lost(first_line(error.what())));
+    if (is_broken_exchange(error.what())) throw PeerLost(watch->find_lost(one_line(error.what())));
     // Not every text of Gloo's is known here: what the watch sees decides, before an error that names no process goes on.
     if (const auto found = watch->await_verdict()) throw PeerLost(*found);
     throw;
@@ -125,6 +148,7 @@ int ProcessGroup::rank() const { return data_->launch.rank; }
 int ProcessGroup::size() const { return data_->launch.world_size; }
 int ProcessGroup::local_rank() const { return data_->launch.local_rank; }
 int ProcessGroup::local_size() const { return data_->launch.local_world_size; }
+bool ProcessGroup::by_nproc() const { return data_->launch.nproc; }
 
 namespace {
 
@@ -280,7 +304,10 @@ std::shared_ptr<StatisticsExchange> ProcessGroup::statistics_exchange() {
 }
 
 void ProcessGroup::use_device(const at::Device& device) {
-  if (!data_->group || device.is_cpu()) return;
+  if (!data_->group) return;
+  wait_for_all();  // some seconds may go by until a GPU is open
+  check_kinds(gather(static_cast<std::int64_t>(!device.is_cpu())));
+  if (device.is_cpu()) return;
   Dl_info here{};
   ::dladdr(reinterpret_cast<const void*>(&share_of_threads), &here);
   const auto file = std::filesystem::path(here.dli_fname).parent_path() / "libemotion_nccl.so";
@@ -301,14 +328,23 @@ int decoding_threads(int workers, const ProcessGroup& group) {
   return share_of_threads(static_cast<int>(std::thread::hardware_concurrency()), group.local_size());
 }
 
-std::string own_device(const std::string& name, const ProcessGroup& group) {
+std::string own_device(const std::string& name, const ProcessGroup& group, bool alone) {
   if (name.starts_with("cuda:") && group.local_size() > 1)
     throw ConfigError(
         fmt::format("device is {}, which {} processes of this host would share; take device cuda: each has its own then", name,
                     group.local_size()));
   if (group.size() == 1 || !(name == "cuda" || (name == "auto" && !Device::find(name).is_cpu()))) return name;
   Device::find(name);  // makes the driver known
-  return fmt::format("cuda:{}", own_gpu(group.local_rank(), c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount()));
+  const int visible = c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount();
+  if (alone) check_gpus(group, visible);
+  return fmt::format("cuda:{}", own_gpu(group.local_rank(), visible));
+}
+
+void check_gpus(const ProcessGroup& group, int visible) {
+  if (!group.by_nproc() || group.local_size() <= visible) return;
+  throw ConfigError(
+      fmt::format("--nproc {}: a training wants a GPU for each process, and {} can be seen here; take --nproc {} or --device cpu",
+                  group.local_size(), visible, visible));
 }
 
 int own_gpu(int local_rank, int visible) { return visible == 1 ? 0 : local_rank; }
@@ -338,7 +374,7 @@ void ProcessGroup::leave() {
     try {
       data_->gpus->shutdown();
     } catch (const std::exception& error) {  // all work is done
-      log_warning("the end of NCCL: {}", first_line(error.what()));
+      log_warning("the end of NCCL: {}", one_line(error.what()));
     }
     data_->gpus.reset();
   }

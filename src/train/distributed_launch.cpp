@@ -47,6 +47,7 @@ Launch from_torchrun() {
   launch.address = needed("MASTER_ADDR", "WORLD_SIZE");
   launch.port = integer("MASTER_PORT", needed("MASTER_PORT", "WORLD_SIZE"), 1, 65535);
   launch.store_elsewhere = variable("TORCHELASTIC_USE_AGENT_STORE") == "True";
+  launch.nproc = variable("TORCHELASTIC_RUN_ID") == "nproc";
   launch.attempt = variable("TORCHELASTIC_RUN_ID").value_or("") + "." + variable("TORCHELASTIC_RESTART_COUNT").value_or("0");
   return launch;
 }

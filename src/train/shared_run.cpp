@@ -82,7 +82,7 @@ std::string first_not_finite(const StateDict& weights) {
 }  // namespace
 
 Device open_device(const RunConfig& config, ProcessGroup& group) {
-  Device device = Device::open(own_device(config.device, group), config.train.amp, config.train.channels_last,
+  Device device = Device::open(own_device(config.device, group, /*alone=*/true), config.train.amp, config.train.channels_last,
                                {.deterministic = config.train.deterministic, .tf32 = config.train.tf32});
   group.use_device(device.torch_device());
   return device;

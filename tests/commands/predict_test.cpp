@@ -11,6 +11,7 @@
 #include "../support/detector_weights.h"
 #include "../support/networks.h"
 #include "../support/scratch.h"
+#include "../support/terminal.h"
 #include "emotion/data/decode.h"
 #include "emotion/eval/extract_regions.h"
 #include "emotion/eval/loose_pictures.h"
@@ -368,6 +369,20 @@ TEST_F(FaceNetworkTest, ASignalLeavesThePicturesOfAStimuliNetworkAndNamesThem) {
   EXPECT_EQ(result.code, 130);
   EXPECT_THAT(result.errors, ::testing::EndsWith("interrupted; the pictures so far are in left, no JSON or page was written\n"));
   EXPECT_FALSE(fs::exists(file("left.json")));
+}
+
+// A bar is first shown after 0.2 s: with as many pictures as these there is one.
+TEST_F(FaceNetworkTest, ManyPicturesHaveABarOnATerminal) {
+  const Words pictures(200, "other.png");
+  const auto expect_bar = [&](const std::string& title, const Words& words) {
+    const std::string shown = shown_on_terminal(folder_->path(), joined(words, pictures));
+    EXPECT_THAT(shown, HasSubstr("\r\033[K" + title + " "));
+    EXPECT_THAT(shown, HasSubstr("/200  "));
+    EXPECT_THAT(shown, ::testing::EndsWith("\r\033[K"));
+  };
+  expect_bar("predict", {"emotion_predict", "--checkpoint", weights("image")});
+  ASSERT_EQ(search({"index", "--checkpoint", weights("image"), "--data", "set", "--split", "test", "--out", "bar"}).code, 0);
+  expect_bar("search", {"emotion_search", "image", "--index", "bar", "--k", "1"});
 }
 
 TEST_F(FaceNetworkTest, SearchComparesFaces) {

@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

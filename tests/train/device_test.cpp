@@ -1,12 +1,16 @@
 #include "emotion/train/device.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <numeric>
 
 #include <ATen/ATen.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "../support/flip_image.h"
+#include "../support/log_capture.h"
+#include "../support/scratch.h"
 #include "emotion/data/loader.h"
 #include "emotion/data/manifest.h"
 #include "emotion/data/resize.h"
@@ -194,6 +198,28 @@ TEST(Device, ACpuLeavesTheSwitchesAsTheyAre) {
   EXPECT_FALSE(switches.context.deterministicAlgorithms());
   EXPECT_TRUE(switches.context.allowTF32CuDNN());
   EXPECT_EQ(std::getenv("CUBLAS_WORKSPACE_CONFIG"), nullptr);
+}
+
+// A machine with a GPU whose LibTorch is a CPU's.
+TEST(Device, AMissingCudaLibraryIsTold) {
+  const ScratchFolder folder;
+  const std::string driver = (folder.path() / "driver").string(), library = (folder.path() / "libgone.so").string();
+  const std::string problem = library + ": cannot open shared object file: No such file or directory";
+  EXPECT_EQ(error_of<RunError>([&] {
+              Device::find("cuda", {driver, library});
+            }),
+            "device cuda: no CUDA device can be used here (" + problem +
+                "); install the driver and the CUDA libraries (bash tools/setup.sh --cuda), or take --device cpu");
+  LogCapture log(LogLevel::kWarning);
+  EXPECT_TRUE(Device::find("auto", {driver, library}).is_cpu());  // no driver: nothing is missing
+  EXPECT_TRUE(Device::find("cpu", {driver, library}).is_cpu());
+  write_text(driver, "");
+  EXPECT_TRUE(Device::find("auto", {driver, library}).is_cpu());
+  EXPECT_TRUE(Device::find("auto", {driver, library}).is_cpu());  // told once
+  const std::string text = log.text();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
+  EXPECT_THAT(text, ::testing::EndsWith("warning: device auto takes the CPU, though a GPU's driver is there: " + problem +
+                                        "; bash tools/setup.sh --cuda adds the CUDA libraries, --device cpu does without\n"));
 }
 
 TEST(Device, UnknownNamesAreErrors) {

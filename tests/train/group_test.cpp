@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -145,6 +146,25 @@ TEST(WatchTest, OneThatIsDoneIsNoLoss) {
   EXPECT_NO_THROW(watches.zero.exchange([] {}));
 }
 
+// As LibTorch words it: the first line does not say what NCCL found.
+TEST(WatchTest, WhatNCCLSaysIsPartOfTheOneLine) {
+  TwoWatches watches;
+  watches.one->enter_exchange();
+  sleep_seconds(0.5);  // until rank 0 knows
+  const auto fail = [] {
+    throw std::runtime_error(
+        "NCCL error in: NCCLUtils.cpp:77, invalid usage (run with NCCL_DEBUG=WARN for details), NCCL version 2.28.9\n"
+        "ncclInvalidUsage: This usually reflects invalid usage of NCCL library.\n"
+        "Last error:\n"
+        "Duplicate GPU detected : rank 1 and rank 0 both on CUDA device 3b000\n"
+        "Exception raised from create at NCCLUtils.cpp:77 (most recent call first):\n"
+        "frame #0: c10::Error::Error(c10::SourceLocation, std::string) + 0x88\n");
+  };
+  EXPECT_EQ(error_of<PeerLost>([&] { watches.zero.exchange(fail); }),
+            "an exchange between the processes failed: NCCL error in: NCCLUtils.cpp:77, invalid usage (run with NCCL_DEBUG=WARN "
+            "for details), NCCL version 2.28.9; Duplicate GPU detected : rank 1 and rank 0 both on CUDA device 3b000");
+}
+
 // Before any look for a GPU: all processes of a host would take the same one.
 TEST(ProcessGroupTest, ANumberedGPUIsNotSharedByTheProcessesOfAHost) {
   const int port = free_port();
@@ -166,13 +186,47 @@ TEST(ProcessGroupTest, ANumberedGPUIsNotSharedByTheProcessesOfAHost) {
   EXPECT_EQ(own_device("cuda:0", ProcessGroup()), "cuda:0");
 }
 
+// What torchrun and Slurm start may see other GPUs in each process.
+TEST(ProcessGroupTest, ATrainingWithNprocWantsAGPUForEachProcess) {
+  const ProcessGroup started = ProcessGroup::join({.local_world_size = 3, .nproc = true}, {}, 1);
+  EXPECT_EQ(error_of<ConfigError>([&] { check_gpus(started, 2); }),
+            "--nproc 3: a training wants a GPU for each process, and 2 can be seen here; take --nproc 2 or --device cpu");
+  EXPECT_NO_THROW(check_gpus(started, 3));
+  EXPECT_NO_THROW(check_gpus(ProcessGroup::join({.local_world_size = 3}, {}, 1), 1));
+}
+
+// As where a host of several has no driver, and `device: auto` takes its CPU: no GPU is touched before.
+TEST(ProcessGroupTest, CPUsAndGPUsDoNotTrainTogether) {
+  const int port = free_port();
+  std::vector<std::string> errors(3);
+  const auto member = [&](int rank) {
+    ProcessGroup group = ProcessGroup::join(
+        {.rank = rank, .world_size = 3, .local_rank = rank, .local_world_size = 3, .address = "127.0.0.1", .port = port}, {}, 30);
+    EXPECT_NO_THROW(group.use_device(at::kCPU));
+    const at::Device device(rank == 1 ? at::kCPU : at::kCUDA);
+    errors[static_cast<std::size_t>(rank)] = error_of<RunError>([&] { group.use_device(device); });
+    group.wait_for_all();
+    group.leave();
+  };
+  std::vector<std::thread> others;
+  for (const int rank : {1, 2}) others.emplace_back([&member, rank] { member(rank); });
+  member(0);
+  for (std::thread& other : others) other.join();
+  for (const std::string& error : errors) {
+    EXPECT_EQ(error,
+              "the device is a CPU on rank 1 and a GPU on rank 0, 2; take --device cpu, or --device cuda, which says what is "
+              "missing where there is no GPU");
+  }
+}
+
 /// Environment variables for the time of a scope, those of a launcher else unset.
 class Environment {
  public:
   explicit Environment(const Variables& variables) {
-    for (const char* name : {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "SLURM_PROCID",
-                             "SLURM_LOCALID", "SLURM_NTASKS", "SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_NODELIST",
-                             "SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE", "SLURM_NODELIST", "SLURM_JOB_ID"}) {
+    for (const char* name :
+         {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "SLURM_PROCID", "SLURM_LOCALID",
+          "SLURM_NTASKS", "SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_NODELIST", "SLURM_STEP_TASKS_PER_NODE",
+          "SLURM_TASKS_PER_NODE", "SLURM_NODELIST", "SLURM_JOB_ID", "TORCHELASTIC_RUN_ID"}) {
       const char* value = std::getenv(name);
       before_.emplace_back(name, value ? std::optional<std::string>(value) : std::nullopt);
       ::unsetenv(name);
@@ -238,6 +292,19 @@ TEST(LaunchTest, AddressAndPortCanBeSet) {
   const Launch launch = Launch::from_environment();
   EXPECT_EQ(launch.address, "10.0.0.1");
   EXPECT_EQ(launch.port, 29500);
+}
+
+TEST(LaunchTest, NprocIsToldFromTorchrun) {
+  const auto launch = [](const std::string& run) {
+    const Environment environment({{"RANK", "1"},
+                                   {"WORLD_SIZE", "2"},
+                                   {"MASTER_ADDR", "127.0.0.1"},
+                                   {"MASTER_PORT", "29500"},
+                                   {"TORCHELASTIC_RUN_ID", run}});
+    return Launch::from_environment();
+  };
+  EXPECT_TRUE(launch("nproc").nproc);
+  EXPECT_FALSE(launch("none").nproc);
 }
 
 TEST(LaunchTest, ABatchScriptIsOneProcessAndTorchrunComesFirst) {

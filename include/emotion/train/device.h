@@ -25,19 +25,25 @@ struct GpuArithmetic {
 /// has no deterministic kernel and goes on.
 void set_gpu_arithmetic(const GpuArithmetic& arithmetic);
 
+/// What tells of a GPU: the driver's file, and LibTorch's library for it.
+struct GpuFiles {
+  std::string driver = "/dev/nvidiactl", library = "libtorch_cuda.so";
+};
+
 /// Where a network runs, and everything that depends on it: memory format, pinned memory, copy streams, autocast.
 ///
 /// The only place of the project that knows one kind of device from another.
 class Device {
  public:
-  /// name: auto | cpu | cuda | cuda:N; amp: off | bf16 | fp16. `auto` takes the first GPU where there is one.
+  /// name: auto | cpu | cuda | cuda:N; amp: off | bf16 | fp16. `auto` takes the first GPU where there is one; where a driver is
+  /// there and the CUDA libraries are not it takes the CPU with a warning.
   /// The CUDA libraries are opened here, so that a run on the CPU never pays for them.
   /// A GPU becomes the current one of the calling thread and computes as `arithmetic` says; a CPU knows no such choice.
   /// @throws ConfigError for an unknown name, and for fp16 on a CPU; RunError if the GPU asked for is not there
   static Device open(const std::string& name, const std::string& amp = "off", bool channels_last = true,
                      const GpuArithmetic& arithmetic = {});
   /// What open() would take, without touching a GPU. @throws as it does
-  static at::Device find(const std::string& name);
+  static at::Device find(const std::string& name, const GpuFiles& files = {});
 
   at::Device torch_device() const { return device_; }
   bool is_cpu() const { return device_.is_cpu(); }

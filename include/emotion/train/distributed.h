@@ -23,6 +23,7 @@ struct Launch {
   std::string address;                       ///< host of the rendezvous: rank 0's
   int port = 0;
   bool store_elsewhere = false;  ///< torchrun's agent or --nproc holds the rendezvous, not rank 0
+  bool nproc = false;            ///< --nproc started the processes: all of them see the same GPUs
   std::string attempt = "0";     ///< a second start at the same rendezvous shares nothing with the first
 
   /// torchrun's variables (RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT), else those of a Slurm step;
@@ -66,6 +67,7 @@ class ProcessGroup {
   bool is_root() const { return rank() == 0; }
   int local_rank() const;
   int local_size() const;  ///< processes on this host
+  bool by_nproc() const;   ///< started by --nproc
 
   /// Every process's value, by rank.
   std::vector<std::int64_t> gather(std::int64_t value);
@@ -104,7 +106,8 @@ class ProcessGroup {
 
   /// For synchronised batch norm. Null with one process.
   std::shared_ptr<StatisticsExchange> statistics_exchange();
-  /// A GPU's processes talk through NCCL. @throws RunError where the module is not built
+  /// A GPU's processes talk through NCCL. @throws RunError where the module is not built, and on every process, naming the ranks,
+  /// if the devices of some are GPUs and those of others are not
   void use_device(const at::Device& device);
 
   /// Does this process's work and leaves; an error is told to the others and goes on. `again` ends the text of a lost process:
@@ -145,7 +148,11 @@ int decoding_threads(int workers, const ProcessGroup& group);
 
 /// The name of this process's device: where `name` means a GPU (cuda, or auto on a host that has one), each process of a host
 /// takes one of its own.
-std::string own_device(const std::string& name, const ProcessGroup& group);
+/// @param alone  no two processes may share a GPU, which NCCL refuses
+/// @throws ConfigError where they would
+std::string own_device(const std::string& name, const ProcessGroup& group, bool alone = false);
+/// @throws ConfigError if --nproc has started more processes than the `visible` GPUs
+void check_gpus(const ProcessGroup& group, int visible);
 /// The number of this process's GPU among those that it sees. Where it sees one alone (Slurm's --gpus-per-task), it is that one.
 int own_gpu(int local_rank, int visible);
 
