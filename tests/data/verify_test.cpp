@@ -1,5 +1,6 @@
 #include "emotion/data/verify.h"
 
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """precompiled.py ROOT: sources and tests stand behind TENSORS and PLAIN (src/CMakeLists.txt, tests/CMakeLists.txt) only if what they include
-lets them: one that reaches more of LibTorch than its precompiled header holds takes several times as long to compile."""
+lets them: one that reaches more of LibTorch than its precompiled header holds takes several times as long to compile. And what a file
+calls of at:: it includes, or a header of the project does for it: it compiles without precompiled headers (EMOTION_PCH=OFF) too."""
 import functools
 import os
 import re
@@ -8,6 +9,8 @@ import sys
 
 ROOT = sys.argv[1]
 INCLUDE = re.compile(r'^\s*#include\s+[<"]([^>"]+)[>"]', re.MULTILINE)
+CALL = re.compile(r"\bat::(_?[a-z][a-z0-9_]*)\(")
+NOT_IN_OPS = {"get_num_threads", "manual_seed", "parallel_for", "set_num_threads"}
 ALLOWED = {"": ("torch", "tensors"), "TENSORS": ("tensors",), "PLAIN": ()}
 
 
@@ -23,9 +26,9 @@ def includes(path):
     return own, foreign
 
 
-def reached(path):
-    """What of LibTorch a source includes, and through which file: {"torch": FILE, "tensors": FILE}."""
-    seen, todo, kinds = set(), [path], {}
+def all_includes(path):
+    """(header that is not the project's, file that includes it) of all that a file reaches."""
+    seen, todo = set(), [path]
     while todo:
         file = todo.pop()
         if file in seen:
@@ -33,12 +36,35 @@ def reached(path):
         seen.add(file)
         own, foreign = includes(file)
         todo += own
-        for name in foreign:
-            if name.startswith("torch/") and name != "torch/version.h":
-                kinds.setdefault("torch", file)
-            elif name.startswith(("ATen", "c10")):
-                kinds.setdefault("tensors", file)
+        yield from ((name, file) for name in foreign)
+
+
+def reached(path):
+    """What of LibTorch a source includes, and through which file: {"torch": FILE, "tensors": FILE}."""
+    kinds = {}
+    for name, file in all_includes(path):
+        if name.startswith("torch/") and name != "torch/version.h":
+            kinds.setdefault("torch", file)
+        elif name.startswith(("ATen", "c10")):
+            kinds.setdefault("tensors", file)
     return kinds
+
+
+def missing_operations(path):
+    """The headers of what a file calls of at:: that it does not include; LibTorch's large headers hold all of them."""
+    names = {name for name, _ in all_includes(path)}
+    if "torch" in reached(path) or "ATen/ATen.h" in names:
+        return []
+    with open(path, encoding="utf-8") as file:
+        called = set(CALL.findall(file.read())) - NOT_IN_OPS
+    return sorted(f"ATen/ops/{name}.h" for name in {name.rstrip("_") for name in called}
+                  if f"ATen/ops/{name}.h" not in names)
+
+
+def own_files():
+    for folder in ("include", "src", "tools", "tests"):
+        for place, _, names in os.walk(os.path.join(ROOT, folder)):
+            yield from (os.path.join(place, name) for name in names if name.endswith((".h", ".cpp")))
 
 
 def behind(call):
@@ -69,6 +95,8 @@ def main():
                     if more not in ALLOWED[kind]:
                         problems.append(f"{os.path.relpath(path, ROOT)}: stands behind {kind} and reaches LibTorch's {more} by "
                                         f"{os.path.relpath(through, ROOT)}; move it in {os.path.relpath(lists, ROOT)}")
+    for path in sorted(own_files()):
+        problems += [f"{os.path.relpath(path, ROOT)}: include <{header}>" for header in missing_operations(path)]
     if looked_at < 200:
         problems.append(f"only {looked_at} sources were looked at; are the lists written otherwise?")
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")

@@ -7,6 +7,8 @@
 #include <set>
 #include <thread>
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
