@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
