@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include <ATen/TensorOperators.h>
 #include <opencv2/imgproc.hpp>
 
 namespace emotion {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include <ATen/TensorOperators.h>
 #include <fmt/format.h>
 #include <opencv2/imgproc.hpp>
 
