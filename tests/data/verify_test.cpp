@@ -209,10 +209,11 @@ TEST_F(VerifyTest, WhatIsNoFilesFaultIsNoProblemOfASample) {
   write_text(root_ / "train.jsonl", "{\"image\": \"a.png\", \"regions\": \"wide.safetensors\"}\n");
   const Manifest manifest = Manifest::open(Dataset::open(root_), "train");
   const auto problems = [&](const ReadRegions& read) { return file_problems(manifest, 1, read); };
-  EXPECT_EQ(error_of<RunError>([&] { problems([](const fs::path&) -> std::int64_t { throw RunError("the disk fails"); }); }),
-            "the disk fails");
-  EXPECT_THROW(problems([](const fs::path&) -> std::int64_t { throw std::bad_alloc(); }), std::bad_alloc);
-  EXPECT_THAT(problems([](const fs::path&) -> std::int64_t { throw WeightsError("torn"); }),
+  EXPECT_EQ(
+      error_of<RunError>([&] { problems([](const fs::path&, int, int) -> SeenRegions { throw RunError("the disk fails"); }); }),
+      "the disk fails");
+  EXPECT_THROW(problems([](const fs::path&, int, int) -> SeenRegions { throw std::bad_alloc(); }), std::bad_alloc);
+  EXPECT_THAT(problems([](const fs::path&, int, int) -> SeenRegions { throw WeightsError("torn"); }),
               ElementsAre((root_ / "train.jsonl").string() + ":1: regions: torn"));
 }
 
