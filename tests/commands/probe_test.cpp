@@ -62,7 +62,7 @@ TEST_F(ProbeCommandTest, SetReachesEveryKeyAndFlagsAreOverIt) {
 TEST_F(ProbeCommandTest, NoClassifierOfAnEarlierProbeStaysBesideTheResult) {
   output(probe({}, "twice"));
   EXPECT_TRUE(fs::exists(root() / "twice/probe.safetensors"));
-  output(probe({"--method", "knn"}, "twice"));
+  output(probe({"--method", "knn", "--k", "3"}, "twice"));
   EXPECT_EQ(metrics("twice")["probe"]["method"], "knn");
   EXPECT_FALSE(fs::exists(root() / "twice/probe.safetensors"));
 }
