@@ -147,13 +147,10 @@ TEST_F(InterruptTest, ASetThatIsDrawnIsTakenAway) {
 
 // The map of the features comes last, when weights and figures are written.
 TEST_F(InterruptTest, ATrainingThatIsThroughSaysSo) {
-  std::string lines;
-  for (int i = 0; i < 192; ++i)
-    lines += fmt::format("{{\"image\": \"{}\", \"labels\": [\"{}\"]}}\n", image(i % 60), kMoods[static_cast<std::size_t>(i % 8)]);
-  write_dataset("many_lines", kMoods, lines);
+  draw_many();
   write_text(root() / "mapped.yaml",
-             "task: classifier\ndevice: cpu\noutput: mapped\ndata: {train: {dataset: many_lines, split: train}, val: {dataset: "
-             "many_lines, split: test}, resize: 96, size: 96, workers: 1}\nmodel: {backbone: resnet18}\n"
+             "task: classifier\ndevice: cpu\noutput: mapped\ndata: {train: {dataset: many_moods, split: train}, val: {dataset: "
+             "many_moods, split: test}, resize: 96, size: 96, workers: 1}\nmodel: {backbone: resnet18}\n"
              "train: {batch: 8, epochs: 1, max_steps: 1}\n");
   const Words words{"emotion_train", "--config", "mapped.yaml", "--resume"};
   again(words);
