@@ -29,7 +29,7 @@ run setup.sh
 expect_not "second set-up" '^cmake --preset release'
 expect "second set-up" '^cmake --build --preset release'
 CMAKE_PREFIX_PATH=/opt/other run setup.sh
-expect "another LibTorch" '^cmake --preset release -U LibTorch_\*$'
+expect "another LibTorch" '^cmake --preset release -U LibTorch_\* -U NCCL_INCLUDE_DIR -U CUDA_RUNTIME_INCLUDE_DIR$'
 CMAKE_PREFIX_PATH=/opt/other run setup.sh
 expect_not "the same LibTorch" '^cmake --preset release'
 run setup.sh
@@ -43,4 +43,22 @@ rm "$scratch/.deps/cuda.done"
 run demo.sh --cuda || true  # there is no emotion_data here
 expect "demo.sh --cuda" '^python3 -m pip install .* nvidia-runtime==1'
 if run demo.sh --cdua; then echo "demo.sh takes an unknown flag" >&2; failed=1; fi
+
+# The wheel is needed where CMAKE_PREFIX_PATH names other packages alone, and what pip cannot download is told as that.
+echo "torch 1 00" > "$scratch/third_party/wheels.txt"
+stand_in python3 'exit 1'
+needs_wheel() {
+  : > "$scratch/log"
+  code=0
+  said="$(XDG_CACHE_HOME="$scratch/cache" CMAKE_PREFIX_PATH="$1" bash "$scratch/tools/setup.sh" --no-build 2>&1)" || code=$?
+  [ "$code" -eq 1 ] && [[ "$said" == *"torch 1 cannot be downloaded"* ]]
+}
+mkdir -p "$scratch/my torch/include/torch/csrc/api/include/torch" "$scratch/my torch/share/cmake"
+touch "$scratch/my torch/include/torch/csrc/api/include/torch/torch.h"
+for prefix in "" /opt/ros "/opt/ros:/opt/qt"; do
+  needs_wheel "$prefix" || { echo "CMAKE_PREFIX_PATH='$prefix': code $code: $said"; failed=1; } >&2
+done
+for prefix in "$scratch/my torch" "/opt/ros:$scratch/my torch/share/cmake"; do
+  if needs_wheel "$prefix" || [ "$code" -ne 0 ]; then echo "CMAKE_PREFIX_PATH='$prefix': code $code: $said" >&2; failed=1; fi
+done
 exit $failed
