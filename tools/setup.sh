@@ -113,10 +113,8 @@ if [ "$build" = yes ]; then
   named="build/$preset/prefix_path.txt"
   if [ ! -e "build/$preset/build.ninja" ] || [ .deps/cuda.done -nt "build/$preset/build.ninja" ] ||
     [ "$(cat "$named" 2>/dev/null)" != "${CMAKE_PREFIX_PATH:-}" ]; then
-    # Clang takes half of GCC's time for LibTorch's headers; CXX=g++ takes GCC all the same. The sanitizers are GCC's.
-    case "$preset" in
-      release | debug) if [ -z "${CC:-}${CXX:-}" ] && command -v clang++ >/dev/null; then export CC=clang CXX=clang++; fi ;;
-    esac
+    # Clang takes half of GCC's time for LibTorch's headers; CXX=g++ takes GCC all the same.
+    if [ -z "${CC:-}${CXX:-}" ] && command -v clang++ >/dev/null; then export CC=clang CXX=clang++; fi
     cmake --preset "$preset" -U 'LibTorch_*' -U NCCL_INCLUDE_DIR -U CUDA_RUNTIME_INCLUDE_DIR >/dev/null
     printf '%s\n' "${CMAKE_PREFIX_PATH:-}" > "$named"
   fi

@@ -17,7 +17,7 @@
 namespace emotion {
 
 // A sanitizer maps what it likes and ends the process where memory is short: there the texts alone are compared.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef EMOTION_SANITIZED
 inline constexpr bool kMemoryIsLimited = false;
 #else
 inline constexpr bool kMemoryIsLimited = true;
