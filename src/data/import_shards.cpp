@@ -268,7 +268,7 @@ ShardFolder find_shards(const fs::path& root, const fs::path& out) {
     if (stop_requested()) throw Interrupted("import: interrupted; nothing is kept but shards that were unpacked");
     // Pictures hardly pack; headers, padding and texts do.
     write_file_atomically(
-        out / name, [&file = file](std::ostream& to) { unpack_gzip(file, to, kAlwaysUnpacked + 100 * fs::file_size(file)); });
+        out / name, [&from = file](std::ostream& to) { unpack_gzip(from, to, kAlwaysUnpacked + 100 * fs::file_size(from)); });
     log_info("{}: unpacked to {}", file.string(), (out / name).string());
     folder.shards.push_back(name);
   }

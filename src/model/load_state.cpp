@@ -130,7 +130,7 @@ void load_module_state(torch::nn::Module& module, const StateDict& state, const 
     if (const at::Tensor* from = state.find(name)) {
       copy_checked(tensor, *from, name, problems);
     } else if (!is_counter(name)) {
-      problems.add([&, &name = name] { return fmt::format("{} is missing{}", name, did_you_mean(name, given)); });
+      problems.add([&, &own_name = name] { return fmt::format("{} is missing{}", own_name, did_you_mean(own_name, given)); });
     }
   }
   for (const auto& name : given) {
@@ -159,8 +159,8 @@ void init_module_state(torch::nn::Module& module, const StateDict& state, const 
     } else if (is_counter(name)) {
       continue;
     } else if (!head) {
-      problems.add([&, &name = name] {
-        return fmt::format("{} is missing{}", source.empty() ? name : source, did_you_mean(source, names_of(state)));
+      problems.add([&, &own_name = name] {
+        return fmt::format("{} is missing{}", source.empty() ? own_name : source, did_you_mean(source, names_of(state)));
       });
     } else {
       fresh.push_back(name);  // a head of another task, or none

@@ -110,7 +110,7 @@ std::string data_html(const Json& data) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& [name, split] : data.items()) {
     const double n = std::max(1.0, number_of(split["samples"]));
-    const auto mean = [&, &split = split](const char* key) { return fmt::format("{:.2f}", number_of(split[key]) / n); };
+    const auto mean = [n, &line = split](const char* key) { return fmt::format("{:.2f}", number_of(line[key]) / n); };
     std::string samples = cell_text(split["samples"]);
     if (split.contains("of") && split["of"] != split["samples"]) samples += " of " + cell_text(split["of"]);
     rows.push_back({name, split["dataset"].get<std::string>() + ", " + split["split"].get<std::string>(), samples, mean("labels"),

@@ -46,7 +46,8 @@ void check_same_config(const RunConfig& config, const fs::path& stored_file) {
   const auto now = config_values(config);
   std::vector<std::string> different;
   for (const auto& [key, is] : now) {
-    const auto was = std::find_if(before.begin(), before.end(), [&key = key](const auto& value) { return value.first == key; });
+    const auto was =
+        std::find_if(before.begin(), before.end(), [&wanted = key](const auto& value) { return value.first == wanted; });
     if (was == before.end() || was->second == is || is_free(key)) continue;
     different.push_back(fmt::format("{} was {}, is {}", key, was->second, is));
     if (key == "task") break;  // other keys, other defaults: all of them would be listed

@@ -283,10 +283,11 @@ TEST(Word2VecTest, ThreadsThatCannotBeStartedEndIt) {
 
 TEST(Word2VecTest, ProcessesTogetherLearnTheSameTopicsAndAgree) {
   set_log_level(LogLevel::kOff);
-  const auto [words, lists] = topic_lists();
+  const auto topics = topic_lists();
+  const auto &words = topics.first, &lists = topics.second;
   Meeting meeting(2);
   std::array<std::optional<WordVectors>, 2> found;
-  const auto train = [&, &words = words, &lists = lists](int rank) {
+  const auto train = [&](int rank) {
     const Word2VecOptions options{.dimension = 32, .window = 0, .epochs = 5, .min_count = 1, .subsample = 0, .threads = 1};
     found[static_cast<std::size_t>(rank)] = train_word2vec(words, lists, options, meeting.peers(rank));
   };
@@ -321,12 +322,13 @@ TEST(Word2VecTest, AWordThatOneProcessAloneSawMovesAsFarAsThere) {
 
 TEST(Word2VecTest, AnInterruptedTrainingEndsWithTheSameBits) {
   set_log_level(LogLevel::kOff);
-  const auto [words, lists] = topic_lists();
+  const auto topics = topic_lists();
+  const auto &words = topics.first, &lists = topics.second;
   const ScratchFolder folder;
   Word2VecOptions options{.dimension = 16, .epochs = 3, .min_count = 1, .threads = 1, .state = folder.path() / "state"};
   options.save_seconds = 0;
   // Twelve parts; stopped in the eighth, which is in the second epoch.
-  const auto train = [&, &words = words, &lists = lists](int stop) {
+  const auto train = [&](int stop) {
     int parts = 0;
     const Word2VecPeers peers{.rank = 0, .size = 2, .sum = [](std::span<float>) {}, .any = [&](bool) { return ++parts == stop; }};
     return train_word2vec(words, lists, options, peers);
@@ -351,8 +353,9 @@ TEST(Word2VecTest, AnInterruptedTrainingEndsWithTheSameBits) {
 
 TEST(Word2VecTest, OneThreadAndOneSeedGiveTheSameBits) {
   set_log_level(LogLevel::kOff);
-  const auto [words, lists] = topic_lists();
-  const auto first = [&words = words, &lists = lists](std::uint64_t seed) {
+  const auto topics = topic_lists();
+  const auto &words = topics.first, &lists = topics.second;
+  const auto first = [&](std::uint64_t seed) {
     const WordVectors vectors =
         train_word2vec(words, lists, {.dimension = 16, .epochs = 1, .min_count = 1, .threads = 1, .seed = seed});
     std::vector<float> row(16);
@@ -368,8 +371,9 @@ TEST(Word2VecTest, OneThreadAndOneSeedGiveTheSameBits) {
 // The rate falls to min_alpha, which is 1e-4, and never rises to it.
 TEST(Word2VecTest, ASmallRateStaysSmall) {
   set_log_level(LogLevel::kOff);
-  const auto [words, lists] = topic_lists();
-  const auto train = [&, &words = words, &lists = lists](double alpha, double min_alpha) {
+  const auto topics = topic_lists();
+  const auto &words = topics.first, &lists = topics.second;
+  const auto train = [&](double alpha, double min_alpha) {
     return values_of(train_word2vec(
         words, lists, {.dimension = 16, .epochs = 1, .min_count = 1, .alpha = alpha, .min_alpha = min_alpha, .threads = 1}));
   };
