@@ -284,7 +284,8 @@ TEST(Word2VecTest, ThreadsThatCannotBeStartedEndIt) {
 TEST(Word2VecTest, ProcessesTogetherLearnTheSameTopicsAndAgree) {
   set_log_level(LogLevel::kOff);
   const auto topics = topic_lists();
-  const auto &words = topics.first, &lists = topics.second;
+  const auto& words = topics.first;
+  const auto& lists = topics.second;
   Meeting meeting(2);
   std::array<std::optional<WordVectors>, 2> found;
   const auto train = [&](int rank) {
@@ -323,7 +324,8 @@ TEST(Word2VecTest, AWordThatOneProcessAloneSawMovesAsFarAsThere) {
 TEST(Word2VecTest, AnInterruptedTrainingEndsWithTheSameBits) {
   set_log_level(LogLevel::kOff);
   const auto topics = topic_lists();
-  const auto &words = topics.first, &lists = topics.second;
+  const auto& words = topics.first;
+  const auto& lists = topics.second;
   const ScratchFolder folder;
   Word2VecOptions options{.dimension = 16, .epochs = 3, .min_count = 1, .threads = 1, .state = folder.path() / "state"};
   options.save_seconds = 0;
@@ -354,7 +356,8 @@ TEST(Word2VecTest, AnInterruptedTrainingEndsWithTheSameBits) {
 TEST(Word2VecTest, OneThreadAndOneSeedGiveTheSameBits) {
   set_log_level(LogLevel::kOff);
   const auto topics = topic_lists();
-  const auto &words = topics.first, &lists = topics.second;
+  const auto& words = topics.first;
+  const auto& lists = topics.second;
   const auto first = [&](std::uint64_t seed) {
     const WordVectors vectors =
         train_word2vec(words, lists, {.dimension = 16, .epochs = 1, .min_count = 1, .threads = 1, .seed = seed});
@@ -372,7 +375,8 @@ TEST(Word2VecTest, OneThreadAndOneSeedGiveTheSameBits) {
 TEST(Word2VecTest, ASmallRateStaysSmall) {
   set_log_level(LogLevel::kOff);
   const auto topics = topic_lists();
-  const auto &words = topics.first, &lists = topics.second;
+  const auto& words = topics.first;
+  const auto& lists = topics.second;
   const auto train = [&](double alpha, double min_alpha) {
     return values_of(train_word2vec(
         words, lists, {.dimension = 16, .epochs = 1, .min_count = 1, .alpha = alpha, .min_alpha = min_alpha, .threads = 1}));
