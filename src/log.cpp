@@ -1,6 +1,7 @@
 #include "emotion/log.h"
 
 #include <atomic>
+#include <cstdio>
 #include <memory>
 
 #include <spdlog/logger.h>
@@ -32,6 +33,9 @@ spdlog::level::level_enum translate(LogLevel level) {
   return spdlog::level::info;
 }
 
+constexpr const char* kClearLine = "\r\033[K";
+std::atomic<bool> bar_shown{false};
+
 std::string with_level(LogLevel level, std::string_view text) {
   const std::string_view prefix = level == LogLevel::kWarning ? "warning: " : level == LogLevel::kError ? "error: " : "";
   return fmt::format("{}{}", prefix, text);
@@ -62,7 +66,10 @@ void set_log_file(std::string_view path) {
   logger()->flush_on(spdlog::level::info);
 }
 
-void log_line(LogLevel level, std::string_view text) { logger()->log(translate(level), with_level(level, text)); }
+void log_line(LogLevel level, std::string_view text) {
+  if (log_enabled(level)) clear_bar();
+  logger()->log(translate(level), with_level(level, text));
+}
 
 void log_file_only(LogLevel level, std::string_view text) {
   const auto& sinks = logger()->sinks();
@@ -70,6 +77,16 @@ void log_file_only(LogLevel level, std::string_view text) {
   const std::string line = with_level(level, text);
   sinks[1]->log(spdlog::details::log_msg("emotion", translate(level), spdlog::string_view_t(line.data(), line.size())));
   sinks[1]->flush();
+}
+
+void show_bar(std::string_view text) {
+  std::fputs(fmt::format("{}{}", kClearLine, text).c_str(), stderr);
+  std::fflush(stderr);
+  bar_shown = true;
+}
+
+void clear_bar() {
+  if (bar_shown.exchange(false)) std::fputs(kClearLine, stderr);
 }
 
 }  // namespace emotion

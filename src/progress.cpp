@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include <fmt/format.h>
 
@@ -31,9 +30,7 @@ Progress::Progress(std::string title, std::uint64_t total, std::uint64_t first, 
 Progress::~Progress() { clear(); }
 
 void Progress::clear() {
-  if (!shown_) return;
-  std::fputs("\r\033[K", stderr);
-  shown_ = false;
+  if (terminal_) clear_bar();
 }
 
 void Progress::update(std::uint64_t done, std::string_view detail) {
@@ -52,9 +49,7 @@ void Progress::update(std::uint64_t done, std::string_view detail) {
   const auto filled = static_cast<int>(part * 20);
   std::string bar;
   for (int i = 0; i < 20; ++i) bar += i < filled ? "━" : "╌";
-  std::fputs(fmt::format("\r\033[K{} {} {}{}{}", title_, bar, numbers, detail.empty() ? "" : "  ", detail).c_str(), stderr);
-  std::fflush(stderr);
-  shown_ = true;
+  show_bar(fmt::format("{} {} {}{}{}", title_, bar, numbers, detail.empty() ? "" : "  ", detail));
 }
 
 }  // namespace emotion

@@ -19,6 +19,10 @@ void log_line(LogLevel level, std::string_view text);
 /// To the run folder's log.txt alone: the command itself prints its error.
 void log_file_only(LogLevel level, std::string_view text);
 
+/// On a terminal: an unfinished line of stderr, which the next bar or line of the log takes the place of.
+void show_bar(std::string_view text);
+void clear_bar();
+
 template <class... Args>
 void log_debug(fmt::format_string<Args...> format, Args&&... args) {
   log_line(LogLevel::kDebug, fmt::format(format, std::forward<Args>(args)...));

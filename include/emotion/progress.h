@@ -19,13 +19,13 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   /// Shows `done` of `total`, with rate and time left, if enough time has passed since the last time.
   void update(std::uint64_t done, std::string_view detail = {});
-  /// Clears the bar, so that other lines can be written.
+  /// Clears the bar; a line of the log does so by itself.
   void clear();
 
  private:
   std::string title_;
   std::uint64_t total_, first_;
-  bool terminal_, shown_ = false;
+  bool terminal_;
   std::chrono::milliseconds line_interval_;
   std::chrono::steady_clock::time_point begin_, next_;
 };

@@ -152,7 +152,6 @@ std::vector<Prediction> predict_all(const VisualModel& model, const Device& devi
     if (image) {
       predictions.push_back(predict(model, device, wanted.file, *image, o, predictions.size() + 1));
     } else if (whole) {
-      progress.clear();
       log_warning("{}: no face was found, and {} sees faces (data.picture): left out", wanted.file.string(),
                   model.file().string());
     }

@@ -383,6 +383,12 @@ TEST_F(FaceNetworkTest, ManyPicturesHaveABarOnATerminal) {
   expect_bar("predict", {"emotion_predict", "--checkpoint", weights("image")});
   ASSERT_EQ(search({"index", "--checkpoint", weights("image"), "--data", "set", "--split", "test", "--out", "bar"}).code, 0);
   expect_bar("search", {"emotion_search", "image", "--index", "bar", "--k", "1"});
+
+  // A warning takes the bar's place.
+  write_text(file("torn.png"), "no picture");
+  const Words words{"emotion_predict", "--checkpoint", weights("image"), "--set", "data.on_error=skip"};
+  EXPECT_THAT(shown_on_terminal(folder_->path(), joined(joined(words, pictures), {"torn.png"})),
+              HasSubstr("\r\033[Kwarning: torn.png: "));
 }
 
 TEST_F(FaceNetworkTest, SearchComparesFaces) {
