@@ -170,7 +170,7 @@ void read_mat_split(const Mat& images, const std::string& split, const std::stri
 void read_mat(const fs::path& file, ImportDraft& draft) {
   if (fs::file_size(file) > kMostBytes)
     throw DataError(fmt::format("{}: has {} bytes, at most {} are read", file.string(), fs::file_size(file), kMostBytes));
-  Mat_LogInitFunc("emotion", [](int, char*) {});  // its own messages would go to the terminal
+  Mat_LogInitFunc("emotion", [](int, auto*) {});  // its own messages would go to the terminal
   const std::unique_ptr<mat_t, int (*)(mat_t*)> mat(Mat_Open(file.c_str(), MAT_ACC_RDONLY), Mat_Close);
   if (!mat) throw DataError(file.string() + ": not a .mat file");
   bool any = false;

@@ -49,7 +49,6 @@ void check_categories(const fs::path& file) {
 
 void read_list(const fs::path& file, const std::string& split, ImportDraft& draft) {
   std::unordered_set<std::string> names;
-  std::uint64_t renamed = 0;
   for (const auto& line : read_lines(file)) {
     const std::string place = fmt::format("{}:{}", file.string(), line.number);
     const std::size_t blank = line.text.find_last_of(" \t");
@@ -59,7 +58,6 @@ void read_list(const fs::path& file, const std::string& split, ImportDraft& draf
     const std::string url(trimmed(std::string_view(line.text).substr(0, blank)));
     fs::path image = fs::path("images") / file.stem() / std::to_string(id) / file_name_of_url(url);
     if (!names.insert(image.string()).second) {
-      ++renamed;
       draft.leave_out(image.generic_string(), fmt::format("{}: another URL of the class ends in the same name", place));
       continue;
     }
