@@ -76,7 +76,7 @@ struct Vectors final : faiss::IndexFlatIP {
 void use_own_vectors(faiss::IndexHNSW& graph) {
   auto own = std::make_unique<Vectors>(graph.d);
   if (auto* flat = dynamic_cast<faiss::IndexFlat*>(graph.storage)) {
-    own->codes.swap(flat->codes);
+    std::swap(own->codes, flat->codes);
     own->ntotal = flat->ntotal;
   }
   delete graph.storage;

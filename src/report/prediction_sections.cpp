@@ -67,7 +67,7 @@ std::string classes_html(const Json& metrics) {
   if (!metrics.contains("per_class")) return {};
   std::vector<std::pair<std::string, double>> precision;
   std::vector<std::vector<std::string>> rows;
-  for (const auto& [name, values] : metrics["per_class"].items()) {
+  for (const auto& [name, values] : metrics.at("per_class").items()) {
     precision.emplace_back(name, number_of(values.value("ap", Json())));
     auto& row = rows.emplace_back(std::vector<std::string>{name});
     for (const char* key : {"positives", "ap", "precision", "recall", "f1"}) row.push_back(cell_text(values.value(key, Json())));
@@ -80,26 +80,26 @@ std::string classes_html(const Json& metrics) {
 std::string confusion_html(const Json& metrics) {
   if (!metrics.contains("confusion")) return {};
   const std::string note =
-      metrics.contains("note") ? "<p>" + html_escape(metrics["note"].get<std::string>()) + "</p>\n" : std::string();
+      metrics.contains("note") ? "<p>" + html_escape(metrics.at("note").get<std::string>()) + "</p>\n" : std::string();
   if (metrics.contains("confusion_wheel")) {
-    const Json& wheel = metrics["confusion_wheel"];
+    const Json& wheel = metrics.at("confusion_wheel");
     return note + "<p>In the order of Mikels' wheel: four positive emotions, then four negative ones.</p>\n" +
-           confusion_matrix(wheel["classes"].get<std::vector<std::string>>(), wheel["counts"].get<Counts>());
+           confusion_matrix(wheel.at("classes").get<std::vector<std::string>>(), wheel.at("counts").get<Counts>());
   }
-  const auto classes = metrics["classes"].get<std::vector<std::string>>();
-  const auto counts = metrics["confusion"].get<Counts>();
+  const auto classes = metrics.at("classes").get<std::vector<std::string>>();
+  const auto counts = metrics.at("confusion").get<Counts>();
   return note + (classes.size() <= kMatrixClasses ? confusion_matrix(classes, counts) : confused_pairs(classes, counts));
 }
 
 std::string examples_html(const Json& metrics, const std::filesystem::path& images) {
   if (images.empty() || !metrics.contains("examples")) return {};
   std::map<bool, std::string> groups;
-  for (const Json& example : metrics["examples"]) {
-    const std::string name = example["image"], prediction = example["prediction"], error = example.value("error", "");
-    const std::string labels = fmt::format("{}", fmt::join(example["labels"].get<std::vector<std::string>>(), ", "));
-    const std::string sure = example.contains("cosine") ? fmt::format("cosine {:.2f}", number_of(example["cosine"]))
-                                                        : fmt::format("{:.2f}", number_of(example["probability"]));
-    groups[example["right"]] +=
+  for (const Json& example : metrics.at("examples")) {
+    const std::string name = example.at("image"), prediction = example.at("prediction"), error = example.value("error", "");
+    const std::string labels = fmt::format("{}", fmt::join(example.at("labels").get<std::vector<std::string>>(), ", "));
+    const std::string sure = example.contains("cosine") ? fmt::format("cosine {:.2f}", number_of(example.at("cosine")))
+                                                        : fmt::format("{:.2f}", number_of(example.at("probability")));
+    groups[example.at("right")] +=
         fmt::format("<figure>{}<figcaption><b>{}</b> {}{}<br>truth: {}<br>{}</figcaption></figure>\n",
                     thumbnail_html(images / name, kThumbnail, name), html_escape(prediction), sure,
                     error.empty() ? "" : ", " + html_escape(error) + " error", html_escape(labels), html_escape(name));

@@ -51,9 +51,9 @@ MetricLines read_metric_lines(const fs::path& run) {
   const std::string text = read_file(file);
   for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
     Json line = Json::parse(text.substr(begin, end - begin), nullptr, false);
-    if (!line.is_object() || !line.contains("split") || !line.contains("step") || !line["step"].is_number())
+    if (!line.is_object() || !line.contains("split") || !line.contains("step") || !line.at("step").is_number())
       throw DataError(file.string() + ": a line is no metrics line");
-    (line["split"] == "val" ? lines.val : lines.train).push_back(std::move(line));
+    (line.at("split") == "val" ? lines.val : lines.train).push_back(std::move(line));
   }
   return lines;
 }
@@ -90,7 +90,7 @@ std::string cell_text(const Json& json) {
 Curve curve_of(const std::string& name, const std::vector<Json>& lines, const std::string& key) {
   Curve result{name, {}};
   for (const Json& line : lines) {
-    if (line.contains(key)) result.points.emplace_back(number_of(line["step"]), number_of(line[key]));
+    if (line.contains(key)) result.points.emplace_back(number_of(line.at("step")), number_of(line.at(key)));
   }
   return result;
 }

@@ -65,7 +65,7 @@ std::string summary(const MetricLines& lines) {
   const Json& last = evaluated ? lines.val.back() : lines.train.back();
   std::string html =
       fmt::format("<p>{} after step {}, epoch {}.</p>\n<ul class=\"figures\">\n", evaluated ? "Last evaluation," : "Training,",
-                  cell_text(last["step"]), cell_text(last.value("epoch", Json())));
+                  cell_text(last.at("step")), cell_text(last.value("epoch", Json())));
   for (const char* key : {"top1", "top5", "balanced_accuracy", "mAP", "AP50", "polarity_accuracy", "hard_errors", "loss"}) {
     if (last.contains(key)) html += fmt::format("<li><strong>{}</strong><span>{}</span></li>\n", cell_text(last[key]), key);
   }

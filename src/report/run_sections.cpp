@@ -24,9 +24,9 @@ constexpr int kThumbnail = 112;  // pixels
 
 /// The classes that most points have, the others together.
 std::vector<PointGroup> groups_of(const Json& features, const char* which) {
-  const auto classes = features["classes"].get<std::vector<std::string>>();
-  const auto images = features["images"].get<std::vector<std::string>>();
-  const auto points = features[which].get<std::vector<std::array<double, 2>>>();
+  const auto classes = features.at("classes").get<std::vector<std::string>>();
+  const auto images = features.at("images").get<std::vector<std::string>>();
+  const auto points = features.at(which).get<std::vector<std::array<double, 2>>>();
   std::vector<std::pair<std::size_t, std::string>> counts;
   for (const auto& name : classes) {
     const auto found = std::find_if(counts.begin(), counts.end(), [&](const auto& count) { return count.second == name; });
@@ -71,12 +71,12 @@ std::string processor() {
 
 std::string feature_map_html(const Json& features) {
   if (!features.contains("principal")) return {};
-  const double first = number_of(features["explained"][0]), second = number_of(features["explained"][1]);
+  const double first = number_of(features.at("explained").at(0)), second = number_of(features.at("explained").at(1));
   std::string html = fmt::format(
       "<p>{} validation pictures as the best network sees them; a point is a picture, its colour the class. The first map keeps "
       "directions, and shows {:.0f} % of the variance; the second keeps neighbours, and its far distances mean nothing.</p>\n"
       "<div class=\"plots\">",
-      features["principal"].size(), 100 * (first + second));
+      features.at("principal").size(), 100 * (first + second));
   html += svg_map("Principal components", groups_of(features, "principal"));
   html += svg_map("Neighbours (t-SNE)", groups_of(features, "neighbours"));
   return html + "</div>\n";
@@ -85,7 +85,7 @@ std::string feature_map_html(const Json& features) {
 std::string nearest_pictures_html(const Json& features, const fs::path& images) {
   if (images.empty() || !features.contains("nearest")) return {};
   const auto figure = [&](std::size_t row, const std::string& kind, const std::string& query_class) {
-    const std::string name = features["images"].at(row), label = features["classes"].at(row);
+    const std::string name = features.at("images").at(row), label = features.at("classes").at(row);
     const bool same = !features.value("single", true) || label == query_class;
     return fmt::format("<figure class=\"{}\">{}<figcaption><b>{}</b>{}<br>{}</figcaption></figure>\n", kind,
                        thumbnail_html(images / name, kThumbnail, name), html_escape(label),
@@ -95,11 +95,11 @@ std::string nearest_pictures_html(const Json& features, const fs::path& images) 
                        html_escape(name));
   };
   std::string html = "<p>The first picture of a row, and those whose features have the largest cosine with its own.</p>\n";
-  for (const Json& entry : features["nearest"]) {
-    const auto query = entry["query"].get<std::size_t>();
-    const std::string label = features["classes"].at(query);
+  for (const Json& entry : features.at("nearest")) {
+    const auto query = entry.at("query").get<std::size_t>();
+    const std::string label = features.at("classes").at(query);
     html += "<div class=\"strip\">" + figure(query, "query", label);
-    for (const auto row : entry["rows"].get<std::vector<std::size_t>>()) html += figure(row, "near", label);
+    for (const auto row : entry.at("rows").get<std::vector<std::size_t>>()) html += figure(row, "near", label);
     html += "</div>\n";
   }
   return html;
@@ -109,20 +109,20 @@ std::string data_html(const Json& data) {
   if (!data.contains("train")) return {};
   std::vector<std::vector<std::string>> rows;
   for (const auto& [name, split] : data.items()) {
-    const double n = std::max(1.0, number_of(split["samples"]));
-    const auto mean = [n, &line = split](const char* key) { return fmt::format("{:.2f}", number_of(line[key]) / n); };
-    std::string samples = cell_text(split["samples"]);
-    if (split.contains("of") && split["of"] != split["samples"]) samples += " of " + cell_text(split["of"]);
-    rows.push_back({name, split["dataset"].get<std::string>() + ", " + split["split"].get<std::string>(), samples, mean("labels"),
-                    mean("keywords"), cell_text(split["words"]), cell_text(split["faces"]), cell_text(split["regions"]),
-                    cell_text(split["boxes"])});
+    const double n = std::max(1.0, number_of(split.at("samples")));
+    const auto mean = [n, &line = split](const char* key) { return fmt::format("{:.2f}", number_of(line.at(key)) / n); };
+    std::string samples = cell_text(split.at("samples"));
+    if (split.contains("of") && split.at("of") != split.at("samples")) samples += " of " + cell_text(split.at("of"));
+    rows.push_back({name, split.at("dataset").get<std::string>() + ", " + split.at("split").get<std::string>(), samples,
+                    mean("labels"), mean("keywords"), cell_text(split.at("words")), cell_text(split.at("faces")),
+                    cell_text(split.at("regions")), cell_text(split.at("boxes"))});
   }
   std::string html = html_table({"", "data set, split", "samples", "labels a sample", "keywords a sample", "distinct keywords",
                                  "with a face", "with regions", "with a box"},
                                 rows);
-  if (!data["train"].contains("classes")) return html;
+  if (!data.at("train").contains("classes")) return html;
   std::vector<std::pair<std::string, double>> counts;
-  for (const auto& [name, count] : data["train"]["classes"].items()) counts.emplace_back(name, number_of(count));
+  for (const auto& [name, count] : data.at("train")["classes"].items()) counts.emplace_back(name, number_of(count));
   double largest = 1;
   for (const auto& [name, count] : counts) largest = std::max(largest, count);
   if (counts.size() <= kBarClasses) return html + svg_bars("Training samples of each class", counts, largest);
@@ -136,7 +136,7 @@ std::string data_html(const Json& data) {
 std::string time_html(const Json& times, const MetricLines& lines, double samples_a_step) {
   double training = 0, waiting = 0, last = 0;
   for (const Json& line : lines.train) {
-    const double step = number_of(line["step"]), rate = number_of(line.value("samples_per_second", Json())),
+    const double step = number_of(line.at("step")), rate = number_of(line.value("samples_per_second", Json())),
                  waited = number_of(line.value("data_wait", Json()));
     double seconds = number_of(line.value("seconds", Json()));
     // Lines of older versions have the rate alone, which says little of short epochs and several processes.
