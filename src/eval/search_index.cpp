@@ -11,6 +11,7 @@
 #include <iterator>
 #include <ostream>
 #include <span>
+#include <utility>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>

@@ -121,7 +121,8 @@ class DistributedTest : public StepTest {
   }
   /// One step by two processes is the step of one with `batch`, twice theirs.
   void expect_same_step(const std::string& file, const std::string& batch) const {
-    ASSERT_EQ(run("one", file, {"--set", "train.batch=" + batch}).code, 0);
+    const Result alone = run("one", file, {"--set", "train.batch=" + batch});
+    ASSERT_EQ(alone.code, 0) << alone.errors;
     const Result two = run("two", file, {"--nproc", "2"});
     ASSERT_EQ(two.code, 0) << two.errors;
     EXPECT_NEAR(metrics("one", "train")[0]["loss"].get<double>(), metrics("two", "train")[0]["loss"].get<double>(), 1e-4);
