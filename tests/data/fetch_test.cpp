@@ -81,7 +81,7 @@ TEST_F(FetchTest, EveryFailureHasItsReason) {
   EXPECT_EQ(server.requests("/404"), 1);
   EXPECT_EQ(failure("500.jpg"), "passing HTTP status 500");
   EXPECT_EQ(server.requests("/500"), 3);
-  EXPECT_THAT(failure("cut.jpg"), HasSubstr("passing transfer closed with"));
+  EXPECT_THAT(failure("cut.jpg"), ::testing::ContainsRegex("^passing .*(transfer closed with|bytes missing)"));  // curl 7, 8
   EXPECT_EQ(server.requests("/cut"), 3);
   EXPECT_THAT(failure("half.jpg"), HasSubstr("final " + server.url("/half") + ": broken JPEG"));
   EXPECT_EQ(failure("html.jpg"), "final not a picture but text/html; begins with '<!DOCTYPE html><html>'");
@@ -260,7 +260,8 @@ TEST_F(FetchTest, BytesThatAnEarlierAnswerLeftDoNotEndTheNextPicture) {
   c.retries = 0;
   const FetchSummary once = fetch_pictures({{"long4.jpg", server.url("/long4")}, {"good4.jpg", server.url("/good4")}}, c);
   EXPECT_EQ(once.failed, 2U);
-  EXPECT_EQ(failure("good4.jpg"), "passing Received HTTP/0.9 when not allowed");
+  EXPECT_THAT(failure("good4.jpg"),
+              ::testing::AnyOf("passing Received HTTP/0.9 when not allowed", "passing Invalid status line"));
 }
 
 // The check is made where a connection is opened: names, redirects and literal addresses end there alike.
