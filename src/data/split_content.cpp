@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "emotion/data/stimulus_path.h"
+#include "emotion/io/tar.h"
 
 namespace emotion {
 namespace fs = std::filesystem;
@@ -26,8 +27,10 @@ void add_names(ContentHash& hash, const std::vector<std::string>& names) {
 }
 
 /// Size and beginning of a file; a packed picture's is its shard. Of one that is not there, that.
-void add_head(ContentHash& hash, std::string file) {
-  if (const std::size_t member = file.find(".tar#"); member != std::string::npos) file.resize(member + 4);
+void add_head(ContentHash& hash, fs::path file) {
+  fs::path shard;
+  std::string member;
+  if (split_member_path(file, shard, member)) file = shard;
   std::error_code none;
   hash.add(std::to_string(fs::file_size(file, none)));
   std::string head(kHead, '\0');
@@ -53,7 +56,7 @@ std::string samples_content(const Manifest& manifest) {
     add_ids(hash, sample.votes);
     if (sample.box) hash.add(std::as_bytes(std::span(*sample.box)));
   }
-  for_some(manifest, [&](std::size_t i) { add_head(hash, manifest.image_path(i).string()); });
+  for_some(manifest, [&](std::size_t i) { add_head(hash, manifest.image_path(i)); });
   return hash.hex();
 }
 
@@ -70,7 +73,7 @@ std::string stimuli_content(const Manifest& manifest) {
   if (!any) return "";
   for_some(manifest, [&](std::size_t i) {
     for (const std::string_view name : {manifest[i].face, manifest[i].regions}) {
-      if (!name.empty()) add_head(hash, stimulus_path(manifest.dataset(), name).string());
+      if (!name.empty()) add_head(hash, stimulus_path(manifest.dataset(), name));
     }
   });
   return hash.hex();

@@ -18,6 +18,7 @@
 #include "emotion/io/content_hash.h"
 #include "emotion/io/file_lock.h"
 #include "emotion/io/mapped_tensor.h"
+#include "emotion/io/tar.h"
 #include "emotion/log.h"
 #include "emotion/version.h"
 #include "file_stamps.h"
@@ -53,11 +54,11 @@ std::string pictures_hash(const Manifest& manifest, const PictureView& view) {
   ContentHash hash;
   std::unordered_set<std::string> seen;
   const auto file_of = [&](std::uint64_t i) -> std::string {
-    std::string file = (view.faces ? stimulus_path(manifest.dataset(), manifest[i].face) : manifest.image_path(i)).string();
-    const std::size_t member = file.find(".tar#");
-    if (member == std::string::npos) return file;
-    file.resize(member + 4);
-    return seen.insert(file).second ? file : "";
+    const fs::path file = view.faces ? stimulus_path(manifest.dataset(), manifest[i].face) : manifest.image_path(i);
+    fs::path shard;
+    std::string member;
+    if (!split_member_path(file, shard, member)) return file.string();
+    return seen.insert(shard.string()).second ? shard.string() : "";
   };
   const std::vector<std::uint64_t> samples = samples_in_view(manifest, view);
   for (std::size_t begin = 0; begin < samples.size(); begin += kStampBlock) {
