@@ -29,8 +29,7 @@ bool is_unfinished_run(const fs::path& run) {
   if (!fs::exists(state_file)) return !has_weights(run);
   const TrainConfig length = parse_run_config(read_file(config_file), config_file.string()).train;
   const RunState state = RunState::from_metadata(read_safetensors_metadata(state_file), state_file.string());
-  const bool ended = state.place.epoch >= length.epochs || (length.max_steps > 0 && state.step >= length.max_steps);
-  return !ended || !state.evaluated;
+  return !is_at_end(state.step, state.place, length) || !state.evaluated;
 }
 
 }  // namespace emotion

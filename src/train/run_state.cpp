@@ -61,4 +61,8 @@ WeightsError RunState::not_a_checkpoint(const std::string& file) {
   return WeightsError(file + ": its metadata is not that of a checkpoint");
 }
 
+bool is_at_end(std::int64_t step, const StreamPosition& place, const TrainConfig& length) {
+  return place.epoch >= length.epochs || (length.max_steps > 0 && step >= length.max_steps);
+}
+
 }  // namespace emotion

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "emotion/config/run_config.h"
 #include "emotion/error.h"
 #include "stream_position.h"
 
@@ -37,5 +38,8 @@ struct RunState {
   /// The error of metadata of which some part cannot be read.
   static WeightsError not_a_checkpoint(const std::string& file);
 };
+
+/// True for a run of that length that has no step left: `step` are done, and `place` is where it stands in the training data.
+bool is_at_end(std::int64_t step, const StreamPosition& place, const TrainConfig& length);
 
 }  // namespace emotion

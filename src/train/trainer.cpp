@@ -145,10 +145,7 @@ class Trainer {
     const StreamPosition& place = stream_->position();
     return place.epoch * steps_per_epoch_ + place.offset / (stream_->batch_size() * config_.train.accumulate);
   }
-  bool done() const {
-    return stream_->position().epoch >= config_.train.epochs ||
-           (config_.train.max_steps > 0 && state_.step >= config_.train.max_steps);
-  }
+  bool done() const { return is_at_end(state_.step, stream_->position(), config_.train); }
   /// The epoch that has ended or, stopped within it, the one that is open; from 1.
   std::int64_t current_epoch() const { return stream_->position().epoch + (stream_->position().offset > 0 ? 1 : 0); }
 
