@@ -46,6 +46,14 @@ class StimuliReaderTest : public ::testing::Test {
   void describe(const std::string& polarity) const {
     write_text(root() / "dataset.yaml", "name: s\nclasses: [joy, fear]\nsplits: {train: train.jsonl}\n" + polarity);
   }
+  /// A second split, of the last picture.
+  void write_validation(const std::string& regions) const {
+    write_text(root() / "dataset.yaml",
+               "name: s\nclasses: [joy, fear]\nsplits: {train: train.jsonl, val: val.jsonl}\n"
+               "polarity: {positive: [joy], negative: [fear]}\n");
+    write_text(root() / "val.jsonl",
+               fmt::format("{{\"image\": \"3.png\", \"labels\": [0], \"regions\": \"{}\", \"face\": \"face3.png\"}}\n", regions));
+  }
   void write_picture(const std::string& name, int side) const {
     cv::imwrite((root() / name).string(), cv::Mat(side, side, CV_8UC3, cv::Scalar(10, 120, 200)));
   }
@@ -183,11 +191,7 @@ TEST_F(StimuliReaderTest, RegionFilesThatWereCutAreTold) {
 
 // Weights say what found their regions; data of other regions is told before it is trained, validated or run on.
 TEST_F(StimuliReaderTest, RegionsOfAnotherDetectorAreTold) {
-  write_text(root() / "dataset.yaml",
-             "name: s\nclasses: [joy, fear]\nsplits: {train: train.jsonl, val: val.jsonl}\n"
-             "polarity: {positive: [joy], negative: [fear]}\n");
-  write_text(root() / "val.jsonl",
-             "{\"image\": \"3.png\", \"labels\": [0], \"regions\": \"4.safetensors\", \"face\": \"face3.png\"}\n");
+  write_validation("4.safetensors");
   const std::string val = (root() / "val.jsonl").string(), wanted = "first, model.detector.min_size=48";
   const auto run = [&](const std::string& name) {
     return warnings(name, {"data.val.dataset=" + root().string(), "data.val.split=val", "data.train.split=train"});
@@ -208,11 +212,7 @@ TEST_F(StimuliReaderTest, RegionsOfAnotherDetectorAreTold) {
 
 // Weights say how their faces were found, too: those of a split that were cut otherwise are told.
 TEST_F(StimuliReaderTest, FacesOfOtherOptionsAreTold) {
-  write_text(root() / "dataset.yaml",
-             "name: s\nclasses: [joy, fear]\nsplits: {train: train.jsonl, val: val.jsonl}\n"
-             "polarity: {positive: [joy], negative: [fear]}\n");
-  write_text(root() / "val.jsonl",
-             "{\"image\": \"3.png\", \"labels\": [0], \"regions\": \"3.safetensors\", \"face\": \"face3.png\"}\n");
+  write_validation("3.safetensors");
   const std::string usual = R"({"detector":"hog","size":32,"padding":0.25})",
                     close = R"({"detector":"hog","size":32,"padding":0})";
   const auto note = [&](const std::string& split, const std::string& options) {
