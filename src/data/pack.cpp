@@ -252,8 +252,8 @@ void pack_dataset(const Dataset& source, const PackConfig& config) {
     summary += fmt::format("{}{} {} samples in {} shards{}", summary.empty() ? "" : ", ", manifest.split(), manifest.size(),
                            packer.shards(), kept > 0 ? fmt::format(" ({} were there)", kept) : "");
   }
-  for (const Manifest& manifest :
-       manifests) {  // a run that is stopped before leaves shards alone, and the next goes on with them
+  // A run that is stopped before leaves shards alone, and the next goes on with them.
+  for (const Manifest& manifest : manifests) {
     const std::string& split = manifest.split();
     ManifestWriter writer(config.out / (split + ".jsonl"));
     const std::vector<std::string> images = Packer(manifest, config).write_lines(writer);

@@ -122,7 +122,7 @@ std::string data_html(const Json& data) {
                                 rows);
   if (!data.at("train").contains("classes")) return html;
   std::vector<std::pair<std::string, double>> counts;
-  for (const auto& [name, count] : data.at("train")["classes"].items()) counts.emplace_back(name, number_of(count));
+  for (const auto& [name, count] : data.at("train").at("classes").items()) counts.emplace_back(name, number_of(count));
   double largest = 1;
   for (const auto& [name, count] : counts) largest = std::max(largest, count);
   if (counts.size() <= kBarClasses) return html + svg_bars("Training samples of each class", counts, largest);

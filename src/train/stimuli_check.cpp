@@ -101,8 +101,8 @@ std::string read_region_source(const RunConfig& config, const Manifest& manifest
   if (!Wanted(config).regions) return {};
   for (std::size_t i = 0; i < manifest.size(); ++i) {
     if (manifest[i].regions.empty()) continue;
-    return read_region_file(stimulus_path(manifest.dataset(), manifest[i].regions))
-        .source;  // StimuliReader refuses another one in the split
+    // Any of them: StimuliReader refuses another source in the split.
+    return read_region_file(stimulus_path(manifest.dataset(), manifest[i].regions)).source;
   }
   return {};
 }
